@@ -1,0 +1,40 @@
+# Build type, warnings, and one function a kind of target.
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, RelWithDebInfo, MinSizeRel" FORCE)
+endif()
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+  set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+  set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+endif()
+
+# What every target of ours is compiled with.
+function(sluice_target_defaults target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+                                             POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow $<$<BOOL:${SLUICE_WERROR}>:-Werror>)
+endfunction()
+
+# sluice_add_test(NAME [SOURCES ...] [LIBRARIES ...]): tests/NAME_test.cpp as a doctest program and one CTest entry.
+function(sluice_add_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT ARG_SOURCES)
+    set(ARG_SOURCES ${name}_test.cpp)
+  endif()
+  add_executable(${name}_test ${ARG_SOURCES})
+  sluice_target_defaults(${name}_test)
+  target_link_libraries(${name}_test PRIVATE sluice_test_main ${ARG_LIBRARIES})
+  add_test(NAME ${name} COMMAND ${name}_test)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()
+
+# sluice_add_bench(NAME [LIBRARIES ...]): bench/NAME_bench.cpp.
+function(sluice_add_bench name)
+  cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
+  add_executable(${name}_bench ${name}_bench.cpp)
+  sluice_target_defaults(${name}_bench)
+  target_link_libraries(${name}_bench PRIVATE sluice::sluice benchmark::benchmark ${ARG_LIBRARIES})
+endfunction()

@@ -1,0 +1,100 @@
+// Where work runs and tensors live.
+//
+//     for (const auto& d : sluice::devices()) std::cout << d.where.str() << ": " << d.description << '\n';
+//     for (const auto& r : sluice::refusals()) std::cout << r.backend << ": " << r.reason << '\n';
+//     auto c = sluice::matmul(a, b, "cuda:0");
+//
+// Backends other than the CPU are modules named libsluice-NAME.so, looked for in the folders of SLUICE_BACKEND_PATH (colons
+// between them), then beside the sluice library (or the executable, where sluice is linked statically). They are loaded when
+// devices() is first called or a device of theirs is first named, and never unloaded.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/error.hpp"
+
+namespace sluice {
+inline namespace v0 {
+
+// A device's name, a value: "cpu", "cuda:1", or "automatic", which lets placement choose.
+class device {
+ public:
+  static const device automatic;
+  static const device cpu;
+
+  constexpr device() = default;  // the CPU
+  // "cpu", "cuda" (that is "cuda:0"), "cuda:1", "automatic". Throws invalid_argument for text of another form; whether there
+  // is such a device shows when it is used.
+  device(std::string_view text) { *this = parse(text); }
+  device(const char* text) : device(std::string_view(text)) {}
+  device(const std::string& text) : device(std::string_view(text)) {}
+  constexpr device(std::string_view backend, int index) : index_(index) {
+    if (backend.size() >= name_.size()) throw error(error_code::invalid_argument, "[device] a name has at most 15 letters");
+    for (std::size_t i = 0; i < backend.size(); ++i) name_[i] = backend[i];
+  }
+
+  [[nodiscard]] constexpr std::string_view backend() const noexcept { return std::string_view(name_.data()); }
+  [[nodiscard]] constexpr int index() const noexcept { return index_; }
+  [[nodiscard]] constexpr bool is_cpu() const noexcept { return backend() == "cpu"; }
+  [[nodiscard]] constexpr bool is_automatic() const noexcept { return backend() == "automatic"; }
+  // "cpu", "cuda:1", "automatic".
+  [[nodiscard]] SLUICE_API std::string str() const;
+
+  friend constexpr bool operator==(const device&, const device&) = default;
+
+ private:
+  SLUICE_API static device parse(std::string_view text);
+
+  std::array<char, 16> name_{'c', 'p', 'u'};
+  int index_ = 0;
+};
+
+inline constexpr device device::automatic{"automatic", 0};
+inline constexpr device device::cpu{"cpu", 0};
+
+struct device_info {
+  device where;
+  std::string description;          // "NVIDIA H200, 132 SMs"
+  std::uint64_t memory_total = 0;   // bytes; 0 while asking would wake the device
+  std::uint64_t memory_free = 0;    // bytes; likewise
+  bool awake = false;               // a context exists
+  bool healthy = true;              // false after a sticky error, or when it refused to wake
+  std::string state;                // why it is not healthy
+};
+
+// A backend that was found and not taken, or a device that refused to wake.
+struct refusal {
+  std::string backend;  // "cuda"
+  std::string path;     // of the module
+  std::string reason;   // "libcublas.so.13: cannot open shared object file"
+};
+
+// The devices of every backend, the CPU first. Loads the modules on first use; wakes no device.
+SLUICE_API std::vector<device_info> devices();
+
+// Why each backend that is not among devices() was refused.
+SLUICE_API std::vector<refusal> refusals();
+
+struct memory_stats {
+  std::uint64_t in_use = 0;       // bytes handed out now
+  std::uint64_t pooled = 0;       // bytes kept for reuse
+  std::uint64_t peak = 0;         // most bytes handed out at once
+  std::uint64_t limit = 0;        // bytes the pool may keep
+  std::uint64_t allocations = 0;  // served since start
+  std::uint64_t reused = 0;       // of these, from the pool
+};
+
+enum class memory { device = 0, pinned = 1 };
+
+// Counters of a device's memory pool. Throws unavailable when there is no such device.
+SLUICE_API memory_stats memory_statistics(const device& where, memory kind = memory::device);
+
+// Gives the pool's unused memory back to the system. Throws unavailable when there is no such device.
+SLUICE_API void memory_trim(const device& where, memory kind = memory::device);
+
+}  // namespace v0
+}  // namespace sluice

@@ -1,0 +1,65 @@
+// The sum of every row, bit for bit the same on every device, with any number of threads and however rows are cut into chunks.
+//
+//     auto s = sluice::rowsum(a);    // a (rows, columns) -> s (rows)
+//
+// The order of additions is a function of the row's length alone: element i of a block of 1,024 is added, in order, to lane
+// i mod 32; the lanes fold by halves (j += j + 16, 8, 4, 2, 1); block sums join as adjacent pairs, level by level, an odd one
+// carried up. Floats add in f64 and round once. Absent elements count as -0.0, so a sum of -0.0s is -0.0; an empty row is +0;
+// a sum that is not a number is the canonical quiet NaN. Integers wrap.
+#pragma once
+
+#include "sluice/tensor.hpp"
+
+namespace sluice {
+inline namespace v0 {
+
+namespace detail {
+SLUICE_API shape rowsum_shape(const tensor& a);
+SLUICE_API device place_rowsum(const tensor& a, const device& where);
+SLUICE_API void call_rowsum(const tensor& a, tensor& out);
+}  // namespace detail
+
+// The dtype of sums: f32 for f32, f16 and bf16; f64 for f64; i64 for integers.
+constexpr dtype rowsum_dtype(dtype t) noexcept {
+  return is_floating(t) ? (t == dtype::f64 ? dtype::f64 : dtype::f32) : dtype::i64;
+}
+
+// a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied to
+// `where`. Throws invalid_argument for rank 0; unavailable when there is no device `where`; out_of_memory.
+inline tensor rowsum(const tensor& a, const device& where = device::automatic) {
+  const shape extents = detail::rowsum_shape(a);
+  const device chosen = detail::place_rowsum(a, where);
+  tensor out(extents, rowsum_dtype(a.dtype()), chosen);
+  detail::call_rowsum(a.to(chosen), out);
+  return out;
+}
+
+// The same sums before rounding: f64 for floats, i64 for integers. Parts of a row that begin at multiples of 1,024 * 2^k
+// elements and are that long (the last may be shorter) join into the row's sum by join_rowsums.
+inline tensor rowsum_unrounded(const tensor& a, const device& where = device::automatic) {
+  const shape extents = detail::rowsum_shape(a);
+  const device chosen = detail::place_rowsum(a, where);
+  tensor out(extents, is_floating(a.dtype()) ? dtype::f64 : dtype::i64, chosen);
+  detail::call_rowsum(a.to(chosen), out);
+  return out;
+}
+
+// Joins the unrounded sums of a row's parts, in order, as adjacent pairs, level by level, an odd one carried up. Overwrites
+// `parts`. No parts give 0.
+template <class T>
+T join_rowsums(std::span<T> parts) {
+  if (parts.empty()) return T{0};
+  for (std::size_t n = parts.size(); n > 1; n = (n + 1) / 2) {
+    for (std::size_t i = 0; i < n / 2; ++i) {
+      if constexpr (std::is_integral_v<T>)
+        parts[i] = static_cast<T>(static_cast<std::uint64_t>(parts[2 * i]) + static_cast<std::uint64_t>(parts[2 * i + 1]));
+      else
+        parts[i] = parts[2 * i] + parts[2 * i + 1];
+    }
+    if (n % 2 == 1) parts[n / 2] = parts[n - 1];
+  }
+  return parts[0];
+}
+
+}  // namespace v0
+}  // namespace sluice

@@ -1,0 +1,53 @@
+// The process's one thread pool. Backends, codecs and streams all run on it, so that a program with many callers never has
+// more threads at work than cores.
+//
+//     sluice::parallel_for(rows, [&](std::int64_t r) { out[r] = f(r); });
+//
+// Size: SLUICE_THREADS, else the cores this process may run on (its affinity and its cgroup's CPU quota). Callers beyond
+// that wait their turn, first come first served; helpers leave a running loop at its next index when a caller waits.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <type_traits>
+
+#include "sluice/config.hpp"
+
+namespace sluice {
+inline namespace v0 {
+
+// Threads that one parallel_for may use at once, the caller included. At least 1.
+SLUICE_API std::int32_t parallel_size() noexcept;
+
+namespace detail {
+// The raw form, for tables of C functions: `body` must not throw.
+SLUICE_API void parallel_run(std::int64_t count, void (*body)(void* context, std::int64_t index), void* context);
+}  // namespace detail
+
+// Calls body(i) once for every i in [0, count), in no order, and returns when all are done. An exception in a body stops
+// the handing out of further indices and is thrown here, the first one only. A call made inside a body runs there, in order.
+template <class F>
+void parallel_for(std::int64_t count, F&& body) {
+  struct state {
+    std::remove_reference_t<F>* body;
+    std::atomic<bool> failed{false};
+    std::exception_ptr error{};
+  } s{&body};
+  detail::parallel_run(
+      count,
+      [](void* context, std::int64_t i) {
+        auto& t = *static_cast<state*>(context);
+        if (t.failed.load(std::memory_order_relaxed)) return;
+        try {
+          (*t.body)(i);
+        } catch (...) {
+          if (!t.failed.exchange(true)) t.error = std::current_exception();
+        }
+      },
+      &s);
+  if (s.error) std::rethrow_exception(s.error);
+}
+
+}  // namespace v0
+}  // namespace sluice

@@ -1,0 +1,211 @@
+// A strided array of one dtype on one device. Copying a tensor copies the handle; clone() copies the data.
+//
+//     auto a = sluice::tensor::of<float>({{1, 2}, {3, 4}});
+//     auto t = a.transpose();                 // the same memory
+//     auto g = a.to("cuda:0");                // a copy there
+//     auto v = a.view<float, 2>();  v(0, 1);  // 2
+//
+// Operations on a device run behind the caller's back: whoever needs their result on the host (a copy to the CPU, an export,
+// a view of host memory that is still being written) waits for them, and learns there of a failure.
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <span>
+
+#include "sluice/device.hpp"
+#include "sluice/dtype.hpp"
+#include "sluice/shape.hpp"
+#include "sluice/view.hpp"
+
+struct sluice_array;
+
+namespace sluice {
+inline namespace v0 {
+
+namespace detail {
+
+class storage;  // memory of one device, shared by the tensors over it, with the events of its last write and open reads
+
+struct block {
+  std::shared_ptr<storage> owner;
+  std::byte* data = nullptr;
+};
+
+SLUICE_API block allocate(const device& where, std::size_t bytes, memory kind);
+SLUICE_API block adopt(void* data, std::size_t bytes, std::shared_ptr<void> keep_alive);
+SLUICE_API const device& where_is(const storage* s) noexcept;
+// Waits until the host may read, or with `write` also write, the memory. Throws what the device's work failed with.
+SLUICE_API void wait_for_host(storage* s, bool write);
+
+}  // namespace detail
+
+class tensor {
+ public:
+  // An empty f32 tensor of shape (0).
+  tensor() : shape_{0}, strides_{1} {}
+
+  // Memory without values. Throws invalid_argument when `extents` is negative or too large, out_of_memory, unavailable when
+  // there is no such device. `kind` pinned gives host memory that `where` copies at full speed; the tensor is then on the CPU.
+  explicit tensor(const sluice::shape& extents, sluice::dtype type = dtype::f32, const sluice::device& where = sluice::device::cpu,
+                  memory kind = memory::device)
+      : shape_(extents), strides_(row_major(extents)), dtype_(type) {
+    block_ = detail::allocate(where, byte_size(extents, type), kind);
+  }
+
+  // Every element is `value`, converted to `type`.
+  SLUICE_API static tensor full(const sluice::shape& extents, double value, sluice::dtype type = dtype::f32,
+                                const sluice::device& where = sluice::device::cpu);
+  static tensor zeros(const sluice::shape& extents, sluice::dtype type = dtype::f32, const sluice::device& where = sluice::device::cpu) {
+    return full(extents, 0, type, where);
+  }
+
+  // A copy of `values`, row-major, on the CPU. Throws invalid_argument when their number is not that of `extents`.
+  template <class T>
+  static tensor of(const sluice::shape& extents, std::span<const T> values) {
+    tensor t(extents, dtype_of<T>);
+    if (static_cast<std::int64_t>(values.size()) != t.count())
+      throw error(error_code::invalid_argument, "[tensor::of] shape " + extents.str() + " has " + std::to_string(t.count()) +
+                                                    " elements, and " + std::to_string(values.size()) + " were given");
+    std::copy(values.begin(), values.end(), static_cast<T*>(t.data()));
+    return t;
+  }
+  template <class T>
+  static tensor of(std::initializer_list<T> values) {
+    return of<T>(sluice::shape{static_cast<std::int64_t>(values.size())}, std::span(values.begin(), values.size()));
+  }
+  // Throws invalid_argument for rows of different lengths.
+  template <class T>
+  static tensor of(std::initializer_list<std::initializer_list<T>> rows) {
+    const auto columns = static_cast<std::int64_t>(rows.size() == 0 ? 0 : rows.begin()->size());
+    tensor t(sluice::shape{static_cast<std::int64_t>(rows.size()), columns}, dtype_of<T>);
+    auto* out = static_cast<T*>(t.data());
+    for (const auto& row : rows) {
+      if (static_cast<std::int64_t>(row.size()) != columns)
+        throw error(error_code::invalid_argument, "[tensor::of] row " + std::to_string(&row - rows.begin()) + " has " +
+                                                      std::to_string(row.size()) + " elements, row 0 has " +
+                                                      std::to_string(columns));
+      out = std::copy(row.begin(), row.end(), out);
+    }
+    return t;
+  }
+
+  // A window over host memory of the caller's, without a copy. `keep_alive` is held as long as any tensor needs the memory;
+  // with none, the caller sees to that. Strides are >= 0.
+  template <class T>
+  static tensor wrap(T* data, const sluice::shape& extents, const sluice::strides& steps, std::shared_ptr<void> keep_alive = nullptr) {
+    return wrap(static_cast<void*>(data), dtype_of<T>, extents, steps, std::move(keep_alive));
+  }
+  template <class T>
+  static tensor wrap(T* data, const sluice::shape& extents, std::shared_ptr<void> keep_alive = nullptr) {
+    return wrap(data, extents, row_major(extents), std::move(keep_alive));
+  }
+  SLUICE_API static tensor wrap(void* data, sluice::dtype type, const sluice::shape& extents, const sluice::strides& steps,
+                                std::shared_ptr<void> keep_alive);
+
+  [[nodiscard]] const sluice::shape& shape() const noexcept { return shape_; }
+  [[nodiscard]] const sluice::strides& strides() const noexcept { return strides_; }  // in elements
+  [[nodiscard]] sluice::dtype dtype() const noexcept { return dtype_; }
+  [[nodiscard]] const sluice::device& device() const noexcept { return detail::where_is(block_.owner.get()); }
+  [[nodiscard]] int rank() const noexcept { return shape_.rank(); }
+  [[nodiscard]] std::int64_t extent(int r) const noexcept { return shape_[r]; }
+  [[nodiscard]] std::int64_t stride(int r) const noexcept { return strides_[r]; }
+  [[nodiscard]] std::int64_t count() const { return shape_.count(); }  // elements
+  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(count()) * size_of(dtype_); }
+  [[nodiscard]] bool is_contiguous() const noexcept {  // row-major without gaps; strides of extents 1 do not matter
+    std::int64_t step = 1;
+    for (int i = rank() - 1; i >= 0; --i) {
+      if (shape_[i] == 0) return true;
+      if (shape_[i] != 1 && strides_[i] != step) return false;
+      step *= shape_[i];
+    }
+    return true;
+  }
+
+  // Where the first element is, in the memory of device(). On the CPU, waits for work that still writes (the const form) or
+  // reads the memory.
+  [[nodiscard]] const void* data() const {
+    detail::wait_for_host(block_.owner.get(), false);
+    return block_.data;
+  }
+  [[nodiscard]] void* data() {
+    detail::wait_for_host(block_.owner.get(), true);
+    return block_.data;
+  }
+
+  // A typed window. Throws invalid_argument when T is not the dtype, R not the rank, or the tensor is not on the CPU.
+  template <class T, int R>
+  [[nodiscard]] sluice::view<T, R> view() {
+    check_view(dtype_of<T>, R);
+    return {static_cast<T*>(data()), extents_of<R>(shape_), extents_of<R>(strides_)};
+  }
+  template <class T, int R>
+  [[nodiscard]] sluice::view<const T, R> view() const {
+    check_view(dtype_of<T>, R);
+    return {static_cast<const T*>(data()), extents_of<R>(shape_), extents_of<R>(strides_)};
+  }
+
+  // The value of a tensor of one element, on any device, converted to T. Throws invalid_argument for another count.
+  template <class T>
+  [[nodiscard]] T item() const {
+    if (count() != 1) throw error(error_code::invalid_argument, "[item] shape " + shape_.str() + " has more or less than one element");
+    const tensor host = as(dtype_of<T>).to(sluice::device::cpu);
+    return *static_cast<const T*>(host.data());
+  }
+
+  // The same memory, seen otherwise -----------------------------------------------------------------------------------------
+
+  // Dimensions a and b exchanged; the last two by default. Throws invalid_argument when the tensor has no such dimension.
+  [[nodiscard]] SLUICE_API tensor transpose(int a = -2, int b = -1) const;
+  // Indices begin, begin + step, ... below end of one dimension. Throws invalid_argument unless 0 <= begin <= end <= extent,
+  // step >= 1.
+  [[nodiscard]] SLUICE_API tensor slice(int dimension, std::int64_t begin, std::int64_t end, std::int64_t step = 1) const;
+  // Index i of the first dimension, which goes away.
+  [[nodiscard]] SLUICE_API tensor operator[](std::int64_t i) const;
+  // Other extents with the same count. Throws invalid_argument when the count differs, or when it would take a copy.
+  [[nodiscard]] SLUICE_API tensor reshape(const sluice::shape& extents) const;
+  // Extents of 1 repeated and leading dimensions added, as NumPy broadcasts. Throws invalid_argument when they do not fit.
+  [[nodiscard]] SLUICE_API tensor broadcast_to(const sluice::shape& extents) const;
+
+  // Other memory ------------------------------------------------------------------------------------------------------------
+
+  // This tensor on `where`: itself when it is there already, else a copy. Throws unavailable, out_of_memory, device_lost.
+  [[nodiscard]] SLUICE_API tensor to(const sluice::device& where) const;
+  // This tensor with another dtype: itself when it has it already, else a copy on the same device. Floats become integers by
+  // truncation, saturating, NaN as 0.
+  [[nodiscard]] SLUICE_API tensor as(sluice::dtype type) const;
+  // A row-major copy.
+  [[nodiscard]] SLUICE_API tensor clone() const;
+  // Itself when it is row-major without gaps, else clone().
+  [[nodiscard]] tensor contiguous() const { return is_contiguous() ? *this : clone(); }
+  // Copies the values of `source` (same shape; any dtype and device) into this tensor's memory.
+  SLUICE_API void assign(const tensor& source);
+
+  // For the library's own use: the memory, and the tensor as a backend sees it.
+  [[nodiscard]] const detail::block& memory_block() const noexcept { return block_; }
+  [[nodiscard]] SLUICE_API ::sluice_array array() const;
+
+ private:
+  tensor(detail::block b, const sluice::shape& extents, const sluice::strides& steps, sluice::dtype type)
+      : block_(std::move(b)), shape_(extents), strides_(steps), dtype_(type) {}
+
+  SLUICE_API static std::size_t byte_size(const sluice::shape& extents, sluice::dtype type);
+  SLUICE_API void check_view(sluice::dtype type, int rank) const;
+  [[nodiscard]] int dimension(int i, const char* operation) const;
+
+  template <int R>
+  static std::array<std::int64_t, R> extents_of(const sluice::shape& s) {
+    std::array<std::int64_t, R> a{};
+    std::copy(s.begin(), s.end(), a.begin());
+    return a;
+  }
+
+  detail::block block_;
+  sluice::shape shape_;
+  sluice::strides strides_;
+  sluice::dtype dtype_ = dtype::f32;
+};
+
+}  // namespace v0
+}  // namespace sluice

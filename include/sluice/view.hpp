@@ -1,0 +1,51 @@
+// view<T, R>: a typed window of rank R over host memory.
+//
+//     auto v = t.view<float, 2>();
+//     for (std::int64_t i = 0; i < v.extent(0); ++i)
+//       for (std::int64_t j = 0; j < v.extent(1); ++j) v(i, j) += 1;
+//
+// It owns nothing: it is good for as long as the tensor's memory is. Indices are not checked in release builds.
+#pragma once
+
+#include <array>
+#include <cassert>
+#include <concepts>
+#include <cstdint>
+
+namespace sluice {
+inline namespace v0 {
+
+template <class T, int R>
+class view {
+ public:
+  static_assert(R >= 1, "a view has at least one dimension");
+  using value_type = T;
+
+  view(T* data, const std::array<std::int64_t, R>& extents, const std::array<std::int64_t, R>& steps) noexcept
+      : data_(data), extents_(extents), strides_(steps) {}
+  operator view<const T, R>() const noexcept { return {data_, extents_, strides_}; }
+
+  [[nodiscard]] std::int64_t extent(int r) const noexcept { return extents_[static_cast<std::size_t>(r)]; }
+  // In elements.
+  [[nodiscard]] std::int64_t stride(int r) const noexcept { return strides_[static_cast<std::size_t>(r)]; }
+  [[nodiscard]] T* data() const noexcept { return data_; }
+
+  template <std::convertible_to<std::int64_t>... I>
+    requires(sizeof...(I) == R)
+  T& operator()(I... indices) const noexcept {
+    std::int64_t offset = 0;
+    int r = 0;
+    ((assert(static_cast<std::int64_t>(indices) >= 0 && static_cast<std::int64_t>(indices) < extent(r)),
+      offset += static_cast<std::int64_t>(indices) * stride(r), ++r),
+     ...);
+    return data_[offset];
+  }
+
+ private:
+  T* data_;
+  std::array<std::int64_t, R> extents_;
+  std::array<std::int64_t, R> strides_;
+};
+
+}  // namespace v0
+}  // namespace sluice

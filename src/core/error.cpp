@@ -1,0 +1,25 @@
+#include "sluice/error.hpp"
+
+namespace sluice {
+inline namespace v0 {
+
+error::~error() = default;
+
+std::string_view name_of(error_code code) noexcept {
+  switch (code) {
+    case error_code::invalid_argument: return "invalid_argument";
+    case error_code::unsupported: return "unsupported";
+    case error_code::out_of_memory: return "out_of_memory";
+    case error_code::device_lost: return "device_lost";
+    case error_code::unavailable: return "unavailable";
+    case error_code::internal: return "internal";
+    case error_code::io: return "io";
+    case error_code::malformed: return "malformed";
+    case error_code::cancelled: return "cancelled";
+    case error_code::limit_exceeded: return "limit_exceeded";
+  }
+  return "unknown";
+}
+
+}  // namespace v0
+}  // namespace sluice

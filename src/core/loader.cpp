@@ -1,0 +1,96 @@
+// Takes backend modules: open, find the entry, compare version and size, count devices; no more. Nothing is ever unloaded.
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "platform.hpp"
+#include "registry.hpp"
+
+namespace sluice::core {
+namespace {
+
+constexpr std::size_t smallest_table = offsetof(sluice_backend, device_count);
+
+bool valid_name(const char* name) {
+  if (name == nullptr || *name == '\0' || std::strlen(name) > 15) return false;
+  return std::all_of(name, name + std::strlen(name), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+}
+
+const char* missing_slot(const sluice_backend& t) {
+  if (t.device_count == nullptr) return "device_count";
+  if (t.device_info == nullptr) return "device_info";
+  if (t.allocate == nullptr) return "allocate";
+  if (t.deallocate == nullptr) return "deallocate";
+  if (t.copy == nullptr) return "copy";
+  return nullptr;
+}
+
+}  // namespace
+
+bool load_module(const std::string& path, backend& out, std::string& reason) {
+  void* module = platform::open_module(path, reason);
+  if (module == nullptr) return false;
+  auto* entry = reinterpret_cast<sluice_backend_entry_function>(platform::find_symbol(module, "sluice_backend_entry"));
+  if (entry == nullptr) {
+    reason = "it has no symbol sluice_backend_entry";
+    return false;
+  }
+  const sluice_backend* given = entry(&host());
+  if (given == nullptr) {
+    reason = "its entry gave no table";
+    return false;
+  }
+  if (given->api_version != SLUICE_BACKEND_API_VERSION) {
+    reason = fmt::format("its table is of version {}, this library's of version {}", given->api_version,
+                         SLUICE_BACKEND_API_VERSION);
+    return false;
+  }
+  if (given->struct_size <= smallest_table) {
+    reason = fmt::format("its table has {} bytes, fewer than the {} that hold one slot", given->struct_size,
+                         smallest_table + sizeof(void*));
+    return false;
+  }
+  std::memcpy(&out.table, given, std::min<std::size_t>(given->struct_size, sizeof out.table));
+  if (!valid_name(out.table.name)) {
+    reason = "its name is not 1 to 15 lower-case letters and digits";
+    return false;
+  }
+  if (const char* slot = missing_slot(out.table)) {
+    reason = fmt::format("its table has no {}", slot);
+    return false;
+  }
+  sluice_message message{};
+  std::int32_t count = 0;
+  const sluice_status status = out.table.device_count(&count, &message);
+  if (status != SLUICE_OK || count <= 0) {
+    reason = message.text[0] != '\0' ? message.text : fmt::format("it counts {} devices", count);
+    return false;
+  }
+  out.path = path;
+  out.devices = count;
+  return true;
+}
+
+std::vector<std::string> module_folders() {
+  std::vector<std::string> folders;
+  const auto add = [&](const std::string& folder) {
+    // An empty or relative entry would mean the working directory, where anybody may have put a file.
+    if (folder.starts_with('/') && std::find(folders.begin(), folders.end(), folder) == folders.end())
+      folders.push_back(folder);
+  };
+  if (const char* list = std::getenv("SLUICE_BACKEND_PATH"); list != nullptr) {
+    const std::string_view all = list;
+    for (std::size_t begin = 0; begin <= all.size();) {
+      const std::size_t end = std::min(all.find(':', begin), all.size());
+      add(std::string(all.substr(begin, end - begin)));
+      begin = end + 1;
+    }
+  }
+  add(platform::own_folder());
+  return folders;
+}
+
+}  // namespace sluice::core

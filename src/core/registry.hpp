@@ -1,0 +1,45 @@
+// The backends of this process: the CPU's, linked in, and the modules that the loader took.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sluice/backend_api.h"
+#include "sluice/device.hpp"
+
+extern "C" const sluice_backend* sluice_cpu_backend(const sluice_host* host);
+
+namespace sluice::core {
+
+// A backend's table, copied so that slots beyond its struct_size are null.
+struct backend {
+  sluice_backend table{};
+  std::string path;  // empty for the CPU's
+  int devices = 0;
+};
+
+// A device's table and number there.
+struct place_of_work {
+  const sluice_backend* table = nullptr;
+  std::int32_t index = 0;
+};
+
+const sluice_host& host();
+const sluice_backend& cpu_table();
+
+// Loads modules when `where` is not the CPU. Throws unavailable, with the reasons known, when there is no such device.
+place_of_work find(const device& where);
+
+// find(), and the device woken and proven; what it failed with is kept and thrown each time.
+place_of_work find_awake(const device& where);
+
+// Throws the status as an error: "[operation] message".
+void check(sluice_status status, const sluice_message& message, std::string_view operation);
+
+// Loader: takes a module, or returns why not.
+bool load_module(const std::string& path, backend& out, std::string& reason);
+
+// Folders to look for modules in.
+std::vector<std::string> module_folders();
+
+}  // namespace sluice::core
