@@ -1,99 +1,255 @@
-// Row sums in one fixed order: see cpu_rowsum.
-#include <bit>
+// rowsum's slot: lays the work out over the pool and joins its parts in the one order. The sums themselves are in
+// rowsum_kernels.hpp.
+//
+// The order is a function of the row length alone: element i of a block of 1,024 is added, in order, to lane i mod 32; the
+// lanes fold by halves; block sums join as adjacent pairs, level by level, an odd one carried up.
+#include <cstring>
 #include <limits>
+#include <memory>
+#include <new>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "cpu.hpp"
-#include "half.hpp"
+#include "rowsum.hpp"
+
+#if defined(__clang__)
+#define SLUICE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SLUICE_UNROLL _Pragma("GCC unroll 32")
+#endif
 
 namespace sluice::cpu {
 namespace {
 
-template <class T>
-struct accumulator {
-  using type = std::int64_t;
-};
-template <>
-struct accumulator<double> {
-  using type = double;
-};
-template <>
-struct accumulator<float> {
-  using type = double;
-};
-template <>
-struct accumulator<f16> {
-  using type = double;
-};
-template <>
-struct accumulator<bf16> {
-  using type = double;
+namespace plain {
+#define SLUICE_TARGET
+constexpr int width = 2;
+#include "rowsum_kernels.hpp"
+#undef SLUICE_TARGET
+}  // namespace plain
+
+#if defined(__x86_64__)
+namespace avx2 {
+#define SLUICE_TARGET __attribute__((target("avx2,f16c")))
+constexpr int width = 4;
+#include "rowsum_kernels.hpp"
+#undef SLUICE_TARGET
+}  // namespace avx2
+
+namespace avx512 {
+#define SLUICE_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,f16c")))
+constexpr int width = 8;
+#include "rowsum_kernels.hpp"
+#undef SLUICE_TARGET
+}  // namespace avx512
+#endif
+
+#define SLUICE_KERNELS(T, rows, short_rows, columns) {rows<T>, short_rows<T>, columns<T>}
+#define SLUICE_LEVEL(rows, short_rows, columns, round_f32)                                                              \
+  {{SLUICE_KERNELS(double, rows, short_rows, columns), SLUICE_KERNELS(float, rows, short_rows, columns),                \
+    SLUICE_KERNELS(f16, rows, short_rows, columns), SLUICE_KERNELS(bf16, rows, short_rows, columns),                    \
+    SLUICE_KERNELS(std::int64_t, rows, short_rows, columns), SLUICE_KERNELS(std::int32_t, rows, short_rows, columns),   \
+    SLUICE_KERNELS(std::uint8_t, rows, short_rows, columns)},                                                           \
+   round_f32}
+
+const rowsum_level& level() {
+#if defined(__x86_64__)
+  static constexpr rowsum_level avx512_level =
+      SLUICE_LEVEL(avx512::sum_rows, avx2::sum_short_rows, avx2::sum_columns, avx2::round_f32<avx2::narrow>);
+  static constexpr rowsum_level avx2_level =
+      SLUICE_LEVEL(avx2::sum_rows, avx2::sum_short_rows, avx2::sum_columns, avx2::round_f32<avx2::narrow>);
+  static constexpr rowsum_level plain_level =
+      SLUICE_LEVEL(plain::sum_rows, plain::sum_rows, plain::sum_columns, plain::round_f32<plain::narrow>);
+  if (simd() == simd_level::avx512) return avx512_level;
+  if (simd() == simd_level::avx2) return avx2_level;
+#else
+  static constexpr rowsum_level plain_level =
+      SLUICE_LEVEL(plain::sum_rows, plain::sum_short_rows, plain::sum_columns, plain::round_f32<plain::narrow>);
+#endif
+  return plain_level;
+}
+
+constexpr std::int64_t element_size[] = {8, 4, 2, 2, 8, 4, 1};  // by sluice_dtype
+
+// IEEE arithmetic for as long as it lives, whatever the thread was set to: round to nearest, denormals kept.
+class ieee_arithmetic {
+ public:
+#if defined(__x86_64__)
+  ieee_arithmetic() : before_(_mm_getcsr()) {
+    if ((before_ & ~0x3fu) != 0x1f80u) _mm_setcsr(0x1f80u);
+  }
+  ~ieee_arithmetic() {
+    if ((before_ & ~0x3fu) != 0x1f80u) _mm_setcsr(before_);
+  }
+  ieee_arithmetic(const ieee_arithmetic&) = delete;
+  ieee_arithmetic& operator=(const ieee_arithmetic&) = delete;
+
+ private:
+  unsigned before_;
+#endif
 };
 
+// One call, with A for its accumulators.
 template <class A>
-A add(A a, A b) {
-  if constexpr (std::is_same_v<A, double>) return a + b;
-  return static_cast<A>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
+class rowsum_call {
+ public:
+  rowsum_call(const sluice_array& a, const sluice_array& out)
+      : data_(static_cast<const char*>(a.data)),
+        rows_(a.extents[0]),
+        columns_(a.extents[1]),
+        row_stride_(a.strides[0]),
+        column_stride_(columns_ == 1 ? 1 : a.strides[1]),
+        size_(element_size[a.dtype]),
+        kernels_(level().of[a.dtype]),
+        out_(out) {
+    contiguous_ = column_stride_ == 1 && (row_stride_ == columns_ || rows_ == 1);
+    stream_ = out.dtype == SLUICE_F32 && out.strides[0] == 1 && rows_ * 4 >= stream_bytes &&
+              reinterpret_cast<std::uintptr_t>(out.data) % 16 == 0;
+  }
 
-template <class T>
-auto widen(T x) {
-  if constexpr (std::is_same_v<T, f16> || std::is_same_v<T, bf16>)
-    return static_cast<double>(to_float(x));
-  else
-    return static_cast<typename accumulator<T>::type>(x);
-}
+  sluice_status run(sluice_message* message) const {
+    if (columns_ == 0) {
+      constexpr A zeros[batch_rows] = {};
+      for (std::int64_t r = 0; r < rows_; r += batch_rows) finish(r, std::min(batch_rows, rows_ - r), zeros);
+      return SLUICE_OK;
+    }
+    const std::int64_t bytes = rows_ * columns_ * size_;
+    if (bytes < serial_bytes) {
+      sum_range(0, rows_);
+      return SLUICE_OK;
+    }
+    // Chunks are large enough to be worth fetching, and small enough to come out even.
+    const std::int64_t threads = host().parallel_size();
+    const std::int64_t chunk = std::clamp(bytes / (threads * 8), serial_bytes, max_chunk) / size_;  // elements
+    const std::int64_t chunk_rows = (std::max<std::int64_t>(1, chunk / columns_) + 15) / 16 * 16;
+    if (columns_ > 2 * chunk && (rows_ + chunk_rows - 1) / chunk_rows < 4 * threads) return sum_split(chunk, message);
+    parallel_for((rows_ + chunk_rows - 1) / chunk_rows,
+                 [&](std::int64_t i) { sum_range(i * chunk_rows, std::min(rows_, (i + 1) * chunk_rows)); });
+    return SLUICE_OK;
+  }
 
-template <class T, class A = typename accumulator<T>::type>
-A sum_row(const T* a, std::int64_t n, std::int64_t stride) {
-  const A nothing = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
-  if (n == 0) return A{};
-  A sums[64];
-  std::int64_t ranks[64];
-  int depth = 0;
-  for (std::int64_t block = 0; block * 1024 < n; ++block) {
-    A lanes[32];
-    for (A& lane : lanes) lane = nothing;
-    for (std::int64_t i = block * 1024; i < n && i < block * 1024 + 1024; ++i) lanes[i % 32] = add(lanes[i % 32], widen(a[i * stride]));
-    for (int half = 16; half > 0; half /= 2)
-      for (int j = 0; j < half; ++j) lanes[j] = add(lanes[j], lanes[j + half]);
-    sums[depth] = lanes[0];
-    ranks[depth++] = 0;
-    for (; depth > 1 && ranks[depth - 1] == ranks[depth - 2]; --depth) {
-      sums[depth - 2] = add(sums[depth - 2], sums[depth - 1]);
-      ++ranks[depth - 2];
+ private:
+  static constexpr std::int64_t max_chunk = 2 << 20;
+  static constexpr std::int64_t stream_bytes = 16 << 20;  // results this large leave the caches before anyone reads them
+
+  void sum_range(std::int64_t begin, std::int64_t end) const {
+    const ieee_arithmetic guard;
+    A sums[batch_rows];
+    for (std::int64_t r = begin; r < end; r += batch_rows) {
+      const std::int64_t count = std::min(batch_rows, end - r);
+      sum_part(r, count, 0, columns_, sums);
+      finish(r, count, sums);
+    }
+#if defined(__x86_64__)
+    if (stream_) _mm_sfence();
+#endif
+  }
+
+  // Few long rows: each is cut into aligned groups of blocks, whose sums then join as the blocks' would.
+  sluice_status sum_split(std::int64_t chunk, sluice_message* message) const {
+    std::int64_t group = block_size;
+    while (group * 2 <= chunk) group *= 2;
+    const std::int64_t groups = (columns_ + group - 1) / group;
+    const std::int64_t batches = (rows_ + batch_rows - 1) / batch_rows;
+    const std::unique_ptr<A[]> parts(new (std::nothrow) A[static_cast<std::size_t>(rows_ * groups)]);
+    if (parts == nullptr)
+      return fail(SLUICE_OUT_OF_MEMORY, message, "[rowsum] no memory for %lld sums of parts of rows",
+                  static_cast<long long>(rows_ * groups));
+    parallel_for(batches * groups, [&](std::int64_t i) {
+      const ieee_arithmetic guard;
+      const std::int64_t r = i / groups * batch_rows;
+      const std::int64_t g = i % groups;
+      const std::int64_t count = std::min(batch_rows, rows_ - r);
+      A sums[batch_rows];
+      sum_part(r, count, g * group, std::min(group, columns_ - g * group), sums);
+      for (std::int64_t j = 0; j < count; ++j) parts[static_cast<std::size_t>((r + j) * groups + g)] = sums[j];
+    });
+    const ieee_arithmetic guard;
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      pairwise<A> sum;
+      for (std::int64_t g = 0; g < groups; ++g) sum.push(parts[static_cast<std::size_t>(r * groups + g)]);
+      const A total = sum.total();
+      finish(r, 1, &total);
+    }
+    return SLUICE_OK;
+  }
+
+  // The sums of a rectangle at most `batch_rows` high.
+  void sum_part(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, A* sums) const {
+    const std::int64_t offset = row * row_stride_ + column * column_stride_;
+    const char* a = data_ + offset * size_;
+    if (column_stride_ == 1)
+      (columns > lane_count ? kernels_.rows : kernels_.short_rows)(a, rows, columns, row_stride_,
+                                                                   contiguous_ ? rows_ * columns_ - offset : 0, sums);
+    else if (row_stride_ == 1)
+      kernels_.columns(a, rows, columns, column_stride_, sums);
+    else
+      for (std::int64_t r = 0; r < rows; ++r) sums[r] = sum_gathered(a + r * row_stride_ * size_, columns);
+  }
+
+  // A row of any stride: packed, then summed, block by block.
+  A sum_gathered(const char* a, std::int64_t columns) const {
+    alignas(64) char packed[block_size * 8];
+    pairwise<A> sum;
+    for (std::int64_t begin = 0; begin < columns; begin += block_size) {
+      const std::int64_t count = std::min(block_size, columns - begin);
+      const char* p = a + begin * column_stride_ * size_;
+      switch (size_) {
+        case 1: gather<std::uint8_t>(p, count, packed); break;
+        case 2: gather<std::uint16_t>(p, count, packed); break;
+        case 4: gather<std::uint32_t>(p, count, packed); break;
+        default: gather<std::uint64_t>(p, count, packed); break;
+      }
+      A part[4];
+      (count > lane_count ? kernels_.rows : kernels_.short_rows)(packed, 1, count, count, block_size, part);
+      sum.push(part[0]);
+    }
+    return sum.total();
+  }
+
+  template <class E>
+  void gather(const char* p, std::int64_t count, char* packed) const {
+    for (std::int64_t i = 0; i < count; ++i)
+      std::memcpy(packed + i * std::int64_t{sizeof(E)}, p + i * column_stride_ * std::int64_t{sizeof(E)}, sizeof(E));
+  }
+
+  // Rounds sums to the dtype of `out`, and stores them.
+  void finish(std::int64_t row, std::int64_t rows, const A* sums) const {
+    const std::int64_t stride = out_.strides[0];
+    if constexpr (std::is_same_v<A, double>) {
+      if (out_.dtype == SLUICE_F32) {
+        float* to = static_cast<float*>(out_.data) + row * stride;
+        if (stride == 1) return level().round_f32(sums, rows, to, stream_);
+        for (std::int64_t r = 0; r < rows; ++r) level().round_f32(sums + r, 1, to + r * stride, false);
+      } else {
+        double* to = static_cast<double*>(out_.data) + row * stride;
+        constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+        for (std::int64_t r = 0; r < rows; ++r) to[r * stride] = sums[r] == sums[r] ? sums[r] : nan;
+      }
+    } else {
+      std::int64_t* to = static_cast<std::int64_t*>(out_.data) + row * stride;
+      for (std::int64_t r = 0; r < rows; ++r) to[r * stride] = static_cast<std::int64_t>(sums[r]);
     }
   }
-  for (; depth > 1; --depth) sums[depth - 2] = add(sums[depth - 2], sums[depth - 1]);
-  return sums[0];
-}
 
-template <class T>
-void sum_rows(const sluice_array& a, const sluice_array& out) {
-  for (std::int64_t r = 0; r < a.extents[0]; ++r) {
-    const auto sum = sum_row(static_cast<const T*>(a.data) + r * a.strides[0], a.extents[1], a.strides[1]);
-    const std::int64_t at = r * out.strides[0];
-    if (out.dtype == SLUICE_I64)
-      static_cast<std::int64_t*>(out.data)[at] = static_cast<std::int64_t>(sum);
-    else if (out.dtype == SLUICE_F64)
-      static_cast<double*>(out.data)[at] = sum == sum ? static_cast<double>(sum) : std::numeric_limits<double>::quiet_NaN();
-    else
-      static_cast<float*>(out.data)[at] = sum == sum ? static_cast<float>(sum) : std::numeric_limits<float>::quiet_NaN();
-  }
-}
+  const char* data_;
+  std::int64_t rows_, columns_, row_stride_, column_stride_;
+  std::int64_t size_;  // bytes of an element
+  rowsum_kernels kernels_;
+  sluice_array out_;
+  bool contiguous_;
+  bool stream_;
+};
 
 }  // namespace
 
 sluice_status cpu_rowsum(std::int32_t, sluice_queue*, const sluice_array* a, const sluice_array* out, sluice_message* message) {
-  switch (a->dtype) {
-    case SLUICE_F64: sum_rows<double>(*a, *out); return SLUICE_OK;
-    case SLUICE_F32: sum_rows<float>(*a, *out); return SLUICE_OK;
-    case SLUICE_F16: sum_rows<f16>(*a, *out); return SLUICE_OK;
-    case SLUICE_BF16: sum_rows<bf16>(*a, *out); return SLUICE_OK;
-    case SLUICE_I64: sum_rows<std::int64_t>(*a, *out); return SLUICE_OK;
-    case SLUICE_I32: sum_rows<std::int32_t>(*a, *out); return SLUICE_OK;
-    case SLUICE_U8: sum_rows<std::uint8_t>(*a, *out); return SLUICE_OK;
-    default: return fail(SLUICE_UNSUPPORTED, message, "[rowsum] the CPU knows no dtype %d", a->dtype);
-  }
+  if (a->dtype < SLUICE_F64 || a->dtype > SLUICE_U8)
+    return fail(SLUICE_UNSUPPORTED, message, "[rowsum] the CPU knows no dtype %d", a->dtype);
+  return a->dtype <= SLUICE_BF16 ? rowsum_call<double>(*a, *out).run(message) : rowsum_call<std::uint64_t>(*a, *out).run(message);
 }
 
 }  // namespace sluice::cpu

@@ -1,0 +1,108 @@
+// What rowsum's slot and its kernels share: the accumulators, how block sums join, and the kernels' signatures.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "half.hpp"
+
+namespace sluice::cpu {
+
+constexpr std::int64_t block_size = 1024;  // elements summed over the lanes before they fold
+constexpr std::int64_t lane_count = 32;
+constexpr std::int64_t batch_rows = 128;   // rows that one kernel call takes at most
+
+// f64 for floats; integers wrap, so they are added without a sign.
+template <class T>
+using accumulator =
+    std::conditional_t<std::is_floating_point_v<T> || std::is_same_v<T, f16> || std::is_same_v<T, bf16>, double, std::uint64_t>;
+
+template <class T>
+accumulator<T> widen(T x) noexcept {
+  if constexpr (std::is_same_v<T, f16> || std::is_same_v<T, bf16>)
+    return static_cast<double>(to_float(x));
+  else
+    return static_cast<accumulator<T>>(x);
+}
+
+// What absent elements count as: -0.0 changes no sum, not even one of -0.0 alone.
+template <class A>
+constexpr A nothing = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
+
+// Joins sums as adjacent pairs, level by level, an odd one carried up, while they come in from the left.
+template <class A>
+class pairwise {
+ public:
+  void push(A sum) {
+    for (std::int64_t level = count_++; (level & 1) != 0; level >>= 1) sum = sums_[--depth_] + sum;
+    sums_[depth_++] = sum;
+  }
+
+  A total() {
+    A sum = sums_[--depth_];
+    while (depth_ > 0) sum = sums_[--depth_] + sum;
+    return sum;
+  }
+
+ private:
+  A sums_[64];
+  int depth_ = 0;
+  std::int64_t count_ = 0;
+};
+
+// The same for several rows at a time.
+template <class A>
+class pairwise_rows {
+ public:
+  void push(const A* sums, std::int64_t rows) {
+    std::copy_n(sums, rows, sums_[depth_++]);
+    for (std::int64_t level = count_++; (level & 1) != 0; level >>= 1) join(rows);
+  }
+
+  void total(A* sums, std::int64_t rows) {
+    while (depth_ > 1) join(rows);
+    std::copy_n(sums_[0], rows, sums);
+  }
+
+ private:
+  void join(std::int64_t rows) {
+    --depth_;
+    for (std::int64_t r = 0; r < rows; ++r) sums_[depth_ - 1][r] += sums_[depth_][r];
+  }
+
+  A sums_[48][batch_rows];  // 2^57 columns
+  int depth_ = 0;
+  std::int64_t count_ = 0;
+};
+
+// The kernels of one dtype. `sums` holds accumulators, with room for the rows rounded up to a multiple of 4; rows are at most
+// `batch_rows`, columns at least 1.
+struct rowsum_kernels {
+  // Rows of unit stride, longer than 32 elements and not. Nothing past a row's end counts, but `readable` elements from `a` on
+  // may be read.
+  void (*rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,
+               void* sums);
+  void (*short_rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,
+                     void* sums);
+  // Columns of unit stride: a transposed matrix.
+  void (*columns)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t column_stride, void* sums);
+};
+
+// The kernels of one instruction set.
+struct rowsum_level {
+  rowsum_kernels of[7];  // by sluice_dtype
+  // Rounds sums to f32, with every NaN made canonical. `stream` keeps them out of the caches: `out` is then 16-byte aligned.
+  void (*round_f32)(const double* sums, std::int64_t count, float* out, bool stream);
+};
+
+// N elements as one vector, in the compilers' own extension, which knows every instruction set.
+template <class E, int N>
+struct vector_of {
+  typedef E type __attribute__((vector_size(sizeof(E) * N)));
+};
+template <class E, int N>
+using vec = typename vector_of<E, N>::type;
+
+}  // namespace sluice::cpu
