@@ -1,0 +1,130 @@
+// A file as a range of row chunks: raw row-major elements, or an .npy in C order. Memory holds one chunk at a time.
+//
+//     sluice::file_stream in("data.bin", {.dtype = sluice::dtype::f32, .columns = 1024});
+//     for (const auto& chunk : in.chunks())
+//       use(chunk.first_row, sluice::rowsum(chunk.rows));        // chunk.rows is (rows, 1024), on the CPU
+//     sluice::rowsum_file(in, "sums.npy");                       // pipeline.hpp does that at the file's speed
+//
+// Files are read with pread, never mapped: a file that is cut short while it is read is an error, not a crash.
+#pragma once
+
+#include <iterator>
+#include <optional>
+
+#include "sluice/tensor.hpp"
+
+namespace sluice {
+
+namespace stream {
+class file;
+}
+
+inline namespace v0 {
+
+struct file_stream_options {
+  // Of a raw file, whose element type is f32 unless given. An .npy knows both: given all the same, they must agree.
+  std::optional<sluice::dtype> dtype{};
+  std::int64_t columns = 0;
+  // Where a raw file's rows begin. Above 0, the file is taken as raw even when it begins like an .npy.
+  std::int64_t byte_offset = 0;
+  // Bytes of a chunk: rounded down to whole rows, at least one row.
+  std::int64_t chunk_bytes = 16 << 20;
+};
+
+// Some rows of a file. The tensor's memory comes from the pool, and goes back to it when the last handle on it goes.
+struct row_chunk {
+  tensor rows;                   // (rows, columns), on the CPU
+  std::int64_t first_row = 0;    // number of its first row
+  std::int64_t byte_offset = 0;  // of its first row, in the file
+};
+
+class row_chunks;
+
+// Copies share the open file. Every member may be called from any thread.
+class file_stream {
+ public:
+  // Opens a regular file; one that begins with the magic of .npy is one. Throws
+  //   invalid_argument  for something other than a regular file, columns missing or <= 0 in a raw file, a negative offset,
+  //                     chunk_bytes <= 0, options that contradict the .npy's header;
+  //   malformed         when a raw file is empty or no multiple of a row, or an .npy's size is not what its header says;
+  //   unsupported       for an .npy in Fortran order or of rank 0, or an element type that npy.hpp does not list;
+  //   io                when the operating system refuses.
+  SLUICE_API explicit file_stream(const std::string& path, const file_stream_options& options = {});
+
+  // An .npy of more than two dimensions is a list of rows all the same: (a, b, c) has a * b rows of c columns; (c) is one
+  // row.
+  [[nodiscard]] std::int64_t rows() const noexcept { return rows_; }
+  [[nodiscard]] std::int64_t columns() const noexcept { return shape_.back(); }
+  [[nodiscard]] const sluice::shape& shape() const noexcept { return shape_; }
+  [[nodiscard]] sluice::dtype dtype() const noexcept { return dtype_; }
+  [[nodiscard]] std::int64_t row_bytes() const noexcept { return columns() * static_cast<std::int64_t>(size_of(dtype_)); }
+  [[nodiscard]] std::int64_t bytes() const noexcept { return rows_ * row_bytes(); }  // of all rows
+  [[nodiscard]] std::int64_t byte_offset() const noexcept { return byte_offset_; }   // of row 0
+  [[nodiscard]] std::int64_t chunk_bytes() const noexcept { return chunk_bytes_; }
+  [[nodiscard]] SLUICE_API const std::string& path() const noexcept;
+
+  // All rows, or those from `first_row` on, chunk after chunk. Throws invalid_argument when first_row is beyond rows().
+  [[nodiscard]] inline row_chunks chunks(std::int64_t first_row = 0) const;
+
+  // Fills `out`, a row-major (n, columns) tensor of the file's dtype on the CPU, with n rows from `first_row` on. Throws
+  // invalid_argument when `out` is something else or rows() is less than first_row + n; io when reading fails or the file
+  // has become shorter.
+  SLUICE_API void read_rows(std::int64_t first_row, tensor& out) const;
+
+  // Throws io, with both sizes, when the file is no longer as long as when it was opened.
+  SLUICE_API void check_unchanged() const;
+
+  // For the library's own use.
+  [[nodiscard]] const stream::file& source() const noexcept { return *file_; }
+
+ private:
+  std::shared_ptr<const stream::file> file_;
+  sluice::shape shape_;
+  std::int64_t rows_ = 0;
+  sluice::dtype dtype_ = dtype::f32;
+  std::int64_t byte_offset_ = 0;
+  std::int64_t chunk_bytes_ = 0;
+};
+
+// An input range of row_chunk: each is read when the iterator comes to it, and its memory reused for the next one.
+class row_chunks {
+ public:
+  class iterator {
+   public:
+    using iterator_concept = std::input_iterator_tag;
+    using difference_type = std::ptrdiff_t;
+    using value_type = row_chunk;
+
+    explicit iterator(row_chunks& range) : range_(&range) {}
+    const row_chunk& operator*() const noexcept { return range_->chunk_; }
+    const row_chunk* operator->() const noexcept { return &range_->chunk_; }
+    iterator& operator++() {
+      range_->next();
+      return *this;
+    }
+    void operator++(int) { range_->next(); }
+    bool operator==(std::default_sentinel_t) const noexcept { return range_->chunk_.rows.extent(0) == 0; }
+
+   private:
+    row_chunks* range_;
+  };
+
+  SLUICE_API row_chunks(file_stream file, std::int64_t first_row);
+  iterator begin() {
+    next();
+    return iterator(*this);
+  }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+ private:
+  SLUICE_API void next();
+
+  file_stream file_;
+  std::int64_t next_row_;
+  row_chunk chunk_;
+};
+
+row_chunks file_stream::chunks(std::int64_t first_row) const { return {*this, first_row}; }
+
+}  // namespace v0
+}  // namespace sluice
