@@ -12,10 +12,17 @@ namespace detail {
 namespace {
 
 // The leading `n` dimensions as one: true, with its stride, when they step evenly (a stride of 0 through all counts).
+// Dimensions of extent 1 take no step, whatever their stride.
 bool merges(const tensor& t, int n, std::int64_t& stride) {
-  for (int i = 0; i + 1 < n; ++i)
-    if (t.extent(i) != 1 && t.stride(i) != t.stride(i + 1) * t.extent(i + 1)) return false;
-  stride = n > 0 ? t.stride(n - 1) : 0;
+  std::int64_t count = 1;
+  stride = 0;
+  for (int i = n - 1; i >= 0; --i) {
+    if (t.extent(i) == 1) continue;
+    std::int64_t even = t.stride(i);
+    if (count == 1) stride = even;
+    else if (__builtin_mul_overflow(stride, count, &even) || t.stride(i) != even) return false;
+    count *= t.extent(i);
+  }
   return true;
 }
 
