@@ -1,0 +1,186 @@
+// rowsum on every device present, bit for bit.
+#include <vector>
+
+#include "parity_views.hpp"
+#include "sluice/ops/rowsum.hpp"
+
+using namespace testing;
+
+namespace {
+
+tensor sums_by_reference(const tensor& a, dtype out) {
+  tensor s(a.shape().first(a.rank() - 1), out);
+  auto* p = static_cast<char*>(s.data());
+  if (s.count() == 0) return s;
+  // The reference sees rows one after the other; elements() brings any look into that order.
+  const tensor flat = a.clone();
+  sluice_array in = flat.reshape({s.count(), a.shape().back()}).array();
+  sluice_array to{};
+  to.data = p;
+  to.dtype = code_of(out);
+  to.rank = 1;
+  to.extents[0] = s.count();
+  to.strides[0] = 1;
+  reference::rowsum(in, to);
+  return s;
+}
+
+dtype unrounded(dtype t) { return sluice::is_floating(t) ? dtype::f64 : dtype::i64; }
+
+void check_rowsum(const tensor& host, const tensor& there) {
+  const dtype rounded = sluice::rowsum_dtype(host.dtype());
+  dirty(host.shape().first(host.rank() - 1), rounded);
+  const tensor s = sluice::rowsum(there);
+  CHECK(s.device() == there.device());
+  CHECK(same_bits(s, sums_by_reference(host, rounded)));
+  dirty(host.shape().first(host.rank() - 1), unrounded(host.dtype()));
+  CHECK(same_bits(sluice::rowsum_unrounded(there), sums_by_reference(host, unrounded(host.dtype()))));
+}
+
+constexpr std::int64_t widths[] = {1,    2,    3,    4,    5,    7,    8,    15,   16,   17,   31,   32,   33,   47,   63,
+                                   64,   65,   96,   100,  127,  128,  129,  255,  257,  511,  513,  1000, 1023, 1024, 1025,
+                                   1055, 1056, 1057, 2047, 2048, 2049, 3071, 3072, 3073, 4096, 4097, 5120, 7169, 8192, 9999};
+
+}  // namespace
+
+TEST_CASE("rowsum of every width in every dtype, bit for bit") {
+  for (const auto& where : devices_under_test())
+    for (const dtype type : every_dtype)
+      for (const std::int64_t width : widths) {
+        INFO(where.str(), ": ", text(type), " of ", width);
+        const tensor a = rough({width < 200 ? 35 : 5, width}, type, static_cast<std::uint64_t>(width));
+        const tensor there = a.to(where);
+        check_rowsum(a, there);
+        check_rowsum(a.transpose(), there.transpose());
+      }
+}
+
+TEST_CASE("rowsum of every look in every dtype, bit for bit") {
+  for (const auto& where : devices_under_test())
+    for (const auto& l : looks())
+      for (const dtype type : every_dtype) {
+        INFO(where.str(), ": ", l.name, ", ", text(type));
+        const auto [host, there] = seen(l, type, where, 4);
+        check_rowsum(host, there);
+      }
+}
+
+TEST_CASE("rowsum of steps between columns and rows repeated, in long rows") {
+  for (const auto& where : devices_under_test())
+    for (const dtype type : every_dtype) {
+      INFO(where.str(), ": ", text(type));
+      const tensor a = rough({6, 9001}, type, 5);
+      const tensor there = a.to(where);
+      check_rowsum(a.slice(1, 1, 9001, 2), there.slice(1, 1, 9001, 2));
+      check_rowsum(a.slice(1, 3, 9000), there.slice(1, 3, 9000));  // rows that begin off every boundary
+      check_rowsum(a.slice(0, 0, 6, 5).slice(1, 0, 8999, 7), there.slice(0, 0, 6, 5).slice(1, 0, 8999, 7));
+      check_rowsum(a.slice(0, 2, 3).broadcast_to({40, 9001}), there.slice(0, 2, 3).broadcast_to({40, 9001}));
+      check_rowsum(a.slice(1, 2, 3).broadcast_to({6, 5000}), there.slice(1, 2, 3).broadcast_to({6, 5000}));
+    }
+}
+
+TEST_CASE("rowsum of many narrow rows and of few long ones") {
+  for (const auto& where : devices_under_test())
+    for (const shape& extents :
+         {shape{70001, 3}, shape{20011, 17}, shape{3001, 100}, shape{1, 300007}, shape{2, 131072}, shape{3, 65537}}) {
+      INFO(where.str(), ": ", extents.str());
+      const tensor a = rough(extents, dtype::f32, 6);
+      check_rowsum(a, a.to(where));
+    }
+}
+
+TEST_CASE("rowsum of zeros, infinities and what is no number") {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float many[][4] = {{0, 0, 0, 0},
+                           {-0.0f, -0.0f, -0.0f, -0.0f},
+                           {-0.0f, 0, -0.0f, -0.0f},
+                           {inf, 1, 2, 3},
+                           {-inf, 1, 2, 3},
+                           {inf, -inf, 0, 0},
+                           {nan, 1, 2, 3},
+                           {-nan, 1, 2, 3},
+                           {nan, inf, -inf, -nan},
+                           {1, -1, 1, -1},
+                           {65504, 65504, 65504, 65504}};
+  for (const auto& where : devices_under_test())
+    for (const dtype type : floats)
+      for (const std::int64_t width : {1, 2, 3, 4, 31, 32, 33, 1023, 1025, 3000})
+        for (const auto& row : many) {
+          INFO(where.str(), ": ", text(type), " of ", width, ": ", row[0], " ", row[1], " ", row[2], " ", row[3]);
+          const tensor a = made({3, width}, type, [&](std::int64_t i) { return row[(i % width) % 4]; });
+          check_rowsum(a, a.to(where));
+          check_rowsum(a.transpose().clone().transpose(), a.to(where).transpose().clone().transpose());
+        }
+}
+
+TEST_CASE("rowsum of NaNs with payloads is the canonical quiet NaN") {
+  for (const auto& where : devices_under_test()) {
+    INFO(where.str());
+    tensor a = tensor::zeros({1, 40}, dtype::f32);
+    a.view<float, 2>()(0, 17) = std::bit_cast<float>(0xffc12345u);
+    const tensor s = sluice::rowsum(a.to(where)).to("cpu");
+    CHECK(std::bit_cast<std::uint32_t>(s.view<float, 1>()(0)) == 0x7fc00000u);
+    const tensor d = sluice::rowsum_unrounded(a.to(where)).to("cpu");
+    CHECK(std::bit_cast<std::uint64_t>(d.view<double, 1>()(0)) == 0x7ff8000000000000u);
+  }
+}
+
+TEST_CASE("rowsum of integers wraps, of f32 does not overflow before its end") {
+  for (const auto& where : devices_under_test()) {
+    INFO(where.str());
+    const auto most = std::numeric_limits<std::int64_t>::max();
+    CHECK(sluice::rowsum(tensor::of<std::int64_t>({most, 1}).to(where)).item<std::int64_t>() ==
+          std::numeric_limits<std::int64_t>::min());
+    CHECK(sluice::rowsum(tensor::full({5000}, 255, dtype::u8, where)).item<std::int64_t>() == 5000 * 255);
+    CHECK(sluice::rowsum(tensor::full({5000}, -2147483648.0, dtype::i32, where)).item<std::int64_t>() ==
+          -2147483648LL * 5000);
+    CHECK(sluice::rowsum(tensor::of<float>({3e38f, 3e38f, -3e38f}).to(where)).item<float>() == 3e38f);
+    CHECK(sluice::rowsum(tensor::of<float>({3e38f, 3e38f}).to(where)).item<float>() ==
+          std::numeric_limits<float>::infinity());
+    // Lanes 0 and 2 meet before lane 1 joins them; from left to right the 1 would be lost.
+    CHECK(sluice::rowsum(tensor::of<float>({0x1p60f, 1, -0x1p60f}).to(where)).item<float>() == 1);
+    CHECK(sluice::rowsum(tensor::full({3, 0}, 1, dtype::f32, where)).to("cpu").view<float, 1>()(2) == 0);
+    CHECK(!std::signbit(sluice::rowsum(tensor::full({1, 0}, 1, dtype::f32, where)).item<float>()));
+    CHECK(std::signbit(sluice::rowsum(tensor::full({1, 1500}, -0.0, dtype::f32, where)).item<float>()));
+  }
+}
+
+namespace {
+
+// The row in parts of `length`, each summed by itself, then joined.
+template <class T>
+T joined(const tensor& row, std::int64_t length) {
+  std::vector<T> parts;
+  for (std::int64_t begin = 0; begin < row.extent(0); begin += length)
+    parts.push_back(
+        sluice::rowsum_unrounded(row.slice(0, begin, std::min(begin + length, row.extent(0)))).template item<T>());
+  return sluice::join_rowsums(std::span(parts));
+}
+
+}  // namespace
+
+TEST_CASE("a long row cut anywhere on 1,024 x 2^k sums to the same bits") {
+  for (const auto& where : devices_under_test())
+    for (const std::int64_t width : {1024, 1025, 5000, 6 * 1024, 7 * 1024 + 1, 33333, 65536, 100001}) {
+      const tensor a = rough({width}, dtype::f32, 9).to(where);
+      const tensor i = random({width}, dtype::i64, 10).to(where);
+      const double whole = sluice::rowsum_unrounded(a).item<double>();
+      for (std::int64_t length = 1024; length < 2 * width; length *= 2) {
+        INFO(where.str(), ": ", width, " in parts of ", length);
+        CHECK(std::bit_cast<std::uint64_t>(joined<double>(a, length)) == std::bit_cast<std::uint64_t>(whole));
+        CHECK(joined<std::int64_t>(i, length) == sluice::rowsum(i).item<std::int64_t>());
+      }
+      CHECK(static_cast<float>(whole) == sluice::rowsum(a).item<float>());
+    }
+  CHECK(sluice::join_rowsums(std::span<double>()) == 0);
+}
+
+TEST_CASE("the order of additions is one that matters") {
+  // Were it not, the comparisons of bits above would prove nothing.
+  const tensor a = rough({1, 5000}, dtype::f64, 12);
+  const auto* p = static_cast<const double*>(a.data());
+  double plain = 0;
+  for (int i = 0; i < 5000; ++i) plain += p[i];
+  CHECK(plain != sluice::rowsum(a).item<double>());
+}

@@ -1,0 +1,15 @@
+# cmake -P same_files.cmake FILE FILE ...: fails unless all files hold the same text. For each, it is gone afterwards, so that
+# no later run is compared with an earlier one's.
+set(first "")
+math(EXPR last "${CMAKE_ARGC} - 1")
+foreach(i RANGE 3 ${last})
+  file(READ "${CMAKE_ARGV${i}}" text)
+  file(REMOVE "${CMAKE_ARGV${i}}")
+  if(text STREQUAL "")
+    message(FATAL_ERROR "${CMAKE_ARGV${i}} is empty")
+  elseif(first STREQUAL "")
+    set(first "${text}")
+  elseif(NOT text STREQUAL first)
+    message(SEND_ERROR "${CMAKE_ARGV${i}} says ${text} where ${CMAKE_ARGV3} says ${first}")
+  endif()
+endforeach()
