@@ -1,7 +1,84 @@
-# sluice_blas: the CBLAS behind the CPU's matmul. SLUICE_BLAS names it, or `auto` takes the first found of BLIS, OpenBLAS, MKL,
-# Accelerate.
-find_path(SLUICE_BLIS_INCLUDE blis.h PATH_SUFFIXES blis-serial x86_64-linux-gnu/blis-serial blis REQUIRED)
-find_library(SLUICE_BLIS_LIBRARY blis PATH_SUFFIXES blis-serial x86_64-linux-gnu/blis-serial REQUIRED)
+# sluice_blas: the one BLAS behind the CPU's matmul, which sluice calls on one thread at a time and spreads over its own pool.
+# SLUICE_BLAS names it, or `auto` takes the first found of BLIS, OpenBLAS, MKL, Accelerate. Where a BLAS comes in several
+# builds side by side, as on Debian, one is taken by its full path; another met at run time works as well.
+
+include(CheckCXXSymbolExists)
+
 add_library(sluice_blas INTERFACE)
-target_include_directories(sluice_blas SYSTEM INTERFACE ${SLUICE_BLIS_INCLUDE})
-target_link_libraries(sluice_blas INTERFACE ${SLUICE_BLIS_LIBRARY})
+set(SLUICE_BLAS_FOUND "")
+
+function(sluice_use_blas name include library)
+  target_include_directories(sluice_blas SYSTEM INTERFACE ${include})
+  target_link_libraries(sluice_blas INTERFACE ${library})
+  string(TOUPPER ${name} upper)
+  target_compile_definitions(sluice_blas INTERFACE SLUICE_BLAS_${upper})
+  set(SLUICE_BLAS_FOUND ${name} PARENT_SCOPE)
+  message(STATUS "sluice: matmul on ${name}, ${library}")
+endfunction()
+
+# Any threading variant does: each call asks for one thread.
+macro(sluice_find_blis)
+  set(places blis-serial ${CMAKE_LIBRARY_ARCHITECTURE}/blis-serial blis)
+  find_path(SLUICE_BLIS_INCLUDE blis.h PATH_SUFFIXES ${places})
+  find_library(SLUICE_BLIS_LIBRARY blis PATH_SUFFIXES ${places})
+  mark_as_advanced(SLUICE_BLIS_INCLUDE SLUICE_BLIS_LIBRARY)
+  if(SLUICE_BLIS_INCLUDE AND SLUICE_BLIS_LIBRARY)
+    sluice_use_blas(blis ${SLUICE_BLIS_INCLUDE} ${SLUICE_BLIS_LIBRARY})
+  endif()
+endmacro()
+
+# Not the build without threads: it is not safe to call from two threads at once unless built with USE_LOCKING=1.
+macro(sluice_find_openblas)
+  set(places openblas-pthread ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-pthread openblas)
+  find_path(SLUICE_OPENBLAS_INCLUDE openblas_config.h PATH_SUFFIXES ${places})
+  find_library(SLUICE_OPENBLAS_LIBRARY openblas PATH_SUFFIXES ${places})
+  mark_as_advanced(SLUICE_OPENBLAS_INCLUDE SLUICE_OPENBLAS_LIBRARY)
+  if(SLUICE_OPENBLAS_INCLUDE AND SLUICE_OPENBLAS_LIBRARY)
+    sluice_use_blas(openblas ${SLUICE_OPENBLAS_INCLUDE} ${SLUICE_OPENBLAS_LIBRARY})
+    set(CMAKE_REQUIRED_INCLUDES ${SLUICE_OPENBLAS_INCLUDE})
+    set(CMAKE_REQUIRED_LIBRARIES ${SLUICE_OPENBLAS_LIBRARY})
+    check_cxx_symbol_exists(openblas_set_num_threads_local cblas.h SLUICE_OPENBLAS_HAS_LOCAL)
+    unset(CMAKE_REQUIRED_INCLUDES)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+    if(SLUICE_OPENBLAS_HAS_LOCAL)
+      target_compile_definitions(sluice_blas INTERFACE SLUICE_BLAS_OPENBLAS_LOCAL)
+    else()
+      message(WARNING "sluice: this OpenBLAS can not be kept to one thread a call, which needs 0.3.27: its threads will compete "
+                      "with sluice's. Products stay right, but large and concurrent ones lose speed unless the application "
+                      "runs with OPENBLAS_NUM_THREADS=1. BLIS has no such limit.")
+    endif()
+  endif()
+endmacro()
+
+macro(sluice_find_mkl)
+  find_path(SLUICE_MKL_INCLUDE mkl.h PATHS $ENV{MKLROOT} PATH_SUFFIXES include mkl)
+  find_library(SLUICE_MKL_LIBRARY mkl_rt PATHS $ENV{MKLROOT} PATH_SUFFIXES lib lib/intel64)
+  mark_as_advanced(SLUICE_MKL_INCLUDE SLUICE_MKL_LIBRARY)
+  if(SLUICE_MKL_INCLUDE AND SLUICE_MKL_LIBRARY)
+    sluice_use_blas(mkl ${SLUICE_MKL_INCLUDE} ${SLUICE_MKL_LIBRARY})
+  endif()
+endmacro()
+
+macro(sluice_find_accelerate)
+  find_path(SLUICE_ACCELERATE_INCLUDE Accelerate/Accelerate.h)
+  find_library(SLUICE_ACCELERATE_LIBRARY Accelerate)
+  mark_as_advanced(SLUICE_ACCELERATE_INCLUDE SLUICE_ACCELERATE_LIBRARY)
+  if(SLUICE_ACCELERATE_INCLUDE AND SLUICE_ACCELERATE_LIBRARY)
+    sluice_use_blas(accelerate ${SLUICE_ACCELERATE_INCLUDE} ${SLUICE_ACCELERATE_LIBRARY})
+  endif()
+endmacro()
+
+if(SLUICE_BLAS STREQUAL "auto" OR NOT SLUICE_BLAS)
+  set(wanted blis openblas mkl accelerate)
+else()
+  set(wanted ${SLUICE_BLAS})
+endif()
+foreach(name IN LISTS wanted)
+  if(NOT SLUICE_BLAS_FOUND)
+    cmake_language(CALL sluice_find_${name})
+  endif()
+endforeach()
+if(NOT SLUICE_BLAS_FOUND)
+  message(FATAL_ERROR "sluice: no BLAS found (looked for: ${wanted}). On Debian: apt-get install libblis-serial-dev. Set "
+                      "SLUICE_BLAS to one of blis, openblas, mkl, accelerate.")
+endif()
