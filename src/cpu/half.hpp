@@ -1,5 +1,5 @@
-// The two 16-bit floats, one value at a time: f16 is IEEE binary16, bf16 the upper half of an IEEE binary32. Narrowing rounds
-// to nearest, ties to even, once.
+// The two 16-bit floats, one value at a time: f16 is IEEE binary16, bf16 the upper half of an IEEE binary32. Narrowing
+// rounds to nearest, ties to even, once.
 #pragma once
 
 #include <bit>

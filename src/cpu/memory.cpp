@@ -1,25 +1,239 @@
-// Host memory.
+// Host memory: freed blocks are kept by size and handed out again, since the first touch of fresh pages costs more than most
+// work on them does (1.5 GB/s, or 8 in huge pages, against 22).
+#include <atomic>
+#include <bit>
 #include <cstdlib>
+#include <limits>
+#include <mutex>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "cpu.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SLUICE_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLUICE_ASAN 1
+#endif
+#endif
+
 namespace sluice::cpu {
+namespace {
+
+constexpr std::size_t page = 4096;
+constexpr std::size_t huge_page = 2 << 20;
+
+// AddressSanitizer watches blocks only while they have their own size and go back to it when freed.
+#if defined(SLUICE_ASAN)
+constexpr bool pooled_build = false;
+#else
+constexpr bool pooled_build = true;
+#endif
+
+// Block sizes: multiples of 64 bytes, four to each doubling, so that at most a fifth of a block is spare.
+struct size_class {
+  explicit size_class(std::size_t bytes) {
+    const std::size_t last = (bytes - 1) / 64;
+    const auto shift = last < 4 ? 0u : static_cast<unsigned>(std::bit_width(last)) - 3;
+    index = 4 * shift + (last >> shift);
+    size = pooled_build ? (((last >> shift) + 1) << shift) * 64 : bytes;
+  }
+  std::size_t index;
+  std::size_t size;
+};
+
+// Large blocks are mapped on their own, on huge pages where the system has them.
+void* system_allocate(std::size_t size) {
+#if defined(__linux__)
+  if (pooled_build && size >= huge_page) {
+    const std::size_t span = size + huge_page - page;
+    void* mapped = ::mmap(nullptr, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    char* begin = static_cast<char*>(mapped);
+    const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(begin) % huge_page) % huge_page;
+    if (before > 0) ::munmap(begin, before);
+    if (span > before + size) ::munmap(begin + before + size, span - before - size);
+    ::madvise(begin + before, size, MADV_HUGEPAGE);
+    return begin + before;
+  }
+#endif
+  void* data = nullptr;
+  return ::posix_memalign(&data, size >= page ? page : 64, size) == 0 ? data : nullptr;
+}
+
+void system_free(void* data, std::size_t size) {
+#if defined(__linux__)
+  if (pooled_build && size >= huge_page) {
+    ::munmap(data, size);
+    return;
+  }
+#endif
+  (void)size;
+  std::free(data);
+}
+
+class pool {
+ public:
+  void* allocate(std::size_t bytes) {
+    const size_class c(bytes);
+    void* data = take(c);
+    if (data == nullptr) data = system_allocate(c.size);
+    if (data == nullptr && pooled_ > 0) {
+      trim();
+      data = system_allocate(c.size);
+    }
+    if (data != nullptr) count_in(bytes);
+    return data;
+  }
+
+  void deallocate(void* data, std::size_t bytes) {
+    in_use_.fetch_sub(bytes, std::memory_order_relaxed);
+    const size_class c(bytes);
+    if (!pooled_build || !make_room(c)) return system_free(data, c.size);
+    shelf& s = shelves_[c.index];
+    const std::lock_guard lock(s.mutex);
+    s.free = new (data) block{s.free};
+    s.size = c.size;
+    s.last_used =
+        c.size >= evict_from ? clock_.fetch_add(1, std::memory_order_relaxed) : clock_.load(std::memory_order_relaxed);
+  }
+
+  void trim() {
+    for (std::size_t i = 0; i < shelves; ++i)
+      while (drop(i)) {
+      }
+  }
+
+  sluice_memory_stats stats() {
+    sluice_memory_stats now{};
+    now.in_use = in_use_;
+    now.pooled = pooled_;
+    now.peak = peak_;
+    now.limit = host().host_pool_bytes;
+    for (shelf& s : shelves_) {
+      const std::lock_guard lock(s.mutex);
+      now.allocations += s.allocations;
+      now.reused += s.reused;
+    }
+    return now;
+  }
+
+ private:
+  static constexpr std::size_t shelves = 4 * 57;
+  static constexpr std::size_t evict_from = 64 << 10;
+
+  struct block {
+    block* next;
+  };
+
+  // Free blocks of one size.
+  struct alignas(64) shelf {
+    std::mutex mutex;
+    block* free = nullptr;
+    std::size_t size = 0;
+    std::uint64_t allocations = 0;
+    std::uint64_t reused = 0;
+    std::uint64_t last_used = 0;
+  };
+
+  void* take(const size_class& c) {
+    shelf& s = shelves_[c.index];
+    const std::lock_guard lock(s.mutex);
+    ++s.allocations;
+    block* b = s.free;
+    if (b == nullptr) return nullptr;
+    s.free = b->next;
+    ++s.reused;
+    pooled_.fetch_sub(c.size, std::memory_order_relaxed);
+    return b;
+  }
+
+  void count_in(std::size_t bytes) {
+    const std::uint64_t now = in_use_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    std::uint64_t peak = peak_.load(std::memory_order_relaxed);
+    while (now > peak && !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
+    }
+  }
+
+  // Counts a block into the pool, or says that it does not fit. A large block drives out others, least recently used first.
+  bool make_room(const size_class& c) {
+    const std::uint64_t limit = host().host_pool_bytes;
+    if (c.size > limit) return false;
+    pooled_.fetch_add(c.size, std::memory_order_relaxed);
+    while (pooled_.load(std::memory_order_relaxed) > limit) {
+      if (c.size >= evict_from && drop(oldest())) continue;
+      pooled_.fetch_sub(c.size, std::memory_order_relaxed);
+      return false;
+    }
+    return true;
+  }
+
+  std::size_t oldest() {
+    std::size_t found = 0;
+    std::uint64_t stamp = std::numeric_limits<std::uint64_t>::max();
+    for (std::size_t i = 0; i < shelves; ++i) {
+      const std::lock_guard lock(shelves_[i].mutex);
+      if (shelves_[i].free == nullptr || shelves_[i].last_used >= stamp) continue;
+      stamp = shelves_[i].last_used;
+      found = i;
+    }
+    return found;
+  }
+
+  // Gives one block of a shelf back to the system; false when there is none.
+  bool drop(std::size_t index) {
+    shelf& s = shelves_[index];
+    block* b;
+    std::size_t size;
+    {
+      const std::lock_guard lock(s.mutex);
+      b = s.free;
+      if (b == nullptr) return false;
+      s.free = b->next;
+      size = s.size;
+    }
+    pooled_.fetch_sub(size, std::memory_order_relaxed);
+    system_free(b, size);
+    return true;
+  }
+
+  shelf shelves_[shelves];
+  std::atomic<std::uint64_t> in_use_{0};
+  std::atomic<std::uint64_t> peak_{0};
+  std::atomic<std::uint64_t> pooled_{0};
+  std::atomic<std::uint64_t> clock_{0};
+};
+
+pool& the_pool() {
+  static pool* p = new pool;  // never destroyed: tensors of static storage may outlive it
+  return *p;
+}
+
+}  // namespace
 
 sluice_status cpu_allocate(std::int32_t, std::int32_t, std::size_t bytes, void** data, sluice_message* message) {
   *data = nullptr;
   if (bytes == 0) return SLUICE_OK;
-  if (::posix_memalign(data, bytes >= 4096 ? 4096 : 64, bytes) == 0) return SLUICE_OK;
-  *data = nullptr;
-  return fail(SLUICE_OUT_OF_MEMORY, message, "cpu: no memory for %zu bytes", bytes);
+  if (bytes <= std::numeric_limits<std::ptrdiff_t>::max() / 2) *data = the_pool().allocate(bytes);
+  if (*data != nullptr) return SLUICE_OK;
+  const sluice_memory_stats now = the_pool().stats();
+  return fail(SLUICE_OUT_OF_MEMORY, message, "[memory] cpu: the system has no %zu bytes to give; %llu are in use", bytes,
+              static_cast<unsigned long long>(now.in_use));
 }
 
-void cpu_deallocate(std::int32_t, std::int32_t, void* data, std::size_t) { std::free(data); }
+void cpu_deallocate(std::int32_t, std::int32_t, void* data, std::size_t bytes) {
+  if (data != nullptr) the_pool().deallocate(data, bytes);
+}
 
 sluice_status cpu_memory_stats(std::int32_t, std::int32_t, sluice_memory_stats* stats, sluice_message*) {
-  *stats = {};
+  *stats = the_pool().stats();
   return SLUICE_OK;
 }
 
-void cpu_memory_trim(std::int32_t, std::int32_t) {}
+void cpu_memory_trim(std::int32_t, std::int32_t) { the_pool().trim(); }
 
 }  // namespace sluice::cpu

@@ -47,13 +47,16 @@ constexpr int width = 8;
 }  // namespace avx512
 #endif
 
-#define SLUICE_KERNELS(T, rows, short_rows, columns) {rows<T>, short_rows<T>, columns<T>}
-#define SLUICE_LEVEL(rows, short_rows, columns, round_f32)                                                              \
-  {{SLUICE_KERNELS(double, rows, short_rows, columns), SLUICE_KERNELS(float, rows, short_rows, columns),                \
-    SLUICE_KERNELS(f16, rows, short_rows, columns), SLUICE_KERNELS(bf16, rows, short_rows, columns),                    \
-    SLUICE_KERNELS(std::int64_t, rows, short_rows, columns), SLUICE_KERNELS(std::int32_t, rows, short_rows, columns),   \
-    SLUICE_KERNELS(std::uint8_t, rows, short_rows, columns)},                                                           \
-   round_f32}
+#define SLUICE_KERNELS(T, rows, short_rows, columns) \
+  { rows<T>, short_rows<T>, columns<T> }
+#define SLUICE_LEVEL(rows, short_rows, columns, round_f32)                                                             \
+  {                                                                                                                    \
+    {SLUICE_KERNELS(double, rows, short_rows, columns),       SLUICE_KERNELS(float, rows, short_rows, columns),        \
+     SLUICE_KERNELS(f16, rows, short_rows, columns),          SLUICE_KERNELS(bf16, rows, short_rows, columns),         \
+     SLUICE_KERNELS(std::int64_t, rows, short_rows, columns), SLUICE_KERNELS(std::int32_t, rows, short_rows, columns), \
+     SLUICE_KERNELS(std::uint8_t, rows, short_rows, columns)},                                                         \
+        round_f32                                                                                                      \
+  }
 
 const rowsum_level& level() {
 #if defined(__x86_64__)
@@ -198,10 +201,18 @@ class rowsum_call {
       const std::int64_t count = std::min(block_size, columns - begin);
       const char* p = a + begin * column_stride_ * size_;
       switch (size_) {
-        case 1: gather<std::uint8_t>(p, count, packed); break;
-        case 2: gather<std::uint16_t>(p, count, packed); break;
-        case 4: gather<std::uint32_t>(p, count, packed); break;
-        default: gather<std::uint64_t>(p, count, packed); break;
+        case 1:
+          gather<std::uint8_t>(p, count, packed);
+          break;
+        case 2:
+          gather<std::uint16_t>(p, count, packed);
+          break;
+        case 4:
+          gather<std::uint32_t>(p, count, packed);
+          break;
+        default:
+          gather<std::uint64_t>(p, count, packed);
+          break;
       }
       A part[4];
       (count > lane_count ? kernels_.rows : kernels_.short_rows)(packed, 1, count, count, block_size, part);
@@ -246,10 +257,12 @@ class rowsum_call {
 
 }  // namespace
 
-sluice_status cpu_rowsum(std::int32_t, sluice_queue*, const sluice_array* a, const sluice_array* out, sluice_message* message) {
+sluice_status cpu_rowsum(std::int32_t, sluice_queue*, const sluice_array* a, const sluice_array* out,
+                         sluice_message* message) {
   if (a->dtype < SLUICE_F64 || a->dtype > SLUICE_U8)
     return fail(SLUICE_UNSUPPORTED, message, "[rowsum] the CPU knows no dtype %d", a->dtype);
-  return a->dtype <= SLUICE_BF16 ? rowsum_call<double>(*a, *out).run(message) : rowsum_call<std::uint64_t>(*a, *out).run(message);
+  return a->dtype <= SLUICE_BF16 ? rowsum_call<double>(*a, *out).run(message)
+                                 : rowsum_call<std::uint64_t>(*a, *out).run(message);
 }
 
 }  // namespace sluice::cpu

@@ -32,8 +32,9 @@ SLUICE_INLINE vec<accumulator<T>, W> load(const T* p) {
     if constexpr (std::is_same_v<T, f16>)
       x = (vec<double, 8>)_mm512_maskz_cvtps_pd(0xff, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
     if constexpr (std::is_same_v<T, bf16>)
-      x = (vec<double, 8>)_mm512_maskz_cvtps_pd(0xff, _mm256_castsi256_ps(
-          _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16)));
+      x = (vec<double, 8>)_mm512_maskz_cvtps_pd(
+          0xff, _mm256_castsi256_ps(
+                    _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16)));
 #endif
   } else {
     for (int i = 0; i < W; ++i) x[i] = widen(p[i]);
@@ -63,8 +64,10 @@ SLUICE_INLINE vec<A, narrow> fold(vec<A, W> (&x)[V]) {
     for (int k = 0; k < half; ++k)
       if (k + half < V) x[k] += x[k + half];
   }
-  if constexpr (W == narrow) return x[0];
-  else return __builtin_shufflevector(x[0], x[0], 0, 1, 2, 3) + __builtin_shufflevector(x[0], x[0], 4, 5, 6, 7);
+  if constexpr (W == narrow)
+    return x[0];
+  else
+    return __builtin_shufflevector(x[0], x[0], 0, 1, 2, 3) + __builtin_shufflevector(x[0], x[0], 4, 5, 6, 7);
 }
 
 // Folds them on, to the sums of `narrow` rows.
@@ -82,8 +85,10 @@ SLUICE_INLINE vec<A, narrow> fold_rows(const vec<A, narrow> (&x)[narrow]) {
 
 template <class A>
 SLUICE_INLINE A fold_row(vec<A, narrow> x) {
-  if constexpr (narrow == 2) return x[0] + x[1];
-  else return (x[0] + x[2]) + (x[1] + x[3]);
+  if constexpr (narrow == 2)
+    return x[0] + x[1];
+  else
+    return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
 // The lanes of a row of V vectors at most 32 elements long, the last vector in part.
@@ -101,7 +106,7 @@ SLUICE_INLINE vec<accumulator<T>, narrow> short_row(const T* p, vec<std::int64_t
 SLUICE_INLINE vec<std::uint64_t, narrow> sum_bytes(const std::uint8_t* p, std::int64_t columns) {
   using words = vec<std::uint16_t, 4 * narrow>;
   words x{};
-  for (std::int64_t i = 0; i + lane_count <= columns; i += sizeof(words)) {
+  for (std::int64_t i = 0; i < columns / lane_count * lane_count; i += sizeof(words)) {
     words bytes;
     std::memcpy(&bytes, p + i, sizeof bytes);
     x += (bytes & 0xff) + (bytes >> 8);
@@ -113,7 +118,8 @@ SLUICE_INLINE vec<std::uint64_t, narrow> sum_bytes(const std::uint8_t* p, std::i
 
 // The lanes of a row of 1 to 1,024 elements: whole groups of 32 at p, the others at `rest`.
 template <class T, int W>
-SLUICE_INLINE vec<accumulator<T>, narrow> block(const T* p, const T* rest, std::int64_t columns, vec<std::int64_t, W> present) {
+SLUICE_INLINE vec<accumulator<T>, narrow> block(const T* p, const T* rest, std::int64_t columns,
+                                                vec<std::int64_t, W> present) {
   using A = accumulator<T>;
   constexpr int vectors = static_cast<int>(lane_count) / W;
   vec<A, W> x[vectors];
@@ -131,11 +137,15 @@ SLUICE_INLINE vec<accumulator<T>, narrow> block(const T* p, const T* rest, std::
   }
   SLUICE_UNROLL
   for (int k = 0; k < vectors; ++k) {
-    if (columns >= (k + 1) * W) x[k] += load<T, W>(rest + k * W);
-    else if (columns > k * W) x[k] += present ? load<T, W>(rest + k * W) : absent<A, W>();
+    if (columns >= (k + 1) * W)
+      x[k] += load<T, W>(rest + k * W);
+    else if (columns > k * W)
+      x[k] += present ? load<T, W>(rest + k * W) : absent<A, W>();
   }
-  if constexpr (sizeof(T) == 1) return fold<A, W, vectors>(x) + bytes;
-  else return fold<A, W, vectors>(x);
+  if constexpr (sizeof(T) == 1)
+    return fold<A, W, vectors>(x) + bytes;
+  else
+    return fold<A, W, vectors>(x);
 }
 
 // Sums of `narrow` rows at a time, for rows of one block. V > 0 says that they are short rows of V vectors.
@@ -201,12 +211,14 @@ SLUICE_TARGET void sum_short_rows(const void* a, std::int64_t rows, std::int64_t
                                   std::int64_t readable, void* sums) {
   if constexpr (V < lane_count / narrow)
     if (columns > V * narrow) return sum_short_rows<T, V + 1>(a, rows, columns, row_stride, readable, sums);
-  sum_blocks<T, narrow, V>(static_cast<const T*>(a), rows, columns, row_stride, readable, static_cast<accumulator<T>*>(sums));
+  sum_blocks<T, narrow, V>(static_cast<const T*>(a), rows, columns, row_stride, readable,
+                           static_cast<accumulator<T>*>(sums));
 }
 
 // Lanes of many rows side by side: one column is added to all of them at a time.
 template <class T>
-SLUICE_TARGET void sum_columns(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t column_stride, void* sums) {
+SLUICE_TARGET void sum_columns(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t column_stride,
+                               void* sums) {
   using A = accumulator<T>;
   alignas(64) A lanes[lane_count][batch_rows];
   pairwise_rows<A> sum;

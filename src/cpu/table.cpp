@@ -56,7 +56,8 @@ void processor_name(char (&name)[80]) {
   while (std::fgets(line, sizeof line, file) != nullptr) {
     if (std::strncmp(line, "model name", 10) != 0) continue;
     const char* value = std::strchr(line, ':');
-    if (value != nullptr) std::snprintf(name, sizeof name, "%.*s", static_cast<int>(std::strcspn(value + 2, "\n")), value + 2);
+    if (value != nullptr)
+      std::snprintf(name, sizeof name, "%.*s", static_cast<int>(std::strcspn(value + 2, "\n")), value + 2);
     break;
   }
   std::fclose(file);
@@ -112,10 +113,14 @@ simd_level simd() {
 
 const char* simd_name() {
   switch (simd()) {
-    case simd_level::neon: return "neon";
-    case simd_level::avx2: return "avx2";
-    case simd_level::avx512: return "avx512";
-    case simd_level::plain: break;
+    case simd_level::neon:
+      return "neon";
+    case simd_level::avx2:
+      return "avx2";
+    case simd_level::avx512:
+      return "avx512";
+    case simd_level::plain:
+      break;
   }
   return "plain";
 }
