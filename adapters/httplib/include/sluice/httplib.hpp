@@ -1,0 +1,282 @@
+// A service on the application's own httplib::Server, beside its own routes.
+//
+//     httplib::Server server;
+//     sluice::service service;                 // outlives the server
+//     sluice::tune(server);                    // optional: what cpp-httplib leaves slow by default
+//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v1/devices, /api/health/live, ...
+//     server.listen("127.0.0.1", 8080);
+//
+// Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.
+#pragma once
+
+#include <httplib.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sluice/service.hpp"
+
+namespace sluice {
+inline namespace v0 {
+
+namespace detail {
+
+// How a request announces its body. httplib takes the first of several Content-Lengths and reads "abc" as 0, which lets a
+// second request hide in a body: whoever disagrees with a proxy about where a request ends must not go on.
+struct framing {
+  bool chunked = false;
+  std::int64_t length = 0;  // without chunks
+  std::string fault;        // why the request cannot be read
+  int status = 400;
+
+  [[nodiscard]] bool has_body() const noexcept { return chunked || length > 0; }
+};
+
+inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+inline framing framing_of(const httplib::Request& req) {
+  framing f;
+  for (const auto& header : req.headers)
+    if (header.first.find_first_of(" \t\v\f\r\n") != std::string::npos)
+      return {.fault = "a header's name has a blank in it: \"" + header.first + "\""};
+  const auto [te, te_end] = req.headers.equal_range("Transfer-Encoding");
+  const auto [cl, cl_end] = req.headers.equal_range("Content-Length");
+  if (te != te_end) {
+    f.chunked = true;
+    if (std::next(te) != te_end || !equals_ignoring_case(te->second, "chunked"))
+      f = {.chunked = true, .fault = "Transfer-Encoding is \"" + te->second + "\": only \"chunked\" is read", .status = 501};
+    else if (cl != cl_end)
+      f = {.chunked = true, .fault = "both Transfer-Encoding and Content-Length are there"};
+    return f;
+  }
+  for (auto it = cl; it != cl_end; ++it) {
+    const std::string& text = it->second;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), f.length);
+    if (error != std::errc{} || end != text.data() + text.size() || f.length < 0 || text.front() == '-')
+      return {.length = 1, .fault = "Content-Length is \"" + text + "\": not a number of bytes"};
+    if (text != cl->second)
+      return {.length = 1, .fault = "two Content-Lengths, " + cl->second + " and " + text};
+  }
+  return f;
+}
+
+// What this build of httplib can decode.
+inline bool can_decode(std::string_view encoding) noexcept {
+  if (encoding.empty() || encoding == "identity") return true;
+#ifdef CPPHTTPLIB_ZLIB_SUPPORT
+  if (encoding == "gzip" || encoding == "deflate") return true;
+#endif
+#ifdef CPPHTTPLIB_BROTLI_SUPPORT
+  if (encoding == "br") return true;
+#endif
+  return false;
+}
+
+// One request of httplib's as one of ours, and the answer back. Used within the handler's call.
+class exchange {
+ public:
+  exchange(service& s, std::size_t prefix, const httplib::Request& req, httplib::Response& res,
+           const httplib::ContentReader* reader)
+      : service_(s), prefix_(prefix), req_(const_cast<httplib::Request&>(req)), res_(res), reader_(reader) {
+    // The server's own request is not const. Its ranges go: an answer is sent whole, and 0.11.4 would repeat it for each of
+    // two thousand ranges.
+    req_.ranges.clear();
+  }
+
+  void run() {
+    framing_ = framing_of(req_);
+    auto answer = refused();
+    if (!answer) answer = service_.handle(translated());
+    send(std::move(*answer));
+  }
+
+ private:
+  std::optional<response> refused() const {
+    if (!framing_.fault.empty()) return problem(framing_.status, "malformed", "[http] " + framing_.fault);
+    if (!framing_.has_body()) return std::nullopt;
+    const std::string encoding = req_.get_header_value("Content-Encoding");
+    if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
+      return problem(415, "unsupported", "[http] Content-Encoding is \"" + encoding + "\": this server does not decode it");
+    // Only decoded bytes can be counted below, and a compressed stream can go on for ever without giving any.
+    if (framing_.chunked && req_.has_header("Content-Encoding"))
+      return problem(411, "malformed", "[http] a compressed body needs a Content-Length");
+    return std::nullopt;
+  }
+
+  request translated() {
+    request r;
+    r.method = req_.method;
+    r.path = req_.path.substr(std::min(prefix_, req_.path.size()));
+    if (const auto at = req_.target.find('?'); at != std::string::npos) r.query = req_.target.substr(at + 1);
+    r.header = [this](std::string_view name) -> std::string_view {
+      const auto it = req_.headers.find(std::string(name));
+      return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
+    };
+    if (framing_.has_body()) {
+      r.content_length = framing_.chunked ? -1 : framing_.length;
+      r.compressed = req_.has_header("Content-Encoding");
+      if (reader_ != nullptr) r.read_body = [this](const body_receiver& take) { return read(take); };
+    }
+    return r;
+  }
+
+  // Bytes after `take` has had enough are thrown away, as many again as a body may have, so that a client that is still
+  // sending gets to read the answer.
+  bool read(const body_receiver& take) {
+    // httplib would take a multipart body apart itself, with regular expressions that overflow the stack on long lines.
+    const auto type = req_.headers.find("Content-Type");
+    std::string saved;
+    if (type != req_.headers.end()) saved = std::exchange(type->second, "application/octet-stream");
+    bool taking = true;
+    std::int64_t spare = service_.options().limits.body_bytes;
+    drained_ = (*reader_)([&](const char* data, std::size_t size) {
+      if (taking) {
+        try {
+          taking = take({data, size});
+        } catch (...) {  // httplib's stack has no one to catch it
+          taking = false;
+        }
+        return true;
+      }
+      spare -= static_cast<std::int64_t>(size);
+      return spare > 0;
+    });
+    if (type != req_.headers.end()) type->second = std::move(saved);
+    mark_read(req_);
+    return drained_ && taking;
+  }
+
+  // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
+  template <class Request>
+  static void mark_read(Request& r) {
+    if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
+  }
+
+  // Up to 0.22 nobody reads it: closing with bytes unread would reset the connection under the answer. (The reader refers to
+  // nothing that has ended by then; in the versions between it does.)
+  template <class Request>
+  static constexpr bool reader_outlives_handler = requires(Request& r) { r.files; };
+
+  void send(response&& answer) {
+    const bool close = framing_.has_body() && !drained_;
+    // A HEAD request with a body: there is no way to close after an answer without one, so it gets one.
+    if (close && req_.method == "HEAD") req_.method = "GET";
+    res_.status = answer.status;
+    std::string type = "application/octet-stream";
+    for (auto& [name, value] : answer.headers) {
+      if (name == "Content-Type")
+        type = std::move(value);
+      else
+        res_.set_header(name, value);
+    }
+    if (close) res_.set_header("Connection", "close");
+    std::optional<httplib::ContentReader> rest;
+    if constexpr (reader_outlives_handler<httplib::Request>)
+      if (close && reader_ != nullptr && !framing_.chunked && framing_.fault.empty()) rest = *reader_;
+    const std::size_t size = answer.size();
+    auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
+    // A provider, because httplib would compress a string in this thread, and copy it.
+    res_.set_content_provider(
+        size, type, [pieces, close, rest, spare = service_.options().limits.body_bytes](std::size_t offset, std::size_t, httplib::DataSink& sink) {
+          return write(*pieces, offset, sink) && !(close && linger(rest, spare));
+        });
+  }
+
+  // In one call all that is left. An exception here would end the process.
+  static bool write(const std::vector<body_piece>& pieces, std::size_t offset, httplib::DataSink& sink) noexcept try {
+    for (const auto& piece : pieces) {
+      if (offset < piece.bytes.size() && !sink.write(piece.bytes.data() + offset, piece.bytes.size() - offset)) return false;
+      offset -= std::min(offset, piece.bytes.size());
+    }
+    return true;
+  } catch (...) {
+    return false;
+  }
+
+  // Always true: a provider that reports a failure is the one way to have httplib close the connection.
+  static bool linger(const std::optional<httplib::ContentReader>& rest, std::int64_t spare) noexcept try {
+    if (rest)
+      (*rest)([&](const char*, std::size_t size) {
+        spare -= static_cast<std::int64_t>(size);
+        return spare > 0;
+      });
+    return true;
+  } catch (...) {
+    return true;
+  }
+
+  service& service_;
+  std::size_t prefix_;
+  httplib::Request& req_;
+  httplib::Response& res_;
+  const httplib::ContentReader* reader_;
+  framing framing_;
+  bool drained_ = false;
+};
+
+// A pattern that matches `text` alone.
+inline std::string escaped(std::string_view text) {
+  std::string pattern;
+  for (const char c : text) {
+    if (std::string_view(R"(\^$.|?*+()[]{})").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+}  // namespace detail
+
+// Has `server` answer for `s`, below `prefix` ("" or "/api"). Routes that were registered before win; so an application that
+// has routes at /v1/NAME itself registers them first, or chooses a prefix. Endpoints added to the service later are served
+// too. Throws invalid_argument when `prefix` is not empty and does not begin with '/', or ends with one.
+inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std::string& prefix = "") {
+  if (!prefix.empty() && (prefix.front() != '/' || prefix.back() == '/'))
+    throw error(error_code::invalid_argument, "[mount] the prefix is \"" + prefix + "\": it must be empty, or begin with '/' and not end with it");
+  const auto answer = [s = std::move(s), size = prefix.size()](const httplib::Request& req, httplib::Response& res,
+                                                               const httplib::ContentReader* reader) noexcept {
+    try {
+      detail::exchange(*s, size, req, res, reader).run();
+    } catch (...) {  // no memory for the answer, at worst
+      res.status = 500;
+    }
+  };
+  const auto plain = [answer](const httplib::Request& req, httplib::Response& res) { answer(req, res, nullptr); };
+  const auto reading = [answer](const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& reader) {
+    answer(req, res, &reader);
+  };
+  // One bounded pattern for all endpoints; the matcher's recursion is as deep as the pattern is long.
+  for (const std::string path : {"/v1/[A-Za-z0-9_-]{1,64}", "/health/live", "/health/ready", "/metrics"}) {
+    const std::string pattern = detail::escaped(prefix) + path;
+    server.Get(pattern, plain).Options(pattern, plain);
+    server.Post(pattern, reading).Put(pattern, reading).Patch(pattern, reading).Delete(pattern, reading);
+  }
+}
+
+// The same for a service that outlives the server.
+inline void mount(httplib::Server& server, service& s, const std::string& prefix = "") {
+  mount(server, std::shared_ptr<service>(std::shared_ptr<void>(), &s), prefix);
+}
+
+// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms), as many requests
+// a connection as the client likes, `connections` threads (each connection holds one, idle ones too; computing happens in the
+// service's slots), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half of the requests.
+inline void tune(httplib::Server& server, std::size_t connections = 256) {
+  server.set_tcp_nodelay(true);
+  server.set_keep_alive_max_count(1'000'000'000);
+  server.new_task_queue = [connections] { return new httplib::ThreadPool(connections); };
+  server.set_socket_options([](auto socket) {
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof on);
+  });
+}
+
+}  // namespace v0
+}  // namespace sluice

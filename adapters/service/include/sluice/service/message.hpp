@@ -1,0 +1,84 @@
+// A request and a response without a transport: what service::handle takes and gives.
+//
+//     sluice::request r{.method = "POST", .path = "/v1/rowsum", .body = R"({"a": [[1, 2], [3, 4]]})"};
+//     sluice::response answer = service.handle(r);
+//     answer.status;    // 200
+//     answer.text();    // {"result":[3,7],"shape":[2],"dtype":"f32","device":"cpu"}
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sluice/error.hpp"
+
+namespace sluice {
+inline namespace v0 {
+
+// Gets the next bytes of a body; returns false to have no more of them.
+using body_receiver = std::function<bool(std::string_view)>;
+
+struct request {
+  std::string method;  // "POST"
+  std::string path;    // decoded, below the prefix the service is mounted at: "/v1/matmul"
+  std::string query;   // after '?', as it came
+  // The value of the header called `name` (any case), or empty. A null function has no headers.
+  std::function<std::string_view(std::string_view name)> header;
+
+  // The body: either all of it, in memory that stays until handle() returns,
+  std::string_view body;
+  // or the means to read it, used once at most: passes pieces on, in order, until they end or the receiver returns false.
+  // Returns true when the body came to its end.
+  std::function<bool(const body_receiver&)> read_body;
+  std::int64_t content_length = -1;  // bytes that will come over the wire; -1: not known
+  bool compressed = false;           // read_body passes on more of them, decoded
+};
+
+// Bytes of an answer, and what keeps them alive.
+struct body_piece {
+  std::string_view bytes;
+  std::shared_ptr<const void> owner;
+
+  static body_piece of(std::string text) {
+    auto held = std::make_shared<const std::string>(std::move(text));
+    return {*held, held};
+  }
+};
+
+struct response {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;  // Content-Type is among them, Content-Length is not
+  std::vector<body_piece> body;                              // to be sent one after the other
+
+  [[nodiscard]] std::size_t size() const noexcept {  // bytes of the body
+    std::size_t n = 0;
+    for (const auto& piece : body) n += piece.bytes.size();
+    return n;
+  }
+  [[nodiscard]] std::string text() const {  // the body in one string
+    std::string all;
+    all.reserve(size());
+    for (const auto& piece : body) all += piece.bytes;
+    return all;
+  }
+  // The value of the header spelled `name`, or empty.
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept {
+    for (const auto& [key, value] : headers)
+      if (key == name) return value;
+    return {};
+  }
+};
+
+// An application/problem+json answer (RFC 9457): `code` is for programs, `detail` for people.
+SLUICE_API response problem(int status, std::string_view code, std::string_view detail);
+
+// The HTTP status of an error: 400 malformed, 413 limit_exceeded, 422 invalid_argument, 501 unsupported, 500 internal and io,
+// 503 for the others.
+SLUICE_API int status_of(error_code code) noexcept;
+
+}  // namespace v0
+}  // namespace sluice
