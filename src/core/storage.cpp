@@ -26,6 +26,11 @@ void event::wait_on_host() const {
   core::check(at_.table->event_wait(handle_, &message), message, operation_);
 }
 
+void event::settle() const noexcept {
+  sluice_message ignored{};
+  static_cast<void>(at_.table->event_wait(handle_, &ignored));
+}
+
 void event::wait_on(const sluice_backend* table, sluice_queue* queue) const {
   if (table != at_.table || queue == nullptr) return wait_on_host();
   if (queue == queue_) return;  // the queue runs in order
@@ -38,11 +43,10 @@ storage::storage(const core::place_of_work& allocator, const device& where, memo
     : allocator_(allocator), where_(where), kind_(kind), data_(data), bytes_(bytes), keep_alive_(std::move(keep_alive)) {}
 
 storage::~storage() {
-  try {
-    wait_for_host(true);
-  } catch (const error&) {
-    // Nobody is left to hear of it here; a device that failed says so at its next use.
-  }
+  // Nobody is left to hear of a failure; a device that failed says so at its next use. Each mark is waited for, whatever the
+  // one before came to: another device may still be reading.
+  if (written_) written_->settle();
+  for (const auto& r : reads_) r->settle();
   if (allocator_.table != nullptr)
     allocator_.table->deallocate(allocator_.index, static_cast<std::int32_t>(kind_), data_, bytes_);
 }
@@ -68,7 +72,10 @@ void storage::wait_for_host(bool write) {
 
 launch::launch(const device& where, const char* operation, std::array<storage*, 2> reads, std::array<storage*, 2> writes)
     : at_(core::find_awake(where)), operation_(operation), reads_(reads), writes_(writes) {
-  if (at_.table->queue_acquire != nullptr) check(at_.table->queue_acquire(at_.index, &queue_, &message_));
+  if (at_.table->queue_acquire != nullptr) {
+    done_ = std::make_shared<event>(at_, operation_);
+    check(at_.table->queue_acquire(at_.index, &queue_, &message_));
+  }
   try {
     for (storage* s : reads_)
       if (s != nullptr) order_after(*s, false);
@@ -84,7 +91,7 @@ launch::~launch() {
   if (queue_ == nullptr) return;
   try {
     if (!finished_) finish();  // part of the operation may be under way
-  } catch (const error&) {
+  } catch (...) {
     // The operation's own failure is on its way to the caller.
   }
   at_.table->queue_release(at_.index, queue_);
@@ -102,12 +109,20 @@ void launch::order_after(storage& s, bool write) {
 void launch::finish() {
   finished_ = true;
   if (queue_ == nullptr) return;  // the device is done when its calls return
-  const auto done = std::make_shared<event>(at_, operation_);
-  done->record(queue_);
+  done_->record(queue_);
+  try {
+    mark();
+  } catch (...) {  // no memory for a mark
+    done_->settle();
+    throw;
+  }
+}
+
+void launch::mark() const {
   for (storage* s : writes_) {
     if (s == nullptr) continue;
     const std::lock_guard lock(s->mutex_);
-    s->written_ = done;
+    s->written_ = done_;
     s->reads_.clear();
     s->pending_.store(true, std::memory_order_release);
   }
@@ -115,7 +130,7 @@ void launch::finish() {
     if (s == nullptr) continue;
     const std::lock_guard lock(s->mutex_);
     std::erase_if(s->reads_, [&](const auto& r) { return r->queue() == queue_; });
-    s->reads_.push_back(done);
+    s->reads_.push_back(done_);
     s->pending_.store(true, std::memory_order_release);
   }
 }
