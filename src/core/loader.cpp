@@ -25,6 +25,14 @@ const char* missing_slot(const sluice_backend& t) {
   if (t.allocate == nullptr) return "allocate";
   if (t.deallocate == nullptr) return "deallocate";
   if (t.copy == nullptr) return "copy";
+  if (t.queue_acquire == nullptr) return nullptr;
+  // Work on queues is ordered by events.
+  if (t.queue_release == nullptr) return "queue_release";
+  if (t.event_create == nullptr) return "event_create";
+  if (t.event_destroy == nullptr) return "event_destroy";
+  if (t.event_record == nullptr) return "event_record";
+  if (t.queue_wait_event == nullptr) return "queue_wait_event";
+  if (t.event_wait == nullptr) return "event_wait";
   return nullptr;
 }
 
@@ -48,12 +56,14 @@ bool load_module(const std::string& path, backend& out, std::string& reason) {
                          SLUICE_BACKEND_API_VERSION);
     return false;
   }
-  if (given->struct_size <= smallest_table) {
+  if (given->struct_size < smallest_table + sizeof(void*)) {
     reason = fmt::format("its table has {} bytes, fewer than the {} that hold one slot", given->struct_size,
                          smallest_table + sizeof(void*));
     return false;
   }
-  std::memcpy(&out.table, given, std::min<std::size_t>(given->struct_size, sizeof out.table));
+  // Whole slots only: all are pointers.
+  const std::size_t size = std::min<std::size_t>(given->struct_size, sizeof out.table);
+  std::memcpy(&out.table, given, size - (size - smallest_table) % sizeof(void*));
   if (!valid_name(out.table.name)) {
     reason = "its name is not 1 to 15 lower-case letters and digits";
     return false;

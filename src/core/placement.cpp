@@ -12,7 +12,12 @@ namespace {
 const device& environment_device() {
   static const device d = [] {
     const char* text = std::getenv("SLUICE_DEVICE");
-    return text != nullptr && *text != '\0' ? device(text) : device::automatic;
+    if (text == nullptr || *text == '\0') return device::automatic;
+    try {
+      return device(text);
+    } catch (const error& e) {
+      throw error(e.code(), fmt::format("{} (in SLUICE_DEVICE)", e.what()));
+    }
   }();
   return d;
 }

@@ -140,7 +140,8 @@ place_of_work find_awake(const device& where) {
 
 void check(sluice_status status, const sluice_message& message, std::string_view operation) {
   if (status == SLUICE_OK) return;
-  throw error(static_cast<error_code>(status),
+  const bool known = status >= SLUICE_INVALID_ARGUMENT && status <= SLUICE_INTERNAL;
+  throw error(known ? static_cast<error_code>(status) : error_code::internal,
               fmt::format("[{}] {}", operation, message.text[0] != '\0' ? message.text : "failed, and gave no reason"));
 }
 
@@ -149,7 +150,7 @@ void check(sluice_status status, const sluice_message& message, std::string_view
 inline namespace v0 {
 
 std::string device::str() const {
-  if (is_cpu() || is_automatic()) return std::string(backend());
+  if (is_automatic() || *this == cpu) return std::string(backend());
   return fmt::format("{}:{}", backend(), index());
 }
 
@@ -172,6 +173,7 @@ device device::parse(std::string_view text) {
       index = index * 10 + (c - '0');
     }
   }
+  if (name == automatic.backend() && index != 0) throw refuse();
   return device(name, index);
 }
 
