@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -101,13 +102,22 @@ class shape {
 
 using strides = shape;
 
+namespace detail {
+// The step of the next dimension out. Only in a tensor without elements can it not fit, and there no step is ever taken.
+constexpr std::int64_t next_step(std::int64_t step, std::int64_t extent) noexcept {
+  std::int64_t product = 0;
+  if (extent <= 1) return step;
+  return __builtin_mul_overflow(step, extent, &product) ? std::numeric_limits<std::int64_t>::max() : product;
+}
+}  // namespace detail
+
 // Strides of a row-major (C order) tensor without gaps.
 inline strides row_major(const shape& s) {
   strides steps = s;
   std::int64_t step = 1;
   for (int i = s.rank() - 1; i >= 0; --i) {
     steps[i] = step;
-    step *= s[i] > 0 ? s[i] : 1;
+    step = detail::next_step(step, s[i]);
   }
   return steps;
 }
@@ -118,7 +128,7 @@ inline strides column_major(const shape& s) {
   std::int64_t step = 1;
   for (int i = 0; i < s.rank(); ++i) {
     steps[i] = step;
-    step *= s[i] > 0 ? s[i] : 1;
+    step = detail::next_step(step, s[i]);
   }
   return steps;
 }

@@ -112,19 +112,20 @@ class tensor {
   [[nodiscard]] std::int64_t extent(int r) const noexcept { return shape_[r]; }
   [[nodiscard]] std::int64_t stride(int r) const noexcept { return strides_[r]; }
   [[nodiscard]] std::int64_t count() const { return shape_.count(); }  // elements
-  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(count()) * size_of(dtype_); }
+  // Of its elements; throws invalid_argument when that does not fit, as repeated elements may bring about.
+  [[nodiscard]] std::size_t bytes() const { return byte_size(shape_, dtype_); }
   [[nodiscard]] bool is_contiguous() const noexcept {  // row-major without gaps; strides of extents 1 do not matter
     std::int64_t step = 1;
     for (int i = rank() - 1; i >= 0; --i) {
       if (shape_[i] == 0) return true;
       if (shape_[i] != 1 && strides_[i] != step) return false;
-      step *= shape_[i];
+      step = detail::next_step(step, shape_[i]);
     }
     return true;
   }
 
-  // Where the first element is, in the memory of device(). On the CPU, waits for work that still writes (the const form) or
-  // reads the memory.
+  // Where the first element is, in the memory of device(). Waits here for work that still writes the memory (the const form)
+  // or that writes or reads it. A pointer from before other work on the tensor began knows nothing of that work: ask anew.
   [[nodiscard]] const void* data() const {
     detail::wait_for_host(block_.owner.get(), false);
     return block_.data;

@@ -21,7 +21,7 @@ std::size_t reach(const shape& extents, const strides& steps, dtype type) {
       throw error(error_code::invalid_argument,
                   fmt::format("[tensor] shape {} with strides {} reaches past 63 bits", extents.str(), steps.str()));
   }
-  return static_cast<std::size_t>(checked_product(last + 1, static_cast<std::int64_t>(size_of(type))));
+  return static_cast<std::size_t>(checked_product(last, static_cast<std::int64_t>(size_of(type)))) + size_of(type);
 }
 
 }  // namespace
@@ -102,8 +102,9 @@ tensor tensor::slice(int d, std::int64_t begin, std::int64_t end, std::int64_t s
                 fmt::format("[slice] [{}:{}:{}] of extent {}: 0 <= begin <= end <= extent and step >= 1 must hold", begin, end,
                             step, shape_[i]));
   tensor t = *this;
-  if (t.block_.data != nullptr && end > begin) t.block_.data += begin * strides_[i] * static_cast<std::int64_t>(size_of(dtype_));
   t.shape_[i] = (end - begin) / step + ((end - begin) % step != 0 ? 1 : 0);
+  if (t.count() == 0) return t;  // steps that are never taken may be of any size
+  t.block_.data += begin * strides_[i] * static_cast<std::int64_t>(size_of(dtype_));
   if (t.shape_[i] > 1) t.strides_[i] = strides_[i] * step;  // with one index left the step may be anything, and overflow
   return t;
 }
