@@ -3,10 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
-#include <deque>
 #include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "platform.hpp"
 
@@ -41,17 +38,20 @@ bool spin_until(F&& ready) {
   return ready();
 }
 
+// Callers and jobs are links of lists, on their callers' stacks: a loop asks for no memory, so none can be wanting.
 struct job {
   void (*body)(void*, std::int64_t);
   void* context;
   std::int64_t count;
   std::atomic<std::int64_t> next{0};
   std::atomic<int> helpers{0};  // raised under the pool's mutex only
+  job* after = nullptr;
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
 };
 
 struct turn {
   std::atomic<bool> mine{false};
+  turn* after = nullptr;
 };
 
 // At most `size` threads compute at once: callers, who come first, and helpers, who join a caller's loop while there is room.
@@ -84,12 +84,13 @@ class pool {
     turn t;
     {
       std::lock_guard lock(mutex_);
-      if (busy_ < size_ && callers_.empty()) {
+      if (busy_ < size_ && first_ == nullptr) {
         ++busy_;
         return;
       }
-      callers_.push_back(&t);
-      waiting_.store(static_cast<int>(callers_.size()), std::memory_order_relaxed);
+      (first_ == nullptr ? first_ : last_->after) = &t;
+      last_ = &t;
+      waiting_.store(true, std::memory_order_relaxed);
     }
     t.mine.wait(false, std::memory_order_acquire);
     std::lock_guard lock(mutex_);  // whoever handed the place over is done with `t` once it lets go of the mutex
@@ -102,10 +103,10 @@ class pool {
 
   // Gives this thread's place to the caller who waits longest, else to a helper that an open job could use.
   void leave_locked() {
-    if (!callers_.empty()) {
-      turn* t = callers_.front();
-      callers_.pop_front();
-      waiting_.store(static_cast<int>(callers_.size()), std::memory_order_relaxed);
+    if (first_ != nullptr) {
+      turn* t = first_;
+      first_ = t->after;
+      waiting_.store(first_ != nullptr, std::memory_order_relaxed);
       t->mine.store(true, std::memory_order_release);
       t->mine.notify_one();
       return;
@@ -117,14 +118,18 @@ class pool {
   void open(job& j) {
     std::lock_guard lock(mutex_);
     start_helpers();
-    jobs_.push_back(&j);
+    job** end = &jobs_;
+    while (*end != nullptr) end = &(*end)->after;
+    *end = &j;
     call_helpers();
   }
 
   void close(job& j) {
     {
       std::lock_guard lock(mutex_);
-      std::erase(jobs_, &j);
+      job** at = &jobs_;
+      while (*at != &j) at = &(*at)->after;
+      *at = j.after;
       leave_locked();
     }
     const auto done = [&] { return j.helpers.load(std::memory_order_acquire) == 0; };
@@ -134,7 +139,7 @@ class pool {
   }
 
   job* open_job() const {
-    for (job* j : jobs_)
+    for (job* j = jobs_; j != nullptr; j = j->after)
       if (j->has_work()) return j;
     return nullptr;
   }
@@ -148,8 +153,8 @@ class pool {
   void start_helpers() {
     for (; helpers_ < size_ - 1; ++helpers_) {
       try {
-        std::thread([this] { help(); }).detach();
-      } catch (const std::system_error&) {  // out of threads: the callers do the work
+        platform::start_thread([](void* p) { static_cast<pool*>(p)->help(); }, this);
+      } catch (...) {  // out of threads, or of memory: the callers do the work
         return;
       }
     }
@@ -157,10 +162,9 @@ class pool {
 
   void help() {
     inside = true;
-    platform::block_signals();  // they are for the application's threads
     std::unique_lock lock(mutex_);
     for (;;) {
-      job* j = busy_ < size_ && callers_.empty() ? open_job() : nullptr;
+      job* j = busy_ < size_ && first_ == nullptr ? open_job() : nullptr;
       if (j == nullptr) {
         rest(lock);
         continue;
@@ -168,7 +172,7 @@ class pool {
       ++busy_;
       j->helpers.fetch_add(1, std::memory_order_relaxed);
       lock.unlock();
-      while (waiting_.load(std::memory_order_relaxed) == 0) {
+      while (!waiting_.load(std::memory_order_relaxed)) {
         const std::int64_t i = j->next.fetch_add(1, std::memory_order_relaxed);
         if (i >= j->count) break;
         j->body(j->context, i);
@@ -197,9 +201,10 @@ class pool {
   int busy_ = 0;                 // threads at work
   int helpers_ = 0;              // helper threads started
   int sleeping_ = 0;             // of these, in work_.wait
-  std::deque<turn*> callers_;    // who waits for a place
-  std::atomic<int> waiting_{0};  // callers_.size(), for helpers at work
-  std::deque<job*> jobs_;
+  turn* first_ = nullptr;        // of the callers who wait for a place
+  turn* last_ = nullptr;
+  std::atomic<bool> waiting_{false};  // somebody does, for helpers at work
+  job* jobs_ = nullptr;          // the open ones, the oldest first
   std::atomic<std::uint64_t> calls_{0};
   std::condition_variable work_;
   std::condition_variable finished_;
@@ -229,7 +234,7 @@ pool& the_pool() {
 
 }  // namespace
 
-std::int32_t parallel_size() noexcept { return the_pool().size(); }
+std::int32_t parallel_size() noexcept { return forked.load(std::memory_order_relaxed) ? 1 : the_pool().size(); }
 
 void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
   if (count <= 0) return;

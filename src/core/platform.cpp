@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,19 +15,52 @@
 namespace sluice::platform {
 namespace {
 
-// cgroup v2 writes "max 100000" or "QUOTA PERIOD", in microseconds.
-int cgroup_cores() {
-  std::ifstream in("/sys/fs/cgroup/cpu.max");
+// cgroup v2 writes "max 100000" or "QUOTA PERIOD", in microseconds. 0: no quota there.
+int quota_of(const std::filesystem::path& folder) {
+  std::ifstream in(folder / "cpu.max");
   double quota = 0;
   double period = 0;
   if (!(in >> quota >> period) || quota <= 0 || period <= 0) return 0;
-  return static_cast<int>(std::ceil(quota / period));
+  return std::max(1, static_cast<int>(std::ceil(std::min(quota / period, 1e6))));
+}
+
+// The least quota from this process's cgroup ("0::/a/b") up to the root that it sees. 0: none.
+int cgroup_cores() {
+  const std::filesystem::path root = "/sys/fs/cgroup";
+  std::ifstream in("/proc/self/cgroup");
+  std::string own;
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("0::/")) own = line.substr(4);
+  int least = quota_of(root);
+  std::filesystem::path folder = root;
+  for (const auto& part : std::filesystem::path(own)) {
+    folder /= part;
+    const int quota = quota_of(folder);
+    if (quota > 0 && (least == 0 || quota < least)) least = quota;
+  }
+  return least;
+}
+
+// Cores in this process's affinity; 0 where that cannot be told.
+int affinity_cores() {
+#if defined(__linux__)
+  for (int room = 1024; room <= 1 << 20; room *= 4) {
+    cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(room));
+    if (set == nullptr) return 0;
+    const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(room));
+    const int count = ::sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    if (count > 0) return count;
+  }
+#endif
+  return 0;
 }
 
 }  // namespace
 
 int usable_cores() {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int allowed = affinity_cores();
+  const int cores = allowed > 0 ? allowed : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int quota = cgroup_cores();
   return quota > 0 ? std::min(cores, quota) : cores;
 }
@@ -70,10 +104,19 @@ void* open_module(const std::string& path, std::string& reason) {
 
 void* find_symbol(void* module, const char* name) { return ::dlsym(module, name); }
 
-void block_signals() {
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+void start_thread(void (*work)(void* context), void* context) {
+  sigset_t away;
+  sigset_t before;
+  ::sigfillset(&away);
+  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) ::sigdelset(&away, own);
+  ::pthread_sigmask(SIG_SETMASK, &away, &before);  // the thread begins with this mask: no moment is left to a signal
+  try {
+    std::thread(work, context).detach();
+  } catch (...) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void after_fork_in_child(void (*f)()) { ::pthread_atfork(nullptr, nullptr, f); }

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <vector>
 
 namespace sluice::platform {
 
-// Cores this process may use: its affinity, cut by its cgroup's CPU quota (rounded up). At least 1.
+// Cores this process may use: its affinity, cut by the CPU quota of its cgroup and those around it (rounded up). At least 1.
 int usable_cores();
 
 std::size_t page_size();
@@ -23,8 +22,9 @@ std::vector<std::string> list_files(const std::string& folder, const std::string
 void* open_module(const std::string& path, std::string& reason);
 void* find_symbol(void* module, const char* name);
 
-// Keeps every signal away from the calling thread.
-void block_signals();
+// Starts a thread of its own that no signal is handled on but those of its own faults and a profiler's: the others are for
+// the application's threads. Throws system_error when the system gives none.
+void start_thread(void (*work)(void* context), void* context);
 
 // Runs `f` in the child after each fork.
 void after_fork_in_child(void (*f)());
