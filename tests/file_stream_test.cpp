@@ -1,0 +1,164 @@
+#include "sluice/file_stream.hpp"
+
+#include <sys/stat.h>
+
+#include "files.hpp"
+#include "sluice/npy.hpp"
+#include "testing.hpp"
+
+using namespace sluice;
+
+static_assert(std::input_iterator<row_chunks::iterator>);
+static_assert(std::sentinel_for<std::default_sentinel_t, row_chunks::iterator>);
+
+namespace {
+
+std::string raw(const tensor& t) {
+  const auto bytes = testing::bytes_of(t);
+  return {bytes.begin(), bytes.end()};
+}
+
+// All chunks' bytes, after checks of what they say of themselves.
+std::string joined(const file_stream& in, std::int64_t first_row = 0) {
+  std::string all;
+  std::int64_t row = first_row;
+  for (const auto& chunk : in.chunks(first_row)) {
+    CHECK(chunk.first_row == row);
+    CHECK(chunk.byte_offset == in.byte_offset() + row * in.row_bytes());
+    CHECK(chunk.rows.dtype() == in.dtype());
+    CHECK(chunk.rows.shape() == shape{chunk.rows.extent(0), in.columns()});
+    CHECK((chunk.rows.extent(0) == 1 || static_cast<std::int64_t>(chunk.rows.bytes()) <= in.chunk_bytes()));
+    all += raw(chunk.rows);
+    row += chunk.rows.extent(0);
+  }
+  CHECK(row == in.rows());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("chunks are the file, whatever their size") {
+  const testing::folder here;
+  const std::string path = here / "a.bin";
+  for (const dtype t : testing::every_dtype) {
+    const tensor a = testing::random({501, 37}, t);
+    testing::write_file(path, "0123456789" + raw(a));
+    for (const std::int64_t chunk : {1, 1000, 4096, 16 << 20}) {
+      const file_stream in(path, {.dtype = t, .columns = 37, .byte_offset = 10, .chunk_bytes = chunk});
+      CHECK(in.rows() == 501);
+      CHECK(in.bytes() == static_cast<std::int64_t>(a.bytes()));
+      CHECK(joined(in) == raw(a));
+      CHECK(joined(in, 500) == raw(a.slice(0, 500, 501)));
+      CHECK(joined(in, 501).empty());
+    }
+  }
+  const file_stream in(path, {.dtype = dtype::u8, .columns = 37, .byte_offset = 10});
+  CHECK_REFUSED(in.chunks(502), invalid_argument, "row 502", "501 rows");
+}
+
+TEST_CASE("a chunk that is kept is not written over") {
+  const testing::folder here;
+  const tensor a = testing::random({64, 1024}, dtype::f32);
+  testing::write_file(here / "a", raw(a));
+  std::vector<row_chunk> kept;
+  for (const auto& chunk : file_stream(here / "a", {.columns = 1024, .chunk_bytes = 8192}).chunks()) kept.push_back(chunk);
+  CHECK(kept.size() == 32);
+  for (const auto& chunk : kept)
+    CHECK(testing::same_bits(chunk.rows, a.slice(0, chunk.first_row, chunk.first_row + chunk.rows.extent(0))));
+}
+
+TEST_CASE(".npy files are known by their magic") {
+  const testing::folder here;
+  const std::string path = here / "a.npy";
+  for (const shape& s : {shape{6, 4}, shape{2, 3, 4}, shape{24}, shape{0, 4}, shape{4, 0}}) {
+    const tensor a = testing::random(s, dtype::f32);
+    write_npy(path, a);
+    const file_stream in(path);
+    CHECK(in.dtype() == dtype::f32);
+    CHECK(in.columns() == s.back());
+    CHECK(in.rows() == s.first(s.rank() - 1).count());
+    CHECK(in.shape() == s);
+    CHECK(joined(in) == raw(a));
+  }
+  write_npy(path, testing::random({6, 4}, dtype::f32));
+  CHECK(file_stream(path, {.dtype = dtype::f32, .columns = 4}).rows() == 6);
+  CHECK_REFUSED(file_stream(path, {.columns = 3}), invalid_argument, "(6, 4)", "columns is 3");
+  CHECK_REFUSED(file_stream(path, {.dtype = dtype::f64}), invalid_argument, "f32", "f64");
+  CHECK(file_stream(path, {.columns = 3, .byte_offset = 128}).rows() == 8);  // raw
+
+  write_npy(path, testing::random({}, dtype::f32));
+  CHECK_REFUSED(file_stream(path), unsupported, "()", "no rows");
+  testing::write_file(path, encode_npy(testing::random({6, 4}, dtype::f32)) + "x");
+  CHECK_REFUSED(file_stream(path), malformed, "225 bytes", "224");
+}
+
+TEST_CASE("Fortran order is refused where it is another order") {
+  const testing::folder here;
+  const std::string path = here / "a.npy";
+  const auto write = [&](const std::string& extents) {
+    std::string body = npy_header_bytes(dtype::f32, {1, 1});
+    const std::string text = "{'descr': '<f4', 'fortran_order': True, 'shape': " + extents + "}";
+    body.replace(10, body.size() - 11, text + std::string(body.size() - 11 - text.size(), ' '));
+    testing::write_file(path, body + std::string(24, '\0'));
+  };
+  write("(2, 3)");
+  CHECK_REFUSED(file_stream(path), unsupported, "(2, 3)", "Fortran order");
+  write("(6, 1)");
+  CHECK(file_stream(path).rows() == 6);
+  write("(6,)");
+  CHECK(file_stream(path).columns() == 6);
+}
+
+TEST_CASE("files and options that are refused") {
+  const testing::folder here;
+  const std::string path = here / "a.bin";
+  testing::write_file(path, std::string(1000, 'x'));
+  CHECK_REFUSED(file_stream(path, {.columns = 1024}), malformed, "1000 bytes", "4096", "1000 are left over");
+  CHECK_REFUSED(file_stream(path, {.columns = 3}), malformed, "12 (3 columns of f32)", "4 are left over");
+  CHECK_REFUSED(file_stream(path, {.columns = 5, .byte_offset = 10}), malformed, "990 bytes after byte 10",
+                "10 are left over");
+  CHECK_REFUSED(file_stream(path, {.columns = 1, .byte_offset = 1000}), malformed, "1000 bytes", "byte_offset 1000");
+  CHECK_REFUSED(file_stream(path, {.columns = INT64_MAX}), invalid_argument, "63 bits");
+  CHECK_REFUSED(file_stream(path), invalid_argument, "needs columns");
+  CHECK_REFUSED(file_stream(path, {.columns = -1}), invalid_argument, "columns is -1");
+  CHECK_REFUSED(file_stream(path, {.columns = 1, .byte_offset = -1}), invalid_argument, "byte_offset is -1");
+  CHECK_REFUSED(file_stream(path, {.columns = 1, .chunk_bytes = 0}), invalid_argument, "chunk_bytes is 0");
+  CHECK_REFUSED(file_stream(here / "none", {.columns = 1}), io, "none", "No such file");
+  CHECK_REFUSED(file_stream(here / "", {.columns = 1}), invalid_argument, "a directory");
+  CHECK_REFUSED(file_stream("/dev/zero", {.columns = 1}), invalid_argument, "a character device");
+  ::mkfifo((here / "fifo").c_str(), 0600);
+  CHECK_REFUSED(file_stream(here / "fifo", {.columns = 1}), invalid_argument, "a pipe");
+  testing::write_file(here / "empty", "");
+  CHECK_REFUSED(file_stream(here / "empty", {.columns = 1}), malformed, "0 bytes");
+}
+
+TEST_CASE("rows are read where the caller wants them") {
+  const testing::folder here;
+  const tensor a = testing::random({100, 8}, dtype::i32);
+  testing::write_file(here / "a", raw(a));
+  const file_stream in(here / "a", {.dtype = dtype::i32, .columns = 8});
+  tensor out({10, 8}, dtype::i32);
+  in.read_rows(90, out);
+  CHECK(testing::same_bits(out, a.slice(0, 90, 100)));
+  CHECK_REFUSED(in.read_rows(91, out), invalid_argument, "10 rows from row 91", "100 rows");
+  CHECK_REFUSED(in.read_rows(-1, out), invalid_argument, "row -1");
+  tensor other({10, 8}, dtype::f32);
+  CHECK_REFUSED(in.read_rows(0, other), invalid_argument, "(10, 8) of f32", "(rows, 8) of i32");
+  tensor scattered = out.transpose();
+  CHECK_REFUSED(in.read_rows(0, scattered), invalid_argument, "(8, 10)");
+}
+
+TEST_CASE("a file that changes its size while it is read") {
+  const testing::folder here;
+  const std::string path = here / "a";
+  testing::write_file(path, std::string(8000, 'x'));
+  const file_stream in(path, {.columns = 10});
+  tensor out({200, 10});
+  in.check_unchanged();
+  std::filesystem::resize_file(path, 7000);
+  CHECK_REFUSED(in.read_rows(0, out), io, "8000", "7000");
+  CHECK_REFUSED(in.check_unchanged(), io, "8000", "7000");
+  std::filesystem::resize_file(path, 9000);
+  in.read_rows(0, out);
+  CHECK_REFUSED(in.check_unchanged(), io, "8000", "9000");
+}

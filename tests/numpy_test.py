@@ -1,0 +1,78 @@
+"""numpy_test.py NPY_COPY [SLUICE_ROWSUM]: .npy files both ways between NumPy and sluice. Exits with 77 when NumPy is missing."""
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: this Python has no NumPy")
+    sys.exit(77)
+
+copy = sys.argv[1]
+rowsum = sys.argv[2] if len(sys.argv) > 2 else None
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+def same(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+os.chdir(tempfile.mkdtemp())
+os.environ["PYTHONWARNINGS"] = "ignore"
+random = np.random.default_rng(5)
+types = ["f8", "f4", "f2", "i8", "i4", "u1"]
+shapes = [(), (0,), (1,), (7,), (3, 4), (4, 1), (2, 3, 4), (0, 3), (1, 2, 1, 2, 1, 2, 1, 2)]
+
+for kind, shape, order, version in itertools.product(types, shapes, "CF", [(1, 0), (2, 0), (3, 0)]):
+    a = np.asarray(random.integers(0, 200, shape)).astype(kind)
+    a = np.asfortranarray(a) if order == "F" else np.ascontiguousarray(a).reshape(shape)
+    with open("in.npy", "wb") as f:
+        np.lib.format.write_array(f, a, version=version)
+    code, said = run(copy, "in.npy", "out.npy")
+    assert code == 0, (kind, shape, order, version, said)
+    assert same(np.load("out.npy"), a), (kind, shape, order, version)
+
+    if rowsum and shape and (order == "C" or a.flags.c_contiguous):
+        code, said = run(rowsum, "in.npy", "-o", "sums.npy", "-q")
+        assert code == 0, said
+        result = np.dtype("i8" if kind[0] in "iu" else "f8" if kind == "f8" else "f4")
+        assert same(np.load("sums.npy"), np.asarray(a.sum(axis=-1, dtype=result))), (kind, shape)
+
+if rowsum:  # right to the last bit or beside it, where NumPy adds in f64 in another order
+    for columns in [1, 17, 1000, 300_000]:
+        a = random.standard_normal((600_000 // columns, columns)).astype("f4")
+        np.save("in.npy", a)
+        code, said = run(rowsum, "in.npy", "-o", "sums.npy", "-q")
+        assert code == 0, said
+        expected = a.sum(axis=1, dtype="f8")
+        assert np.all(np.abs(np.load("sums.npy") - expected) <= np.spacing(np.abs(expected).astype("f4")))
+
+refused = {
+    "big-endian": np.zeros(3, ">f4"),
+    "objects": np.array([None, 1], dtype=object),
+    "structured": np.zeros(3, [("a", "<f4"), ("b", "<i4")]),
+    "text": np.array(["a", "b"]),
+    "bool": np.zeros(3, bool),
+    "complex": np.zeros(3, "c8"),
+    "i2": np.zeros(3, "i2"),
+    "time": np.zeros(3, "M8[ns]"),
+    "void": np.zeros(3, "V2"),
+    "9 dimensions": np.zeros((1,) * 9, "f4"),
+}
+for name, a in refused.items():
+    np.save("in.npy", a, allow_pickle=True)
+    code, said = run(copy, "in.npy", "none.npy")
+    assert code == 1 and said.startswith("unsupported: [npy] "), (name, code, said)
+    assert not os.path.exists("none.npy"), name
+
+for name in os.listdir("."):
+    os.remove(name)
+os.rmdir(os.getcwd())

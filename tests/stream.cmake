@@ -1,0 +1,27 @@
+# Files: .npy, streams, the pipeline, and sluice-rowsum from the shell.
+sluice_add_test(npy)
+sluice_add_test(file_stream)
+sluice_add_test(pipeline)
+# The path of a device: copies to it, results from it, all late.
+add_dependencies(pipeline_test sluice_fake)
+sluice_test_run(pipeline_fake pipeline ENV "SLUICE_TEST_DEVICE=fake" "${fake}")
+
+# Where there are several Pythons, the system's is the one that packages such as python3-numpy belong to.
+find_program(SLUICE_TEST_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(SLUICE_TEST_PYTHON python3)
+if(SLUICE_TEST_PYTHON)
+  add_executable(npy_copy npy_copy.cpp)
+  sluice_target_defaults(npy_copy)
+  target_link_libraries(npy_copy PRIVATE sluice::sluice)
+  add_test(NAME numpy COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/numpy_test.py $<TARGET_FILE:npy_copy>
+                              $<$<TARGET_EXISTS:sluice-rowsum>:$<TARGET_FILE:sluice-rowsum>>)
+  set_tests_properties(numpy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  if(TARGET sluice-rowsum)
+    # Sanitizers keep freed memory: there, the limit says nothing.
+    string(FIND "${CMAKE_CXX_FLAGS} ${CMAKE_EXE_LINKER_FLAGS}" "-fsanitize" sanitized)
+    add_test(NAME rowsum_file
+             COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/rowsum_file_test.py $<TARGET_FILE:sluice-rowsum>
+                     $<IF:$<EQUAL:${sanitized},-1>,100,0>)
+    set_tests_properties(rowsum_file PROPERTIES TIMEOUT 300)
+  endif()
+endif()
