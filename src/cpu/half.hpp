@@ -16,11 +16,15 @@ struct bf16 {
   std::uint16_t bits;
 };
 
+// As the processors' own instructions do: denormals are kept in every mode, and a NaN comes out quiet with its payload.
 inline float to_float(f16 h) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(h.bits & 0x8000u) << 16;
   const std::uint32_t magnitude = static_cast<std::uint32_t>(h.bits & 0x7fffu) << 13;
-  if (magnitude >= 0x0f800000u) return std::bit_cast<float>(sign | 0x7f800000u | magnitude);  // infinity and NaN
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f) | sign);
+  const std::uint32_t denormal =
+      std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude + 0x38800000u) - std::bit_cast<float>(0x38800000u));
+  const std::uint32_t nan = magnitude > 0x0f800000u ? 0x00400000u : 0u;
+  const std::uint32_t rebiased = magnitude + (magnitude >= 0x0f800000u ? 0x70000000u : 0x38000000u);
+  return std::bit_cast<float>((magnitude < 0x00800000u ? denormal : rebiased) | nan | sign);
 }
 
 inline float to_float(bf16 h) noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(h.bits) << 16); }
@@ -31,7 +35,7 @@ inline f16 to_f16(float x) noexcept {
   std::uint32_t m = bits & 0x7fffffffu;
   std::uint32_t half;
   if (m >= 0x47800000u) {  // 65,536 and above, infinity, NaN
-    half = m > 0x7f800000u ? 0x7e00u : 0x7c00u;
+    half = m > 0x7f800000u ? 0x7e00u | ((m >> 13) & 0x3ffu) : 0x7c00u;
   } else if (m < 0x38800000u) {  // below the least normal: adding 0.5 leaves the rounded denormal in the low bits
     half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(m) + 0.5f) - 0x3f000000u;
   } else {

@@ -61,6 +61,7 @@ void* system_allocate(std::size_t size) {
     return begin + before;
   }
 #endif
+  if (!pooled_build && size >= std::size_t{1} << 40) return nullptr;  // AddressSanitizer would end the process
   void* data = nullptr;
   return ::posix_memalign(&data, size >= page ? page : 64, size) == 0 ? data : nullptr;
 }
