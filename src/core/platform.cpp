@@ -86,7 +86,7 @@ std::vector<std::string> list_files(const std::string& folder, const std::string
   std::error_code ignored;
   for (std::filesystem::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored)) {
     const std::string name = it->path().filename().string();
-    if (name.size() >= prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix))
+    if (name.size() > prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix))
       found.push_back(it->path().string());
   }
   std::sort(found.begin(), found.end());

@@ -15,7 +15,8 @@ std::size_t page_size();
 // The folder of the shared library that holds this code, or of the executable when sluice is linked statically.
 std::string own_folder();
 
-// Files of `folder` whose names begin with `prefix` and end with `suffix`, sorted; empty when the folder cannot be read.
+// Files of `folder` whose names begin with `prefix` and end with `suffix`, with something between, sorted; none when the
+// folder cannot be read.
 std::vector<std::string> list_files(const std::string& folder, const std::string& prefix, const std::string& suffix);
 
 // Opens a module so that its symbols stay its own; null, with the reason, when that fails. Never closed.
