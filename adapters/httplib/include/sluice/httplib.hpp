@@ -30,7 +30,7 @@ namespace detail {
 struct framing {
   bool chunked = false;
   std::int64_t length = 0;  // without chunks
-  std::string fault;        // why the request cannot be read
+  std::string fault{};      // why the request cannot be read
   int status = 400;
 
   [[nodiscard]] bool has_body() const noexcept { return chunked || length > 0; }

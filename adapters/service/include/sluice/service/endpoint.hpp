@@ -20,11 +20,11 @@ inline namespace v0 {
 
 // One tensor that goes in or comes out.
 struct field {
-  std::string name;                                   // letters, digits and '_'
+  std::string name{};                                 // letters, digits and '_'
   std::vector<sluice::dtype> dtypes{dtype::f32};      // that are taken; the first is what JSON without a "dtype" is read as
   int min_rank = 0;
   int max_rank = sluice::max_rank;
-  std::string summary;
+  std::string summary{};
 };
 
 struct call_context {
@@ -32,15 +32,15 @@ struct call_context {
 };
 
 struct endpoint {
-  std::string name;     // letters, digits, '_' and '-', at most 64: served at /v1/NAME
-  std::string summary;  // one line
-  std::vector<field> inputs;
-  std::vector<field> outputs;  // as many as `run` returns; "result" is the name for a single one
+  std::string name{};     // letters, digits, '_' and '-', at most 64: served at /v1/NAME
+  std::string summary{};  // one line
+  std::vector<field> inputs{};
+  std::vector<field> outputs{};  // as many as `run` returns; "result" is the name for a single one
   // Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on any
   // device. A sluice::error becomes an answer by status_of(); anything else that is thrown is a 500 without its text.
-  std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run;
+  std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run{};
   // What a call would cost, for placement and admission. May be null: not known.
-  std::function<sluice::work(std::span<const tensor>)> estimate;
+  std::function<sluice::work(std::span<const tensor>)> estimate{};
 };
 
 }  // namespace v0

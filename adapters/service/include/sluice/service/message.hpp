@@ -23,17 +23,17 @@ inline namespace v0 {
 using body_receiver = std::function<bool(std::string_view)>;
 
 struct request {
-  std::string method;  // "POST"
-  std::string path;    // decoded, below the prefix the service is mounted at: "/v1/matmul"
-  std::string query;   // after '?', as it came
+  std::string method{};  // "POST"
+  std::string path{};    // decoded, below the prefix the service is mounted at: "/v1/matmul"
+  std::string query{};   // after '?', as it came
   // The value of the header called `name` (any case), or empty. A null function has no headers.
-  std::function<std::string_view(std::string_view name)> header;
+  std::function<std::string_view(std::string_view name)> header{};
 
   // The body: either all of it, in memory that stays until handle() returns,
-  std::string_view body;
+  std::string_view body{};
   // or the means to read it, used once at most: passes pieces on, in order, until they end or the receiver returns false.
   // Returns true when the body came to its end.
-  std::function<bool(const body_receiver&)> read_body;
+  std::function<bool(const body_receiver&)> read_body{};
   std::int64_t content_length = -1;  // bytes that will come over the wire; -1: not known
   bool compressed = false;           // read_body passes on more of them, decoded
 };
@@ -51,8 +51,8 @@ struct body_piece {
 
 struct response {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;  // Content-Type is among them, Content-Length is not
-  std::vector<body_piece> body;                              // to be sent one after the other
+  std::vector<std::pair<std::string, std::string>> headers{};  // Content-Type is among them, Content-Length is not
+  std::vector<body_piece> body{};                              // to be sent one after the other
 
   [[nodiscard]] std::size_t size() const noexcept {  // bytes of the body
     std::size_t n = 0;

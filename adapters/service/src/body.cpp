@@ -1,0 +1,67 @@
+#include "body.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "status.hpp"
+
+namespace sluice::http {
+namespace {
+
+// A client's word alone gets no more memory than this.
+constexpr std::size_t first_bytes = 1 << 20;
+
+[[noreturn]] void fail_large(std::int64_t limit, const std::string& size) {
+  throw refused{413, "limit_exceeded", fmt::format("[http] the body has {} bytes: at most {} are taken", size, limit)};
+}
+
+}  // namespace
+
+body_buffer body_buffer::read(const request& r, std::int64_t limit) {
+  body_buffer b;
+  const auto most = static_cast<std::size_t>(limit);
+  if (!r.read_body) {
+    if (r.body.size() > most) fail_large(limit, std::to_string(r.body.size()));
+    b.expected_ = r.body.size();
+    b.grow(b.expected_);
+    b.append(r.body);
+    b.pad();
+    return b;
+  }
+  if (r.content_length > limit) fail_large(limit, std::to_string(r.content_length));
+  if (r.content_length > 0 && !r.compressed) b.expected_ = static_cast<std::size_t>(r.content_length);
+  b.grow(std::min(b.expected_, first_bytes));
+  bool large = false;
+  const bool whole = r.read_body([&](std::string_view bytes) {
+    large = bytes.size() > most - b.size_;
+    if (!large) b.append(bytes);
+    return !large;
+  });
+  if (large) fail_large(limit, fmt::format("more than {}", limit));
+  if (!whole) throw refused{400, "malformed", fmt::format("[http] the body ended, or could not be decoded, after {} bytes", b.size_)};
+  b.pad();
+  return b;
+}
+
+void body_buffer::append(std::string_view bytes) {
+  if (bytes.size() > capacity_ - simdjson::SIMDJSON_PADDING - size_) grow(size_ + bytes.size());
+  if (!bytes.empty()) std::memcpy(data_ + size_, bytes.data(), bytes.size());
+  size_ += bytes.size();
+}
+
+void body_buffer::grow(std::size_t needed) {
+  needed = std::max({needed, expected_ > first_bytes && size_ > 0 ? expected_ : 0, size_ + size_ / 2, std::size_t{4000}});
+  tensor larger(shape{static_cast<std::int64_t>(needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
+  auto* data = static_cast<char*>(larger.data());
+  if (size_ > 0) std::memcpy(data, data_, size_);
+  memory_ = std::move(larger);
+  data_ = data;
+  capacity_ = needed + simdjson::SIMDJSON_PADDING;
+}
+
+void body_buffer::pad() noexcept { std::memset(data_ + size_, ' ', simdjson::SIMDJSON_PADDING); }
+
+}  // namespace sluice::http

@@ -1,0 +1,57 @@
+#include "status.hpp"
+
+#include <fmt/format.h>
+
+#include "text.hpp"
+
+namespace sluice {
+namespace {
+
+std::string_view title_of(int status) noexcept {
+  switch (status) {
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+  }
+  return "Error";
+}
+
+}  // namespace
+
+inline namespace v0 {
+
+int status_of(error_code code) noexcept {
+  switch (code) {
+    case error_code::malformed: return 400;
+    case error_code::limit_exceeded: return 413;
+    case error_code::invalid_argument: return 422;
+    case error_code::internal:
+    case error_code::io: return 500;
+    case error_code::unsupported: return 501;
+    case error_code::out_of_memory:
+    case error_code::device_lost:
+    case error_code::unavailable:
+    case error_code::cancelled: return 503;
+  }
+  return 500;
+}
+
+response problem(int status, std::string_view code, std::string_view detail) {
+  return {.status = status,
+          .headers = {{"Content-Type", "application/problem+json"}},
+          .body = {body_piece::of(fmt::format(R"({{"type":"about:blank","title":{},"status":{},"detail":{},"code":{}}})",
+                                              http::json_string(title_of(status)), status, http::json_string(detail),
+                                              http::json_string(code)))}};
+}
+
+}  // namespace v0
+}  // namespace sluice
