@@ -51,3 +51,101 @@ sluice_target_defaults(rowsum_digest_test)
 target_link_libraries(rowsum_digest_test PRIVATE sluice_test_main)
 add_test(NAME rowsum_digests_agree COMMAND ${CMAKE_COMMAND} -P "${CMAKE_CURRENT_SOURCE_DIR}/same_files.cmake" ${digests})
 set_tests_properties(rowsum_digests_agree PROPERTIES FIXTURES_REQUIRED rowsum_digests)
+
+# Devices and the loader of their modules --------------------------------------------------------------------------------------
+
+set(broken_modules "")
+foreach(kind older newer null empty negative failing tiny short shorter cut slotless eventless second misnamed nameless longname
+             mute odd entryless orphan)
+  sluice_test_module(sluice_broken_${kind} libsluice-${kind} broken SOURCES fake/broken_backend.cpp
+                     DEFINITIONS "BROKEN=\"${kind}\"")
+  list(APPEND broken_modules sluice_broken_${kind})
+endforeach()
+target_compile_definitions(sluice_broken_entryless PRIVATE BROKEN_HAS_NO_ENTRY)
+# A module whose own dependency is missing: linked with a library that no search at run time comes upon.
+file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/absent.cpp" "extern \"C\" int sluice_test_absent() { return 0; }\n")
+add_library(sluice_test_absent SHARED "${CMAKE_CURRENT_BINARY_DIR}/absent.cpp")
+set_target_properties(sluice_test_absent PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/absent")
+target_link_libraries(sluice_broken_orphan PRIVATE sluice_test_absent)
+target_compile_definitions(sluice_broken_orphan PRIVATE BROKEN_NEEDS_LIBRARY)
+set_target_properties(sluice_broken_orphan PROPERTIES SKIP_BUILD_RPATH ON)
+# What is no module, beside them: the first two are opened and refused, the others are not looked at.
+file(WRITE "${SLUICE_TEST_MODULES}/broken/libsluice-text.so" "This is no ELF file, however long it may be. Its first bytes say so.\n")
+file(MAKE_DIRECTORY "${SLUICE_TEST_MODULES}/broken/libsluice-folder.so")
+foreach(file libsluice-late.so.1 libsluice-late.txt libother-fake.so sluice-bare.so libsluice-.so libsluice.so libsluice-late.SO)
+  file(WRITE "${SLUICE_TEST_MODULES}/broken/${file}" "Not taken.\n")
+endforeach()
+
+add_executable(device_test device_test.cpp)
+sluice_target_defaults(device_test)
+target_link_libraries(device_test PRIVATE sluice_test_main)
+add_dependencies(device_test sluice_fake ${broken_modules})
+sluice_test_run(device_names device SUITE "names")
+sluice_test_run(device_loading device SUITE "loading"
+                ENV "SLUICE_BACKEND_PATH=:relative:/no/such/folder:${SLUICE_TEST_MODULES}/fake:${SLUICE_TEST_MODULES}/broken")
+sluice_test_run(device_working_directory device SUITE "working directory" ENV "SLUICE_BACKEND_PATH=:.:./:../fake:")
+set_tests_properties(device_working_directory PROPERTIES WORKING_DIRECTORY "${SLUICE_TEST_MODULES}/fake")
+sluice_test_run(device_refusing_to_wake device SUITE "refusing to wake" ENV ${fake} SLUICE_FAKE_WAKE=refuse)
+foreach(wanted fake:1 nonsense no!sense)
+  sluice_test_run(device_override_${wanted} device SUITE "override ${wanted}" ENV ${fake} SLUICE_DEVICE=${wanted})
+endforeach()
+
+# A program with a module beside it, in a folder of their own. (A shared sluice looks beside itself instead.)
+if(NOT BUILD_SHARED_LIBS)
+  add_executable(quiet_test quiet_test.cpp)
+  sluice_target_defaults(quiet_test)
+  target_link_libraries(quiet_test PRIVATE sluice_test_main)
+  set_target_properties(quiet_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${SLUICE_TEST_MODULES}/beside")
+  sluice_test_module(sluice_fake_beside libsluice-fake beside SOURCES fake/fake_backend.cpp)
+  add_dependencies(quiet_test sluice_fake_beside)
+  sluice_test_run(quiet quiet ENV "SLUICE_FAKE_MARK=${CMAKE_CURRENT_BINARY_DIR}/entered.txt")
+endif()
+
+# The parts -------------------------------------------------------------------------------------------------------------------
+
+foreach(part dtype shape view tensor dlpack)
+  sluice_add_test(${part})
+endforeach()
+sluice_add_test(placement)
+sluice_add_test(parallel)
+foreach(threads 1 2 7)
+  sluice_test_run(parallel_${threads} parallel ENV SLUICE_THREADS=${threads})
+endforeach()
+
+# Order, ownership and failure of a device's work, on the fake device.
+add_executable(order_test order_test.cpp)
+sluice_target_defaults(order_test)
+target_link_libraries(order_test PRIVATE sluice_test_main)
+add_dependencies(order_test sluice_fake)
+sluice_test_run(order order SUITE "order" ENV ${fake})
+sluice_test_run(order_after_a_loss order SUITE "loss" ENV ${fake})
+sluice_test_run(order_at_a_limit order SUITE "limit" ENV ${fake} SLUICE_FAKE_LIMIT=100000)
+
+# Each public header compiled alone, and the C one as C.
+file(GLOB_RECURSE headers RELATIVE "${PROJECT_SOURCE_DIR}/include" CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/*.hpp"
+     "${PROJECT_SOURCE_DIR}/include/*.h")
+set(header_sources "")
+foreach(header ${headers})
+  # Those of the adapters may need more than the core; their own tests include them.
+  if(header MATCHES "^sluice/(service|httplib)")
+    continue()
+  endif()
+  string(MAKE_C_IDENTIFIER "${header}" name)
+  set(source "${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.cpp")
+  file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"@header@\"\n#include \"@header@\"\n" @ONLY)
+  list(APPEND header_sources "${source}")
+endforeach()
+add_library(sluice_headers OBJECT ${header_sources})
+sluice_target_defaults(sluice_headers)
+target_link_libraries(sluice_headers PRIVATE sluice::sluice)
+include(CheckLanguage)
+check_language(C)
+if(CMAKE_C_COMPILER)
+  enable_language(C)
+  file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/headers/backend_api.c"
+       CONTENT "#include \"sluice/backend_api.h\"\nsluice_backend_entry_function entry;\n")
+  add_library(sluice_c_header OBJECT "${CMAKE_CURRENT_BINARY_DIR}/headers/backend_api.c")
+  target_include_directories(sluice_c_header PRIVATE "${PROJECT_SOURCE_DIR}/include")
+  target_compile_options(sluice_c_header PRIVATE -std=c99 -Wall -Wextra -Wpedantic -Wstrict-prototypes
+                                                 $<$<BOOL:${SLUICE_WERROR}>:-Werror>)
+endif()

@@ -27,6 +27,11 @@ inline constexpr std::array every_dtype{dtype::f64, dtype::f32, dtype::f16, dtyp
 inline constexpr std::array floats{dtype::f64, dtype::f32, dtype::f16, dtype::bf16};
 
 inline std::int32_t code_of(dtype t) { return static_cast<std::int32_t>(t); }
+inline std::string quoted(std::string_view s) {
+  std::string q = "\"";
+  q += s;
+  return q += '"';
+}
 inline std::string text(dtype t) { return std::string(sluice::name_of(t)); }
 
 // Numbers that look random and are the same everywhere (splitmix64).
