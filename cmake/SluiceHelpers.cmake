@@ -15,7 +15,8 @@ function(sluice_target_defaults target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
                                              POSITION_INDEPENDENT_CODE ON)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow $<$<BOOL:${SLUICE_WERROR}>:-Werror>)
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wshadow>"
+                                           "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${SLUICE_WERROR}>>:-Werror>")
 endfunction()
 
 # sluice_add_test(NAME [SOURCES ...] [LIBRARIES ...]): tests/NAME_test.cpp as a doctest program and one CTest entry.
@@ -37,4 +38,27 @@ function(sluice_add_bench name)
   add_executable(${name}_bench ${name}_bench.cpp)
   sluice_target_defaults(${name}_bench)
   target_link_libraries(${name}_bench PRIVATE sluice::sluice benchmark::benchmark ${ARG_LIBRARIES})
+endfunction()
+
+# sluice_add_backend(NAME SOURCES ... [LIBRARIES ...]): libsluice-NAME.so, a module that core loads at run time. It knows
+# backend_api.h alone and shows its entry alone. It lies beside the library, and beside the programs for those linked statically.
+function(sluice_add_backend name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  set(target sluice_${name})
+  add_library(${target} MODULE ${ARG_SOURCES})
+  sluice_target_defaults(${target})
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/include" "${CMAKE_CURRENT_SOURCE_DIR}")
+  target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} Threads::Threads ${CMAKE_DL_LIBS})
+  set(exports "${PROJECT_SOURCE_DIR}/cmake/backend.exports")
+  target_link_options(${target} PRIVATE "LINKER:--version-script=${exports}")
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME sluice-${name} PREFIX lib SUFFIX .so LINK_DEPENDS "${exports}")
+  if(CMAKE_RUNTIME_OUTPUT_DIRECTORY)
+    add_custom_command(
+      TARGET ${target}
+      POST_BUILD
+      COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
+      COMMAND ${CMAKE_COMMAND} -E create_symlink "$<TARGET_FILE:${target}>"
+              "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/$<TARGET_FILE_NAME:${target}>"
+      VERBATIM)
+  endif()
 endfunction()

@@ -163,6 +163,10 @@ typedef struct sluice_backend {
    * bf16, which leaves the sum unrounded, as the joining of parts of a row needs it (NaN made canonical all the same). */
   sluice_status (*rowsum)(int32_t device, sluice_queue* queue, const sluice_array* a, const sluice_array* out,
                           sluice_message* message);
+
+  /* Optional: `deallocate` for memory that work is still under way on. The memory is given out again only when the `count`
+   * events have passed, and nobody waits here for that. The events may be destroyed on return. Never fails. */
+  void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events, int32_t count);
 } sluice_backend;
 
 typedef const sluice_backend* (*sluice_backend_entry_function)(const sluice_host* host);

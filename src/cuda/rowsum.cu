@@ -1,0 +1,193 @@
+// rowsum's slot: chooses the kernel that reads the rows at the speed of memory, and joins the parts of long rows.
+#include <algorithm>
+#include <bit>
+
+#include "memory.hpp"
+#include "rowsum_kernels.cuh"
+
+namespace sluice::cuda {
+namespace {
+
+// One call, over elements of T.
+template <class T>
+class rowsum_call {
+ public:
+  rowsum_call(device& d, sluice_queue& q, const sluice_array& a, const sluice_array& out)
+      : device_(d),
+        queue_(q),
+        a_{static_cast<const T*>(a.data), a.extents[0], a.extents[1], a.strides[0], a.strides[1], 1, 1},
+        out_{out.dtype == SLUICE_F32   ? sum_sink::f32
+             : out.dtype == SLUICE_F64 ? sum_sink::f64
+                                       : sum_sink::i64,
+             out.data, a.extents[0] == 1 ? 1 : out.strides[0]},
+        parts_(d, *d.memory, &q) {
+    if (a_.columns == 1) a_.column_stride = 1;
+    if (a_.rows == 1) a_.row_stride = a_.columns * a_.column_stride;
+  }
+
+  sluice_status run(sluice_message* message) {
+    queue_.add_work(4e-6 + static_cast<double>(a_.rows) * static_cast<double>(a_.columns) * sizeof(T) / 3e12);
+    const bool unit = a_.column_stride == 1;
+    const bool aligned = reinterpret_cast<std::uintptr_t>(a_.data) % 16 == 0;
+    if (unit && aligned && a_.row_stride % size == 0 && a_.columns % size == 0)
+      return a_.columns <= block_size ? finish(by_vector_rows(), message) : by_vector_blocks(message);
+    if (a_.columns <= lane_count) {
+      if (unit && aligned && a_.row_stride == a_.columns) return finish(by_tiles(), message);
+      return by_walk(message);
+    }
+    if (a_.row_stride < a_.column_stride && a_.rows >= 32) return by_walk(message);
+    return by_lanes(message);
+  }
+
+ private:
+  using A = sum_of<T>;
+  static constexpr int size = vector_of<T>::size;
+  static constexpr int ring = is_float<T> ? lane_count / size : 8;  // threads that hold the 32 lanes of floats
+
+  static unsigned blocks(std::int64_t count, std::int64_t each) { return static_cast<unsigned>((count + each - 1) / each); }
+
+  sluice_status finish(cudaError_t error, sluice_message* message) { return device_.check(error, "summing rows", message); }
+
+  template <int G, int Steps, int Rows>
+  cudaError_t vector_rows_of() {
+    vector_rows<T, G, Steps, Rows>
+        <<<blocks(a_.rows, rowsum_threads / G * Rows), rowsum_threads, 0, queue_.stream>>>(a_, out_);
+    return cudaGetLastError();
+  }
+
+  // As few threads a row as hold it, so that none idle; several rows at a time while rows are short.
+  cudaError_t by_vector_rows() {
+    constexpr int rows = is_half<T> ? 4 : 8;  // more would not fit the registers
+    const std::int64_t vectors = a_.columns / size;
+    if (vectors <= 1) return vector_rows_of<1, 1, 4>();
+    if constexpr (ring > 2)
+      if (vectors <= 2) return vector_rows_of<2, 1, rows>();
+    if constexpr (ring > 4)
+      if (vectors <= 4) return vector_rows_of<4, 1, rows>();
+    if constexpr (ring > 8)
+      if (vectors <= 8) return vector_rows_of<8, 1, rows>();
+    if (vectors <= ring) return vector_rows_of<ring, 1, rows>();
+    if (vectors <= 2 * ring) return vector_rows_of<ring, 2, rows / 2>();
+    return vector_rows_of<ring, 8, 1>();
+  }
+
+  sluice_status by_vector_blocks(sluice_message* message) {
+    constexpr int groups = 32 / ring;
+    const std::int64_t row_blocks = (a_.columns + block_size - 1) / block_size;
+    a_.joined = static_cast<int>(
+        std::min<std::int64_t>(groups, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(row_blocks)))));
+    a_.parts = (row_blocks + a_.joined - 1) / a_.joined;
+    return in_parts(message, [&](const sum_sink& sink) {
+      const std::int64_t warps = (a_.rows * a_.parts * a_.joined + groups - 1) / groups;
+      vector_blocks<T, ring><<<blocks(warps, rowsum_threads / 32), rowsum_threads, 0, queue_.stream>>>(a_, sink);
+    });
+  }
+
+  cudaError_t by_tiles() {
+    const auto row_bytes = static_cast<std::int64_t>(a_.columns * sizeof(T));
+    const auto height = static_cast<int>(std::max<std::int64_t>(1, 8192 / (narrow_threads * row_bytes)));
+    const auto shared = static_cast<std::size_t>(2 * narrow_threads * height * row_bytes);
+    if (shared > (48u << 10)) {
+      const cudaError_t error =
+          cudaFuncSetAttribute(tile_rows<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+      if (error != cudaSuccess) return error;
+    }
+    int resident = 0;
+    const cudaError_t error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, tile_rows<T>, narrow_threads, shared);
+    if (error != cudaSuccess) return error;
+    const auto most = static_cast<unsigned>(std::max(1, resident) * std::max(1, device_.multiprocessors));
+    tile_rows<T><<<std::min(blocks(a_.rows, narrow_threads * height), most), narrow_threads, shared, queue_.stream>>>(
+        a_, out_, height);
+    return cudaGetLastError();
+  }
+
+  sluice_status by_walk(sluice_message* message) {
+    a_.parts = (a_.columns + block_size - 1) / block_size;
+    return in_parts(message, [&](const sum_sink& sink) {
+      const std::int64_t tiles = (a_.rows + narrow_threads - 1) / narrow_threads;
+      walk_blocks<T><<<blocks(tiles * a_.parts, 1), narrow_threads, 0, queue_.stream>>>(a_, sink);
+    });
+  }
+
+  sluice_status by_lanes(sluice_message* message) {
+    a_.parts = (a_.columns + block_size - 1) / block_size;
+    constexpr std::int64_t warps = rowsum_threads / 32;
+    return in_parts(message, [&](const sum_sink& sink) {
+      if (a_.columns <= 64)
+        lane_blocks<T, 8, 2><<<blocks(a_.rows, warps * 8), rowsum_threads, 0, queue_.stream>>>(a_, sink);
+      else if (a_.columns <= 256)
+        lane_blocks<T, 4, 4><<<blocks(a_.rows, warps * 4), rowsum_threads, 0, queue_.stream>>>(a_, sink);
+      else
+        lane_blocks<T, 1, 16><<<blocks(a_.rows * a_.parts, warps), rowsum_threads, 0, queue_.stream>>>(a_, sink);
+    });
+  }
+
+  // `kernel` writes the sums of parts of rows, which are then joined level by level; a single part is the row's sum.
+  template <class F>
+  sluice_status in_parts(sluice_message* message, F&& kernel) {
+    std::int64_t count = a_.parts;
+    if (count == 1) {
+      kernel(out_);
+      return finish(cudaGetLastError(), message);
+    }
+    const std::int64_t next_count = (count + join_threads - 1) / join_threads;
+    const auto bytes = static_cast<std::size_t>(a_.rows * (count + next_count)) * sizeof(A);
+    if (const auto s = parts_.allocate(bytes, message); s != SLUICE_OK) return s;
+    A* from = static_cast<A*>(parts_.data());
+    A* to = from + a_.rows * count;
+    kernel(sum_sink{sum_sink::part, from, 1});
+    if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return finish(error, message);
+    for (; count > 32; std::swap(from, to)) {
+      const std::int64_t groups = (count + join_threads - 1) / join_threads;
+      const sum_sink sink = groups == 1 ? out_ : sum_sink{sum_sink::part, to, 1};
+      join_many<A><<<static_cast<unsigned>(a_.rows * groups), join_threads, 0, queue_.stream>>>(from, a_.rows, count, sink);
+      if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess || groups == 1) return finish(error, message);
+      count = groups;
+    }
+    join_few<A><<<blocks(a_.rows, rowsum_threads / 32), rowsum_threads, 0, queue_.stream>>>(from, a_.rows,
+                                                                                            static_cast<int>(count), out_);
+    return finish(cudaGetLastError(), message);
+  }
+
+  device& device_;
+  sluice_queue& queue_;
+  sum_rows<T> a_;
+  const sum_sink out_;
+  scratch parts_;
+};
+
+template <class T>
+sluice_status sum(device& d, sluice_queue& q, const sluice_array& a, const sluice_array& out, sluice_message* message) {
+  return rowsum_call<T>(d, q, a, out).run(message);
+}
+
+}  // namespace
+
+sluice_status cuda_rowsum(std::int32_t index, sluice_queue* queue, const sluice_array* a, const sluice_array* out,
+                          sluice_message* message) {
+  device& d = device_at(index);
+  const device_scope scope(d, message);
+  if (scope.refused()) return scope.status();
+  if (a->extents[0] == 0) return SLUICE_OK;
+  if (a->extents[1] == 0) return d.check(fill(*queue, *out, 0), "writing zeros", message);
+  switch (a->dtype) {
+    case SLUICE_F64:
+      return sum<double>(d, *queue, *a, *out, message);
+    case SLUICE_F32:
+      return sum<float>(d, *queue, *a, *out, message);
+    case SLUICE_F16:
+      return sum<f16>(d, *queue, *a, *out, message);
+    case SLUICE_BF16:
+      return sum<bf16>(d, *queue, *a, *out, message);
+    case SLUICE_I64:
+      return sum<std::int64_t>(d, *queue, *a, *out, message);
+    case SLUICE_I32:
+      return sum<std::int32_t>(d, *queue, *a, *out, message);
+    case SLUICE_U8:
+      return sum<std::uint8_t>(d, *queue, *a, *out, message);
+    default:
+      return fail(SLUICE_UNSUPPORTED, message, "cuda knows no row sums of dtype %d", a->dtype);
+  }
+}
+
+}  // namespace sluice::cuda
