@@ -28,7 +28,7 @@ endfunction()
 sluice_test_module(sluice_fake libsluice-fake fake SOURCES fake/fake_backend.cpp)
 set(fake "SLUICE_BACKEND_PATH=${SLUICE_TEST_MODULES}/fake")
 
-# Parity: every operation on every device ------------------------------------------------------------------------------------
+# Parity: every operation on every device -----------------------------------------------------------------------------------
 
 sluice_add_test(parity SOURCES parity_test.cpp parity_matmul.cpp parity_rowsum.cpp)
 add_dependencies(parity_test sluice_fake)
@@ -38,8 +38,8 @@ sluice_test_run(parity_cuda parity ENV "SLUICE_TEST_DEVICE=cuda" "SLUICE_BACKEND
 
 # The bits of sums must not depend on threads or instructions: each run leaves a digest, the last entry compares them.
 set(digests "")
-foreach(run "threads1:SLUICE_THREADS=1" "threads2:SLUICE_THREADS=2" "threads5:SLUICE_THREADS=5" "plain:SLUICE_SIMD=plain"
-            "avx2:SLUICE_SIMD=avx2" "plain3:SLUICE_SIMD=plain;SLUICE_THREADS=3")
+foreach(run "threads1:SLUICE_THREADS=1" "threads2:SLUICE_THREADS=2" "threads5:SLUICE_THREADS=5"
+            "plain:SLUICE_SIMD=plain" "avx2:SLUICE_SIMD=avx2" "plain3:SLUICE_SIMD=plain;SLUICE_THREADS=3")
   string(REPLACE ":" ";" run "${run}")
   list(POP_FRONT run name)
   set(digest "${CMAKE_CURRENT_BINARY_DIR}/rowsum_${name}.digest")
@@ -52,11 +52,11 @@ target_link_libraries(rowsum_digest_test PRIVATE sluice_test_main)
 add_test(NAME rowsum_digests_agree COMMAND ${CMAKE_COMMAND} -P "${CMAKE_CURRENT_SOURCE_DIR}/same_files.cmake" ${digests})
 set_tests_properties(rowsum_digests_agree PROPERTIES FIXTURES_REQUIRED rowsum_digests)
 
-# Devices and the loader of their modules --------------------------------------------------------------------------------------
+# Devices and the loader of their modules -----------------------------------------------------------------------------------
 
 set(broken_modules "")
-foreach(kind older newer null empty negative failing tiny short shorter cut slotless eventless second misnamed nameless longname
-             mute odd entryless orphan)
+foreach(kind older newer null empty negative failing tiny short shorter cut slotless eventless second misnamed nameless
+             longname mute odd entryless orphan)
   sluice_test_module(sluice_broken_${kind} libsluice-${kind} broken SOURCES fake/broken_backend.cpp
                      DEFINITIONS "BROKEN=\"${kind}\"")
   list(APPEND broken_modules sluice_broken_${kind})
@@ -70,9 +70,11 @@ target_link_libraries(sluice_broken_orphan PRIVATE sluice_test_absent)
 target_compile_definitions(sluice_broken_orphan PRIVATE BROKEN_NEEDS_LIBRARY)
 set_target_properties(sluice_broken_orphan PROPERTIES SKIP_BUILD_RPATH ON)
 # What is no module, beside them: the first two are opened and refused, the others are not looked at.
-file(WRITE "${SLUICE_TEST_MODULES}/broken/libsluice-text.so" "This is no ELF file, however long it may be. Its first bytes say so.\n")
+file(WRITE "${SLUICE_TEST_MODULES}/broken/libsluice-text.so"
+     "This is no ELF file, however long it may be. Its first bytes say so.\n")
 file(MAKE_DIRECTORY "${SLUICE_TEST_MODULES}/broken/libsluice-folder.so")
-foreach(file libsluice-late.so.1 libsluice-late.txt libother-fake.so sluice-bare.so libsluice-.so libsluice.so libsluice-late.SO)
+foreach(file libsluice-late.so.1 libsluice-late.txt libother-fake.so sluice-bare.so libsluice-.so libsluice.so
+             libsluice-late.SO)
   file(WRITE "${SLUICE_TEST_MODULES}/broken/${file}" "Not taken.\n")
 endforeach()
 
@@ -81,8 +83,8 @@ sluice_target_defaults(device_test)
 target_link_libraries(device_test PRIVATE sluice_test_main)
 add_dependencies(device_test sluice_fake ${broken_modules})
 sluice_test_run(device_names device SUITE "names")
-sluice_test_run(device_loading device SUITE "loading"
-                ENV "SLUICE_BACKEND_PATH=:relative:/no/such/folder:${SLUICE_TEST_MODULES}/fake:${SLUICE_TEST_MODULES}/broken")
+set(broken "${SLUICE_TEST_MODULES}/broken")
+sluice_test_run(device_loading device SUITE "loading" ENV "${fake}:relative::/no/such/folder:${broken}:${broken}")
 sluice_test_run(device_working_directory device SUITE "working directory" ENV "SLUICE_BACKEND_PATH=:.:./:../fake:")
 set_tests_properties(device_working_directory PROPERTIES WORKING_DIRECTORY "${SLUICE_TEST_MODULES}/fake")
 sluice_test_run(device_refusing_to_wake device SUITE "refusing to wake" ENV ${fake} SLUICE_FAKE_WAKE=refuse)
@@ -101,7 +103,7 @@ if(NOT BUILD_SHARED_LIBS)
   sluice_test_run(quiet quiet ENV "SLUICE_FAKE_MARK=${CMAKE_CURRENT_BINARY_DIR}/entered.txt")
 endif()
 
-# The parts -------------------------------------------------------------------------------------------------------------------
+# The parts -----------------------------------------------------------------------------------------------------------------
 
 foreach(part dtype shape view tensor dlpack)
   sluice_add_test(${part})
