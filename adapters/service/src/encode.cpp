@@ -159,12 +159,17 @@ std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tenso
   std::string between = "{";
   for (std::size_t i = 0; i < results.size(); ++i) {
     const tensor t = results[i].contiguous();
-    between += json_string(row.outputs[i].name) + (results.size() == 1 ? ":" : ":{\"data\":");
+    const bool wrapped = row.described && results.size() > 1;
+    between += json_string(row.outputs[i].name) + (wrapped ? ":{\"data\":" : ":");
     body.push_back(body_piece::of(std::move(between)));
     append(body, print_lists(t));
-    between = "," + form_of(t) + (results.size() == 1 ? "," : "},");
+    between = (row.described ? "," + form_of(t) : "") + (wrapped ? "}" : "") + ",";
   }
-  body.push_back(body_piece::of(between + "\"device\":" + json_string(device) + "}"));
+  if (row.described)
+    between += "\"device\":" + json_string(device);
+  else
+    between.pop_back();
+  body.push_back(body_piece::of(between + "}"));
   join_small(body);
   return body;
 }

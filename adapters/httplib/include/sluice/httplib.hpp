@@ -83,9 +83,9 @@ inline bool can_decode(std::string_view encoding) noexcept {
 // One request of httplib's as one of ours, and the answer back. Used within the handler's call.
 class exchange {
  public:
-  exchange(service& s, std::size_t prefix, const httplib::Request& req, httplib::Response& res,
+  exchange(service& s, std::string path, const httplib::Request& req, httplib::Response& res,
            const httplib::ContentReader* reader)
-      : service_(s), prefix_(prefix), req_(const_cast<httplib::Request&>(req)), res_(res), reader_(reader) {
+      : service_(s), path_(std::move(path)), req_(const_cast<httplib::Request&>(req)), res_(res), reader_(reader) {
     // The server's own request is not const. Its ranges go: an answer is sent whole, and 0.11.4 would repeat it for each of
     // two thousand ranges.
     req_.ranges.clear();
@@ -114,7 +114,7 @@ class exchange {
   request translated() {
     request r;
     r.method = req_.method;
-    r.path = req_.path.substr(std::min(prefix_, req_.path.size()));
+    r.path = path_;
     if (const auto at = req_.target.find('?'); at != std::string::npos) r.query = req_.target.substr(at + 1);
     r.header = [this](std::string_view name) -> std::string_view {
       const auto it = req_.headers.find(std::string(name));
@@ -214,7 +214,7 @@ class exchange {
   }
 
   service& service_;
-  std::size_t prefix_;
+  std::string path_;  // the service's
   httplib::Request& req_;
   httplib::Response& res_;
   const httplib::ContentReader* reader_;
@@ -234,16 +234,15 @@ inline std::string escaped(std::string_view text) {
 
 }  // namespace detail
 
-// Has `server` answer for `s`, below `prefix` ("" or "/api"). Routes that were registered before win; so an application that
-// has routes at /v1/NAME itself registers them first, or chooses a prefix. Endpoints added to the service later are served
-// too. Throws invalid_argument when `prefix` is not empty and does not begin with '/', or ends with one.
-inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std::string& prefix = "") {
-  if (!prefix.empty() && (prefix.front() != '/' || prefix.back() == '/'))
-    throw error(error_code::invalid_argument, "[mount] the prefix is \"" + prefix + "\": it must be empty, or begin with '/' and not end with it");
-  const auto answer = [s = std::move(s), size = prefix.size()](const httplib::Request& req, httplib::Response& res,
-                                                               const httplib::ContentReader* reader) noexcept {
+namespace detail {
+
+// Registers `pattern` for every method; path_of turns a request's path into the service's.
+template <class F>
+void serve(httplib::Server& server, const std::string& pattern, std::shared_ptr<service> s, F path_of) {
+  const auto answer = [s = std::move(s), path_of](const httplib::Request& req, httplib::Response& res,
+                                                  const httplib::ContentReader* reader) noexcept {
     try {
-      detail::exchange(*s, size, req, res, reader).run();
+      exchange(*s, path_of(req.path), req, res, reader).run();
     } catch (...) {  // no memory for the answer, at worst
       res.status = 500;
     }
@@ -252,17 +251,36 @@ inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std
   const auto reading = [answer](const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& reader) {
     answer(req, res, &reader);
   };
+  server.Get(pattern, plain).Options(pattern, plain);
+  server.Post(pattern, reading).Put(pattern, reading).Patch(pattern, reading).Delete(pattern, reading);
+}
+
+inline std::shared_ptr<service> unowned(service& s) { return {std::shared_ptr<void>(), &s}; }
+
+}  // namespace detail
+
+// Has `server` answer for `s`, below `prefix` ("" or "/api"). Routes that were registered before win; so an application that
+// has routes at /v1/NAME itself registers them first, or chooses a prefix. Endpoints added to the service later are served
+// too. Throws invalid_argument when `prefix` is not empty and does not begin with '/', or ends with one.
+inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std::string& prefix = "") {
+  if (!prefix.empty() && (prefix.front() != '/' || prefix.back() == '/'))
+    throw error(error_code::invalid_argument,
+                "[mount] the prefix is \"" + prefix + "\": it must be empty, or begin with '/' and not end with it");
+  const auto below = [size = prefix.size()](const std::string& path) { return path.substr(std::min(size, path.size())); };
   // One bounded pattern for all endpoints; the matcher's recursion is as deep as the pattern is long.
-  for (const std::string path : {"/v1/[A-Za-z0-9_-]{1,64}", "/health/live", "/health/ready", "/metrics"}) {
-    const std::string pattern = detail::escaped(prefix) + path;
-    server.Get(pattern, plain).Options(pattern, plain);
-    server.Post(pattern, reading).Put(pattern, reading).Patch(pattern, reading).Delete(pattern, reading);
-  }
+  for (const std::string path : {"/v1/[A-Za-z0-9_-]{1,64}", "/health/live", "/health/ready", "/metrics"})
+    detail::serve(server, detail::escaped(prefix) + path, s, below);
 }
 
 // The same for a service that outlives the server.
 inline void mount(httplib::Server& server, service& s, const std::string& prefix = "") {
-  mount(server, std::shared_ptr<service>(std::shared_ptr<void>(), &s), prefix);
+  mount(server, detail::unowned(s), prefix);
+}
+
+// Has `server` answer at `path` as well for the one endpoint called `name`: a route of the application's own, by the same
+// decoding, slots and limits. The service outlives the server.
+inline void mount_endpoint(httplib::Server& server, service& s, const std::string& name, const std::string& path) {
+  detail::serve(server, detail::escaped(path), detail::unowned(s), [name](const std::string&) { return "/v1/" + name; });
 }
 
 // Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms), as many requests

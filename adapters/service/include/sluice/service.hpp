@@ -47,13 +47,13 @@ enum class ready_when {
 };
 
 struct service_options {
-  service_limits limits;
+  service_limits limits{};
   // Requests that are decoded, computed and encoded at once; 0: as many as parallel_size(). Others wait, queue_length of them;
   // beyond that the answer is 429.
   int compute_slots = 0;
   int queue_length = 256;
   sluice::device device = sluice::device::automatic;  // given to every endpoint
-  sluice::ready_when ready = ready_when::any_device;
+  sluice::ready_when ready = ready_when::all_devices;
 };
 
 // Safe to use from any number of threads. It must outlive the server it is mounted on, or be held by it as a shared_ptr.

@@ -39,6 +39,8 @@ struct endpoint {
   // Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on any
   // device. A sluice::error becomes an answer by status_of(); anything else that is thrown is a 500 without its text.
   std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run{};
+  // Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
+  bool described = true;
   // What a call would cost, for placement and admission. May be null: not known.
   std::function<sluice::work(std::span<const tensor>)> estimate{};
 };

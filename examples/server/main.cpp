@@ -1,0 +1,100 @@
+// An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "routes.hpp"
+#include "sluice/httplib.hpp"
+#include "sluice/sluice.hpp"
+
+namespace {
+
+struct settings {
+  std::string host = "127.0.0.1";
+  int port = 8080;
+  int threads = 64;
+  std::string data_dir = "sluice-data";
+  std::string device = "automatic";
+};
+
+// Ctrl-C and SIGTERM are taken by one thread, which stops the server: nothing runs inside a signal handler.
+class stop_on_signal {
+ public:
+  explicit stop_on_signal(httplib::Server& server) {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);  // before any other thread starts
+    waiter_ = std::thread([this, &server] {
+      int signal = 0;
+      sigwait(&signals_, &signal);
+      server.stop();
+    });
+  }
+  ~stop_on_signal() {
+    kill(getpid(), SIGTERM);  // ends the wait where no signal came
+    waiter_.join();
+  }
+
+ private:
+  sigset_t signals_{};
+  std::thread waiter_;
+};
+
+void print_start(const settings& s, int port) {
+  std::printf("sluice-server %s on http://%s:%d\n", SLUICE_VERSION_STRING, s.host.c_str(), port);
+  for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
+  for (const auto& r : sluice::refusals()) std::printf("  %s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
+  std::printf("try:\n  curl -s http://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, 1], [1, 1]]}'\n",
+              s.host.c_str(), port);
+  std::fflush(stdout);
+}
+
+int serve(const settings& s) {
+  httplib::Server server;
+  const stop_on_signal stopper(server);
+  std::filesystem::create_directories(s.data_dir);
+  note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
+  sluice::service service({.device = sluice::device(s.device)});
+
+  sluice::tune(server);
+  server.new_task_queue = [&s] { return new httplib::ThreadPool(static_cast<std::size_t>(s.threads)); };
+  sluice::mount(server, service);
+  add_note_routes(server, notes);
+  add_multiply_route(server, service);
+
+  const int port = s.port != 0 ? (server.bind_to_port(s.host, s.port) ? s.port : -1) : server.bind_to_any_port(s.host);
+  if (port < 0) {
+    std::fprintf(stderr, "sluice-server: %s:%d cannot be listened on: is it in use?\n", s.host.c_str(), s.port);
+    return 1;
+  }
+  print_start(s, port);
+  return server.listen_after_bind() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  settings s;
+  CLI::App app("An example application: notes, matrices, and sluice's routes beside them.", "sluice-server");
+  app.set_version_flag("--version", SLUICE_VERSION_STRING);
+  app.add_option("--host", s.host, "address to listen on")->capture_default_str();
+  app.add_option("--port", s.port, "port to listen on; 0 takes a free one")->capture_default_str()->check(CLI::Range(0, 65535));
+  app.add_option("--threads", s.threads, "threads that hold connections; computing has its own")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
+  app.add_option("--data-dir", s.data_dir, "folder for notes.db, made when missing")->capture_default_str();
+  app.add_option("--device", s.device, "cpu, cuda, cuda:1, ... or automatic")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return serve(s);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "sluice-server: %s\n", e.what());
+    return 1;
+  }
+}

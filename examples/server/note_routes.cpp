@@ -1,0 +1,87 @@
+// Plain create, read, update and delete.
+#include <charconv>
+#include <cstdint>
+
+#include <nlohmann/json.hpp>
+
+#include "routes.hpp"
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t longest_text = 64 << 10;
+constexpr const char* item_path = R"(/items/([0-9]{1,18}))";
+
+json to_json(const note& n) { return {{"id", n.id}, {"text", n.text}}; }
+
+void answer(httplib::Response& res, int status, const json& body) {
+  res.status = status;
+  res.set_content(body.dump(), "application/json");
+}
+
+void refuse(httplib::Response& res, int status, const std::string& detail) {
+  res.status = status;
+  res.set_content(json{{"type", "about:blank"}, {"status", status}, {"detail", detail}}.dump(), "application/problem+json");
+}
+
+// The "text" of {"text": "..."}; answers 422 itself when there is none.
+bool read_text(const httplib::Request& req, httplib::Response& res, std::string& text) {
+  const json body = json::parse(req.body, nullptr, false);
+  if (body.is_discarded()) return refuse(res, 400, "the body is not JSON"), false;
+  if (!body.is_object() || body.size() != 1 || !body.contains("text") || !body["text"].is_string())
+    return refuse(res, 422, R"(the body must be {"text": "..."})"), false;
+  text = body["text"].get<std::string>();
+  if (text.size() > longest_text)
+    return refuse(res, 413, "text has " + std::to_string(text.size()) + " bytes: at most " + std::to_string(longest_text)), false;
+  return true;
+}
+
+std::int64_t id_of(const httplib::Request& req) { return std::stoll(req.matches[1].str()); }
+
+void no_such_note(httplib::Response& res, std::int64_t id) { refuse(res, 404, "there is no note " + std::to_string(id)); }
+
+// A whole number in a query parameter, or `otherwise`; answers 422 itself when it is none, or beyond the bounds.
+bool read_number(const httplib::Request& req, httplib::Response& res, const char* key, std::int64_t low, std::int64_t high,
+                 std::int64_t& value) {
+  if (!req.has_param(key)) return true;
+  const std::string text = req.get_param_value(key);
+  const auto end = text.data() + text.size();
+  const auto [rest, failure] = std::from_chars(text.data(), end, value);
+  if (failure == std::errc() && rest == end && value >= low && value <= high) return true;
+  refuse(res, 422, std::string(key) + " must be a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+  return false;
+}
+
+}  // namespace
+
+void add_note_routes(httplib::Server& server, note_store& notes) {
+  server.Get("/items", [&notes](const httplib::Request& req, httplib::Response& res) {
+    std::int64_t after = 0;
+    std::int64_t limit = 100;
+    if (!read_number(req, res, "after", 0, INT64_MAX, after) || !read_number(req, res, "limit", 1, 1000, limit)) return;
+    json list = json::array();
+    for (const auto& n : notes.list(after, static_cast<int>(limit))) list.push_back(to_json(n));
+    answer(res, 200, {{"items", std::move(list)}});
+  });
+  server.Post("/items", [&notes](const httplib::Request& req, httplib::Response& res) {
+    std::string text;
+    if (!read_text(req, res, text)) return;
+    const note n = notes.add(text);
+    res.set_header("Location", "/items/" + std::to_string(n.id));
+    answer(res, 201, to_json(n));
+  });
+  server.Get(item_path, [&notes](const httplib::Request& req, httplib::Response& res) {
+    const auto n = notes.find(id_of(req));
+    n ? answer(res, 200, to_json(*n)) : no_such_note(res, id_of(req));
+  });
+  server.Put(item_path, [&notes](const httplib::Request& req, httplib::Response& res) {
+    note n{id_of(req), {}};
+    if (!read_text(req, res, n.text)) return;
+    notes.update(n) ? answer(res, 200, to_json(n)) : no_such_note(res, n.id);
+  });
+  server.Delete(item_path, [&notes](const httplib::Request& req, httplib::Response& res) {
+    if (!notes.remove(id_of(req))) return no_such_note(res, id_of(req));
+    res.status = 204;
+  });
+}

@@ -1,0 +1,7 @@
+# The examples as their users meet them.
+add_test(NAME quickstart COMMAND sluice-quickstart)
+set_tests_properties(quickstart PROPERTIES PASS_REGULAR_EXPRESSION "10 +11 +sum 21")
+if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
+  add_test(NAME server COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/server_test.py $<TARGET_FILE:sluice-server>)
+  set_tests_properties(server PROPERTIES TIMEOUT 300)
+endif()

@@ -1,0 +1,170 @@
+"""The example server as its users meet it: over HTTP, from another process. Usage: server_test.py SLUICE-SERVER"""
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+SERVER = sys.argv.pop()
+
+
+class Server:
+    """sluice-server on a free port; its notes live in `data`."""
+
+    def __init__(self, data, *options):
+        self.process = subprocess.Popen([SERVER, "--port", "0", "--data-dir", data, *options], stdout=subprocess.PIPE, text=True)
+        self.start = [self.process.stdout.readline()]
+        self.port = int(re.search(r":(\d+)$", self.start[0].strip()).group(1))
+        while "curl" not in self.start[-1]:
+            self.start.append(self.process.stdout.readline())
+
+    def ask(self, method, path, body=None, content_type="application/json"):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            headers = {"Content-Type": content_type} if body is not None else {}
+            connection.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body), headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text and "json" in answer.getheader("Content-Type", "") else text
+        finally:
+            connection.close()
+
+    def stop(self, how=signal.SIGINT):
+        self.process.send_signal(how)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+
+
+class TestServer(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.data = tempfile.TemporaryDirectory()
+        cls.server = Server(cls.data.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.server.stop()
+        cls.data.cleanup()
+        assert code == 0, f"the server ended with {code}"
+
+    def refused(self, status, words, method, path, body=None, **more):
+        got, answer = self.server.ask(method, path, body, **more)
+        self.assertEqual(got, status, answer)
+        for word in words:
+            self.assertIn(word, answer["detail"])
+
+    def test_start_names_the_address_the_devices_and_a_request_to_try(self):
+        text = "".join(self.server.start)
+        self.assertIn(f"http://127.0.0.1:{self.server.port}", text)
+        self.assertIn("cpu: ", text)
+        self.assertIn("curl ", text)
+
+    def test_notes_are_created_read_updated_and_deleted(self):
+        words = 'water the "plants" \u2603\n'
+        status, note = self.server.ask("POST", "/items", {"text": words})
+        self.assertEqual((status, note["text"]), (201, words))
+        path = f"/items/{note['id']}"
+        self.assertEqual(self.server.ask("GET", path), (200, note))
+        self.assertIn(note, self.server.ask("GET", f"/items?after={note['id'] - 1}&limit=1")[1]["items"])
+        self.assertEqual(self.server.ask("PUT", path, {"text": "done"}), (200, {"id": note["id"], "text": "done"}))
+        self.assertEqual(self.server.ask("DELETE", path), (204, b""))
+        self.refused(404, [str(note["id"])], "GET", path)
+        self.refused(404, [str(note["id"])], "DELETE", path)
+        self.refused(404, [str(note["id"])], "PUT", path, {"text": "again"})
+
+    def test_notes_refuse_what_is_no_note(self):
+        self.refused(400, ["JSON"], "POST", "/items", "{")
+        self.refused(400, ["JSON"], "POST", "/items", b'{"text": "\xff"}')
+        for body in ([], {}, {"text": 1}, {"text": "a", "more": 1}, {"words": "a"}):
+            self.refused(422, ["text"], "POST", "/items", body)
+        self.refused(413, ["65537", "65536"], "POST", "/items", {"text": "a" * 65537})
+        self.refused(422, ["limit", "1000"], "GET", "/items?limit=1001")
+        self.refused(422, ["after"], "GET", "/items?after=-1")
+
+    def test_the_product_with_ones(self):
+        self.assertEqual(self.server.ask("POST", "/gpu_multiply", {"matrix": [[1, 2], [3, 4]]}), (200, {"result": [[3, 3], [7, 7]]}))
+        n = 65
+        matrix = [[(7 * i + j) % 11 for j in range(n)] for i in range(n)]
+        status, answer = self.server.ask("POST", "/gpu_multiply", {"matrix": matrix})
+        self.assertEqual((status, answer["result"]), (200, [[sum(row)] * n for row in matrix]))
+        self.refused(422, ["(2, 3)", "square"], "POST", "/gpu_multiply", {"matrix": [[1, 2, 3], [4, 5, 6]]})
+        self.refused(422, ["matrix[1]", "1", "2"], "POST", "/gpu_multiply", {"matrix": [[1, 2], [3]]})
+        self.refused(422, ["matrix"], "POST", "/gpu_multiply", {"m": [[1]]})
+
+    def test_sluice_is_mounted_beside(self):
+        status, answer = self.server.ask("POST", "/v1/matmul", {"a": [[1, 2]], "b": [[3], [4]]})
+        self.assertEqual((status, answer), (200, {"result": [[11]], "shape": [1, 1], "dtype": "f32", "device": "cpu"}))
+        self.assertEqual(self.server.ask("GET", "/health/live")[0], 200)
+        self.assertEqual(self.server.ask("GET", "/nothing")[0], 404)
+
+    def test_notes_answer_while_products_are_computed(self):
+        matrix = json.dumps({"matrix": [[1.5] * 256] * 256})
+        stop = threading.Event()
+        answers = []
+
+        def multiply():
+            while not stop.is_set():
+                answers.append(self.server.ask("POST", "/gpu_multiply", matrix)[0])
+
+        callers = [threading.Thread(target=multiply) for _ in range(8)]
+        for c in callers:
+            c.start()
+        try:
+            note = self.server.ask("POST", "/items", {"text": "quick"})[1]
+            for _ in range(20):
+                self.assertEqual(self.server.ask("GET", f"/items/{note['id']}"), (200, note))
+        finally:
+            stop.set()
+            for c in callers:
+                c.join()
+        self.assertEqual(set(answers), {200})
+
+
+class TestProcess(unittest.TestCase):
+    def test_notes_outlive_the_server(self):
+        with tempfile.TemporaryDirectory() as data:
+            first = Server(data)
+            note = first.ask("POST", "/items", {"text": "still here"})[1]
+            self.assertEqual(first.stop(signal.SIGTERM), 0)
+            second = Server(data, "--threads", "4", "--device", "cpu")
+            self.assertEqual(second.ask("GET", f"/items/{note['id']}"), (200, note))
+            self.assertEqual(second.stop(), 0)
+
+    def test_what_it_cannot_do_it_says(self):
+        def run(*options):
+            done = subprocess.run([SERVER, *options], capture_output=True, text=True, timeout=60)
+            return done.returncode, done.stdout + done.stderr
+
+        with tempfile.TemporaryDirectory() as data:
+            server = Server(data)
+            code, text = run("--port", str(server.port), "--data-dir", data + "/second")
+            self.assertEqual(code, 1)
+            self.assertIn(str(server.port), text)
+            self.assertEqual(server.stop(), 0)
+            with open(os.path.join(data, "file"), "w"):
+                pass
+            code, text = run("--port", "0", "--data-dir", os.path.join(data, "file"))
+            self.assertEqual(code, 1)
+            self.assertIn("file", text)
+        code, text = run("--port", "65536")
+        self.assertNotEqual(code, 0)
+        self.assertIn("65536", text)
+        code, text = run("--device", "no such device")
+        self.assertEqual(code, 1)
+        self.assertIn("no such device", text)
+        code, text = run("--help")
+        self.assertEqual(code, 0)
+        for option in ("--host", "--port", "--threads", "--data-dir", "--device"):
+            self.assertIn(option, text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
