@@ -120,6 +120,7 @@ sluice_target_defaults(order_test)
 target_link_libraries(order_test PRIVATE sluice_test_main)
 add_dependencies(order_test sluice_fake)
 sluice_test_run(order order SUITE "order" ENV ${fake})
+sluice_test_run(order_without_deallocate_after order SUITE "order" ENV ${fake} SLUICE_FAKE_FREE=wait)
 sluice_test_run(order_after_a_loss order SUITE "loss" ENV ${fake})
 sluice_test_run(order_at_a_limit order SUITE "limit" ENV ${fake} SLUICE_FAKE_LIMIT=100000)
 

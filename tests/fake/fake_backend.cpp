@@ -4,6 +4,7 @@
 //   SLUICE_FAKE_WAKE=refuse    no device wakes
 //   SLUICE_FAKE_LIMIT=BYTES    memory of each device
 //   SLUICE_FAKE_DELAY=US       the longest delay of work (200)
+//   SLUICE_FAKE_FREE=wait      its table has no deallocate_after: core has to wait before it frees
 //   SLUICE_FAKE_MARK=PATH      a line goes to this file whenever a slot that must not run early is entered
 //   full(-77777)               the fill fails when it runs, and its device is lost
 
@@ -75,6 +76,12 @@ ledger& books() {
   return *l;
 }
 
+// Gives memory back once the work on it is done.
+sluice_queue& reaper() {
+  static auto* q = new sluice_queue(-1, 99, static_cast<int>(setting("SLUICE_FAKE_DELAY", 200)));
+  return *q;
+}
+
 std::string name_of(int i) { return std::string(FAKE_NAME) + ":" + std::to_string(i); }
 
 // One array of an operation, and where it must be.
@@ -137,6 +144,12 @@ sluice_status allocate(std::int32_t i, std::int32_t kind, std::size_t bytes, voi
   const auto limit = static_cast<std::uint64_t>(setting("SLUICE_FAKE_LIMIT", 1L << 30));
   *data = books().take(i, kind, bytes, limit);
   if (*data != nullptr) return SLUICE_OK;
+  // What was given up already may be coming back.
+  const auto p = std::make_shared<point>();
+  reaper().push([p] { p->reach({}); });
+  p->wait();
+  *data = books().take(i, kind, bytes, limit);
+  if (*data != nullptr) return SLUICE_OK;
   return fail(SLUICE_OUT_OF_MEMORY, message,
               name_of(i) + ": " + std::to_string(bytes) + " bytes wanted, " + std::to_string(books().stats(i, kind).in_use) +
                   " of " + std::to_string(limit) + " in use");
@@ -144,6 +157,17 @@ sluice_status allocate(std::int32_t i, std::int32_t kind, std::size_t bytes, voi
 
 void deallocate(std::int32_t i, std::int32_t kind, void* data, std::size_t bytes) {
   if (data != nullptr) books().give_back(i, kind, data, bytes);
+}
+
+void deallocate_after(std::int32_t i, std::int32_t kind, void* data, std::size_t bytes, sluice_event* const* events,
+                      std::int32_t count) {
+  std::vector<std::shared_ptr<point>> points;
+  for (std::int32_t e = 0; e < count; ++e)
+    if (auto p = events[e]->get()) points.push_back(std::move(p));
+  reaper().push([=] {
+    for (const auto& p : points) p->wait();
+    deallocate(i, kind, data, bytes);
+  });
 }
 
 sluice_status stats(std::int32_t i, std::int32_t kind, sluice_memory_stats* s, sluice_message*) {
@@ -214,7 +238,7 @@ sluice_status rowsum(std::int32_t i, sluice_queue* queue, const sluice_array* a,
   return enqueue(i, queue, "rowsum", {{*a}, {*out}}, [x = *a, y = *out] { reference::rowsum(x, y); });
 }
 
-constexpr sluice_backend make_table() {
+sluice_backend make_table() {
   sluice_backend t{};
   t.api_version = SLUICE_BACKEND_API_VERSION;
   t.struct_size = sizeof(sluice_backend);
@@ -236,6 +260,8 @@ constexpr sluice_backend make_table() {
   t.fill = fill;
   t.matmul = matmul;
   t.rowsum = rowsum;
+  const char* free = std::getenv("SLUICE_FAKE_FREE");
+  if (free == nullptr || std::strcmp(free, "wait") != 0) t.deallocate_after = deallocate_after;
   return t;
 }
 
@@ -244,6 +270,6 @@ constexpr sluice_backend make_table() {
 
 extern "C" __attribute__((visibility("default"))) const sluice_backend* sluice_backend_entry(const sluice_host*) {
   fake::leave_mark("entry");
-  static constexpr sluice_backend table = fake::make_table();
+  static const sluice_backend table = fake::make_table();
   return &table;
 }
