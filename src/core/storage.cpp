@@ -42,13 +42,29 @@ storage::storage(const core::place_of_work& allocator, const device& where, memo
                  std::shared_ptr<void> keep_alive)
     : allocator_(allocator), where_(where), kind_(kind), data_(data), bytes_(bytes), keep_alive_(std::move(keep_alive)) {}
 
+// Work under way that the allocator knows goes with the memory as events; all other work is waited for here.
 storage::~storage() {
-  // Nobody is left to hear of a failure; a device that failed says so at its next use. Each mark is waited for, whatever the
-  // one before came to: another device may still be reading.
-  if (written_) written_->settle();
-  for (const auto& r : reads_) r->settle();
-  if (allocator_.table != nullptr)
-    allocator_.table->deallocate(allocator_.index, static_cast<std::int32_t>(kind_), data_, bytes_);
+  const sluice_backend* table = allocator_.table;
+  const bool may_follow = table != nullptr && table->deallocate_after != nullptr;
+  std::array<sluice_event*, 16> open{};
+  std::size_t count = 0;
+  const auto settle = [&](const event& e) {
+    if (may_follow && e.table() == table && count < open.size()) {
+      open[count++] = e.handle();
+      return;
+    }
+    try {
+      e.wait_on_host();
+    } catch (const error&) {
+      // Nobody is left to hear of it here; a device that failed says so at its next use.
+    }
+  };
+  if (written_ != nullptr) settle(*written_);
+  for (const auto& r : reads_) settle(*r);
+  if (table == nullptr) return;
+  const auto kind = static_cast<std::int32_t>(kind_);
+  if (count == 0) table->deallocate(allocator_.index, kind, data_, bytes_);
+  else table->deallocate_after(allocator_.index, kind, data_, bytes_, open.data(), static_cast<std::int32_t>(count));
 }
 
 void storage::wait_for_host(bool write) {

@@ -29,6 +29,8 @@ class event {
   void wait_on(const sluice_backend* table, sluice_queue* queue) const;  // on the device where it can, else on the host
 
   [[nodiscard]] sluice_queue* queue() const noexcept { return queue_; }
+  [[nodiscard]] sluice_event* handle() const noexcept { return handle_; }
+  [[nodiscard]] const sluice_backend* table() const noexcept { return at_.table; }
 
  private:
   core::place_of_work at_;
