@@ -26,6 +26,19 @@ bool among_devices(std::string_view name) {
   return false;
 }
 
+// How many devices and refusals there are but for those of CUDA's module, which may have been built beside this program.
+std::size_t device_count() {
+  std::size_t count = 0;
+  for (const auto& d : sluice::devices()) count += d.where.backend() != "cuda";
+  return count;
+}
+
+std::size_t refusal_count() {
+  std::size_t count = 0;
+  for (const auto& r : sluice::refusals()) count += r.backend != "cuda";
+  return count;
+}
+
 bool has(std::string_view text, std::string_view word) { return text.find(word) != std::string_view::npos; }
 
 }  // namespace
@@ -124,7 +137,7 @@ TEST_CASE("every refusal keeps its reason") {
     for (const auto& r : sluice::refusals())
       if (r.backend == backend) CHECK(std::filesystem::path(r.path).filename() == "libsluice-" + r.backend + ".so");
   }
-  CHECK(sluice::refusals().size() == std::size(expected));
+  CHECK(refusal_count() == std::size(expected));
 }
 
 TEST_CASE("a table shorter than ours lacks what it does not reach, and nothing else") {
@@ -168,8 +181,8 @@ TEST_SUITE_BEGIN("working directory");
 
 TEST_CASE("relative and empty entries never mean the working directory") {
   REQUIRE(std::filesystem::exists("libsluice-fake.so"));
-  CHECK(sluice::devices().size() == 1);
-  CHECK(sluice::refusals().empty());
+  CHECK(device_count() == 1);
+  CHECK(refusal_count() == 0);
   CHECK_REFUSED(tensor({2}, dtype::f32, "fake"), unavailable, "there is no fake:0", "this machine has cpu (1 device)");
 }
 
@@ -190,7 +203,7 @@ TEST_CASE("a device that refuses to wake says so each time, and is unhealthy") {
       CHECK(has(d.state, "0 of 3 lamps burn"));
     }
   CHECK(unhealthy == 1);
-  CHECK(sluice::refusals().size() == 1);
+  CHECK(refusal_count() == 1);
   CHECK(has(reason_of("fake:1"), "0 of 3 lamps burn"));
 }
 
