@@ -157,9 +157,10 @@ class TestProcess(unittest.TestCase):
         code, text = run("--port", "65536")
         self.assertNotEqual(code, 0)
         self.assertIn("65536", text)
-        code, text = run("--device", "no such device")
-        self.assertEqual(code, 1)
-        self.assertIn("no such device", text)
+        for device in ("no such device", "cuda:999"):
+            code, text = run("--port", "0", "--device", device)
+            self.assertEqual(code, 1)
+            self.assertIn(device, text)
         code, text = run("--help")
         self.assertEqual(code, 0)
         for option in ("--host", "--port", "--threads", "--data-dir", "--device"):

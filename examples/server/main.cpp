@@ -58,9 +58,11 @@ void print_start(const settings& s, int port) {
 int serve(const settings& s) {
   httplib::Server server;
   const stop_on_signal stopper(server);
+  const sluice::device wanted(s.device);
+  if (!wanted.is_automatic()) static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
+  sluice::service service({.device = wanted});
   std::filesystem::create_directories(s.data_dir);
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
-  sluice::service service({.device = sluice::device(s.device)});
 
   sluice::tune(server);
   server.new_task_queue = [&s] { return new httplib::ThreadPool(static_cast<std::size_t>(s.threads)); };
