@@ -166,7 +166,8 @@ class exchange {
   static constexpr bool reader_outlives_handler = requires(Request& r) { r.files; };
 
   void send(response&& answer) {
-    const bool close = framing_.has_body() && !drained_;
+    const bool close = !framing_.fault.empty() || (framing_.has_body() && !drained_);
+    if (!framing_.fault.empty()) mark_read(req_);  // there is no telling where it would end
     // A HEAD request with a body: there is no way to close after an answer without one, so it gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;

@@ -1,0 +1,233 @@
+// JSON in and out: what is refused, and that numbers come back exactly.
+#include "service_testing.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+using namespace testing;
+
+namespace {
+
+sluice::endpoint echo(std::string name, std::vector<sluice::dtype> types) {
+  return {.name = std::move(name),
+          .summary = "What came in",
+          .inputs = {{.name = "a", .dtypes = std::move(types)}},
+          .outputs = {{.name = "result"}},
+          .run = [](std::span<const sluice::tensor> in, const sluice::call_context&) { return std::vector{in[0]}; }};
+}
+
+struct echo_service : sluice::service {
+  explicit echo_service(sluice::service_options o = {}) : sluice::service(o) {
+    using sluice::dtype;
+    add(echo("echo", {dtype::f32, dtype::f64, dtype::i64, dtype::i32, dtype::u8}));
+  }
+};
+
+std::string body_of(std::string_view a, std::string_view type = "f32") {
+  return cat("{\"a\": ", a, ", \"dtype\": \"", type, "\"}");
+}
+
+template <class T>
+T parsed(std::string_view text) {
+  T x{};
+  std::from_chars(text.data(), text.data() + text.size(), x);
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("lists of every rank come back as they were") {
+  echo_service s;
+  for (const char* text : {"7", "[7]", "[1,2,3]", "[[1,2],[3,4]]", "[[[1],[2]],[[3],[4]]]", "[[[[[[[[1,2]]]]]]]]"}) {
+    CAPTURE(text);
+    CHECK(result(post(s, "echo", body_of(text))) == text);
+  }
+  CHECK(result(post(s, "echo", " {\n\"a\" : [ [ 1 , 2 ]\n, [ 3\t, 4 ] ]\r\n} ")) == "[[1,2],[3,4]]");
+  CHECK(post(s, "echo", "{\"a\":[[1,2,3],[4,5,6]]}").text() ==
+        R"({"result":[[1,2,3],[4,5,6]],"shape":[2,3],"dtype":"f32","device":"cpu"})");
+}
+
+TEST_CASE("numbers are printed in the shortest form that reads back") {
+  echo_service s;
+  CHECK(result(post(s, "echo", body_of("[0.1, -0, -0.0, 1e3, 16777217, 1e-45, 3.4028235e38, 1.5E+2]"))) ==
+        "[0.1,-0,-0,1000,16777216,1e-45,3.4028235e+38,150]");
+  CHECK(result(post(s, "echo", body_of("[0.1, 5e-324, 1.7976931348623157e308, 9007199254740993]", "f64"))) ==
+        "[0.1,5e-324,1.7976931348623157e+308,9007199254740992]");
+  CHECK(result(post(s, "echo", body_of("[9223372036854775807, -9223372036854775808, 0]", "i64"))) ==
+        "[9223372036854775807,-9223372036854775808,0]");
+  CHECK(result(post(s, "echo", body_of("[0, 255]", "u8"))) == "[0,255]");
+}
+
+TEST_CASE("a decimal becomes the nearest float, not the nearest of the nearest double") {
+  echo_service s;
+  for (const char* text : {
+           "1.00000017881393421514957253748434595763683319091796875001",  // just above half-way: a double lands on half-way
+           "1.00000017881393432617187499", "7.006492321624085354618649164449806401147e-46", "7.0064923216240853e-46",
+           "1.1754943157898259e-38", "3.4028235677973366e38"}) {
+    CAPTURE(text);
+    const auto answer = result(post(s, "echo", body_of(cat("[", text, "]"))));
+    const float wanted = parsed<float>(text);
+    if (wanted > 3.4028235e38f || wanted == 0) continue;
+    CHECK(parsed<float>(std::string_view(answer).substr(1)) == wanted);
+  }
+}
+
+TEST_CASE("random bits go in and come out the same") {
+  echo_service s;
+  std::mt19937_64 random(7);
+  for (const char* type : {"f32", "f64"}) {
+    const bool single = type[1] == '3';
+    std::string text = "[";
+    std::vector<double> values;
+    while (values.size() < 70'001) {
+      double x = 0;
+      if (single) {
+        const auto bits = static_cast<std::uint32_t>(random());
+        float f;
+        std::memcpy(&f, &bits, 4);
+        x = static_cast<double>(f);
+      } else {
+        const std::uint64_t bits = random();
+        std::memcpy(&x, &bits, 8);
+      }
+      if (!std::isfinite(x)) continue;
+      char number[64];
+      const auto end = single ? std::to_chars(number, number + 64, static_cast<float>(x)).ptr : std::to_chars(number, number + 64, x).ptr;
+      text += cat(values.empty() ? "" : ",", std::string_view(number, static_cast<std::size_t>(end - number)));
+      values.push_back(x);
+    }
+    text += "]";
+    const auto answer = result(post(s, "echo", body_of(text, type)));
+    std::string_view rest(answer);
+    std::size_t wrong = 0;
+    for (const double x : values) {
+      rest.remove_prefix(1);
+      const auto number = rest.substr(0, rest.find_first_of(",]"));
+      const double y = single ? static_cast<double>(parsed<float>(number)) : parsed<double>(number);
+      wrong += std::memcmp(&x, &y, 8) != 0;
+      rest.remove_prefix(number.size());
+    }
+    CHECK(rest == "]");
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("blocks of a large result join without a seam") {
+  echo_service s;
+  for (const auto& [rows, columns] : {std::pair{1, 50'000}, {50'000, 1}, {333, 101}, {3, 16'384}, {16'384, 3}}) {
+    const std::string text = list(rows, [&](int i) { return list(columns, [&](int j) { return std::to_string((i * columns + j) % 1000); }); });
+    const bool same = result(post(s, "echo", cat("{\"a\":", text, "}"))) == text;
+    CHECK_MESSAGE(same, rows << " x " << columns);
+  }
+}
+
+TEST_CASE("results without elements keep their lists") {
+  echo_service s;
+  const auto json = headers{{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}};
+  const auto print = [&](sluice::shape extents) { return result(post(s, "echo", sluice::encode_npy(sluice::tensor(extents)), json)); };
+  CHECK(print({0}) == "[]");
+  CHECK(print({0, 3}) == "[]");
+  CHECK(print({2, 0}) == "[[],[]]");
+  CHECK(print({2, 1, 0}) == "[[[]],[[]]]");
+}
+
+TEST_CASE("bytes that are no JSON: 400") {
+  echo_service s;
+  const auto refuse = [&](std::string_view body, std::string_view words = "[json]") {
+    CAPTURE(std::string(body.substr(0, 60)));
+    check_problem(post(s, "echo", body), 400, words);
+  };
+  refuse("", "empty");
+  for (const char* body : {" ", "{", "}", "[", "nul", "{\"a\"}", "{\"a\":}", "{\"a\":[1}", "{\"a\":[1]", "{\"a\":[1]]}", "{\"a\":[1]},", "{\"a\":[1],}",
+                           "{\"a\":[1,]}", "{\"a\":[,1]}", "{\"a\":[1 2]}", "{\"a\":[1,,2]}", "{\"a\":[01]}", "{\"a\":[1.]}", "{\"a\":[.5]}",
+                           "{\"a\":[+1]}", "{\"a\":[0x10]}", "{\"a\":[1e]}", "{\"a\":[--1]}", "{\"a\":[- 1]}", "{\"a\":[NaN]}", "{\"a\":[Infinity]}",
+                           "{\"a\":[-Infinity]}", "{\"a\":[nan]}", "{\"a\":[1]} x", "{\"a\":[1]} {\"a\":[1]}", "{'a':[1]}", "{a:[1]}",
+                           "{\"a\":[1] \"dtype\":\"f32\"}", "{\"a\" [1]}", "{\"a\":[1],\"dtype\":\"f32}", "{\"a\":[tru]}", "[1,2]", "3", "\"a\"",
+                           "/* c */{\"a\":[1]}"})
+    refuse(body);
+  refuse(std::string_view("{\"a\":[1]}\0", 10));
+  refuse(std::string_view("\0{\"a\":[1]}", 10));
+  refuse(std::string_view("{\"a\":[1\0]}", 10));
+  refuse("{\"a\":[1],\"\xff\":1}");
+  refuse("{\"a\":[\"\xc3\x28\"]}");
+  refuse("\xef\xbb\xbf" "{\"a\":[1]}");
+}
+
+TEST_CASE("JSON that says what cannot be: 422, with the numbers") {
+  echo_service s;
+  const auto refuse = [&](std::string_view body, std::string_view words, std::string name = "echo") {
+    CAPTURE(std::string(body.substr(0, 60)));
+    check_problem(post(s, std::move(name), body), 422, words);
+  };
+  refuse(R"({"a":[[1,2],[3]]})", "a[1] has 1 elements and a[0] has 2");
+  refuse(R"({"a":[[[1],[2]],[[3]]]})", "a[1] has 1 elements and a[0] has 2");
+  refuse(R"({"a":[[[1],[2]],[[3],[4,5]]]})", "a[1][1] has 2 elements and a[0][0] has 1");
+  refuse(R"({"a":[]})", "a is an empty list");
+  refuse(R"({"a":[[]]})", "a[0] is an empty list");
+  refuse(R"({"a":[[1],[]]})", "a[1] is an empty list");
+  refuse(R"({"a":[1,[2]]})", "a[1] is a list: a number is needed");
+  refuse(R"({"a":[[1],2]})", "a[1] is a number: a list is needed");
+  refuse(R"({"a":["1"]})", "a[0] is a string");
+  refuse(R"({"a":"1"})", "a is a string");
+  refuse(R"({"a":[null]})", "a[0] is null");
+  refuse(R"({"a":[true]})", "a[0] is true");
+  refuse(R"({"a":[{}]})", "a[0] is an object");
+  refuse(R"({"a":{"b":1}})", "a is an object");
+  refuse(R"({"a":[1e400]})", "1e400: it overflows f32");
+  refuse(R"({"a":[1e39]})", "1e39: it overflows f32");
+  refuse(R"({"a":[-1e39]})", "-1e39: it overflows f32");
+  refuse(R"({"a":[3.4028236e38]})", "overflows f32");
+  refuse(body_of("[1e400]", "f64"), "1e400: it overflows f64");
+  refuse(body_of("[0.5]", "i32"), "0.5: no whole number");
+  refuse(body_of("[2147483648]", "i32"), "between -2147483648 and 2147483647");
+  refuse(body_of("[-1]", "u8"), "between 0 and 255");
+  refuse(body_of("[9223372036854775808]", "i64"), "9223372036854775808");
+  refuse(body_of("[1]", "f16"), "f32, f64, i64, i32, u8");
+  refuse(body_of("[1]", "float"), "\\\"float\\\"");
+  refuse(R"({"a":[1],"dtype":32})", "not a string");
+  refuse(R"({})", "\\\"a\\\" is missing");
+  refuse(R"({"dtype":"f32"})", "\\\"a\\\" is missing");
+  refuse(R"({"a":[1],"b":[1]})", "\\\"b\\\" is not known");
+  refuse(R"({"a":[1],"":[1]})", "\\\"\\\" is not known");
+  refuse(R"({"a":[1],"a":[1]})", "\\\"a\\\" is there twice");
+  refuse(R"({"a":[1],"\u0061":[1]})", "\\\"a\\\" is there twice");
+  refuse(R"({"a":[1],"dtype":"f32","dtype":"f32"})", "\\\"dtype\\\" is there twice");
+  refuse(R"({"a":[1],"\u0064type":"f64"})", "\\\"dtype\\\"");
+  refuse(R"({"a":[[1,2]],"b":[[1,2]]})", "a.extent(1) must equal b.extent(0)", "matmul");
+  refuse(R"({"a":[1,2],"b":[[1,2]]})", "a is (2), of rank 1", "matmul");
+  refuse(R"({"a":[[3e38]],"b":[[3e38]]})", "1 of the result's 1 numbers are NaN or infinite, the first at [0][0]", "matmul");
+  refuse(R"({"a":[[1,1],[3e38,3e38],[3e38,3e38]]})", "2 of the result's 3 numbers are NaN or infinite, the first at [1]", "rowsum");
+}
+
+TEST_CASE("a quarter of a million brackets") {
+  echo_service s;
+  const std::string open(250'000, '[');
+  check_problem(post(s, "echo", cat("{\"a\":", open, std::string(250'000, ']'), "}")), 422, "more than 8 deep");
+  check_problem(post(s, "echo", cat("{\"a\":", open, "}")), 422, "more than 8 deep");
+  CHECK(post(s, "echo", open).status == 400);
+  CHECK(post(s, "echo", cat("{\"b\":", open, ",\"dtype\":\"f32\"}")).status / 100 == 4);
+  std::string objects;
+  for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
+  CHECK(post(s, "echo", objects).status / 100 == 4);
+}
+
+TEST_CASE("the dtype may stand before or behind what it is about") {
+  echo_service s;
+  for (const char* body : {R"({"dtype":"f64","a":[1e300]})", R"({"a":[1e300],"dtype":"f64"})", R"({"a":[1e300], "dtype" : "f64" })"})
+    CHECK(result(post(s, "echo", body)) == "[1e+300]");
+  CHECK(post(s, "echo", R"({"a":["dtype"]})").status == 422);
+}
+
+TEST_CASE("limits of elements and rank") {
+  sluice::service_options o;
+  o.limits.elements = 5;
+  o.limits.rank = 2;
+  o.limits.body_bytes = 100;
+  echo_service s(o);
+  CHECK(post(s, "echo", R"({"a":[1,2,3,4,5]})").status == 200);
+  check_problem(post(s, "echo", R"({"a":[1,2,3,4,5,6]})"), 413, "more than 5 elements");
+  check_problem(post(s, "echo", R"({"a":[[[1]]]})"), 422, "more than 2 deep");
+  check_problem(post(s, "echo", cat("{\"a\":[1]", std::string(92, ' '), "}")), 413, "101 bytes: at most 100");
+}
