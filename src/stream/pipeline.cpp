@@ -21,8 +21,9 @@ using clock = std::chrono::steady_clock;
 
 double seconds_since(clock::time_point start) { return std::chrono::duration<double>(clock::now() - start).count(); }
 
-// What one thread reads and sums at once on the CPU: it stays in the second cache in between.
-constexpr std::int64_t cpu_piece_bytes = 256 << 10;
+// What one thread reads and sums at once on the CPU: it stays in the caches in between. On two cores 256 KiB gave 14.6 GB/s,
+// 512 KiB 16.4, 1 MiB 18.5, and more no more.
+constexpr std::int64_t cpu_piece_bytes = 1 << 20;
 // Sums that wait to be written.
 constexpr std::int64_t waiting_bytes = 8 << 20;
 
@@ -197,7 +198,7 @@ class cpu_stage {
  public:
   cpu_stage(const cutting& cut, const watch& w) : cut_(cut), watch_(w) {
     const std::int64_t waiting = std::max<std::int64_t>(1, waiting_bytes / (cut.sums_per_piece() * cut.sum_bytes()));
-    longest_ = std::min<std::int64_t>(128 * parallel_size(), waiting);
+    longest_ = std::min<std::int64_t>(64 * parallel_size(), waiting);
     length_ = std::min<std::int64_t>(4 * parallel_size(), longest_);
   }
 
