@@ -159,11 +159,13 @@ inline std::vector<char*> elements(const sluice_array& a) {
   std::vector<std::int64_t> offsets{0};
   for (int axis = 0; axis < a.rank; ++axis) {
     std::vector<std::int64_t> longer;
+    longer.reserve(offsets.size() * static_cast<std::size_t>(a.extents[axis]));
     for (const std::int64_t base : offsets)
       for (std::int64_t i = 0; i < a.extents[axis]; ++i) longer.push_back(base + i * a.strides[axis]);
     offsets.swap(longer);
   }
   std::vector<char*> places;
+  places.reserve(offsets.size());
   for (const std::int64_t offset : offsets) places.push_back(static_cast<char*>(a.data) + offset * size_of(a.dtype));
   return places;
 }

@@ -122,6 +122,14 @@ inline std::vector<sluice::device> devices_under_test() {
   return list;
 }
 
+// The first of them of each backend: for what takes long.
+inline std::vector<sluice::device> one_of_each_backend() {
+  std::vector<sluice::device> list;
+  for (const auto& d : devices_under_test())
+    if (d.index() == 0) list.push_back(d);
+  return list;
+}
+
 // Empty when f throws a sluice::error of this code whose sentence holds every one of `words`; else what it did.
 template <class F>
 std::string refused(F&& f, error_code code, std::initializer_list<std::string_view> words) {
