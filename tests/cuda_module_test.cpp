@@ -18,8 +18,9 @@ TEST_CASE("the module gives devices, or its refusal says what is missing") {
     if (r.reason.find("there already") != std::string::npos) continue;  // the one beside this program
     ++refused;
     INFO(r.reason);
-    const bool known = r.reason.find("no NVIDIA driver") != std::string::npos || r.reason.find("older than runtime") != std::string::npos ||
-                       r.reason.find("no CUDA-capable device") != std::string::npos || r.reason.find("libcublas") != std::string::npos;
+    const bool known =
+        r.reason.find("no NVIDIA driver") != std::string::npos || r.reason.find("older than runtime") != std::string::npos ||
+        r.reason.find("no CUDA-capable device") != std::string::npos || r.reason.find("libcublas") != std::string::npos;
     CHECK(known);
   }
   CHECK((found > 0 ? refused == 0 : refused > 0));

@@ -38,7 +38,8 @@ TEST_CASE("chains over tensors shared by many threads, every bit checked") {
       const tensor left = round % 3 == 0 ? a.to("cuda") : ga;
       const tensor sums = sluice::rowsum(sluice::matmul(sluice::matmul(left, gb), gb.transpose()));
       if (!same_bits(sums, wanted)) ++wrong;
-      if (i % 2 == 0) static_cast<void>(tensor::full({1 + 1000 * round}, i, dtype::f32, "cuda"));  // freed before it is filled
+      if (i % 2 == 0)
+        static_cast<void>(tensor::full({1 + 1000 * round}, i, dtype::f32, "cuda"));  // freed before it is filled
     }
   });
   CHECK(wrong == 0);
@@ -71,7 +72,8 @@ TEST_CASE("memory comes from the pool, and what is too much is refused with the 
   for (const auto& d : sluice::devices())
     if (d.where == sluice::device("cuda:0")) total = static_cast<std::int64_t>(d.memory_total);
   const tensor kept = tensor::full({1000}, 3, dtype::f64, "cuda");
-  for (int i = 0; i < 2; ++i) CHECK_REFUSED(tensor({total}, dtype::f32, "cuda"), out_of_memory, "no device memory for", "are free");
+  for (int i = 0; i < 2; ++i)
+    CHECK_REFUSED(tensor({total}, dtype::f32, "cuda"), out_of_memory, "no device memory for", "are free");
   CHECK(sluice::rowsum(kept).item<double>() == 3000);
   CHECK(sluice::rowsum(tensor::full({1 << 20}, 1, dtype::f32, "cuda")).item<float>() == (1 << 20));
   sluice::memory_trim("cuda", sluice::memory::device);

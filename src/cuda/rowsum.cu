@@ -87,9 +87,9 @@ class rowsum_call {
     const auto row_bytes = static_cast<std::int64_t>(a_.columns * sizeof(T));
     const auto height = static_cast<int>(std::max<std::int64_t>(1, 8192 / (narrow_threads * row_bytes)));
     const auto shared = static_cast<std::size_t>(2 * narrow_threads * height * row_bytes);
-    if (shared > (48u << 10)) {
-      const cudaError_t error =
-          cudaFuncSetAttribute(tile_rows<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+    if constexpr (sizeof(T) == 8) {  // may need more than the 48 KiB that any kernel gets; one figure for all threads' calls
+      const cudaError_t error = cudaFuncSetAttribute(tile_rows<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                     2 * narrow_threads * lane_count * static_cast<int>(sizeof(T)));
       if (error != cudaSuccess) return error;
     }
     int resident = 0;

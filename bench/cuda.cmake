@@ -1,0 +1,11 @@
+# The CUDA backend beside cuBLAS and CUB called directly. Part of no default build: it takes a minute to compile.
+if(NOT TARGET sluice_cuda)
+  return()
+endif()
+get_target_property(CMAKE_CUDA_ARCHITECTURES sluice_cuda CUDA_ARCHITECTURES)
+enable_language(CUDA)
+find_package(CUDAToolkit 12 REQUIRED)
+add_executable(cuda_bench EXCLUDE_FROM_ALL cuda_bench.cu)
+target_compile_options(cuda_bench PRIVATE -std=c++20)
+target_link_libraries(cuda_bench PRIVATE sluice::sluice CUDA::cublas CUDA::cudart_static)
+add_dependencies(cuda_bench sluice_cuda)
