@@ -53,7 +53,8 @@ sluice_status prepare_handle(device& d, sluice_queue& q, sluice_message* message
   if (q.blas != nullptr) return SLUICE_OK;
   const std::size_t bytes = std::size_t{d.compute_capability >= 90 ? 32u : 8u} << 20;
   if (q.workspace == nullptr)  // beside the pool, which counts what tensors hold
-    if (const auto s = d.check(cudaMalloc(&q.workspace, bytes), "allocating cuBLAS's workspace", message); s != SLUICE_OK) return s;
+    if (const auto s = d.check(cudaMalloc(&q.workspace, bytes), "allocating cuBLAS's workspace", message); s != SLUICE_OK)
+      return s;
   cublasHandle_t handle = nullptr;
   if (const auto s = d.check(cublasCreate(&handle), "starting cuBLAS", message); s != SLUICE_OK) return s;
   cublasStatus_t status = cublasSetStream(handle, q.stream);
