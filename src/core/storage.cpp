@@ -49,15 +49,8 @@ storage::~storage() {
   std::array<sluice_event*, 16> open{};
   std::size_t count = 0;
   const auto settle = [&](const event& e) {
-    if (may_follow && e.table() == table && count < open.size()) {
-      open[count++] = e.handle();
-      return;
-    }
-    try {
-      e.wait_on_host();
-    } catch (const error&) {
-      // Nobody is left to hear of it here; a device that failed says so at its next use.
-    }
+    if (may_follow && e.table() == table && count < open.size()) open[count++] = e.handle();
+    else e.settle();  // nobody is left to hear of a failure; a device that failed says so at its next use
   };
   if (written_ != nullptr) settle(*written_);
   for (const auto& r : reads_) settle(*r);
