@@ -116,10 +116,13 @@ TEST_CASE("random bits go in and come out the same") {
 
 TEST_CASE("blocks of a large result join without a seam") {
   echo_service s;
-  for (const auto& [rows, columns] : {std::pair{1, 50'000}, {50'000, 1}, {333, 101}, {3, 16'384}, {16'384, 3}}) {
-    const std::string text = list(rows, [&](int i) { return list(columns, [&](int j) { return std::to_string((i * columns + j) % 1000); }); });
+  struct size {
+    int rows, columns;
+  };
+  for (const auto& z : {size{1, 50'000}, {50'000, 1}, {333, 101}, {3, 16'384}, {16'384, 3}}) {
+    const std::string text = list(z.rows, [&](int i) { return list(z.columns, [&](int j) { return std::to_string((i * z.columns + j) % 1000); }); });
     const bool same = result(post(s, "echo", cat("{\"a\":", text, "}"))) == text;
-    CHECK_MESSAGE(same, rows << " x " << columns);
+    CHECK_MESSAGE(same, z.rows << " x " << z.columns);
   }
 }
 
