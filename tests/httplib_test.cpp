@@ -21,7 +21,8 @@ class running {
     sluice::tune(server, 16);
     server.Get("/hello", [](const httplib::Request&, httplib::Response& res) { res.set_content("hello", "text/plain"); });
     sluice::mount(server, service, prefix);
-    server.Post("/v1/deep/own", [](const httplib::Request& req, httplib::Response& res) { res.set_content(req.body, "text/plain"); });
+    server.Post("/v1/deep/own",
+                [](const httplib::Request& req, httplib::Response& res) { res.set_content(req.body, "text/plain"); });
     port = server.bind_to_any_port("127.0.0.1");
     thread = std::thread([this] { server.listen_after_bind(); });
     while (!server.is_running()) std::this_thread::yield();
@@ -165,7 +166,8 @@ TEST_CASE(".npy both ways") {
   REQUIRE(q);
   CHECK(sluice::decode_npy(std::as_bytes(std::span(q->body))).view<float, 2>()(1, 1) == 22);
   // A part's header that a regular expression would not survive.
-  const auto deep = cat("--cut\r\nContent-Disposition: form-data; name=\"", std::string(1'000'000, 'a'), "\"\r\n\r\n\r\n--cut--\r\n");
+  const auto deep =
+      cat("--cut\r\nContent-Disposition: form-data; name=\"", std::string(1'000'000, 'a'), "\"\r\n\r\n\r\n--cut--\r\n");
   CHECK(c.Post("/v1/matmul", deep, "multipart/form-data; boundary=cut")->status == 400);
 }
 
@@ -300,7 +302,9 @@ TEST_CASE("chunked and compressed bodies") {
   running app("", o);
   {
     wire w(app.port);
-    const auto answer = w.send(post_head("Transfer-Encoding: chunked\r\nConnection: close\r\n") + chunk("{\"a\":[[1,") + chunk("2]]}") + "0\r\n\r\n").read();
+    const auto answer = w.send(post_head("Transfer-Encoding: chunked\r\nConnection: close\r\n") + chunk("{\"a\":[[1,") +
+                               chunk("2]]}") + "0\r\n\r\n")
+                            .read();
     CHECK(answer.find("{\"result\":[3]") != answer.npos);
   }
   {

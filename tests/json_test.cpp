@@ -62,10 +62,10 @@ TEST_CASE("numbers are printed in the shortest form that reads back") {
 
 TEST_CASE("a decimal becomes the nearest float, not the nearest of the nearest double") {
   echo_service s;
-  for (const char* text : {
-           "1.00000017881393421514957253748434595763683319091796875001",  // just above half-way: a double lands on half-way
-           "1.00000017881393432617187499", "7.006492321624085354618649164449806401147e-46", "7.0064923216240853e-46",
-           "1.1754943157898259e-38", "3.4028235677973366e38"}) {
+  for (const char* text :
+       {"1.00000017881393421514957253748434595763683319091796875001",  // just above half-way: a double lands on half-way
+        "1.00000017881393432617187499", "7.006492321624085354618649164449806401147e-46", "7.0064923216240853e-46",
+        "1.1754943157898259e-38", "3.4028235677973366e38"}) {
     CAPTURE(text);
     const auto answer = result(post(s, "echo", body_of(cat("[", text, "]"))));
     const float wanted = parsed<float>(text);
@@ -94,7 +94,8 @@ TEST_CASE("random bits go in and come out the same") {
       }
       if (!std::isfinite(x)) continue;
       char number[64];
-      const auto end = single ? std::to_chars(number, number + 64, static_cast<float>(x)).ptr : std::to_chars(number, number + 64, x).ptr;
+      const auto end =
+          single ? std::to_chars(number, number + 64, static_cast<float>(x)).ptr : std::to_chars(number, number + 64, x).ptr;
       text += cat(values.empty() ? "" : ",", std::string_view(number, static_cast<std::size_t>(end - number)));
       values.push_back(x);
     }
@@ -120,7 +121,8 @@ TEST_CASE("blocks of a large result join without a seam") {
     int rows, columns;
   };
   for (const auto& z : {size{1, 50'000}, {50'000, 1}, {333, 101}, {3, 16'384}, {16'384, 3}}) {
-    const std::string text = list(z.rows, [&](int i) { return list(z.columns, [&](int j) { return std::to_string((i * z.columns + j) % 1000); }); });
+    const std::string text = list(
+        z.rows, [&](int i) { return list(z.columns, [&](int j) { return std::to_string((i * z.columns + j) % 1000); }); });
     const bool same = result(post(s, "echo", cat("{\"a\":", text, "}"))) == text;
     CHECK_MESSAGE(same, z.rows << " x " << z.columns);
   }
@@ -129,7 +131,9 @@ TEST_CASE("blocks of a large result join without a seam") {
 TEST_CASE("results without elements keep their lists") {
   echo_service s;
   const auto json = headers{{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}};
-  const auto print = [&](sluice::shape extents) { return result(post(s, "echo", sluice::encode_npy(sluice::tensor(extents)), json)); };
+  const auto print = [&](sluice::shape extents) {
+    return result(post(s, "echo", sluice::encode_npy(sluice::tensor(extents)), json));
+  };
   CHECK(print({0}) == "[]");
   CHECK(print({0, 3}) == "[]");
   CHECK(print({2, 0}) == "[[],[]]");
@@ -143,11 +147,45 @@ TEST_CASE("bytes that are no JSON: 400") {
     check_problem(post(s, "echo", body), 400, words);
   };
   refuse("", "empty");
-  for (const char* body : {" ", "{", "}", "[", "nul", "{\"a\"}", "{\"a\":}", "{\"a\":[1}", "{\"a\":[1]", "{\"a\":[1]]}", "{\"a\":[1]},", "{\"a\":[1],}",
-                           "{\"a\":[1,]}", "{\"a\":[,1]}", "{\"a\":[1 2]}", "{\"a\":[1,,2]}", "{\"a\":[01]}", "{\"a\":[1.]}", "{\"a\":[.5]}",
-                           "{\"a\":[+1]}", "{\"a\":[0x10]}", "{\"a\":[1e]}", "{\"a\":[--1]}", "{\"a\":[- 1]}", "{\"a\":[NaN]}", "{\"a\":[Infinity]}",
-                           "{\"a\":[-Infinity]}", "{\"a\":[nan]}", "{\"a\":[1]} x", "{\"a\":[1]} {\"a\":[1]}", "{'a':[1]}", "{a:[1]}",
-                           "{\"a\":[1] \"dtype\":\"f32\"}", "{\"a\" [1]}", "{\"a\":[1],\"dtype\":\"f32}", "{\"a\":[tru]}", "[1,2]", "3", "\"a\"",
+  for (const char* body : {" ",
+                           "{",
+                           "}",
+                           "[",
+                           "nul",
+                           "{\"a\"}",
+                           "{\"a\":}",
+                           "{\"a\":[1}",
+                           "{\"a\":[1]",
+                           "{\"a\":[1]]}",
+                           "{\"a\":[1]},",
+                           "{\"a\":[1],}",
+                           "{\"a\":[1,]}",
+                           "{\"a\":[,1]}",
+                           "{\"a\":[1 2]}",
+                           "{\"a\":[1,,2]}",
+                           "{\"a\":[01]}",
+                           "{\"a\":[1.]}",
+                           "{\"a\":[.5]}",
+                           "{\"a\":[+1]}",
+                           "{\"a\":[0x10]}",
+                           "{\"a\":[1e]}",
+                           "{\"a\":[--1]}",
+                           "{\"a\":[- 1]}",
+                           "{\"a\":[NaN]}",
+                           "{\"a\":[Infinity]}",
+                           "{\"a\":[-Infinity]}",
+                           "{\"a\":[nan]}",
+                           "{\"a\":[1]} x",
+                           "{\"a\":[1]} {\"a\":[1]}",
+                           "{'a':[1]}",
+                           "{a:[1]}",
+                           "{\"a\":[1] \"dtype\":\"f32\"}",
+                           "{\"a\" [1]}",
+                           "{\"a\":[1],\"dtype\":\"f32}",
+                           "{\"a\":[tru]}",
+                           "[1,2]",
+                           "3",
+                           "\"a\"",
                            "/* c */{\"a\":[1]}"})
     refuse(body);
   refuse(std::string_view("{\"a\":[1]}\0", 10));
@@ -155,7 +193,9 @@ TEST_CASE("bytes that are no JSON: 400") {
   refuse(std::string_view("{\"a\":[1\0]}", 10));
   refuse("{\"a\":[1],\"\xff\":1}");
   refuse("{\"a\":[\"\xc3\x28\"]}");
-  refuse("\xef\xbb\xbf" "{\"a\":[1]}");
+  refuse(
+      "\xef\xbb\xbf"
+      "{\"a\":[1]}");
 }
 
 TEST_CASE("JSON that says what cannot be: 422, with the numbers") {
@@ -201,7 +241,8 @@ TEST_CASE("JSON that says what cannot be: 422, with the numbers") {
   refuse(R"({"a":[[1,2]],"b":[[1,2]]})", "a.extent(1) must equal b.extent(0)", "matmul");
   refuse(R"({"a":[1,2],"b":[[1,2]]})", "a is (2), of rank 1", "matmul");
   refuse(R"({"a":[[3e38]],"b":[[3e38]]})", "1 of the result's 1 numbers are NaN or infinite, the first at [0][0]", "matmul");
-  refuse(R"({"a":[[1,1],[3e38,3e38],[3e38,3e38]]})", "2 of the result's 3 numbers are NaN or infinite, the first at [1]", "rowsum");
+  refuse(R"({"a":[[1,1],[3e38,3e38],[3e38,3e38]]})", "2 of the result's 3 numbers are NaN or infinite, the first at [1]",
+         "rowsum");
 }
 
 TEST_CASE("a quarter of a million brackets") {
@@ -218,7 +259,8 @@ TEST_CASE("a quarter of a million brackets") {
 
 TEST_CASE("the dtype may stand before or behind what it is about") {
   echo_service s;
-  for (const char* body : {R"({"dtype":"f64","a":[1e300]})", R"({"a":[1e300],"dtype":"f64"})", R"({"a":[1e300], "dtype" : "f64" })"})
+  for (const char* body :
+       {R"({"dtype":"f64","a":[1e300]})", R"({"a":[1e300],"dtype":"f64"})", R"({"a":[1e300], "dtype" : "f64" })"})
     CHECK(result(post(s, "echo", body)) == "[1e+300]");
   CHECK(post(s, "echo", R"({"a":["dtype"]})").status == 422);
 }

@@ -10,7 +10,9 @@ using namespace testing;
 
 namespace {
 
-std::string npy(std::initializer_list<std::initializer_list<float>> rows) { return sluice::encode_npy(sluice::tensor::of<float>(rows)); }
+std::string npy(std::initializer_list<std::initializer_list<float>> rows) {
+  return sluice::encode_npy(sluice::tensor::of<float>(rows));
+}
 
 sluice::tensor tensor_in(const sluice::response& r) {
   REQUIRE(r.status == 200);
@@ -55,7 +57,8 @@ TEST_CASE("matmul and rowsum as JSON") {
   CHECK(r.text() == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu"})");
   CHECK(r.header("Content-Type") == "application/json");
   CHECK(r.header("Sluice-Device") == "cpu");
-  CHECK(post(s, "rowsum", R"({"dtype":"f64","a":[[1,2],[3,4]]})").text() == R"({"result":[3,7],"shape":[2],"dtype":"f64","device":"cpu"})");
+  CHECK(post(s, "rowsum", R"({"dtype":"f64","a":[[1,2],[3,4]]})").text() ==
+        R"({"result":[3,7],"shape":[2],"dtype":"f64","device":"cpu"})");
   CHECK(result(post(s, "rowsum", R"({"a":[1,2]})")) == "3");
   CHECK(result(post(s, "matmul", R"({"a":[[[1,2]],[[3,4]]],"b":[[1],[1]]})")) == "[[[3]],[[7]]]");
 }
@@ -74,18 +77,21 @@ TEST_CASE("matmul and rowsum as .npy") {
   CHECK(tensor_in(post(s, "rowsum", part("a", a) + "--cut--", multipart_type)).view<float, 1>()(0) == 3);
   // A Fortran-ordered input, and one of integers.
   const auto fortran = raw_npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\1\2\3\4\5\6");
-  CHECK(result(post(s, "rowsum", fortran, {{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}})) == "[9,12]");
+  CHECK(result(post(s, "rowsum", fortran, {{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}})) ==
+        "[9,12]");
 }
 
 TEST_CASE("the answer's form is negotiated") {
   sluice::service s;
   const auto form = [&](std::string_view accept) {
-    return std::string(post(s, "matmul", product, {{"Content-Type", "application/json"}, {"Accept", std::string(accept)}}).header("Content-Type"));
+    return std::string(post(s, "matmul", product, {{"Content-Type", "application/json"}, {"Accept", std::string(accept)}})
+                           .header("Content-Type"));
   };
-  for (const char* accept : {"", "*/*", "application/json", "application/*", "text/html, */*;q=0.1", "application/x-npy;q=0.5, application/json",
-                             "application/x-npy;q=0, */*", "APPLICATION/JSON"})
+  for (const char* accept : {"", "*/*", "application/json", "application/*", "text/html, */*;q=0.1",
+                             "application/x-npy;q=0.5, application/json", "application/x-npy;q=0, */*", "APPLICATION/JSON"})
     CHECK_MESSAGE(form(accept) == "application/json", accept);
-  for (const char* accept : {"application/x-npy", "application/json;q=0.5, application/x-npy", "application/x-npy, */*;q=0.1", "application/json;q=0,*/*"})
+  for (const char* accept : {"application/x-npy", "application/json;q=0.5, application/x-npy",
+                             "application/x-npy, */*;q=0.1", "application/json;q=0,*/*"})
     CHECK_MESSAGE(form(accept) == "application/x-npy", accept);
   for (const char* accept : {"text/html", "application/json;q=0", "image/*", "nonsense"})
     CHECK_MESSAGE(post(s, "matmul", product, {{"Accept", accept}}).status == 406, accept);
@@ -96,13 +102,15 @@ TEST_CASE("the answer's form is negotiated") {
 
 TEST_CASE("types of bodies that are not taken: 415") {
   sluice::service s;
-  for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "application/xml", "json", "application/jsonx"}) {
+  for (const char* type :
+       {"text/plain", "application/x-www-form-urlencoded", "application/xml", "json", "application/jsonx"}) {
     check_problem(post(s, "matmul", product, {{"Content-Type", type}}), 415, type);
     check_problem(post(s, "rowsum", product, {{"Content-Type", type}}), 415, "application/x-npy");
   }
   check_problem(post(s, "matmul", npy({{1}}), npy_type), 415, "each of its 2 inputs");
   check_problem(post(s, "matmul", "x", {{"Content-Type", "multipart/form-data"}}), 400, "boundary of 0");
-  check_problem(post(s, "matmul", "x", {{"Content-Type", cat("multipart/form-data; boundary=", std::string(71, 'x'))}}), 400, "boundary of 71");
+  check_problem(post(s, "matmul", "x", {{"Content-Type", cat("multipart/form-data; boundary=", std::string(71, 'x'))}}), 400,
+                "boundary of 71");
 }
 
 TEST_CASE("routes and methods") {
@@ -113,7 +121,8 @@ TEST_CASE("routes and methods") {
   CHECK(devices.starts_with(R"({"devices":[{"device":"cpu","description":")"));
   CHECK(devices.find("\"refusals\":[") != devices.npos);
   CHECK(send(s, "HEAD", "/health/live").status == 200);
-  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2/matmul", "/health", "/metrics/x", "v1/matmul", "/v1/\xff"})
+  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2/matmul", "/health", "/metrics/x",
+                           "v1/matmul", "/v1/\xff"})
     check_problem(send(s, "POST", path), 404, "nothing is served at");
   for (const char* method : {"GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}) {
     const auto r = send(s, method, "/v1/matmul");
@@ -136,10 +145,12 @@ TEST_CASE("metrics count what was answered") {
   const auto r = send(s, "GET", "/metrics");
   const auto text = r.text();
   CHECK(r.header("Content-Type").starts_with("text/plain; version=0.0.4"));
-  for (const char* line : {"\nsluice_requests_total{route=\"matmul\",code=\"200\"} 2\n", "\nsluice_requests_total{route=\"matmul\",code=\"400\"} 1\n",
-                           "\nsluice_requests_total{route=\"none\",code=\"404\"} 1\n", "\nsluice_request_seconds_count{route=\"matmul\"} 3\n",
-                           "\nsluice_request_seconds_bucket{route=\"matmul\",le=\"+Inf\"} 3\n", "\nsluice_compute_queue_length 0\n",
-                           "\nsluice_device_healthy{device=\"cpu\"} 1\n"})
+  for (const char* line :
+       {"\nsluice_requests_total{route=\"matmul\",code=\"200\"} 2\n",
+        "\nsluice_requests_total{route=\"matmul\",code=\"400\"} 1\n",
+        "\nsluice_requests_total{route=\"none\",code=\"404\"} 1\n", "\nsluice_request_seconds_count{route=\"matmul\"} 3\n",
+        "\nsluice_request_seconds_bucket{route=\"matmul\",le=\"+Inf\"} 3\n", "\nsluice_compute_queue_length 0\n",
+        "\nsluice_device_healthy{device=\"cpu\"} 1\n"})
     CHECK_MESSAGE(text.find(line) != text.npos, line);
   CHECK(text.find("thing") == text.npos);
   CHECK(text.back() == '\n');
@@ -161,17 +172,21 @@ TEST_CASE(".npy that is none, or not what it claims") {
   refuse(raw_npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "12345678"), 422, "[npy]");
   refuse(raw_npy("{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }", "1234"), 422, "[npy]");
   refuse(raw_npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", "12345678"), 422, "[npy]");
-  refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", "1234"), 422, "at most 8 dimensions");
+  refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", "1234"), 422,
+         "at most 8 dimensions");
   refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "1234"), 400, "[npy]");
   refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1.5,), }", "1234"), 400, "[npy]");
   refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", "1234"), 400, "[npy]");
-  refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }", "1234"), 413, "1000000000000 elements");
+  refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }", "1234"), 413,
+         "1000000000000 elements");
   refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4000000,), }", "1234"), 400, "16000");
   refuse(raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'shape': (1,), }", "1234"), 400, "[npy]");
   std::string huge("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12);
   refuse(huge + std::string(200'000, ' '), 400, "[npy]");
-  check_problem(post(s, "matmul", both_parts(good, npy({{1, 2, 3}})), multipart_type), 422, "a.extent(1) must equal b.extent(0)");
-  check_problem(post(s, "rowsum", raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "1234"), npy_type), 422, "of rank 0");
+  check_problem(post(s, "matmul", both_parts(good, npy({{1, 2, 3}})), multipart_type), 422,
+                "a.extent(1) must equal b.extent(0)");
+  check_problem(post(s, "rowsum", raw_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "1234"), npy_type), 422,
+                "of rank 0");
   const auto integers = sluice::encode_npy(sluice::tensor::of<std::int64_t>({{1}}));
   check_problem(post(s, "matmul", both_parts(integers, integers), multipart_type), 422, "a is of i64: f32, f64 is taken");
 }
@@ -187,7 +202,8 @@ TEST_CASE("multipart bodies that are none") {
   refuse("--cut", 400, "part 1 has no blank line");
   refuse("--cut\r\n\r\n", 400, "part 1 has no");
   refuse(cat("--cut\r\nContent-Disposition: form-data; filename=\"a\"\r\n\r\n", a), 400, "Content-Disposition with a name");
-  refuse(cat("--cut\r\nContent-Disposition: form-data; name=\"a", std::string(100'000, 'x'), "\"\r\n\r\n"), 400, "in its first 8192 bytes");
+  refuse(cat("--cut\r\nContent-Disposition: form-data; name=\"a", std::string(100'000, 'x'), "\"\r\n\r\n"), 400,
+         "in its first 8192 bytes");
   refuse(part("a", a) + "--cut--", 422, "\\\"b\\\" is missing");
   refuse(part("a", a) + part("a", a) + "--cut--", 422, "\\\"a\\\" is there twice");
   refuse(part("a", a) + part("c", a) + "--cut--", 422, "\\\"c\\\" is not known");
@@ -201,8 +217,9 @@ TEST_CASE("an endpoint of the application's own, added while serving") {
   sluice::service s;
   CHECK(post(s, "scale", R"({"a":[[1,2]]})").status == 404);
   s.add(scale());
-  CHECK(post(s, "scale", R"({"a":[[1,2]]})").text() ==
-        R"({"twice":{"data":[[2,4]],"shape":[1,2],"dtype":"f32"},"sums":{"data":[3],"shape":[1],"dtype":"f32"},"device":"cpu"})");
+  CHECK(
+      post(s, "scale", R"({"a":[[1,2]]})").text() ==
+      R"({"twice":{"data":[[2,4]],"shape":[1,2],"dtype":"f32"},"sums":{"data":[3],"shape":[1],"dtype":"f32"},"device":"cpu"})");
   check_problem(post(s, "scale", R"({"a":[[1,2]]})", {{"Accept", "application/x-npy"}}), 406, "application/json");
   CHECK(s.catalogue().size() == 3);
   CHECK(s.catalogue()[2]->summary == "A matrix plus itself, and its row sums");
@@ -215,7 +232,8 @@ TEST_CASE("rows that the catalogue does not take") {
     change(row);
     CHECK_THROWS_AS(s.add(std::move(row)), sluice::error);
   };
-  for (const char* name : {"", "a b", "a/b", "devices", "matmul", "\xc3\xa4", "a\"b"}) refused([&](auto& r) { r.name = name; });
+  for (const char* name : {"", "a b", "a/b", "devices", "matmul", "\xc3\xa4", "a\"b"})
+    refused([&](auto& r) { r.name = name; });
   refused([](auto& r) { r.name = std::string(65, 'x'); });
   refused([](auto& r) { r.inputs.clear(); });
   refused([](auto& r) { r.outputs.clear(); });
@@ -263,16 +281,17 @@ TEST_CASE("bodies that are read in pieces") {
   const auto big = sluice::encode_npy(sluice::tensor::full({1000, 700}, 1));
   const auto read = [&](std::string_view body, std::int64_t announced, std::size_t available, bool whole = true) {
     std::size_t given = 0;
-    auto r = s.handle({.method = "POST",
-                       .path = "/v1/rowsum",
-                       .header = [](std::string_view n) { return n == "Content-Type" ? std::string_view("application/x-npy") : ""; },
-                       .read_body =
-                           [&](const sluice::body_receiver& take) {
-                             for (; given < available; given += std::min<std::size_t>(4096, available - given))
-                               if (!take(body.substr(given, std::min<std::size_t>(4096, available - given)))) return false;
-                             return whole;
-                           },
-                       .content_length = announced});
+    auto r = s.handle(
+        {.method = "POST",
+         .path = "/v1/rowsum",
+         .header = [](std::string_view n) { return n == "Content-Type" ? std::string_view("application/x-npy") : ""; },
+         .read_body =
+             [&](const sluice::body_receiver& take) {
+               for (; given < available; given += std::min<std::size_t>(4096, available - given))
+                 if (!take(body.substr(given, std::min<std::size_t>(4096, available - given)))) return false;
+               return whole;
+             },
+         .content_length = announced});
     return std::pair{std::move(r), given};
   };
   for (const std::int64_t announced : {static_cast<std::int64_t>(big.size()), std::int64_t{-1}, std::int64_t{10}}) {

@@ -31,7 +31,8 @@ std::string list(int n, F f) {
 
 using headers = std::vector<std::pair<std::string, std::string>>;
 
-inline sluice::response send(sluice::service& s, std::string method, std::string path, std::string_view body = {}, headers with = {}) {
+inline sluice::response send(sluice::service& s, std::string method, std::string path, std::string_view body = {},
+                             headers with = {}) {
   return s.handle({.method = std::move(method),
                    .path = std::move(path),
                    .header = [&](std::string_view name) -> std::string_view {
@@ -59,7 +60,8 @@ inline void check_problem(const sluice::response& r, int status, std::string_vie
   CAPTURE(text);
   CHECK(r.status == status);
   CHECK(r.header("Content-Type") == "application/problem+json");
-  for (const char* key : {"\"type\":", "\"title\":", "\"status\":", "\"detail\":", "\"code\":"}) CHECK(text.find(key) != text.npos);
+  for (const char* key : {"\"type\":", "\"title\":", "\"status\":", "\"detail\":", "\"code\":"})
+    CHECK(text.find(key) != text.npos);
   CHECK_MESSAGE(text.find(words) != text.npos, "wanted: " << std::string(words));
 }
 

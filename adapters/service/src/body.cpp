@@ -41,7 +41,8 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit) {
     return !large;
   });
   if (large) fail_large(limit, fmt::format("more than {}", limit));
-  if (!whole) throw refused{400, "malformed", fmt::format("[http] the body ended, or could not be decoded, after {} bytes", b.size_)};
+  if (!whole)
+    throw refused{400, "malformed", fmt::format("[http] the body ended, or could not be decoded, after {} bytes", b.size_)};
   b.pad();
   return b;
 }

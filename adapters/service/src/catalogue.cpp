@@ -22,17 +22,21 @@ void check_name(const endpoint& row, std::string_view name, std::string_view mor
     return letters.find(c) != letters.npos || more_letters.find(c) != more_letters.npos;
   });
   if (!right || name.empty() || name.size() > longest)
-    fail(row, fmt::format("the name {} must have 1 to {} letters, digits, '_'{}", json_string(name), longest, more_letters.empty() ? "" : " or '-'"));
+    fail(row, fmt::format("the name {} must have 1 to {} letters, digits, '_'{}", json_string(name), longest,
+                          more_letters.empty() ? "" : " or '-'"));
 }
 
-void check_fields(const endpoint& row, const std::vector<field>& fields, const char* kind, std::set<std::string_view> taken) {
+void check_fields(const endpoint& row, const std::vector<field>& fields, const char* kind,
+                  std::set<std::string_view> taken) {
   if (fields.empty()) fail(row, fmt::format("it has no {}s", kind));
   for (const auto& f : fields) {
     check_name(row, f.name, "", 64);
-    if (!taken.insert(f.name).second) fail(row, fmt::format("the {} name {} is taken or reserved", kind, json_string(f.name)));
+    if (!taken.insert(f.name).second)
+      fail(row, fmt::format("the {} name {} is taken or reserved", kind, json_string(f.name)));
     if (f.dtypes.empty()) fail(row, fmt::format("{} {} takes no dtype", kind, f.name));
     if (f.min_rank < 0 || f.max_rank > max_rank || f.min_rank > f.max_rank)
-      fail(row, fmt::format("{} {} has ranks {} to {}: they lie in 0 to {}", kind, f.name, f.min_rank, f.max_rank, max_rank));
+      fail(row,
+           fmt::format("{} {} has ranks {} to {}: they lie in 0 to {}", kind, f.name, f.min_rank, f.max_rank, max_rank));
   }
 }
 
@@ -66,13 +70,14 @@ std::vector<std::shared_ptr<const endpoint>> catalogue::rows() const {
 
 endpoint matmul_row() {
   const std::vector floats{dtype::f32, dtype::f64};
-  return {.name = "matmul",
-          .summary = "The product of two matrices, or of two batches of matrices",
-          .inputs = {{.name = "a", .dtypes = floats, .min_rank = 2, .summary = "(..., m, k)"},
-                     {.name = "b", .dtypes = floats, .min_rank = 2, .summary = "(..., k, n)"}},
-          .outputs = {{.name = "result", .dtypes = floats, .min_rank = 2, .summary = "(..., m, n)"}},
-          .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{matmul(in[0], in[1], c.where)}; },
-          .estimate = [](std::span<const tensor> in) { return matmul_work(in[0], in[1]); }};
+  return {
+      .name = "matmul",
+      .summary = "The product of two matrices, or of two batches of matrices",
+      .inputs = {{.name = "a", .dtypes = floats, .min_rank = 2, .summary = "(..., m, k)"},
+                 {.name = "b", .dtypes = floats, .min_rank = 2, .summary = "(..., k, n)"}},
+      .outputs = {{.name = "result", .dtypes = floats, .min_rank = 2, .summary = "(..., m, n)"}},
+      .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{matmul(in[0], in[1], c.where)}; },
+      .estimate = [](std::span<const tensor> in) { return matmul_work(in[0], in[1]); }};
 }
 
 endpoint rowsum_row() {
@@ -92,12 +97,13 @@ void check_inputs(const endpoint& row, std::span<const tensor> inputs) {
     const auto& f = row.inputs[i];
     const auto& t = inputs[i];
     if (t.rank() < f.min_rank || t.rank() > f.max_rank)
-      throw error(error_code::invalid_argument, fmt::format("[{}] {} is {}, of rank {}: ranks {} to {} are taken", row.name, f.name,
-                                                            t.shape().str(), t.rank(), f.min_rank, f.max_rank));
+      throw error(error_code::invalid_argument, fmt::format("[{}] {} is {}, of rank {}: ranks {} to {} are taken", row.name,
+                                                            f.name, t.shape().str(), t.rank(), f.min_rank, f.max_rank));
     if (std::find(f.dtypes.begin(), f.dtypes.end(), t.dtype()) != f.dtypes.end()) continue;
     std::string taken;
     for (const auto d : f.dtypes) taken += fmt::format("{}{}", taken.empty() ? "" : ", ", name_of(d));
-    throw error(error_code::invalid_argument, fmt::format("[{}] {} is of {}: {} is taken", row.name, f.name, name_of(t.dtype()), taken));
+    throw error(error_code::invalid_argument,
+                fmt::format("[{}] {} is of {}: {} is taken", row.name, f.name, name_of(t.dtype()), taken));
   }
 }
 

@@ -12,7 +12,7 @@ namespace sluice::http {
 
 class catalogue {
  public:
-  void add(endpoint row);  // throws invalid_argument
+  void add(endpoint row);                                                           // throws invalid_argument
   [[nodiscard]] std::shared_ptr<const endpoint> find(std::string_view name) const;  // null: none
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> rows() const;
 

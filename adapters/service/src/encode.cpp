@@ -20,10 +20,10 @@ constexpr std::int64_t block_elements = 1 << 14;
 // Characters that a number of T takes at most.
 template <class T>
 constexpr std::int64_t width() {
-  if constexpr (std::is_same_v<T, double>) return 24;   // -2.2250738585072014e-308
+  if constexpr (std::is_same_v<T, double>) return 24;  // -2.2250738585072014e-308
   if constexpr (std::is_same_v<T, std::int64_t>) return 20;
   if constexpr (sizeof(T) == 1) return 3;
-  return 15;                                            // -1.17549435e-38, and less for the others
+  return 15;  // -1.17549435e-38, and less for the others
 }
 
 template <class T>
@@ -117,8 +117,10 @@ class list_printer {
     std::string where;
     const strides steps = row_major(shape_);
     for (int d = 0; d < rank_; ++d) where += fmt::format("[{}]", first / steps[d] % shape_[d]);
-    throw refused{422, "not_finite", fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
-                                                 "such numbers; ask for application/x-npy", bad, count, where)};
+    throw refused{422, "not_finite",
+                  fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
+                              "such numbers; ask for application/x-npy",
+                              bad, count, where)};
   }
 
   const T* data_;
@@ -176,7 +178,9 @@ std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tenso
 
 std::vector<body_piece> encode_npy(const tensor& result) {
   const auto held = std::make_shared<const tensor>(result.contiguous());
-  if (held->dtype() == dtype::bf16) throw refused{406, "not_acceptable", "[npy] the result is of bf16, which .npy has no type for; ask for application/json"};
+  if (held->dtype() == dtype::bf16)
+    throw refused{406, "not_acceptable",
+                  "[npy] the result is of bf16, which .npy has no type for; ask for application/json"};
   return {body_piece::of(npy_header_bytes(held->dtype(), held->shape())),
           {std::string_view(static_cast<const char*>(held->data()), held->bytes()), held}};
 }

@@ -49,8 +49,8 @@ bool is_number(std::string_view s) {
   return s.empty();
 }
 
-// The double nearest to a decimal, rounded again to float, is the float nearest to it unless the double lies half-way between
-// two floats. Below the normal floats half-way is elsewhere.
+// The double nearest to a decimal, rounded again to float, is the float nearest to it unless the double lies half-way
+// between two floats. Below the normal floats half-way is elsewhere.
 bool may_round_twice(double x) noexcept {
   return (std::bit_cast<std::uint64_t>(x) & 0x1fffffffu) == 0x10000000u || (std::fabs(x) < 0x1p-126 && x != 0);
 }
@@ -129,8 +129,8 @@ class array_reader {
     } else if (extents_[d] != i) {
       std::string first(name_);
       for (int k = 0; k < depth; ++k) first += "[0]";
-      fail(error_code::invalid_argument, fmt::format("{} has {} elements and {} has {}: rows must be equally long", path(depth), i,
-                                                     first, extents_[d]));
+      fail(error_code::invalid_argument,
+           fmt::format("{} has {} elements and {} has {}: rows must be equally long", path(depth), i, first, extents_[d]));
     }
   }
 
@@ -169,13 +169,13 @@ class array_reader {
 
   [[noreturn]] void fail_at(const char* at, int depth, simdjson::error_code e) const {
     const std::string_view around(at, std::min<std::size_t>(24, static_cast<std::size_t>(body_.data() + body_.size() - at)));
-    fail(error_code::malformed, fmt::format("not JSON in {}, which begins at byte {} with {}: {}", path(depth), at - body_.data(),
-                                            shown(around), simdjson::error_message(e)));
+    fail(error_code::malformed, fmt::format("not JSON in {}, which begins at byte {} with {}: {}", path(depth),
+                                            at - body_.data(), shown(around), simdjson::error_message(e)));
   }
   [[noreturn]] void fail_malformed(od::value& v, simdjson::error_code e) const {
     const std::string_view token = trimmed(v.raw_json_token());
-    fail(error_code::malformed, fmt::format("not JSON at byte {}, {}: {}", token.data() - body_.data(), shown(token),
-                                            simdjson::error_message(e)));
+    fail(error_code::malformed,
+         fmt::format("not JSON at byte {}, {}: {}", token.data() - body_.data(), shown(token), simdjson::error_message(e)));
   }
 
   // What stands where a number was to be.
@@ -184,11 +184,12 @@ class array_reader {
     if (!is_number(token)) fail_kind(v, depth, "a number");
     constexpr auto type = dtype_of<T>;
     if constexpr (std::is_integral_v<T>)
-      fail(error_code::invalid_argument, fmt::format("{} is {}: no whole number between {} and {}, as {} needs", path(depth),
-                                                     shown(token), static_cast<std::int64_t>(std::numeric_limits<T>::min()),
-                                                     static_cast<std::int64_t>(std::numeric_limits<T>::max()), name_of(type)));
-    fail(error_code::invalid_argument, fmt::format("{} is {}: it overflows {}, whose largest number is {}", path(depth), shown(token),
-                                                   name_of(type), std::numeric_limits<T>::max()));
+      fail(error_code::invalid_argument,
+           fmt::format("{} is {}: no whole number between {} and {}, as {} needs", path(depth), shown(token),
+                       static_cast<std::int64_t>(std::numeric_limits<T>::min()),
+                       static_cast<std::int64_t>(std::numeric_limits<T>::max()), name_of(type)));
+    fail(error_code::invalid_argument, fmt::format("{} is {}: it overflows {}, whose largest number is {}", path(depth),
+                                                   shown(token), name_of(type), std::numeric_limits<T>::max()));
   }
 
   [[noreturn]] void fail_kind(od::value& v, int depth, std::string_view wanted) const {
@@ -200,7 +201,8 @@ class array_reader {
     if (token == "true" || token == "false" || token == "null") is = token;
     if (is_number(token)) is = "a number";
     if (is.empty())
-      fail(error_code::malformed, fmt::format("{} is {}, at byte {}: not JSON", path(depth), shown(token), token.data() - body_.data()));
+      fail(error_code::malformed,
+           fmt::format("{} is {}, at byte {}: not JSON", path(depth), shown(token), token.data() - body_.data()));
     fail(error_code::invalid_argument, fmt::format("{} is {}: {} is needed there", path(depth), is, wanted));
   }
 
@@ -254,7 +256,8 @@ dtype dtype_for(const field& input, const std::optional<std::string>& wanted) {
   }
   for (const auto t : types)
     if (has_json(t) && name_of(t) == *wanted) return t;
-  fail(error_code::invalid_argument, fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(types)));
+  fail(error_code::invalid_argument,
+       fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(types)));
 }
 
 }  // namespace
@@ -266,7 +269,8 @@ struct json_decoder::state {
   void open(const body_buffer& body) {
     const simdjson::padded_string_view json(body.data(), body.size(), body.padded_size());
     if (const auto e = parser.iterate(json).get(document))
-      fail(error_code::malformed, fmt::format("the body's {} bytes are not JSON: {}", body.size(), simdjson::error_message(e)));
+      fail(error_code::malformed,
+           fmt::format("the body's {} bytes are not JSON: {}", body.size(), simdjson::error_message(e)));
   }
 
   od::object object() {
@@ -314,7 +318,8 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
     if (e) fail(error_code::malformed, fmt::format("not JSON: {}", simdjson::error_message(e)));
     const auto input = std::find_if(row.inputs.begin(), row.inputs.end(), [&](const field& i) { return i.name == key; });
     const bool is_dtype = key == "dtype";
-    if (input == row.inputs.end() && !is_dtype) fail(error_code::invalid_argument, fmt::format("the key {} is not known to {}", json_string(shown(key)), row.name));
+    if (input == row.inputs.end() && !is_dtype)
+      fail(error_code::invalid_argument, fmt::format("the key {} is not known to {}", json_string(shown(key)), row.name));
     const auto at = static_cast<std::size_t>(input - row.inputs.begin());
     if (is_dtype ? dtype_read : read[at].has_value())
       fail(error_code::invalid_argument, fmt::format("the key {} is there twice", json_string(key)));
@@ -332,7 +337,9 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
     fail(error_code::malformed, fmt::format("more follows the object, at byte {}", at - body.data()));
   std::vector<tensor> inputs;
   for (std::size_t i = 0; i < read.size(); ++i) {
-    if (!read[i]) fail(error_code::invalid_argument, fmt::format("the key {} is missing: {} needs it", json_string(row.inputs[i].name), row.name));
+    if (!read[i])
+      fail(error_code::invalid_argument,
+           fmt::format("the key {} is missing: {} needs it", json_string(row.inputs[i].name), row.name));
     inputs.push_back(std::move(*read[i]));
   }
   return inputs;

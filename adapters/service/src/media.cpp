@@ -53,7 +53,10 @@ double accepted(std::string_view accept, std::string_view subtype) {
   while (!accept.empty()) {
     auto parameters = next(accept, ',');
     const std::string type = lower(next(parameters, ';'));
-    const int specific = type == "*/*" ? 0 : type == "application/*" ? 1 : type == fmt::format("application/{}", subtype) ? 2 : -1;
+    const int specific = type == "*/*"                                    ? 0
+                         : type == "application/*"                        ? 1
+                         : type == fmt::format("application/{}", subtype) ? 2
+                                                                          : -1;
     if (specific <= best) continue;
     best = specific;
     weight = weight_of(parameters);
@@ -71,12 +74,14 @@ media body_media(std::string_view content_type, std::size_t inputs) {
   if (type == "multipart/form-data") {
     const auto size = boundary_of(content_type).size();
     if (size >= 1 && size <= 70) return media::multipart;
-    throw refused{400, "malformed", fmt::format("[http] multipart/form-data has a boundary of {} characters: 1 to 70 are allowed", size)};
+    throw refused{400, "malformed",
+                  fmt::format("[http] multipart/form-data has a boundary of {} characters: 1 to 70 are allowed", size)};
   }
-  throw refused{415, "unsupported_media_type",
-                fmt::format("[http] Content-Type is \"{}\": this endpoint takes application/json, {}multipart/form-data with a "
-                            "part of .npy for each of its {} input{}",
-                            shown(content_type), inputs == 1 ? "application/x-npy, " : "", inputs, inputs == 1 ? "" : "s")};
+  throw refused{
+      415, "unsupported_media_type",
+      fmt::format("[http] Content-Type is \"{}\": this endpoint takes application/json, {}multipart/form-data with a "
+                  "part of .npy for each of its {} input{}",
+                  shown(content_type), inputs == 1 ? "application/x-npy, " : "", inputs, inputs == 1 ? "" : "s")};
 }
 
 std::string boundary_of(std::string_view content_type) {

@@ -15,8 +15,8 @@ media body_media(std::string_view content_type, std::size_t inputs);
 // multipart/form-data's boundary.
 std::string boundary_of(std::string_view content_type);
 
-// The form of the answer: the one of json and npy that `accept` gives the greater weight; where it has no preference, `usual`.
-// Throws refused (406) when it takes neither, or only .npy of `outputs` != 1 results.
+// The form of the answer: the one of json and npy that `accept` gives the greater weight; where it has no preference,
+// `usual`. Throws refused (406) when it takes neither, or only .npy of `outputs` != 1 results.
 media answer_media(std::string_view accept, media usual, std::size_t outputs);
 
 }  // namespace sluice::http

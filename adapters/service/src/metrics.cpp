@@ -16,7 +16,8 @@ void head(std::string& out, std::string_view name, std::string_view type, std::s
 void device_text(std::string& out) {
   const auto all = devices();
   head(out, "sluice_device_healthy", "gauge", "1 while the device works, 0 after a sticky error.");
-  for (const auto& d : all) out += fmt::format("sluice_device_healthy{{device=\"{}\"}} {}\n", d.where.str(), d.healthy ? 1 : 0);
+  for (const auto& d : all)
+    out += fmt::format("sluice_device_healthy{{device=\"{}\"}} {}\n", d.where.str(), d.healthy ? 1 : 0);
   head(out, "sluice_device_memory_bytes", "gauge", "Memory of the device's pool.");
   for (const auto& d : all) {
     if (!d.awake) continue;
@@ -50,16 +51,20 @@ std::string metrics::text(const slots& compute, int slot_count) const {
     const std::lock_guard lock(mutex_);
     head(out, "sluice_requests_total", "counter", "Requests answered, by route and HTTP status.");
     for (const auto& [route, s] : routes_)
-      for (const auto& [status, n] : s.by_status) out += fmt::format("sluice_requests_total{{route=\"{}\",code=\"{}\"}} {}\n", route, status, n);
+      for (const auto& [status, n] : s.by_status)
+        out += fmt::format("sluice_requests_total{{route=\"{}\",code=\"{}\"}} {}\n", route, status, n);
     head(out, "sluice_request_seconds", "histogram", "From the request's headers to its answer being ready to send.");
     for (const auto& [route, s] : routes_) {
       for (std::size_t i = 0; i < bounds.size(); ++i)
         out += fmt::format("sluice_request_seconds_bucket{{route=\"{}\",le=\"{}\"}} {}\n", route, bounds[i], s.below[i]);
-      out += fmt::format("sluice_request_seconds_bucket{{route=\"{0}\",le=\"+Inf\"}} {1}\nsluice_request_seconds_sum{{route=\"{0}\"}} {2}\n"
-                         "sluice_request_seconds_count{{route=\"{0}\"}} {1}\n", route, s.count, s.seconds);
+      out += fmt::format(
+          "sluice_request_seconds_bucket{{route=\"{0}\",le=\"+Inf\"}} {1}\nsluice_request_seconds_sum{{route=\"{0}\"}} {2}\n"
+          "sluice_request_seconds_count{{route=\"{0}\"}} {1}\n",
+          route, s.count, s.seconds);
     }
     head(out, "sluice_response_bytes_total", "counter", "Bytes of the bodies of answers.");
-    for (const auto& [route, s] : routes_) out += fmt::format("sluice_response_bytes_total{{route=\"{}\"}} {}\n", route, s.answer_bytes);
+    for (const auto& [route, s] : routes_)
+      out += fmt::format("sluice_response_bytes_total{{route=\"{}\"}} {}\n", route, s.answer_bytes);
   }
   const auto now = compute.now();
   head(out, "sluice_compute_slots", "gauge", "Requests that may be at work at once.");

@@ -20,16 +20,17 @@ constexpr std::size_t part_header_limit = 8192;
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, sentence); }
 
 bool same(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y)); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
 }
 
 npy_header header_of(std::string_view bytes, const service_limits& limits) try {
   const auto h = parse_npy_header(std::as_bytes(std::span(bytes.substr(0, npy_header_limit))));
   if (!h) fail(fmt::format("[npy] {} bytes end inside the header", bytes.size()));
   if (h->shape.count() > limits.elements)
-    throw error(error_code::limit_exceeded, fmt::format("[npy] shape {} has {} elements: at most {} are taken", h->shape.str(),
-                                                        h->shape.count(), limits.elements));
+    throw error(error_code::limit_exceeded, fmt::format("[npy] shape {} has {} elements: at most {} are taken",
+                                                        h->shape.str(), h->shape.count(), limits.elements));
   if (h->shape.rank() > limits.rank)
     throw error(error_code::invalid_argument, fmt::format("[npy] shape {} has rank {}: at most {} is taken", h->shape.str(),
                                                           h->shape.rank(), limits.rank));
@@ -95,7 +96,8 @@ class multipart_reader {
 
   void skip(std::size_t size, const std::string& name) {
     if (rest_.size() < size || !rest_.substr(size).starts_with(boundary_))
-      fail(fmt::format("[multipart] part {} is an .npy of {} bytes by its header, and does not end there", shown(name), size));
+      fail(fmt::format("[multipart] part {} is an .npy of {} bytes by its header, and does not end there", shown(name),
+                       size));
     rest_.remove_prefix(size + boundary_.size());
   }
 
@@ -110,8 +112,8 @@ class multipart_reader {
 std::vector<tensor> decode_npy_body(const body_buffer& body, const service_limits& limits) {
   const auto h = header_of({body.data(), body.size()}, limits);
   if (size_of(h) != body.size())
-    fail(fmt::format("[npy] the body has {} bytes, and by its header of shape {} of {} it should have {}", body.size(), h.shape.str(),
-                     name_of(h.dtype), size_of(h)));
+    fail(fmt::format("[npy] the body has {} bytes, and by its header of shape {} of {} it should have {}", body.size(),
+                     h.shape.str(), name_of(h.dtype), size_of(h)));
   return {tensor_at(h, body.data(), body)};
 }
 
@@ -122,9 +124,11 @@ std::vector<tensor> decode_multipart(const body_buffer& body, const std::string&
   while (const auto name = parts.next()) {
     const auto input = std::find_if(row.inputs.begin(), row.inputs.end(), [&](const field& f) { return f.name == *name; });
     if (input == row.inputs.end())
-      throw error(error_code::invalid_argument, fmt::format("[multipart] the part {} is not known to {}", json_string(shown(*name)), row.name));
+      throw error(error_code::invalid_argument,
+                  fmt::format("[multipart] the part {} is not known to {}", json_string(shown(*name)), row.name));
     auto& slot = read[static_cast<std::size_t>(input - row.inputs.begin())];
-    if (slot) throw error(error_code::invalid_argument, fmt::format("[multipart] the part {} is there twice", json_string(*name)));
+    if (slot)
+      throw error(error_code::invalid_argument, fmt::format("[multipart] the part {} is there twice", json_string(*name)));
     const auto h = header_of(parts.content(), limits);
     const char* const at = parts.content().data();
     parts.skip(size_of(h), *name);
@@ -133,7 +137,8 @@ std::vector<tensor> decode_multipart(const body_buffer& body, const std::string&
   std::vector<tensor> inputs;
   for (std::size_t i = 0; i < read.size(); ++i) {
     if (!read[i])
-      throw error(error_code::invalid_argument, fmt::format("[multipart] the part {} is missing: {} needs it", json_string(row.inputs[i].name), row.name));
+      throw error(error_code::invalid_argument,
+                  fmt::format("[multipart] the part {} is missing: {} needs it", json_string(row.inputs[i].name), row.name));
     inputs.push_back(std::move(*read[i]));
   }
   return inputs;

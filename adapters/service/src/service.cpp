@@ -10,8 +10,8 @@
 #include "json_in.hpp"
 #include "metrics.hpp"
 #include "npy_in.hpp"
-#include "sluice/parallel.hpp"
 #include "slots.hpp"
+#include "sluice/parallel.hpp"
 #include "status.hpp"
 #include "text.hpp"
 
@@ -28,25 +28,30 @@ response text_response(std::string_view type, std::string text, int status = 200
 std::string_view header(const request& r, std::string_view name) { return r.header ? r.header(name) : std::string_view{}; }
 
 [[noreturn]] void fail_method(const request& r, std::string_view allowed) {
-  throw refused{405, "method_not_allowed", fmt::format("[http] {} takes {}, not {}", http::shown(r.path), allowed, http::shown(r.method)),
+  throw refused{405,
+                "method_not_allowed",
+                fmt::format("[http] {} takes {}, not {}", http::shown(r.path), allowed, http::shown(r.method)),
                 {{"Allow", std::string(allowed)}}};
 }
 
 std::string devices_json() {
   std::string out = "{\"devices\":[";
   for (const auto& d : devices())
-    out += fmt::format(R"({}{{"device":{},"description":{},"memory_total":{},"memory_free":{},"awake":{},"healthy":{},"state":{}}})",
-                       out.back() == '[' ? "" : ",", http::json_string(d.where.str()), http::json_string(d.description), d.memory_total,
-                       d.memory_free, d.awake, d.healthy, http::json_string(d.state));
+    out += fmt::format(
+        R"({}{{"device":{},"description":{},"memory_total":{},"memory_free":{},"awake":{},"healthy":{},"state":{}}})",
+        out.back() == '[' ? "" : ",", http::json_string(d.where.str()), http::json_string(d.description), d.memory_total,
+        d.memory_free, d.awake, d.healthy, http::json_string(d.state));
   out += "],\"refusals\":[";
   for (const auto& r : refusals())
-    out += fmt::format(R"({}{{"backend":{},"reason":{}}})", out.back() == '[' ? "" : ",", http::json_string(r.backend), http::json_string(r.reason));
+    out += fmt::format(R"({}{{"backend":{},"reason":{}}})", out.back() == '[' ? "" : ",", http::json_string(r.backend),
+                       http::json_string(r.reason));
   return out + "]}";
 }
 
 service_options checked(service_options o) {
   const auto need = [](bool holds, const char* name, std::int64_t value, std::string_view range) {
-    if (!holds) throw error(error_code::invalid_argument, fmt::format("[service] {} is {}: it must be {}", name, value, range));
+    if (!holds)
+      throw error(error_code::invalid_argument, fmt::format("[service] {} is {}: it must be {}", name, value, range));
   };
   need(o.limits.body_bytes >= 1, "limits.body_bytes", o.limits.body_bytes, "at least 1");
   need(o.limits.elements >= 1, "limits.elements", o.limits.elements, "at least 1");
@@ -97,8 +102,11 @@ struct service::state {
     const auto body = http::body_buffer::read(r, options.limits.body_bytes);  // before a slot is taken: clients may be slow
     const http::slots::held slot(compute);
     if (!slot)
-      throw refused{429, "busy", fmt::format("[http] {} requests are at work and {} wait: try again", options.compute_slots, options.queue_length),
-                    {{"Retry-After", "1"}}};
+      throw refused{
+          429,
+          "busy",
+          fmt::format("[http] {} requests are at work and {} wait: try again", options.compute_slots, options.queue_length),
+          {{"Retry-After", "1"}}};
     const auto inputs = decode(body, form, type, row);
     http::check_inputs(row, inputs);
     auto results = row.run(inputs, call_context{options.device});
@@ -107,19 +115,24 @@ struct service::state {
 
   std::vector<tensor> decode(const http::body_buffer& body, media form, std::string_view type, const endpoint& row) {
     switch (form) {
-      case media::json: return http::decoder_pool::lease(decoders)->decode(body, row, options.limits);
-      case media::npy: return http::decode_npy_body(body, options.limits);
-      case media::multipart: return http::decode_multipart(body, http::boundary_of(type), row, options.limits);
+      case media::json:
+        return http::decoder_pool::lease(decoders)->decode(body, row, options.limits);
+      case media::npy:
+        return http::decode_npy_body(body, options.limits);
+      case media::multipart:
+        return http::decode_multipart(body, http::boundary_of(type), row, options.limits);
     }
     return {};
   }
 
   static response encode(const endpoint& row, std::vector<tensor> results, media wanted) {
     if (results.size() != row.outputs.size())
-      throw error(error_code::internal, fmt::format("[{}] gave {} results and is to give {}", row.name, results.size(), row.outputs.size()));
+      throw error(error_code::internal,
+                  fmt::format("[{}] gave {} results and is to give {}", row.name, results.size(), row.outputs.size()));
     const std::string where = results[0].device().str();
     for (auto& t : results) t = t.to(device::cpu);
-    response out{.headers = {{"Content-Type", wanted == media::json ? "application/json" : "application/x-npy"}, {"Sluice-Device", where}}};
+    response out{.headers = {{"Content-Type", wanted == media::json ? "application/json" : "application/x-npy"},
+                             {"Sluice-Device", where}}};
     out.body = wanted == media::json ? http::encode_json(row, results, where) : http::encode_npy(results[0]);
     return out;
   }
@@ -138,9 +151,7 @@ struct service::state {
   }
 
   // Every failure as a response.
-  response guarded(const request& r, std::string& route) try {
-    return answer(r, route);
-  } catch (const refused& e) {
+  response guarded(const request& r, std::string& route) try { return answer(r, route); } catch (const refused& e) {
     auto out = problem(e.status, e.code, e.detail);
     out.headers.insert(out.headers.end(), e.headers.begin(), e.headers.end());
     return out;

@@ -62,8 +62,7 @@ inline framing framing_of(const httplib::Request& req) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), f.length);
     if (error != std::errc{} || end != text.data() + text.size() || f.length < 0 || text.front() == '-')
       return {.length = 1, .fault = "Content-Length is \"" + text + "\": not a number of bytes"};
-    if (text != cl->second)
-      return {.length = 1, .fault = "two Content-Lengths, " + cl->second + " and " + text};
+    if (text != cl->second) return {.length = 1, .fault = "two Content-Lengths, " + cl->second + " and " + text};
   }
   return f;
 }
@@ -163,7 +162,9 @@ class exchange {
   // Up to 0.22 nobody reads it: closing with bytes unread would reset the connection under the answer. (The reader refers to
   // nothing that has ended by then; in the versions between it does.)
   template <class Request>
-  static constexpr bool reader_outlives_handler = requires(Request& r) { r.files; };
+  static constexpr bool reader_outlives_handler = requires(Request& r) {
+    r.files;
+  };
 
   void send(response&& answer) {
     const bool close = !framing_.fault.empty() || (framing_.has_body() && !drained_);
@@ -185,10 +186,11 @@ class exchange {
     const std::size_t size = answer.size();
     auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
     // A provider, because httplib would compress a string in this thread, and copy it.
-    res_.set_content_provider(
-        size, type, [pieces, close, rest, spare = service_.options().limits.body_bytes](std::size_t offset, std::size_t, httplib::DataSink& sink) {
-          return write(*pieces, offset, sink) && !(close && linger(rest, spare));
-        });
+    res_.set_content_provider(size, type,
+                              [pieces, close, rest, spare = service_.options().limits.body_bytes](
+                                  std::size_t offset, std::size_t, httplib::DataSink& sink) {
+                                return write(*pieces, offset, sink) && !(close && linger(rest, spare));
+                              });
   }
 
   // In one call all that is left. An exception here would end the process.
@@ -284,9 +286,10 @@ inline void mount_endpoint(httplib::Server& server, service& s, const std::strin
   detail::serve(server, detail::escaped(path), detail::unowned(s), [name](const std::string&) { return "/v1/" + name; });
 }
 
-// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms), as many requests
-// a connection as the client likes, `connections` threads (each connection holds one, idle ones too; computing happens in the
-// service's slots), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half of the requests.
+// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms), as many
+// requests a connection as the client likes, `connections` threads (each connection holds one, idle ones too; computing
+// happens in the service's slots), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half
+// of the requests.
 inline void tune(httplib::Server& server, std::size_t connections = 256) {
   server.set_tcp_nodelay(true);
   server.set_keep_alive_max_count(1'000'000'000);

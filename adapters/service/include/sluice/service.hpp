@@ -12,18 +12,18 @@
 //   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503
 //   GET  /metrics         Prometheus text, in seconds and bytes
 //
-// JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: a key an input, each once, nested lists of equal lengths without
-// empty ones; "dtype" may be left out. A number is taken as the nearest value of the dtype; one that overflows it, or is no
-// whole number where the dtype is of integers, is refused. JSON out: {"result": [[...]], "shape": [2, 2], "dtype": "f32",
-// "device": "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or infinity in it has no JSON.
-// Several outputs come as {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
+// JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: a key an input, each once, nested lists of equal lengths
+// without empty ones; "dtype" may be left out. A number is taken as the nearest value of the dtype; one that overflows it,
+// or is no whole number where the dtype is of integers, is refused. JSON out: {"result": [[...]], "shape": [2, 2], "dtype":
+// "f32", "device": "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or infinity in it
+// has no JSON. Several outputs come as {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
 //
-// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part of .npy for each input,
-// named after it. Accept: application/x-npy has the (one) output come as .npy; without an Accept header the answer has the
-// form of the request. The answer's header Sluice-Device names the device either way.
+// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part of .npy for each
+// input, named after it. Accept: application/x-npy has the (one) output come as .npy; without an Accept header the answer
+// has the form of the request. The answer's header Sluice-Device names the device either way.
 //
-// Errors are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values that cannot
-// be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken.
+// Errors are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values that
+// cannot be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken.
 #pragma once
 
 #include <cstddef>
@@ -36,9 +36,9 @@ namespace sluice {
 inline namespace v0 {
 
 struct service_limits {
-  std::int64_t body_bytes = 64 << 20;    // of a request, as it comes and after decompression
-  std::int64_t elements = 16 << 20;      // of one input
-  int rank = sluice::max_rank;           // of one input; with it, how deep JSON may nest
+  std::int64_t body_bytes = 64 << 20;  // of a request, as it comes and after decompression
+  std::int64_t elements = 16 << 20;    // of one input
+  int rank = sluice::max_rank;         // of one input; with it, how deep JSON may nest
 };
 
 enum class ready_when {
@@ -48,8 +48,8 @@ enum class ready_when {
 
 struct service_options {
   service_limits limits{};
-  // Requests that are decoded, computed and encoded at once; 0: as many as parallel_size(). Others wait, queue_length of them;
-  // beyond that the answer is 429.
+  // Requests that are decoded, computed and encoded at once; 0: as many as parallel_size(). Others wait, queue_length of
+  // them; beyond that the answer is 429.
   int compute_slots = 0;
   int queue_length = 256;
   sluice::device device = sluice::device::automatic;  // given to every endpoint

@@ -1,4 +1,5 @@
-// One row of the catalogue: what an endpoint is called, takes and gives. JSON, .npy bodies and the metrics are derived from it.
+// One row of the catalogue: what an endpoint is called, takes and gives. JSON, .npy bodies and the metrics are derived from
+// it.
 //
 //     service.add({.name = "scale",
 //                  .summary = "Twice a matrix",
@@ -20,8 +21,8 @@ inline namespace v0 {
 
 // One tensor that goes in or comes out.
 struct field {
-  std::string name{};                                 // letters, digits and '_'
-  std::vector<sluice::dtype> dtypes{dtype::f32};      // that are taken; the first is what JSON without a "dtype" is read as
+  std::string name{};                             // letters, digits and '_'
+  std::vector<sluice::dtype> dtypes{dtype::f32};  // that are taken; the first is what JSON without a "dtype" is read as
   int min_rank = 0;
   int max_rank = sluice::max_rank;
   std::string summary{};
@@ -36,8 +37,8 @@ struct endpoint {
   std::string summary{};  // one line
   std::vector<field> inputs{};
   std::vector<field> outputs{};  // as many as `run` returns; "result" is the name for a single one
-  // Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on any
-  // device. A sluice::error becomes an answer by status_of(); anything else that is thrown is a 500 without its text.
+  // Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on
+  // any device. A sluice::error becomes an answer by status_of(); anything else that is thrown is a 500 without its text.
   std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run{};
   // Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;

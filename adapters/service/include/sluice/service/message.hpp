@@ -76,8 +76,8 @@ struct response {
 // An application/problem+json answer (RFC 9457): `code` is for programs, `detail` for people.
 SLUICE_API response problem(int status, std::string_view code, std::string_view detail);
 
-// The HTTP status of an error: 400 malformed, 413 limit_exceeded, 422 invalid_argument, 501 unsupported, 500 internal and io,
-// 503 for the others.
+// The HTTP status of an error: 400 malformed, 413 limit_exceeded, 422 invalid_argument, 501 unsupported, 500 internal and
+// io, 503 for the others.
 SLUICE_API int status_of(error_code code) noexcept;
 
 }  // namespace v0
