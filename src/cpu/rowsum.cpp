@@ -185,8 +185,8 @@ class rowsum_call {
     const std::int64_t offset = row * row_stride_ + column * column_stride_;
     const char* a = data_ + offset * size_;
     if (column_stride_ == 1)
-      (columns > lane_count ? kernels_.rows : kernels_.short_rows)(a, rows, columns, row_stride_,
-                                                                   contiguous_ ? rows_ * columns_ - offset : 0, sums);
+      (columns > short_columns ? kernels_.rows : kernels_.short_rows)(a, rows, columns, row_stride_,
+                                                                      contiguous_ ? rows_ * columns_ - offset : 0, sums);
     else if (row_stride_ == 1)
       kernels_.columns(a, rows, columns, column_stride_, sums);
     else
@@ -215,7 +215,7 @@ class rowsum_call {
           break;
       }
       A part[4];
-      (count > lane_count ? kernels_.rows : kernels_.short_rows)(packed, 1, count, count, block_size, part);
+      (count > short_columns ? kernels_.rows : kernels_.short_rows)(packed, 1, count, count, block_size, part);
       sum.push(part[0]);
     }
     return sum.total();

@@ -12,7 +12,8 @@ namespace sluice::cpu {
 
 constexpr std::int64_t block_size = 1024;  // elements summed over the lanes before they fold
 constexpr std::int64_t lane_count = 32;
-constexpr std::int64_t batch_rows = 128;  // rows that one kernel call takes at most
+constexpr std::int64_t short_columns = 64;  // rows up to here have kernels of their own
+constexpr std::int64_t batch_rows = 128;    // rows that one kernel call takes at most
 
 // f64 for floats; integers wrap, so they are added without a sign.
 template <class T>
@@ -80,8 +81,8 @@ class pairwise_rows {
 // The kernels of one dtype. `sums` holds accumulators, with room for the rows rounded up to a multiple of 4; rows are at
 // most `batch_rows`, columns at least 1.
 struct rowsum_kernels {
-  // Rows of unit stride, longer than 32 elements and not. Nothing past a row's end counts, but `readable` elements from `a`
-  // on may be read.
+  // Rows of unit stride, longer than `short_columns` and not. Nothing past a row's end counts, but `readable` elements from
+  // `a` on may be read.
   void (*rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,
                void* sums);
   void (*short_rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,

@@ -23,7 +23,7 @@ SLUICE_INLINE vec<accumulator<T>, W> load(const T* p) {
     if constexpr (std::is_same_v<T, float>) x = (vec<double, 4>)_mm256_cvtps_pd(_mm_loadu_ps(p));
     if constexpr (std::is_same_v<T, f16>) x = (vec<double, 4>)_mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadu_si64(p)));
     if constexpr (std::is_same_v<T, bf16>)
-      x = (vec<double, 4>)_mm256_cvtps_pd(_mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(_mm_loadu_si64(p)), 16)));
+      x = (vec<double, 4>)_mm256_cvtps_pd(_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadu_si64(p))));
     if constexpr (std::is_same_v<T, std::int32_t>)
       x = (vec<std::uint64_t, 4>)_mm256_cvtepi32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     if constexpr (std::is_same_v<T, std::uint8_t>) x = (vec<std::uint64_t, 4>)_mm256_cvtepu8_epi64(_mm_loadu_si32(p));
@@ -91,15 +91,23 @@ SLUICE_INLINE A fold_row(vec<A, narrow> x) {
     return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
-// The lanes of a row of V vectors at most 32 elements long, the last vector in part.
+// The lanes of a row of V vectors, the last of them in part, at most 64 elements in all.
 template <class T, int W, int V>
 SLUICE_INLINE vec<accumulator<T>, narrow> short_row(const T* p, vec<std::int64_t, W> present) {
   using A = accumulator<T>;
-  vec<A, W> x[V];
+  constexpr int vectors = static_cast<int>(lane_count) / W;
+  constexpr int lanes = V < vectors ? V : vectors;
+  vec<A, W> x[lanes];
   SLUICE_UNROLL
-  for (int k = 0; k < V; ++k) x[k] = load<T, W>(p + k * W);
-  x[V - 1] = present ? x[V - 1] : absent<A, W>();
-  return fold<A, W, V>(x);
+  for (int k = 0; k < V; ++k) {
+    vec<A, W> y = load<T, W>(p + k * W);
+    if (k == V - 1) y = present ? y : absent<A, W>();
+    if (k < vectors)
+      x[k] = y;
+    else
+      x[k - vectors] += y;
+  }
+  return fold<A, W, lanes>(x);
 }
 
 // Groups of 32 bytes, added in 16 bits: the order of integers is free. At most 1,024 bytes.
@@ -116,6 +124,18 @@ SLUICE_INLINE vec<std::uint64_t, narrow> sum_bytes(const std::uint8_t* p, std::i
   return (z & 0xffffffff) + (z >> 32);
 }
 
+// Adds fewer than 32 elements, vector by vector from the k-th on. A recursion, for the vectors to stay in registers.
+template <class T, int W, int V, int k = 0>
+SLUICE_INLINE void add_rest(const T* rest, std::int64_t columns, vec<std::int64_t, W> present,
+                            vec<accumulator<T>, W> (&x)[V]) {
+  if (columns >= (k + 1) * W) {
+    x[k] += load<T, W>(rest + k * W);
+    if constexpr (k + 1 < V) add_rest<T, W, V, k + 1>(rest, columns, present, x);
+  } else if (columns > k * W) {
+    x[k] += present ? load<T, W>(rest + k * W) : absent<accumulator<T>, W>();
+  }
+}
+
 // The lanes of a row of 1 to 1,024 elements: whole groups of 32 at p, the others at `rest`.
 template <class T, int W>
 SLUICE_INLINE vec<accumulator<T>, narrow> block(const T* p, const T* rest, std::int64_t columns,
@@ -129,19 +149,15 @@ SLUICE_INLINE vec<accumulator<T>, narrow> block(const T* p, const T* rest, std::
   if constexpr (sizeof(T) == 1) {
     bytes = sum_bytes(p, columns);
     columns %= lane_count;
-  } else {
-    for (; columns >= lane_count; columns -= lane_count, p += lane_count) {
+  } else if (columns >= lane_count) {
+    SLUICE_UNROLL
+    for (int k = 0; k < vectors; ++k) x[k] = load<T, W>(p + k * W);
+    for (columns -= lane_count, p += lane_count; columns >= lane_count; columns -= lane_count, p += lane_count) {
       SLUICE_UNROLL
       for (int k = 0; k < vectors; ++k) x[k] += load<T, W>(p + k * W);
     }
   }
-  SLUICE_UNROLL
-  for (int k = 0; k < vectors; ++k) {
-    if (columns >= (k + 1) * W)
-      x[k] += load<T, W>(rest + k * W);
-    else if (columns > k * W)
-      x[k] += present ? load<T, W>(rest + k * W) : absent<A, W>();
-  }
+  add_rest<T, W>(rest, columns, present, x);
   if constexpr (sizeof(T) == 1)
     return fold<A, W, vectors>(x) + bytes;
   else
@@ -155,7 +171,7 @@ SLUICE_TARGET void sum_blocks(const T* a, std::int64_t rows, std::int64_t column
   const auto present = present_lanes<W>(columns);
   const std::int64_t head = V > 0 ? 0 : columns / lane_count * lane_count;
   const std::int64_t touched = (columns + W - 1) / W * W;  // elements read from a row's start on
-  T copies[narrow][lane_count] = {};
+  T copies[narrow][short_columns] = {};
   for (std::int64_t r = 0; r < rows; r += narrow) {
     const T* rest = a + r * row_stride + head;
     std::int64_t rest_stride = row_stride;
@@ -165,7 +181,7 @@ SLUICE_TARGET void sum_blocks(const T* a, std::int64_t rows, std::int64_t column
         std::memcpy(copies[q], rest + std::min<std::int64_t>(q, rows - 1 - r) * row_stride,
                     static_cast<std::size_t>(columns - head) * sizeof(T));
       rest = copies[0];
-      rest_stride = lane_count;
+      rest_stride = short_columns;
     }
     vec<accumulator<T>, narrow> x[narrow];
     if constexpr (V > 0) {
@@ -195,7 +211,7 @@ SLUICE_TARGET void sum_long_rows(const T* a, std::int64_t rows, std::int64_t col
   }
 }
 
-// Rows longer than the lanes are many.
+// Rows that are not short.
 template <class T>
 SLUICE_TARGET void sum_rows(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
                             std::int64_t readable, void* sums) {
@@ -205,14 +221,33 @@ SLUICE_TARGET void sum_rows(const void* a, std::int64_t rows, std::int64_t colum
   sum_blocks<T, width_for<T>, 0>(p, rows, columns, row_stride, readable, to);
 }
 
-// Rows of at most 32 elements, in V vectors or more.
+// Rows of one element, side by side.
+template <class T>
+SLUICE_TARGET void widen_run(const T* a, std::int64_t rows, accumulator<T>* sums) {
+  std::int64_t r = 0;
+  for (; r + narrow <= rows; r += narrow) {
+    const auto x = load<T, narrow>(a + r);
+    std::memcpy(sums + r, &x, sizeof x);
+  }
+  for (; r < rows; ++r) sums[r] = widen(a[r]);
+}
+
+// The vectors of the longest rows that are summed in straight-line code. f32 is worth more of it.
+template <class T>
+constexpr int short_vectors = static_cast<int>(std::is_same_v<T, float> ? short_columns : lane_count) / narrow;
+
+// Rows of at most `short_columns` elements, in V vectors or more.
 template <class T, int V = 1>
 SLUICE_TARGET void sum_short_rows(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
                                   std::int64_t readable, void* sums) {
-  if constexpr (V < lane_count / narrow)
-    if (columns > V * narrow) return sum_short_rows<T, V + 1>(a, rows, columns, row_stride, readable, sums);
-  sum_blocks<T, narrow, V>(static_cast<const T*>(a), rows, columns, row_stride, readable,
-                           static_cast<accumulator<T>*>(sums));
+  const T* p = static_cast<const T*>(a);
+  auto* to = static_cast<accumulator<T>*>(sums);
+  if (V == 1 && columns == 1 && row_stride == 1) return widen_run(p, rows, to);
+  if (columns <= V * narrow) return sum_blocks<T, narrow, V>(p, rows, columns, row_stride, readable, to);
+  if constexpr (V < short_vectors<T>)
+    sum_short_rows<T, V + 1>(a, rows, columns, row_stride, readable, sums);
+  else
+    sum_rows<T>(a, rows, columns, row_stride, readable, sums);
 }
 
 // Lanes of many rows side by side: one column is added to all of them at a time.
