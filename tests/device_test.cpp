@@ -127,12 +127,14 @@ TEST_CASE("every refusal keeps its reason") {
   } catch (const sluice::error& e) {
     no_such = e.what();
   }
-  for (const auto& [backend, words] : expected) {
+  for (const auto& e : expected) {
+    const std::string backend = e.backend;
+    const auto& words = e.words;
     const std::string reason = reason_of(backend);
-    INFO(std::string(backend), ": ", reason);
-    CHECK_FALSE(among_devices(std::string(backend) + ":0"));
+    INFO(backend, ": ", reason);
+    CHECK_FALSE(among_devices(backend + ":0"));
     for (const char* word : words) CHECK(has(reason, word));
-    CHECK(has(no_such, std::string(backend) + " was refused: "));
+    CHECK(has(no_such, backend + " was refused: "));
     for (const char* word : words) CHECK(has(no_such, word));
     for (const auto& r : sluice::refusals())
       if (r.backend == backend) CHECK(std::filesystem::path(r.path).filename() == "libsluice-" + r.backend + ".so");

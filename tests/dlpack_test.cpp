@@ -48,10 +48,14 @@ struct foreign {
 }  // namespace
 
 TEST_CASE("an exported tensor shares its memory, and keeps it") {
-  const std::tuple<dtype, int, int> codes[] = {{dtype::f64, 2, 64},  {dtype::f32, 2, 32}, {dtype::f16, 2, 16},
-                                               {dtype::bf16, 4, 16}, {dtype::i64, 0, 64}, {dtype::i32, 0, 32},
-                                               {dtype::u8, 1, 8}};
-  for (const auto& [type, code, bits] : codes) {
+  struct {
+    dtype type;
+    int code;
+    int bits;
+  } const codes[] = {{dtype::f64, 2, 64}, {dtype::f32, 2, 32}, {dtype::f16, 2, 16}, {dtype::bf16, 4, 16},
+                     {dtype::i64, 0, 64}, {dtype::i32, 0, 32}, {dtype::u8, 1, 8}};
+  for (const auto& c : codes) {
+    const dtype type = c.type;
     INFO(text(type));
     DLManagedTensor* m = nullptr;
     {
@@ -63,8 +67,8 @@ TEST_CASE("an exported tensor shares its memory, and keeps it") {
     CHECK(d.device.device_type == 1);
     CHECK(d.device.device_id == 0);
     CHECK(d.ndim == 2);
-    CHECK(d.dtype.code == code);
-    CHECK(d.dtype.bits == bits);
+    CHECK(d.dtype.code == c.code);
+    CHECK(d.dtype.bits == c.bits);
     CHECK(d.dtype.lanes == 1);
     CHECK(d.shape[0] == 3);
     CHECK(d.shape[1] == 4);

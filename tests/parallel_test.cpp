@@ -188,9 +188,19 @@ TEST_CASE("helpers leave a long loop when a caller waits") {
   CHECK(took < std::chrono::seconds(5));
 }
 
-TEST_CASE("a forked child computes alone") {
-  std::atomic<int> warm{0};
-  parallel_for(100, [&](std::int64_t) { ++warm; });
+TEST_CASE("a child forked while all threads are at work computes alone") {
+  std::atomic<bool> stop{false};
+  std::atomic<int> at_work{0};
+  std::vector<std::thread> owners;
+  for (int i = 0; i < parallel_size(); ++i)
+    owners.emplace_back([&] {
+      while (!stop)
+        parallel_for(1, [&](std::int64_t) {
+          ++at_work;
+          while (!stop) std::this_thread::yield();
+        });
+    });
+  while (at_work < parallel_size()) std::this_thread::yield();
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
@@ -210,6 +220,8 @@ TEST_CASE("a forked child computes alone") {
   }
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
+  stop = true;
+  for (auto& t : owners) t.join();
   int after = 0;
   parallel_for(1, [&](std::int64_t) { ++after; });
   CHECK(after == 1);
@@ -227,19 +239,19 @@ TEST_CASE("signals go to the application's threads") {
     ++handled;
     if (!application_thread) ++strays;
   });
-  std::thread([] {
-    // With the caller's own signals blocked, only a helper could take one.
-    application_thread = true;
-    sigset_t usr1;
-    ::sigemptyset(&usr1);
-    ::sigaddset(&usr1, SIGUSR1);
-    ::pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
-    for (int i = 0; i < 50; ++i) {
-      parallel_for(64, [](std::int64_t) { busy(std::chrono::microseconds(5)); });
-      ::kill(::getpid(), SIGUSR1);
-    }
-  }).join();
+  // While the application's threads block it, only a helper could take one.
+  sigset_t usr1;
+  ::sigemptyset(&usr1);
+  ::sigaddset(&usr1, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
+  for (int i = 0; i < 50; ++i) {
+    parallel_for(64, [](std::int64_t) { busy(std::chrono::microseconds(5)); });
+    ::kill(::getpid(), SIGUSR1);
+  }
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(handled == 0);
+  ::pthread_sigmask(SIG_UNBLOCK, &usr1, nullptr);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
   std::signal(SIGUSR1, SIG_DFL);
   CHECK(handled > 0);
   CHECK(strays == 0);

@@ -68,7 +68,10 @@ tensor product_on(const sluice::device& where, const tensor& a, const tensor& b)
 
 void check_sizes(dtype type, std::initializer_list<std::array<std::int64_t, 3>> sizes) {
   for (const auto& where : one_of_each_backend())
-    for (const auto& [m, k, n] : sizes) {
+    for (const auto& size : sizes) {
+      const auto m = size[0];
+      const auto k = size[1];
+      const auto n = size[2];
       INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n);
       const tensor a = random({m, k}, type, 11);
       const tensor b = random({k, n}, type, 12);
@@ -156,12 +159,12 @@ TEST_CASE("matmul of batches, which broadcast") {
                          {{1, 2, 1, 2, 1, 2, 3, 4}, {2, 1, 2, 1, 2, 1, 4, 2}, {2, 2, 2, 2, 2, 2, 3, 2}}};
   for (const auto& where : devices_under_test())
     for (const dtype type : {dtype::f32, dtype::f16})
-      for (const auto& [sa, sb, so] : all) {
-        INFO(where.str(), ": ", text(type), " ", sa.str(), " x ", sb.str());
-        const tensor a = random(sa, type, 31);
-        const tensor b = random(sb, type, 32);
+      for (const auto& batch : all) {
+        INFO(where.str(), ": ", text(type), " ", batch.a.str(), " x ", batch.b.str());
+        const tensor a = random(batch.a, type, 31);
+        const tensor b = random(batch.b, type, 32);
         const tensor c = product_on(where, a.to(where), b.to(where));
-        CHECK(c.shape() == so);
+        CHECK(c.shape() == batch.out);
         CHECK(difference(a, b, c) == "");
       }
 }
