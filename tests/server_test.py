@@ -86,8 +86,27 @@ class TestServer(unittest.TestCase):
         for body in ([], {}, {"text": 1}, {"text": "a", "more": 1}, {"words": "a"}):
             self.refused(422, ["text"], "POST", "/items", body)
         self.refused(413, ["65537", "65536"], "POST", "/items", {"text": "a" * 65537})
+        self.refused(400, ["JSON"], "POST", "/items", b'{"text": "a"}\0')
+        self.refused(415, ["form"], "POST", "/items", b"--b\r\n\r\n--b--", content_type="multipart/form-data; boundary=b")
+        self.assertEqual(self.server.ask("POST", "/items", '{"text": "' + "\\u0061" * 65536 + '"}')[0], 201)
         self.refused(422, ["limit", "1000"], "GET", "/items?limit=1001")
         self.refused(422, ["after"], "GET", "/items?after=-1")
+
+    def test_large_bodies_take_no_memory(self):
+        def peak():  # KiB
+            with open(f"/proc/{self.server.process.pid}/status") as status:
+                return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1))
+
+        before = peak()
+        for method, path, expected in (("POST", "/items", 413), ("PUT", "/items/1", 413), ("POST", "/nothing", 404)):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+            for _ in range(2):  # on one connection: each body is read to its end
+                connection.request(method, path, (b"1" * 65536 for _ in range(1024)), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                self.assertEqual((answer.status, answer.getheader("Content-Type")), (expected, "application/problem+json"))
+                answer.read()
+            connection.close()
+        self.assertLess(peak() - before, 32 << 10)
 
     def test_the_product_with_ones(self):
         self.assertEqual(self.server.ask("POST", "/gpu_multiply", {"matrix": [[1, 2], [3, 4]]}), (200, {"result": [[3, 3], [7, 7]]}))
@@ -103,7 +122,8 @@ class TestServer(unittest.TestCase):
         status, answer = self.server.ask("POST", "/v1/matmul", {"a": [[1, 2]], "b": [[3], [4]]})
         self.assertEqual((status, answer), (200, {"result": [[11]], "shape": [1, 1], "dtype": "f32", "device": "cpu"}))
         self.assertEqual(self.server.ask("GET", "/health/live")[0], 200)
-        self.assertEqual(self.server.ask("GET", "/nothing")[0], 404)
+        for method, path in (("GET", "/nothing"), ("GET", "/" + "x" * 8000), ("POST", "/" + "x" * 8000), ("PATCH", "/items/1")):
+            self.refused(404, [method, path[:20]], method, path, "{}" if method != "GET" else None)
 
     def test_notes_answer_while_products_are_computed(self):
         matrix = json.dumps({"matrix": [[1.5] * 256] * 256})

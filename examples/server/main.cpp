@@ -69,6 +69,7 @@ int serve(const settings& s) {
   sluice::mount(server, service);
   add_note_routes(server, notes);
   add_multiply_route(server, service);
+  add_other_routes(server);
 
   const int port = s.port != 0 ? (server.bind_to_port(s.host, s.port) ? s.port : -1) : server.bind_to_any_port(s.host);
   if (port < 0) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "body.hpp"
 #include "routes.hpp"
 
 namespace {
@@ -11,6 +12,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t longest_text = 64 << 10;
+constexpr std::size_t longest_body = 6 * longest_text + 1024;  // every character of the text may come as \u0061
 constexpr const char* item_path = R"(/items/([0-9]{1,18}))";
 
 json to_json(const note& n) { return {{"id", n.id}, {"text", n.text}}; }
@@ -20,20 +22,21 @@ void answer(httplib::Response& res, int status, const json& body) {
   res.set_content(body.dump(), "application/json");
 }
 
-void refuse(httplib::Response& res, int status, const std::string& detail) {
-  res.status = status;
-  res.set_content(json{{"type", "about:blank"}, {"status", status}, {"detail", detail}}.dump(), "application/problem+json");
-}
-
-// The "text" of {"text": "..."}; answers 422 itself when there is none.
-bool read_text(const httplib::Request& req, httplib::Response& res, std::string& text) {
-  const json body = json::parse(req.body, nullptr, false);
+// The "text" of {"text": "..."}; answers itself when there is none.
+bool read_text(const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& reader,
+               std::string& text) {
+  std::string bytes;
+  if (!read_body(req, res, reader, longest_body, bytes)) return false;
+  // nlohmann::json takes zero bytes after a document for its end.
+  const json body =
+      bytes.find('\0') == std::string::npos ? json::parse(bytes, nullptr, false) : json(json::value_t::discarded);
   if (body.is_discarded()) return refuse(res, 400, "the body is not JSON"), false;
   if (!body.is_object() || body.size() != 1 || !body.contains("text") || !body["text"].is_string())
     return refuse(res, 422, R"(the body must be {"text": "..."})"), false;
   text = body["text"].get<std::string>();
   if (text.size() > longest_text)
-    return refuse(res, 413, "text has " + std::to_string(text.size()) + " bytes: at most " + std::to_string(longest_text)), false;
+    return refuse(res, 413, "text has " + std::to_string(text.size()) + " bytes: at most " + std::to_string(longest_text)),
+           false;
   return true;
 }
 
@@ -64,9 +67,9 @@ void add_note_routes(httplib::Server& server, note_store& notes) {
     for (const auto& n : notes.list(after, static_cast<int>(limit))) list.push_back(to_json(n));
     answer(res, 200, {{"items", std::move(list)}});
   });
-  server.Post("/items", [&notes](const httplib::Request& req, httplib::Response& res) {
+  server.Post("/items", [&notes](const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& reader) {
     std::string text;
-    if (!read_text(req, res, text)) return;
+    if (!read_text(req, res, reader, text)) return;
     const note n = notes.add(text);
     res.set_header("Location", "/items/" + std::to_string(n.id));
     answer(res, 201, to_json(n));
@@ -75,13 +78,16 @@ void add_note_routes(httplib::Server& server, note_store& notes) {
     const auto n = notes.find(id_of(req));
     n ? answer(res, 200, to_json(*n)) : no_such_note(res, id_of(req));
   });
-  server.Put(item_path, [&notes](const httplib::Request& req, httplib::Response& res) {
+  server.Put(item_path, [&notes](const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& reader) {
     note n{id_of(req), {}};
-    if (!read_text(req, res, n.text)) return;
+    if (!read_text(req, res, reader, n.text)) return;
     notes.update(n) ? answer(res, 200, to_json(n)) : no_such_note(res, n.id);
   });
-  server.Delete(item_path, [&notes](const httplib::Request& req, httplib::Response& res) {
-    if (!notes.remove(id_of(req))) return no_such_note(res, id_of(req));
-    res.status = 204;
-  });
+  server.Delete(item_path,
+                [&notes](const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& reader) {
+                  std::string ignored;
+                  if (!read_body(req, res, reader, longest_body, ignored)) return;
+                  if (!notes.remove(id_of(req))) return no_such_note(res, id_of(req));
+                  res.status = 204;
+                });
 }
