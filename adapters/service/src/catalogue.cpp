@@ -97,8 +97,10 @@ void check_inputs(const endpoint& row, std::span<const tensor> inputs) {
     const auto& f = row.inputs[i];
     const auto& t = inputs[i];
     if (t.rank() < f.min_rank || t.rank() > f.max_rank)
-      throw error(error_code::invalid_argument, fmt::format("[{}] {} is {}, of rank {}: ranks {} to {} are taken", row.name,
-                                                            f.name, t.shape().str(), t.rank(), f.min_rank, f.max_rank));
+      throw error(error_code::invalid_argument,
+                  fmt::format("[{}] {} is {}, of rank {}: {} taken", row.name, f.name, t.shape().str(), t.rank(),
+                              f.min_rank == f.max_rank ? fmt::format("rank {} is", f.min_rank)
+                                                       : fmt::format("ranks {} to {} are", f.min_rank, f.max_rank)));
     if (std::find(f.dtypes.begin(), f.dtypes.end(), t.dtype()) != f.dtypes.end()) continue;
     std::string taken;
     for (const auto d : f.dtypes) taken += fmt::format("{}{}", taken.empty() ? "" : ", ", name_of(d));

@@ -273,13 +273,19 @@ struct json_decoder::state {
            fmt::format("the body's {} bytes are not JSON: {}", body.size(), simdjson::error_message(e)));
   }
 
-  od::object object() {
+  od::object object(const body_buffer& body) {
     od::object o;
-    if (const auto e = document.get_object().get(o)) {
-      if (e == simdjson::INCORRECT_TYPE) fail(error_code::malformed, "the body is not an object with a key for each input");
-      fail(error_code::malformed, fmt::format("the body is not JSON: {}", simdjson::error_message(e)));
-    }
-    return o;
+    const auto e = document.get_object().get(o);
+    if (!e) return o;
+    const std::string_view text = trimmed({body.data(), body.size()});
+    if (e == simdjson::INCORRECT_TYPE)
+      fail(error_code::malformed,
+           fmt::format("the body is not an object with a key for each input: it begins with {}", shown(text, 16)));
+    if (!text.ends_with('}'))  // simdjson calls all of these "ended early"
+      fail(error_code::malformed,
+           fmt::format("the body is not JSON: it ends with {} at byte {}, not with the '}}' of an object",
+                       json_string(text.substr(text.size() - 1)), text.size() - 1));
+    fail(error_code::malformed, fmt::format("the body is not JSON: {}", simdjson::error_message(e)));
   }
 
   // The "dtype" that may stand behind the numbers it is about. Only a body with such a key is looked through, before it is
@@ -287,7 +293,7 @@ struct json_decoder::state {
   std::optional<std::string> wanted_dtype(const body_buffer& body) {
     if (std::string_view(body.data(), body.size()).find("\"dtype\"") == std::string_view::npos) return std::nullopt;
     std::optional<std::string> found;
-    for (auto f : object()) {
+    for (auto f : object(body)) {
       std::string_view key, text;
       od::value value;
       if (f.unescaped_key().get(key) != simdjson::SUCCESS || f.value().get(value) != simdjson::SUCCESS) break;
@@ -310,12 +316,15 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
   const auto wanted = state_->wanted_dtype(body);
   std::vector<std::optional<tensor>> read(row.inputs.size());
   bool dtype_read = false;
-  for (auto f : state_->object()) {
+  int keys = 0;
+  for (auto f : state_->object(body)) {
     std::string_view key;
     od::value value;
     auto e = f.unescaped_key().get(key);
     if (!e) e = f.value().get(value);
-    if (e) fail(error_code::malformed, fmt::format("not JSON: {}", simdjson::error_message(e)));
+    if (e)
+      fail(error_code::malformed, fmt::format("not JSON after {} of the body's keys: {}", keys, simdjson::error_message(e)));
+    ++keys;
     const auto input = std::find_if(row.inputs.begin(), row.inputs.end(), [&](const field& i) { return i.name == key; });
     const bool is_dtype = key == "dtype";
     if (input == row.inputs.end() && !is_dtype)

@@ -39,7 +39,10 @@ std::string json_string(std::string_view text) {
 }
 
 std::string shown(std::string_view text, std::size_t length) {
-  return text.size() <= length ? std::string(text) : std::string(text.substr(0, length)) + "...";
+  std::string out(text.substr(0, length));
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text.size() <= length ? out : out + "...";
 }
 
 }  // namespace sluice::http

@@ -9,7 +9,8 @@ namespace sluice::http {
 // `text` as a JSON string, quotes included. Bytes that are no UTF-8 become U+FFFD, one a byte.
 std::string json_string(std::string_view text);
 
-// At most `length` bytes of something a client sent, for a message; "..." shows a cut.
+// At most `length` bytes of something a client sent, for a message; "..." shows a cut, '?' a control character (a zero byte
+// would end the message).
 std::string shown(std::string_view text, std::size_t length = 40);
 
 }  // namespace sluice::http
