@@ -144,18 +144,25 @@ class reader {
     fail("True or False");
   }
 
+  // What stands at `begin` in place of an extent, for a message.
+  std::string number_at(std::size_t begin) const {
+    const auto end = std::min(text_.find_first_of(",) ", begin), text_.size());
+    return shown(text_.substr(begin, end - begin));
+  }
+
   std::int64_t extent() {
     const std::size_t begin = at_;
-    if (peek() == '-') malformed(fmt::format("shape has a negative extent at byte {}", base_ + at_));
+    if (peek() == '-') malformed(fmt::format("shape has a negative extent, {}, at byte {}", number_at(at_), base_ + at_));
     std::int64_t value = 0;
     for (; at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) != 0; ++at_)
       if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text_[at_] - '0', &value))
-        malformed(fmt::format("shape has an extent that does not fit in 63 bits at byte {}", base_ + begin));
+        malformed(fmt::format("shape has an extent that does not fit in 63 bits, {}, at byte {}", number_at(begin),
+                              base_ + begin));
     if (at_ == begin) fail("an extent");
     if (text_[begin] == '0' && at_ - begin > 1)
-      malformed(fmt::format("shape has an extent with leading zeros at byte {}", base_ + begin));
+      malformed(fmt::format("shape has an extent with leading zeros, {}, at byte {}", number_at(begin), base_ + begin));
     if (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E'))
-      malformed(fmt::format("shape has an extent that is no integer at byte {}", base_ + begin));
+      malformed(fmt::format("shape has an extent that is no integer, {}, at byte {}", number_at(begin), base_ + begin));
     if (version_ <= 2) take_word("L");  // Python 2's long, which had no version 3 yet
     return value;
   }
