@@ -74,7 +74,8 @@ assert "--columns" in run("--help")[1]
 # What it does not take.
 fails(2, ["IN is required"])
 fails(2, ["--output is required"], "raw.bin")
-fails(2, ["--columns", "0"], "raw.bin", "--columns", "0", "-o", "no.npy")
+for wrong in ["0", "-1", "1.5", "seven", "99999999999999999999"]:
+    fails(2, ["--columns", wrong, "whole number"], "raw.bin", "--columns", wrong, "-o", "no.npy")
 fails(2, ["--dtype", "f33"], "raw.bin", "--dtype", "f33", "-o", "no.npy")
 fails(2, ["--device", "!"], "raw.bin", "--device", "!", "-o", "no.npy")
 fails(2, ["--chunk"], "raw.bin", "--chunk", "0", "-o", "no.npy")

@@ -5,6 +5,7 @@
 //
 // Ends with 0 when the sums are written, 1 when they are not, 2 for a command line it does not take, 130 after Ctrl-C.
 
+#include <charconv>
 #include <cstdio>
 #include <exception>
 
@@ -44,19 +45,28 @@ CLI::Validator taken_by(F parse) {
       "");
 }
 
+// Whole numbers from `low` on. CLI11 by itself takes one that is too large as the largest there is.
+CLI::Validator whole_number(std::int64_t low) {
+  return CLI::Validator(
+      [low](const std::string& text) {
+        std::int64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [rest, failure] = std::from_chars(text.data(), end, value);
+        if (failure == std::errc() && rest == end && value >= low) return std::string();
+        return fmt::format("{} is no whole number from {} to {}", text, low, INT64_MAX);
+      },
+      "");
+}
+
 void describe(CLI::App& app, arguments& a) {
   app.set_version_flag("--version", "sluice-rowsum " SLUICE_VERSION_STRING);
   app.add_option("IN", a.in, "an .npy file in C order, or a raw file of row-major elements")->required();
   app.add_option("-o,--output", a.out, "the .npy to write: whole or not at all")->required()->type_name("OUT.npy");
-  app.add_option("--columns", a.columns, "elements of a row, for a raw file")
-      ->check(CLI::Range(std::int64_t{1}, INT64_MAX))
-      ->type_name("N");
+  app.add_option("--columns", a.columns, "elements of a row, for a raw file")->check(whole_number(1))->type_name("N");
   app.add_option("--dtype", a.dtype, "element type of a raw file: f64, f32 (if not given), f16, bf16, i64, i32, u8")
       ->check(taken_by([](const std::string& s) { return sluice::parse_dtype(s); }))
       ->type_name("TYPE");
-  app.add_option("--offset", a.offset, "bytes of a raw file to pass over")
-      ->check(CLI::Range(std::int64_t{0}, INT64_MAX))
-      ->type_name("BYTES");
+  app.add_option("--offset", a.offset, "bytes of a raw file to pass over")->check(whole_number(0))->type_name("BYTES");
   app.add_option("--device", a.device, "where to sum: cpu, cuda:0, automatic")
       ->check(taken_by([](const std::string& s) { return sluice::device(s); }))
       ->type_name("DEVICE");
