@@ -114,13 +114,22 @@ foreach(threads 1 2 7)
   sluice_test_run(parallel_${threads} parallel ENV SLUICE_THREADS=${threads})
 endforeach()
 
+find_program(SLUICE_TASKSET taskset)
+if(SLUICE_TASKSET)
+  add_test(NAME parallel_on_one_core COMMAND ${SLUICE_TASKSET} -c 0 $<TARGET_FILE:parallel_test>)
+  set_tests_properties(parallel_on_one_core PROPERTIES TIMEOUT 300)
+endif()
+
 # Order, ownership and failure of a device's work, on the fake device.
 add_executable(order_test order_test.cpp)
 sluice_target_defaults(order_test)
 target_link_libraries(order_test PRIVATE sluice_test_main)
-add_dependencies(order_test sluice_fake)
-sluice_test_run(order order SUITE "order" ENV ${fake})
-sluice_test_run(order_without_deallocate_after order SUITE "order" ENV ${fake} SLUICE_FAKE_FREE=wait)
+# A second backend with queues, whose events mean nothing to the first.
+sluice_test_module(sluice_fake_other libsluice-other other SOURCES fake/fake_backend.cpp DEFINITIONS "FAKE_NAME=\"other\"")
+add_dependencies(order_test sluice_fake sluice_fake_other)
+sluice_test_run(order order SUITE "order" ENV "${fake}:${SLUICE_TEST_MODULES}/other")
+sluice_test_run(order_without_deallocate_after order SUITE "order" ENV "${fake}:${SLUICE_TEST_MODULES}/other"
+                SLUICE_FAKE_FREE=wait)
 sluice_test_run(order_after_a_loss order SUITE "loss" ENV ${fake})
 sluice_test_run(order_at_a_limit order SUITE "limit" ENV ${fake} SLUICE_FAKE_LIMIT=100000)
 

@@ -125,6 +125,24 @@ TEST_CASE("pinned memory is the host's, and comes from the device's pool") {
   CHECK(in_use("fake:0", sluice::memory::pinned) == before);
 }
 
+TEST_CASE("two backends share host memory, and wait for each other's work here") {
+  for (int round = 0; round < 30; ++round) {
+    const tensor expected = tensor::full({300}, round + 1, dtype::f64);
+    tensor pinned({300}, dtype::f64, "fake:0", sluice::memory::pinned);
+    pinned.assign(tensor::full({300}, round, dtype::f64, "fake:0"));
+    const tensor first = pinned.to("other:0");
+    pinned.assign(tensor::full({300}, round + 1, dtype::f64, "other:1"));
+    const tensor second = pinned.to("fake:1");
+    const tensor third = pinned.to("other:1");
+    pinned = tensor();  // read by both still
+    REQUIRE(same_bits(first, tensor::full({300}, round, dtype::f64)));
+    REQUIRE(same_bits(second, expected));
+    REQUIRE(same_bits(third.to("fake:0"), expected));
+    const tensor product = sluice::matmul(first.reshape({1, 300}), second.reshape({300, 1}), "other:1");
+    REQUIRE(product.item<double>() == 300.0 * round * (round + 1));
+  }
+}
+
 TEST_CASE("a view of a device's memory is refused") {
   const tensor t = tensor::zeros({2}, dtype::f32, "fake:1");
   CHECK_REFUSED((t.view<float, 1>()), invalid_argument, "fake:1", "to(\"cpu\")");

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "fake_memory.hpp"
 #include "sluice/backend_api.h"
 
 namespace fake {
@@ -48,16 +49,26 @@ class point {
 
 }  // namespace fake
 
+namespace fake {
+inline const char brand = 0;  // its address is another in each module
+}
+
 // An event's point outlives the event: a queue may wait for it after the event was destroyed or recorded anew.
 struct sluice_event {
   void set(std::shared_ptr<fake::point> p) {
+    must_be_ours();
     const std::lock_guard lock(mutex);
     at = std::move(p);
   }
   std::shared_ptr<fake::point> get() {
+    must_be_ours();
     const std::lock_guard lock(mutex);
     return at;
   }
+  void must_be_ours() const {
+    if (owner != &fake::brand) fake::ledger::die("a slot", "an event of another backend");
+  }
+  const char* const owner = &fake::brand;
   std::mutex mutex;
   std::shared_ptr<fake::point> at;
 };
