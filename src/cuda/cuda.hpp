@@ -42,12 +42,13 @@ class device {
   sluice_status check(cudaError_t error, const char* call, sluice_message* message);
   sluice_status check(cublasStatus_t status, const char* call, sluice_message* message);
 
+  // Refuses a lost device, and a forked child.
+  sluice_status usable(sluice_message* message) const;
   sluice_status wake(sluice_message* message);
   void info(sluice_device_info* out);
 
   [[nodiscard]] bool awake() const { return awake_.load(std::memory_order_acquire); }
   [[nodiscard]] bool lost() const { return lost_.load(std::memory_order_acquire); }
-  [[nodiscard]] const char* state() const { return state_; }
 
   const std::int32_t index;
   int multiprocessors = 0;
@@ -72,7 +73,7 @@ device& device_at(std::int32_t index);
 // True in a child that fork made of a process that had started CUDA.
 bool forked();
 
-// The device made the calling thread's current one, for as long as a slot runs. Refuses a lost device, and a forked child.
+// The device made the calling thread's current one, for as long as a slot runs, if it is usable.
 class device_scope {
  public:
   explicit device_scope(const device& d, sluice_message* message = nullptr);
@@ -113,31 +114,83 @@ class scratch {
   std::size_t bytes_ = 0;
 };
 
+// A point in a queue: the end of the work that it was given up to then.
+struct mark {
+  sluice_queue* queue = nullptr;
+  std::uint64_t number = 0;
+};
+
+// For sections of a few hundred nanoseconds, where putting a thread to sleep and waking it would take a hundred times that.
+class spin_lock {
+ public:
+  bool try_lock() { return !taken_.load(std::memory_order_relaxed) && !taken_.exchange(true, std::memory_order_acquire); }
+  void lock();
+  void unlock() { taken_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> taken_{false};
+};
+
+void relax();  // tells the core that this thread spins
+
 }  // namespace sluice::cuda
 
 struct sluice_event {
   sluice::cuda::device* owner;
-  cudaEvent_t handle;
-  std::atomic<int> references;  // the caller's, and one for each block of memory that waits for the event
+  sluice::cuda::mark at;
 };
 
-// Borrowed by one thread at a time.
+// Borrowed by one thread at a time; marks in it are asked for by any.
+//
+// A mark costs nothing until someone waits for it: only then is a CUDA event recorded, at the end of what the queue has by
+// that time. That later work may not keep anyone waiting, so an event is recorded before it grows long.
 struct sluice_queue {
   sluice::cuda::device* owner = nullptr;
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;  // made at the first product
+  int math_mode = -1;             // of blas
   void* workspace = nullptr;
   std::chrono::steady_clock::time_point busy_until{};  // by estimate; steers queue_acquire
 
-  // Notes work that takes about this long.
+  // Notes work that takes about this long and is handed over next.
   void add_work(double seconds);
+  // The end of the work so far. An exact mark is one that no later work delays.
+  sluice::cuda::mark mark();
+  cudaError_t exact_mark(sluice::cuda::mark* m);
+
+  // Whether the device is there yet: cudaSuccess, cudaErrorNotReady, or what went wrong. With `patient` false it says not
+  // ready while another thread asks.
+  cudaError_t reached(std::uint64_t number, bool patient = true);
+  // As far as is known without asking the driver.
+  [[nodiscard]] bool known_reached(std::uint64_t number) const { return reached_.load(std::memory_order_acquire) >= number; }
+  // `other` goes on only when the device is there.
+  cudaError_t hold_back(cudaStream_t other, std::uint64_t number);
+
+ private:
+  struct record {
+    std::uint64_t number;
+    cudaEvent_t event;
+  };
+  static constexpr std::size_t most_records = 128;
+
+  cudaError_t record_up_to(std::uint64_t number);
+  record& first_record_from(std::uint64_t number);
+
+  std::atomic<std::uint64_t> issued_{0};   // marks given
+  std::atomic<std::uint64_t> reached_{0};  // marks that the device is known to have reached
+  double seconds_unrecorded_ = 0;          // of work since the last record, by estimate; the borrower's
+  sluice::cuda::spin_lock lock_;           // of what follows
+  record records_[most_records] = {};      // a ring: not known to be reached, ascending; events past the last are spare
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+  std::uint64_t recorded_ = 0;  // the last record's number
 };
 
 namespace sluice::cuda {
 
-sluice_event* make_event(device& d, sluice_message* message);
-void drop(sluice_event* event);
-bool passed(sluice_event* event);
+// Whether the device has reached the mark; a device that is lost has.
+bool passed(const mark& m);
+sluice_status wait_for(const mark& m, sluice_message* message);
 
 // Elements of a rank at most 8 array, without extents of 1 and with neighbouring dimensions merged where both arrays allow
 // it.

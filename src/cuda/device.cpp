@@ -187,18 +187,18 @@ sluice_status device::check(cublasStatus_t status, const char* call, sluice_mess
               index, call, cublasGetStatusString(status));
 }
 
-device_scope::device_scope(const device& d, sluice_message* message) {
-  if (forked()) {
-    status_ =
-        fail(SLUICE_UNAVAILABLE, message,
-             "CUDA does not survive fork: this process is the child of one that had started it; exec a new program, or fork "
-             "before the first use of a device");
-    return;
-  }
-  if (d.lost()) {
-    status_ = fail(SLUICE_DEVICE_LOST, message, "cuda:%d is lost: %s", d.index, d.state());
-    return;
-  }
+sluice_status device::usable(sluice_message* message) const {
+  if (forked())
+    return fail(
+        SLUICE_UNAVAILABLE, message,
+        "CUDA does not survive fork: this process is the child of one that had started it; exec a new program, or fork "
+        "before the first use of a device");
+  if (lost()) return fail(SLUICE_DEVICE_LOST, message, "cuda:%d is lost: %s", index, state_);
+  return SLUICE_OK;
+}
+
+device_scope::device_scope(const device& d, sluice_message* message) : status_(d.usable(message)) {
+  if (refused()) return;
   int current = -1;
   if (cudaGetDevice(&current) == cudaSuccess && current == d.index) return;
   if (cudaSetDevice(d.index) != cudaSuccess) static_cast<void>(cudaGetLastError());  // the slot's own calls will say why

@@ -130,7 +130,9 @@ sluice_status cuda_matmul(std::int32_t index, sluice_queue* queue, const sluice_
   const auto mode = precision == SLUICE_PRECISION_TENSOR_CORE
                         ? CUBLAS_DEFAULT_MATH
                         : static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION);
-  cublasStatus_t status = cublasSetMathMode(queue->blas, mode);
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  if (queue->math_mode != static_cast<int>(mode)) status = cublasSetMathMode(queue->blas, mode);
+  if (status == CUBLAS_STATUS_SUCCESS) queue->math_mode = static_cast<int>(mode);
   if (status == CUBLAS_STATUS_SUCCESS && batch == 1)
     status = cublasGemmEx_64(queue->blas, y.operation, x.operation, n, m, k, one, y.data, how.type, y.leading, x.data,
                              how.type, x.leading, zero, out->data, how.type, n, how.compute, CUBLAS_GEMM_DEFAULT);

@@ -145,11 +145,10 @@ sluice_status memory_pool::allocate(device& d, std::size_t bytes, void** data, s
     return fail(SLUICE_OUT_OF_MEMORY, message, "cuda:%d: no memory for %zu bytes", d.index, bytes);
   const std::size_t size = class_of(bytes);
   const std::lock_guard lock(mutex_);
-  collect(false);
   ++stats_.allocations;
   *data = reuse(size);
-  if (*data == nullptr) {
-    collect(true);
+  if (*data == nullptr && !waiting_.empty()) {
+    collect();
     *data = reuse(size);
   }
   // A caller who runs far ahead of the device waits here rather than filling its memory with blocks in waiting.
@@ -185,17 +184,15 @@ sluice_status memory_pool::allocate(device& d, std::size_t bytes, void** data, s
   return SLUICE_OK;
 }
 
-void memory_pool::release(void* data, std::size_t bytes, sluice_event* const* events, std::int32_t count) {
+void memory_pool::release(void* data, std::size_t bytes, std::vector<mark> marks) {
   const std::size_t size = class_of(bytes);
-  std::vector<sluice_event*> open;
-  for (std::int32_t i = 0; i < count; ++i)
-    if (!passed(events[i])) open.push_back(events[i]);
-  for (sluice_event* e : open) e->references.fetch_add(1, std::memory_order_relaxed);
+  std::erase_if(marks, [](const mark& m) { return m.queue->known_reached(m.number); });
   const std::lock_guard lock(mutex_);
   stats_.in_use -= size;
-  if (open.empty()) return keep(data, size);
-  waiting_.push_back({data, size, std::move(open)});
+  if (marks.empty()) return keep(data, size);
+  waiting_.push_back({data, size, std::move(marks)});
   waiting_bytes_ += size;
+  if (waiting_bytes_ > limit_ / 2) collect();  // less is asked about when it is wanted
 }
 
 void memory_pool::trim() {
@@ -207,6 +204,7 @@ void memory_pool::trim() {
 
 sluice_memory_stats memory_pool::stats() {
   const std::lock_guard lock(mutex_);
+  collect();
   sluice_memory_stats s = stats_;
   s.pooled += waiting_bytes_ + source_->kept();
   s.limit = limit_;
@@ -241,15 +239,18 @@ void memory_pool::evict(std::size_t most) {
   }
 }
 
-// Makes blocks idle whose events have passed: the oldest that waits, or all that wait.
-void memory_pool::collect(bool all) {
+// Makes blocks idle whose marks are passed.
+void memory_pool::collect() {
+  mark ahead;  // not passed when last asked, as is then all after it
+  const auto done = [&](const mark& m) {
+    if (m.queue == ahead.queue && m.number >= ahead.number) return false;
+    if (passed(m)) return true;
+    ahead = m;
+    return false;
+  };
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    while (!it->events.empty() && passed(it->events.back())) {
-      drop(it->events.back());
-      it->events.pop_back();
-    }
-    if (!it->events.empty()) {
-      if (!all) return;
+    while (!it->marks.empty() && done(it->marks.back())) it->marks.pop_back();
+    if (!it->marks.empty()) {
       ++it;
       continue;
     }
@@ -261,21 +262,14 @@ void memory_pool::collect(bool all) {
 
 void memory_pool::wait_for_oldest() {
   waiting_block& block = waiting_.front();
-  for (sluice_event* e : block.events) {
-    static_cast<void>(cudaEventSynchronize(e->handle));
-    drop(e);
-  }
+  for (const mark& m : block.marks) static_cast<void>(wait_for(m, nullptr));
   waiting_bytes_ -= block.size;
   keep(block.data, block.size);
   waiting_.pop_front();
 }
 
 scratch::~scratch() {
-  if (data_ == nullptr) return;
-  sluice_event* done = make_event(device_, nullptr);
-  if (done == nullptr || cudaEventRecord(done->handle, queue_->stream) != cudaSuccess) cudaStreamSynchronize(queue_->stream);
-  pool_.release(data_, bytes_, &done, done != nullptr ? 1 : 0);
-  if (done != nullptr) drop(done);
+  if (data_ != nullptr) pool_.release(data_, bytes_, {queue_->mark()});
 }
 
 sluice_status scratch::allocate(std::size_t bytes, sluice_message* message) {
@@ -285,6 +279,16 @@ sluice_status scratch::allocate(std::size_t bytes, sluice_message* message) {
 }
 
 namespace {
+
+// A queue runs in order: of its marks the last says all.
+void add_later(std::vector<mark>& marks, const mark& m) {
+  for (mark& other : marks)
+    if (other.queue == m.queue) {
+      other.number = std::max(other.number, m.number);
+      return;
+    }
+  marks.push_back(m);
+}
 
 memory_pool& pool_of(device& d, std::int32_t kind) { return kind == SLUICE_MEMORY_PINNED ? pinned_memory() : *d.memory; }
 
@@ -308,7 +312,10 @@ void cuda_deallocate_after(std::int32_t index, std::int32_t kind, void* data, st
   device& d = device_at(index);
   const device_scope scope(d);
   if (scope.refused()) return;  // memory of a lost device goes with the process
-  pool_of(d, kind).release(data, bytes, events, count);
+  std::vector<mark> marks;
+  for (std::int32_t i = 0; i < count; ++i)
+    if (events[i]->at.queue != nullptr) add_later(marks, events[i]->at);
+  pool_of(d, kind).release(data, bytes, std::move(marks));
 }
 
 sluice_status cuda_memory_stats(std::int32_t index, std::int32_t kind, sluice_memory_stats* stats, sluice_message* message) {

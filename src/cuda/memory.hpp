@@ -24,7 +24,7 @@ class memory_source {
 std::unique_ptr<memory_source> device_source(device& d, std::size_t limit);
 std::unique_ptr<memory_source> pinned_source();
 
-// A block is given out again only when the events it came back with have passed: whoever gets one may use it at once, on any
+// A block is given out again only when the marks it came back with are passed: whoever gets one may use it at once, on any
 // queue and on the host.
 class memory_pool {
  public:
@@ -32,7 +32,8 @@ class memory_pool {
       : what_(what), source_(std::move(source)), least_(least), limit_(limit) {}
 
   sluice_status allocate(device& d, std::size_t bytes, void** data, sluice_message* message);
-  void release(void* data, std::size_t bytes, sluice_event* const* events, std::int32_t count);
+  // Takes a block back that work up to the marks may still use.
+  void release(void* data, std::size_t bytes, std::vector<mark> marks);
   void trim();
   sluice_memory_stats stats();
 
@@ -44,14 +45,14 @@ class memory_pool {
   struct waiting_block {
     void* data;
     std::size_t size;
-    std::vector<sluice_event*> events;
+    std::vector<mark> marks;
   };
 
   [[nodiscard]] std::size_t class_of(std::size_t bytes) const;
   void* reuse(std::size_t size);
   void keep(void* data, std::size_t size);
   void evict(std::size_t most);
-  void collect(bool all);
+  void collect();
   void wait_for_oldest();
 
   const char* what_;

@@ -12,15 +12,12 @@ using clock = std::chrono::steady_clock;
 // Work that waits longer than this behind other work takes a queue of its own; below it, crossing queues costs more.
 constexpr std::chrono::microseconds short_wait{30};
 
+// Unrecorded marks may be delayed by as much work as this.
+constexpr double most_unrecorded = 50e-6;
+
 // A waiter spins this long, then sleeps between looks.
 constexpr std::chrono::milliseconds spin_time{1};
 constexpr std::chrono::microseconds nap{50};
-
-inline void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
 
 }  // namespace
 
@@ -41,6 +38,7 @@ sluice_status queue_pool::acquire(sluice_queue** queue, sluice_message* message)
     free_.erase(chosen);
     return SLUICE_OK;
   }
+  const device_scope scope(device_);
   auto fresh = std::unique_ptr<sluice_queue>(new (std::nothrow) sluice_queue);
   if (fresh == nullptr) return fail(SLUICE_OUT_OF_MEMORY, message, "cuda:%d: no memory for a queue", device_.index);
   fresh->owner = &device_;
@@ -59,96 +57,75 @@ void queue_pool::release(sluice_queue* queue) {
   freed_.notify_one();
 }
 
-cudaError_t queue_pool::take_event(cudaEvent_t* event) {
-  {
-    const std::lock_guard lock(events_mutex_);
-    if (!events_.empty()) {
-      *event = events_.back();
-      events_.pop_back();
-      return cudaSuccess;
-    }
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+void spin_lock::lock() {
+  for (int turns = 0; !try_lock(); ++turns) {
+    if (turns < 1000)
+      relax();
+    else
+      std::this_thread::yield();  // the holder may have lost its core
   }
-  return cudaEventCreateWithFlags(event, cudaEventDisableTiming);
 }
 
-void queue_pool::keep_event(cudaEvent_t event) {
-  const std::lock_guard lock(events_mutex_);
-  events_.push_back(event);
+bool passed(const mark& m) {
+  if (m.queue->known_reached(m.number)) return true;
+  const cudaError_t error = m.queue->reached(m.number);
+  if (error == cudaErrorNotReady) return false;
+  return error == cudaSuccess || m.queue->owner->check(error, "earlier work", nullptr) != SLUICE_OK;
 }
 
-sluice_event* make_event(device& d, sluice_message* message) {
-  auto event = std::unique_ptr<sluice_event>(new (std::nothrow) sluice_event{&d, nullptr, 1});
-  if (event == nullptr) {
-    fail(SLUICE_OUT_OF_MEMORY, message, "cuda:%d: no memory for an event", d.index);
-    return nullptr;
+sluice_status wait_for(const mark& m, sluice_message* message) {
+  if (m.queue->known_reached(m.number)) return SLUICE_OK;
+  const auto spin_end = clock::now() + spin_time;
+  for (;;) {
+    const cudaError_t error = m.queue->reached(m.number);
+    if (error != cudaErrorNotReady) return m.queue->owner->check(error, "earlier work", message);
+    if (clock::now() > spin_end)
+      std::this_thread::sleep_for(nap);
+    else
+      for (int i = 0; i < 4; ++i) relax();
   }
-  const cudaError_t error = d.queues->take_event(&event->handle);
-  if (d.check(error, "making an event", message) != SLUICE_OK) return nullptr;
-  return event.release();
-}
-
-void drop(sluice_event* event) {
-  if (event->references.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-  event->owner->queues->keep_event(event->handle);
-  delete event;
-}
-
-bool passed(sluice_event* event) {
-  const cudaError_t error = cudaEventQuery(event->handle);
-  if (error == cudaSuccess) return true;
-  if (error != cudaErrorNotReady) return event->owner->check(error, "earlier work", nullptr) != SLUICE_OK;
-  static_cast<void>(cudaGetLastError());
-  return false;
 }
 
 sluice_status cuda_queue_acquire(std::int32_t index, sluice_queue** queue, sluice_message* message) {
   *queue = nullptr;
   device& d = device_at(index);
-  const device_scope scope(d, message);
-  return scope.refused() ? scope.status() : d.queues->acquire(queue, message);
+  const sluice_status status = d.usable(message);
+  return status == SLUICE_OK ? d.queues->acquire(queue, message) : status;
 }
 
 void cuda_queue_release(std::int32_t index, sluice_queue* queue) { device_at(index).queues->release(queue); }
 
 sluice_status cuda_event_create(std::int32_t index, sluice_event** event, sluice_message* message) {
-  *event = nullptr;
   device& d = device_at(index);
-  const device_scope scope(d, message);
-  if (scope.refused()) return scope.status();
-  *event = make_event(d, message);
-  return *event != nullptr ? SLUICE_OK : d.lost() ? SLUICE_DEVICE_LOST : SLUICE_OUT_OF_MEMORY;
+  *event = new (std::nothrow) sluice_event{&d, {}};
+  return *event != nullptr ? SLUICE_OK : fail(SLUICE_OUT_OF_MEMORY, message, "cuda:%d: no memory for an event", index);
 }
 
-void cuda_event_destroy(std::int32_t, sluice_event* event) {
-  if (event != nullptr) drop(event);
-}
+void cuda_event_destroy(std::int32_t, sluice_event* event) { delete event; }
 
 sluice_status cuda_event_record(sluice_event* event, sluice_queue* queue, sluice_message* message) {
-  const device_scope scope(*event->owner, message);
-  if (scope.refused()) return scope.status();
-  return event->owner->check(cudaEventRecord(event->handle, queue->stream), "recording an event", message);
+  const sluice_status status = event->owner->usable(message);
+  if (status == SLUICE_OK) event->at = queue->mark();
+  return status;
 }
 
 sluice_status cuda_queue_wait_event(sluice_queue* queue, sluice_event* event, sluice_message* message) {
+  if (event->at.queue == nullptr || event->at.queue == queue) return SLUICE_OK;
   const device_scope scope(*queue->owner, message);
   if (scope.refused()) return scope.status();
-  return queue->owner->check(cudaStreamWaitEvent(queue->stream, event->handle, 0), "waiting for an event", message);
+  return queue->owner->check(event->at.queue->hold_back(queue->stream, event->at.number), "waiting for an event", message);
 }
 
 sluice_status cuda_event_wait(sluice_event* event, sluice_message* message) {
-  device& d = *event->owner;
-  const device_scope scope(d, message);
+  const device_scope scope(*event->owner, message);
   if (scope.refused()) return scope.status();
-  const auto spin_end = clock::now() + spin_time;
-  for (;;) {
-    const cudaError_t error = cudaEventQuery(event->handle);
-    if (error != cudaErrorNotReady) return d.check(error, "earlier work", message);
-    static_cast<void>(cudaGetLastError());
-    if (clock::now() > spin_end)
-      std::this_thread::sleep_for(nap);
-    else
-      for (int i = 0; i < 16; ++i) relax();
-  }
+  return event->at.queue != nullptr ? wait_for(event->at, message) : SLUICE_OK;
 }
 
 }  // namespace sluice::cuda
@@ -157,4 +134,81 @@ void sluice_queue::add_work(double seconds) {
   using namespace std::chrono;
   const auto now = steady_clock::now();
   busy_until = std::max(busy_until, now) + duration_cast<steady_clock::duration>(duration<double>(seconds));
+  if (seconds_unrecorded_ + seconds > sluice::cuda::most_unrecorded) {
+    const std::lock_guard lock(lock_);
+    const std::uint64_t number = issued_.load(std::memory_order_relaxed);
+    if (reached_.load(std::memory_order_relaxed) < number)
+      static_cast<void>(record_up_to(number));  // who waits for a mark tries again, and hears of a failure
+    seconds_unrecorded_ = 0;
+  }
+  seconds_unrecorded_ += seconds;
+}
+
+sluice::cuda::mark sluice_queue::mark() {
+  const std::uint64_t number = issued_.load(std::memory_order_relaxed) + 1;
+  issued_.store(number, std::memory_order_release);  // after the work: whoever reads it may record an event for it
+  return {this, number};
+}
+
+cudaError_t sluice_queue::exact_mark(sluice::cuda::mark* m) {
+  *m = mark();
+  seconds_unrecorded_ = 0;
+  const std::lock_guard lock(lock_);
+  return record_up_to(m->number);
+}
+
+cudaError_t sluice_queue::reached(std::uint64_t number, bool patient) {
+  if (known_reached(number)) return cudaSuccess;
+  std::unique_lock lock(lock_, std::defer_lock);
+  if (patient)
+    lock.lock();
+  else if (!lock.try_lock())
+    return cudaErrorNotReady;
+  if (known_reached(number)) return cudaSuccess;
+  cudaError_t error = record_up_to(number);
+  if (error != cudaSuccess) return error;
+  const record& r = first_record_from(number);
+  error = cudaEventQuery(r.event);
+  if (error == cudaErrorNotReady) static_cast<void>(cudaGetLastError());
+  if (error != cudaSuccess) return error;
+  const std::uint64_t there = r.number;
+  while (count_ > 0 && records_[first_].number <= there) {
+    first_ = (first_ + 1) % most_records;
+    --count_;
+  }
+  reached_.store(there, std::memory_order_release);
+  return cudaSuccess;
+}
+
+cudaError_t sluice_queue::hold_back(cudaStream_t other, std::uint64_t number) {
+  if (known_reached(number)) return cudaSuccess;
+  const std::lock_guard lock(lock_);
+  if (known_reached(number)) return cudaSuccess;
+  const cudaError_t error = record_up_to(number);
+  return error == cudaSuccess ? cudaStreamWaitEvent(other, first_record_from(number).event, 0) : error;
+}
+
+// When the ring is full its last event moves to the end: those who wait for it wait longer, and for no less.
+cudaError_t sluice_queue::record_up_to(std::uint64_t number) {
+  if (recorded_ >= number) return cudaSuccess;
+  const std::uint64_t now = issued_.load(std::memory_order_acquire);
+  const bool full = count_ == most_records;
+  record& r = records_[(first_ + count_ - (full ? 1 : 0)) % most_records];
+  if (r.event == nullptr) {
+    const sluice::cuda::device_scope scope(*owner);  // the caller's may be another
+    if (const cudaError_t error = cudaEventCreateWithFlags(&r.event, cudaEventDisableTiming); error != cudaSuccess)
+      return error;
+  }
+  if (const cudaError_t error = cudaEventRecord(r.event, stream); error != cudaSuccess) return error;
+  r.number = now;
+  recorded_ = now;
+  if (!full) ++count_;
+  return cudaSuccess;
+}
+
+// There is one: `number` is recorded, and not known to be reached.
+sluice_queue::record& sluice_queue::first_record_from(std::uint64_t number) {
+  std::size_t i = 0;
+  while (records_[(first_ + i) % most_records].number < number) ++i;
+  return records_[(first_ + i) % most_records];
 }

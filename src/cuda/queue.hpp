@@ -1,4 +1,4 @@
-// A device's queues and events.
+// A device's queues.
 #pragma once
 
 #include <condition_variable>
@@ -16,9 +16,6 @@ class queue_pool {
   sluice_status acquire(sluice_queue** queue, sluice_message* message);
   void release(sluice_queue* queue);
 
-  cudaError_t take_event(cudaEvent_t* event);
-  void keep_event(cudaEvent_t event);
-
  private:
   device& device_;
   const std::size_t most_;
@@ -26,9 +23,6 @@ class queue_pool {
   std::condition_variable freed_;
   std::size_t made_ = 0;
   std::vector<sluice_queue*> free_;  // the last used last
-
-  std::mutex events_mutex_;
-  std::vector<cudaEvent_t> events_;
 };
 
 }  // namespace sluice::cuda

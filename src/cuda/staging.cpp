@@ -2,93 +2,187 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
+#include <thread>
 
 #include "memory.hpp"
 
 namespace sluice::cuda {
 namespace {
 
-constexpr std::int64_t piece_bytes = 512 << 10;  // long enough for the bus, short enough to start soon
-constexpr std::int64_t window_pieces = 32;       // of one pinned buffer; two are under way at once
-constexpr std::size_t driver_bytes = 64 << 10;   // up to here the driver's own staging is sooner done
-constexpr double bus_rate = 40e9;                // bytes per second, for estimates
+constexpr std::int64_t least_piece = 128 << 10;  // bytes: long enough for the bus, short enough to start soon
+constexpr std::int64_t most_piece = 1 << 20;
+constexpr std::int64_t ring_pieces = 32;            // of one pinned buffer
+constexpr std::int64_t most_threads = 8;            // of 10 GB/s each, for a bus of 55
+constexpr std::int64_t bytes_a_thread = 512 << 10;  // fewer would be copied before a sleeping thread is awake
+constexpr std::size_t driver_bytes = 64 << 10;      // up to here the driver's own staging is sooner done
+constexpr double bus_rate = 40e9;                   // bytes per second, for estimates
+constexpr std::chrono::microseconds short_wait{200};
 
 }  // namespace
 
-// One pinned buffer, and the events that say how far its pieces are.
-class host_copy::window {
+// A ring of pieces in one pinned buffer. Threads of the pool take pieces in order and move them between the array and the
+// ring; piece i uses the slot of piece i - ring_pieces once that has left it.
+class host_copy::ring {
  public:
-  explicit window(host_copy& c) : copy_(c), staging_(c.device_, pinned_memory(), &c.queue_) {}
-  ~window() {
-    for (sluice_event* e : events_)
-      if (e != nullptr) drop(e);
-  }
-  window(const window&) = delete;
-  window& operator=(const window&) = delete;
-
-  sluice_status send(std::int64_t first, sluice_message* message) {
-    if (count_ > 0)  // what the buffer held must have left
-      if (const auto s = cuda_event_wait(events_[0], message); s != SLUICE_OK) return s;
-    if (const auto s = begin(first, message); s != SLUICE_OK) return s;
-    host_copy& c = copy_;
-    cudaError_t error = c.each_piece(count_, [&](std::int64_t from, std::int64_t n) {
-      c.stage<true>(buffer(from), first + from, n);
-      return cudaMemcpyAsync(c.on_device_ + (first + from) * c.size_, buffer(from), static_cast<std::size_t>(n * c.size_),
-                             cudaMemcpyHostToDevice, c.queue_.stream);
-    });
-    if (error == cudaSuccess) error = mark(0, message);
-    return c.device_.check(error, "copying to the device", message);
+  ring(host_copy& c, sluice_message* message)
+      : copy_(c),
+        buffer_(c.device_, pinned_memory(), &c.queue_),
+        pieces_((c.count_ + c.piece_ - 1) / c.piece_),
+        slots_(std::min(pieces_, ring_pieces)) {
+    status_ = buffer_.allocate(static_cast<std::size_t>(std::min(slots_ * c.piece_, c.count_) * c.size_), message);
   }
 
-  sluice_status fetch(std::int64_t first, sluice_message* message) {
-    if (const auto s = begin(first, message); s != SLUICE_OK) return s;
-    host_copy& c = copy_;
-    cudaError_t error = cudaSuccess;
-    for (std::int64_t from = 0; from < count_ && error == cudaSuccess; from += c.piece_) {
-      const std::int64_t n = std::min(c.piece_, count_ - from);
-      error = cudaMemcpyAsync(buffer(from), c.on_device_ + (first + from) * c.size_, static_cast<std::size_t>(n * c.size_),
-                              cudaMemcpyDeviceToHost, c.queue_.stream);
-      if (error == cudaSuccess) error = mark(from / c.piece_, message);
+  [[nodiscard]] sluice_status status() const { return status_; }
+
+  sluice_status upload(sluice_message* message) {
+    on_threads(slots_, [this](std::int64_t i) { return stage_and_send(i); });
+    if (pieces_ > slots_ && error_.load() == cudaSuccess) {
+      // Earlier work of the queue is waited for here, where no threads of the pool are held.
+      if (const auto s = wait_for(slot_of(0).moved, message); s != SLUICE_OK) return s;
+      on_threads(pieces_, [this](std::int64_t i) { return stage_and_send(i); });
     }
-    return c.device_.check(error, "copying from the device", message);
+    return copy_.device_.check(error_.load(), "copying to the device", message);
   }
 
-  // Moves what was fetched, if anything, to its place.
-  sluice_status empty(sluice_message* message) {
-    if (count_ == 0) return SLUICE_OK;
-    host_copy& c = copy_;
-    // The queue's earlier work is waited for here, where no threads of the pool are held.
-    if (const auto s = cuda_event_wait(events_[0], message); s != SLUICE_OK) return s;
-    const cudaError_t error = c.each_piece(count_, [&](std::int64_t from, std::int64_t n) {
-      const cudaError_t late = cudaEventSynchronize(events_[static_cast<std::size_t>(from / c.piece_)]->handle);
-      if (late == cudaSuccess) c.stage<false>(buffer(from), first_ + from, n);
-      return late;
-    });
-    count_ = 0;
-    return c.device_.check(error, "copying from the device", message);
+  sluice_status download(sluice_message* message, bool soon) {
+    cudaError_t error = cudaSuccess;
+    for (std::int64_t i = 0; i < slots_ && error == cudaSuccess; ++i) error = fetch(i);
+    if (error != cudaSuccess) return copy_.device_.check(error, "copying from the device", message);
+    if (!soon)
+      if (const auto s = wait_for(slot_of(0).moved, message); s != SLUICE_OK) return s;
+    on_threads(pieces_, [this](std::int64_t i) { return receive(i); });
+    return copy_.device_.check(error_.load(), "copying from the device", message);
   }
 
  private:
-  sluice_status begin(std::int64_t first, sluice_message* message) {
-    first_ = first;
-    count_ = std::min(copy_.piece_ * window_pieces, copy_.count_ - first);
-    if (staging_.data() != nullptr) return SLUICE_OK;  // no later part is longer than the first
-    return staging_.allocate(static_cast<std::size_t>(count_ * copy_.size_), message);
+  struct slot {
+    std::atomic<std::int64_t> staged{-1};  // the piece that lies in the buffer, ready to be sent
+    std::atomic<std::int64_t> issued{-1};  // the piece whose copy the queue has
+    mark moved;                            // the end of that copy; written before `issued`
+  };
+
+  slot& slot_of(std::int64_t piece) { return ring_[static_cast<std::size_t>(piece % ring_pieces)]; }
+  [[nodiscard]] char* buffer(std::int64_t piece) const {
+    return static_cast<char*>(buffer_.data()) + piece % ring_pieces * copy_.piece_ * copy_.size_;
+  }
+  [[nodiscard]] std::int64_t elements(std::int64_t first, std::int64_t pieces) const {
+    return std::min(pieces * copy_.piece_, copy_.count_ - first * copy_.piece_);
   }
 
-  [[nodiscard]] char* buffer(std::int64_t from) const { return static_cast<char*>(staging_.data()) + from * copy_.size_; }
+  // f(i) for the pieces not taken yet, up to `end`, each thread taking the next. The first error ends it.
+  template <class F>
+  void on_threads(std::int64_t end, F&& f) {
+    const std::int64_t bytes = (end - next_.load()) * copy_.piece_ * copy_.size_;
+    parallel_for(std::clamp<std::int64_t>(bytes / bytes_a_thread, 1, most_threads), [&](std::int64_t) {
+      const device_scope scope(copy_.device_);  // the pool's threads know nothing of devices
+      if (scope.refused()) return fail_with(cudaErrorUnknown);
+      while (error_.load(std::memory_order_relaxed) == cudaSuccess) {
+        std::int64_t i = next_.load(std::memory_order_relaxed);
+        do {
+          if (i >= end) return;
+        } while (!next_.compare_exchange_weak(i, i + 1, std::memory_order_relaxed));
+        if (const cudaError_t error = f(i); error != cudaSuccess) fail_with(error);
+      }
+    });
+  }
 
-  cudaError_t mark(std::int64_t piece, sluice_message* message) {
-    sluice_event*& e = events_[static_cast<std::size_t>(piece)];
-    if (e == nullptr) e = make_event(copy_.device_, message);
-    return e == nullptr ? cudaErrorMemoryAllocation : cudaEventRecord(e->handle, copy_.queue_.stream);
+  void fail_with(cudaError_t error) { error_.store(error, std::memory_order_relaxed); }
+
+  // Until the copy of `piece` is over; a copy before it has been waited for, so the device is at it or nearly so.
+  cudaError_t wait_moved(std::int64_t piece) {
+    slot& s = slot_of(piece);
+    for (int turns = 0;; ++turns) {
+      if (s.issued.load(std::memory_order_acquire) == piece) {
+        const cudaError_t error = s.moved.queue->reached(s.moved.number, false);
+        if (error != cudaErrorNotReady) return error;
+      }
+      if (const cudaError_t error = error_.load(std::memory_order_relaxed); error != cudaSuccess) return error;
+      if (turns < 10000)
+        for (int i = 0; i < 16; ++i) relax();
+      else
+        std::this_thread::yield();
+    }
+  }
+
+  cudaError_t stage_and_send(std::int64_t piece) {
+    if (piece >= ring_pieces)
+      if (const cudaError_t error = wait_moved(piece - ring_pieces); error != cudaSuccess) return error;
+    copy_.stage<true>(buffer(piece), piece * copy_.piece_, elements(piece, 1));
+    slot_of(piece).staged.store(piece, std::memory_order_release);
+    // One thread at a time speaks to the driver, and sends for the others meanwhile: they would wait for its lock.
+    if (unsent_.fetch_add(1, std::memory_order_acq_rel) != 0) return cudaSuccess;
+    std::int64_t sent = 0;
+    do {
+      sent = 0;
+      if (const cudaError_t error = send_staged(&sent); error != cudaSuccess) return error;
+    } while (unsent_.fetch_sub(sent, std::memory_order_acq_rel) != sent);
+    return cudaSuccess;
+  }
+
+  // Sends what is staged, neighbours as one.
+  cudaError_t send_staged(std::int64_t* sent) {
+    for (std::int64_t k = 0; k < slots_;) {
+      const std::int64_t piece = to_send(k);
+      std::int64_t run = 0;
+      if (piece >= 0)
+        for (run = 1; k + run < slots_ && to_send(k + run) == piece + run;) ++run;
+      if (run > 0) {
+        host_copy& c = copy_;
+        const std::int64_t first = piece * c.piece_;
+        cudaError_t error = cudaMemcpyAsync(c.on_device_ + first * c.size_, buffer(piece),
+                                            static_cast<std::size_t>(elements(piece, run) * c.size_), cudaMemcpyHostToDevice,
+                                            c.queue_.stream);
+        mark moved;
+        if (error == cudaSuccess && pieces_ > slots_) error = c.queue_.exact_mark(&moved);
+        if (error != cudaSuccess) return error;
+        for (std::int64_t i = piece; i < piece + run; ++i) {
+          slot_of(i).moved = moved;
+          slot_of(i).issued.store(i, std::memory_order_release);
+        }
+        *sent += run;
+      }
+      k += std::max<std::int64_t>(run, 1);
+    }
+    return cudaSuccess;
+  }
+
+  // The piece of slot k that is staged and not sent; -1 when there is none.
+  std::int64_t to_send(std::int64_t k) {
+    const slot& s = ring_[static_cast<std::size_t>(k)];
+    const std::int64_t staged = s.staged.load(std::memory_order_acquire);
+    return staged != s.issued.load(std::memory_order_relaxed) ? staged : -1;
+  }
+
+  cudaError_t fetch(std::int64_t piece) {
+    host_copy& c = copy_;
+    const std::int64_t first = piece * c.piece_;
+    slot& s = slot_of(piece);
+    const std::lock_guard lock(driver_);
+    cudaError_t error =
+        cudaMemcpyAsync(buffer(piece), c.on_device_ + first * c.size_,
+                        static_cast<std::size_t>(elements(piece, 1) * c.size_), cudaMemcpyDeviceToHost, c.queue_.stream);
+    if (error == cudaSuccess) error = c.queue_.exact_mark(&s.moved);
+    if (error == cudaSuccess) s.issued.store(piece, std::memory_order_release);
+    return error;
+  }
+
+  cudaError_t receive(std::int64_t piece) {
+    if (const cudaError_t error = wait_moved(piece); error != cudaSuccess) return error;
+    copy_.stage<false>(buffer(piece), piece * copy_.piece_, elements(piece, 1));
+    return piece + ring_pieces < pieces_ ? fetch(piece + ring_pieces) : cudaSuccess;
   }
 
   host_copy& copy_;
-  scratch staging_;
-  std::array<sluice_event*, window_pieces> events_{};
-  std::int64_t first_ = 0;
-  std::int64_t count_ = 0;
+  scratch buffer_;
+  const std::int64_t pieces_;
+  const std::int64_t slots_;
+  sluice_status status_ = SLUICE_OK;
+  std::atomic<std::int64_t> next_{0};    // the piece to be taken next
+  std::atomic<std::int64_t> unsent_{0};  // staged and not yet sent; whoever raises it from 0 sends
+  std::atomic<cudaError_t> error_{cudaSuccess};
+  spin_lock driver_;
+  std::array<slot, ring_pieces> ring_;
 };
 
 host_copy::host_copy(device& d, sluice_queue& q, const sluice_array& on_host, void* on_device)
@@ -99,29 +193,21 @@ host_copy::host_copy(device& d, sluice_queue& q, const sluice_array& on_host, vo
       on_device_(static_cast<char*>(on_device)),
       size_(static_cast<std::int64_t>(element_size(on_host.dtype))),
       count_(count_of(on_host)),
-      piece_(piece_bytes / size_) {
+      piece_(std::clamp(count_ * size_ / 16, least_piece, most_piece) / 4096 * 4096 / size_),
+      soon_(q.busy_until < std::chrono::steady_clock::now() + short_wait) {
   q.add_work(4e-6 + static_cast<double>(bytes()) / bus_rate);
 }
 
 sluice_status host_copy::upload(sluice_message* message) {
   if (needs_no_staging()) return straight(on_device_, host_, cudaMemcpyHostToDevice, message);
-  window windows[2] = {window(*this), window(*this)};
-  int turn = 0;
-  for (std::int64_t first = 0; first < count_; first += piece_ * window_pieces, turn ^= 1)
-    if (const auto s = windows[turn].send(first, message); s != SLUICE_OK) return s;
-  return SLUICE_OK;
+  ring r(*this, message);
+  return r.status() == SLUICE_OK ? r.upload(message) : r.status();
 }
 
 sluice_status host_copy::download(sluice_message* message) {
   if (needs_no_staging()) return straight(host_, on_device_, cudaMemcpyDeviceToHost, message);
-  window windows[2] = {window(*this), window(*this)};
-  int turn = 0;
-  for (std::int64_t first = 0; first < count_; first += piece_ * window_pieces, turn ^= 1) {
-    if (const auto s = windows[turn].empty(message); s != SLUICE_OK) return s;
-    if (const auto s = windows[turn].fetch(first, message); s != SLUICE_OK) return s;
-  }
-  if (const auto s = windows[turn].empty(message); s != SLUICE_OK) return s;
-  return windows[turn ^ 1].empty(message);
+  ring r(*this, message);
+  return r.status() == SLUICE_OK ? r.download(message, soon_) : r.status();
 }
 
 bool host_copy::needs_no_staging() const {
@@ -130,20 +216,6 @@ bool host_copy::needs_no_staging() const {
 
 sluice_status host_copy::straight(void* target, const void* source, cudaMemcpyKind kind, sluice_message* message) {
   return device_.check(cudaMemcpyAsync(target, source, bytes(), kind, queue_.stream), "copying", message);
-}
-
-// f on each piece of `count` elements, on as many threads as there are. The first error ends it.
-template <class F>
-cudaError_t host_copy::each_piece(std::int64_t count, F&& f) {
-  if (count <= piece_) return f(std::int64_t{0}, count);
-  std::atomic<cudaError_t> first_error{cudaSuccess};
-  parallel_for((count + piece_ - 1) / piece_, [&](std::int64_t i) {
-    const device_scope scope(device_);  // the pool's threads know nothing of devices
-    if (scope.refused() || first_error.load(std::memory_order_relaxed) != cudaSuccess) return;
-    const cudaError_t error = f(i * piece_, std::min(piece_, count - i * piece_));
-    if (error != cudaSuccess) first_error.store(error, std::memory_order_relaxed);
-  });
-  return first_error.load();
 }
 
 // Moves elements [first, first + count) of the host's array, in row-major order, to `buffer`, or from it.

@@ -20,13 +20,11 @@ class host_copy {
   sluice_status download(sluice_message* message);
 
  private:
-  class window;
+  class ring;
 
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(count_ * size_); }
   [[nodiscard]] bool needs_no_staging() const;
   sluice_status straight(void* target, const void* source, cudaMemcpyKind kind, sluice_message* message);
-  template <class F>
-  cudaError_t each_piece(std::int64_t count, F&& f);
   template <bool pack>
   void stage(char* buffer, std::int64_t first, std::int64_t count) const;
 
@@ -38,6 +36,7 @@ class host_copy {
   const std::int64_t size_;  // bytes of an element
   const std::int64_t count_;
   const std::int64_t piece_;  // elements
+  const bool soon_;           // the queue has little to do before this copy, by estimate
 };
 
 }  // namespace sluice::cuda
