@@ -79,6 +79,18 @@ TEST_CASE("rowsum of steps between columns and rows repeated, in long rows") {
     }
 }
 
+// A column's total is the sum of a row of the transpose, in the order of rows.
+TEST_CASE("totals of columns, few and many, short and long, bit for bit") {
+  for (const auto& where : one_of_each_backend())
+    for (const dtype type : every_dtype)
+      for (const std::int64_t columns : {2, 3, 4, 5, 8, 9, 16, 17, 33, 100})
+        for (const std::int64_t rows : {33, 500, 1025, 4099, 9001}) {
+          INFO(where.str(), ": ", text(type), ", ", columns, " columns of ", rows);
+          const tensor a = rough({rows, columns}, type, static_cast<std::uint64_t>(rows + columns));
+          check_rowsum(a.transpose(), a.to(where).transpose());
+        }
+}
+
 TEST_CASE("rowsum of many narrow rows and of few long ones") {
   for (const auto& where : one_of_each_backend())
     for (const shape& extents :

@@ -33,9 +33,9 @@ class rowsum_call {
       return a_.columns <= block_size ? finish(by_vector_rows(), message) : by_vector_blocks(message);
     if (a_.columns <= lane_count) {
       if (unit && aligned && a_.row_stride == a_.columns) return finish(by_tiles(), message);
-      return by_walk(message);
+      return finish(by_walk(), message);
     }
-    if (a_.row_stride < a_.column_stride && a_.rows >= 32) return by_walk(message);
+    if (a_.row_stride < a_.column_stride && a_.rows > 1) return across(message);
     return by_lanes(message);
   }
 
@@ -68,6 +68,7 @@ class rowsum_call {
       if (vectors <= 8) return vector_rows_of<8, 1, rows>();
     if (vectors <= ring) return vector_rows_of<ring, 1, rows>();
     if (vectors <= 2 * ring) return vector_rows_of<ring, 2, rows / 2>();
+    if (vectors <= 4 * ring) return vector_rows_of<ring, 4, 2>();
     return vector_rows_of<ring, 8, 1>();
   }
 
@@ -101,12 +102,28 @@ class rowsum_call {
     return cudaGetLastError();
   }
 
-  sluice_status by_walk(sluice_message* message) {
+  cudaError_t by_walk() {
+    walk_rows<T><<<blocks(a_.rows, narrow_threads), narrow_threads, 0, queue_.stream>>>(a_, out_);
+    return cudaGetLastError();
+  }
+
+  sluice_status across(sluice_message* message) {
     a_.parts = (a_.columns + block_size - 1) / block_size;
     return in_parts(message, [&](const sum_sink& sink) {
-      const std::int64_t tiles = (a_.rows + narrow_threads - 1) / narrow_threads;
-      walk_blocks<T><<<blocks(tiles * a_.parts, 1), narrow_threads, 0, queue_.stream>>>(a_, sink);
+      if (a_.rows > 16)
+        across_with<4>(32, sink);
+      else if (a_.rows > 8)
+        across_with<2>(16, sink);
+      else
+        across_with<1>(static_cast<int>(std::bit_ceil(static_cast<std::uint64_t>(a_.rows))), sink);
     });
+  }
+
+  template <int Lanes>
+  void across_with(int tile, const sum_sink& sink) {
+    const int side_by_side = rowsum_threads * Lanes / (tile * lane_count);
+    const std::int64_t grid = ((a_.rows + tile - 1) / tile) * ((a_.parts + side_by_side - 1) / side_by_side);
+    cross_blocks<T, Lanes><<<blocks(grid, 1), rowsum_threads, 0, queue_.stream>>>(a_, sink, tile);
   }
 
   sluice_status by_lanes(sluice_message* message) {

@@ -363,42 +363,78 @@ __global__ void __launch_bounds__(narrow_threads) tile_rows(sum_rows<T> a, sum_s
   }
 }
 
-// N lanes of one thread, folded by halves.
-template <int N, class A>
-__device__ inline A fold_lanes(A (&v)[lane_count]) {
-  if constexpr (N == 1) {
-    return v[0];
-  } else {
+// N lanes of one thread, folded by halves while they are more than `Least`.
+template <int N, int Least, class A, int Size>
+__device__ inline void fold_lanes(A (&v)[Size]) {
+  if constexpr (N > Least) {
 #pragma unroll
     for (int l = 0; l < N / 2; ++l) v[l] += v[l + N / 2];
-    return fold_lanes<N / 2>(v);
+    fold_lanes<N / 2, Least>(v);
   }
 }
 
-// Rows of any strides: a thread takes one block of one row, neighbouring threads neighbouring rows. For transposed matrices,
-// whose columns lie side by side.
+// Rows of at most 32 elements and any strides: a thread takes a row.
 template <class T>
-__global__ void __launch_bounds__(narrow_threads) walk_blocks(sum_rows<T> a, sum_sink out) {
-  using A = sum_of<T>;
-  const std::int64_t tiles = (a.rows + narrow_threads - 1) / narrow_threads;
-  const std::int64_t row = blockIdx.x % tiles * narrow_threads + threadIdx.x;
-  const std::int64_t part = blockIdx.x / tiles;
+__global__ void __launch_bounds__(narrow_threads) walk_rows(sum_rows<T> a, sum_sink out) {
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * narrow_threads + threadIdx.x;
   if (row >= a.rows) return;
+  const T* p = a.data + row * a.row_stride;
+  T x[lane_count];
+#pragma unroll
+  for (int l = 0; l < lane_count; ++l) x[l] = load_element(p + l * a.column_stride, l < a.columns);
+  sum_of<T> sums[lane_count];
+#pragma unroll
+  for (int l = 0; l < lane_count; ++l) sums[l] = widen(x[l]);
+  fold_lanes<lane_count, 1>(sums);
+  out.store(row, sums[0]);
+}
+
+// Rows that lie closer than their elements, as those of a transposed matrix: neighbouring threads take `tile` neighbouring
+// rows (a power of two), the others share the lanes, `Lanes` a thread, and what is left over takes further blocks of the
+// rows. Every thread has 16 loads in flight.
+template <class T, int Lanes>
+__global__ void __launch_bounds__(rowsum_threads, 5) cross_blocks(sum_rows<T> a, sum_sink out, int tile) {
+  using A = sum_of<T>;
+  constexpr int shares = lane_count / Lanes;  // of a row's lanes
+  constexpr int steps = 16 / Lanes;
+  __shared__ A folded[rowsum_threads];
+  const int thread = static_cast<int>(threadIdx.x);
+  const int x = thread % tile;
+  const int share = thread / tile % shares;
+  const int blocks = rowsum_threads / (tile * shares);  // of each row
+  const std::int64_t tiles = (a.rows + tile - 1) / tile;
+  const std::int64_t row = blockIdx.x % tiles * tile + x;
+  const std::int64_t part = blockIdx.x / tiles * blocks + thread / (tile * shares);
   const std::int64_t begin = part * block_size;
-  const int columns = static_cast<int>(a.columns - begin < block_size ? a.columns - begin : block_size);
-  const T* p = a.data + row * a.row_stride + begin * a.column_stride;
-  A sums[lane_count];
+  const std::int64_t left = row < a.rows ? a.columns - begin : 0;
+  const int columns = static_cast<int>(left < block_size ? left : block_size);  // below 0 past the last part
+  const T* p = a.data + row * a.row_stride + (begin + share) * a.column_stride;
+  A sums[Lanes];
 #pragma unroll
-  for (int l = 0; l < lane_count; ++l) sums[l] = nothing<A>();
-  for (int i = 0; i < columns; i += lane_count) {
-    T x[lane_count];
+  for (int l = 0; l < Lanes; ++l) sums[l] = nothing<A>();
+#pragma unroll 1
+  for (int i = share; i - share < columns; i += steps * lane_count) {
+    T v[steps][Lanes];
 #pragma unroll
-    for (int l = 0; l < lane_count; ++l)
-      x[l] = load_element(p + static_cast<std::int64_t>(i + l) * a.column_stride, i + l < columns);
+    for (int s = 0; s < steps; ++s)
 #pragma unroll
-    for (int l = 0; l < lane_count; ++l) sums[l] += widen(x[l]);
+      for (int l = 0; l < Lanes; ++l) {
+        const int at = s * lane_count + l * shares;
+        v[s][l] = load_element(p + at * a.column_stride, i + at < columns);
+      }
+    p += steps * lane_count * a.column_stride;
+#pragma unroll
+    for (int s = 0; s < steps; ++s)
+#pragma unroll
+      for (int l = 0; l < Lanes; ++l) sums[l] += widen(v[s][l]);
   }
-  out.store(row * a.parts + part, fold_lanes<lane_count>(sums));
+  fold_lanes<Lanes, 1>(sums);
+  folded[thread] = sums[0];
+  for (int half = shares / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (share < half) folded[thread] += folded[thread + half * tile];
+  }
+  if (share == 0 && row < a.rows && part < a.parts) out.store(row * a.parts + part, folded[thread]);
 }
 
 // Joins up to 32 parts of each row: a warp a row.
