@@ -44,7 +44,7 @@ std::vector<figure> figures;
 bool quick = false;
 
 void report(figure f) {
-  std::printf("%-34s %10.4g %-8s %10.4g %-22s %s\n", f.name.c_str(), f.ours, f.unit.c_str(), f.peer, f.peer_name.c_str(),
+  std::printf("%-50s %10.4g %-8s %10.4g %-22s %s\n", f.name.c_str(), f.ours, f.unit.c_str(), f.peer, f.peer_name.c_str(),
               f.target.c_str());
   std::fflush(stdout);
   figures.push_back(std::move(f));
@@ -52,23 +52,35 @@ void report(figure f) {
 
 using action = std::function<void()>;
 
-// Median seconds a call of each, over rounds in which they take turns. `done` waits for all work.
+double median(std::vector<double> t) {
+  std::nth_element(t.begin(), t.begin() + t.size() / 2, t.end());
+  return t[t.size() / 2];
+}
+
+// Median of the times of side 1 over those of side 0 next to them, so that the clocks' drift cancels out.
+double last_ratio = 0;
+
+// Median seconds a call of each, over rounds in which they take turns, each at the start as often. `done` waits for all
+// work.
 std::vector<double> time_turns(const std::vector<action>& sides, int calls, const action& done, int rounds = 7) {
   if (quick) rounds = 3;
   std::vector<std::vector<double>> times(sides.size());
   for (int round = -1; round < rounds; ++round)  // the first warms up
-    for (std::size_t i = 0; i < sides.size(); ++i) {
+    for (std::size_t turn = 0; turn < sides.size(); ++turn) {
+      const std::size_t i = round % 2 == 0 ? turn : sides.size() - 1 - turn;
       done();
       const auto begin = steady::now();
       for (int c = 0; c < calls; ++c) sides[i]();
       done();
       if (round >= 0) times[i].push_back(std::chrono::duration<double>(steady::now() - begin).count() / calls);
     }
-  std::vector<double> medians;
-  for (auto& t : times) {
-    std::nth_element(t.begin(), t.begin() + t.size() / 2, t.end());
-    medians.push_back(t[t.size() / 2]);
+  if (sides.size() > 1) {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < times[0].size(); ++i) ratios.push_back(times[1][i] / times[0][i]);
+    last_ratio = median(ratios);
   }
+  std::vector<double> medians;
+  for (const auto& t : times) medians.push_back(median(t));
   return medians;
 }
 
@@ -151,6 +163,67 @@ void rowsums() {
   must(cudaFree(temporary));
 }
 
+// Layouts and dtypes beside the plain f32 rows: read at the speed of memory all the same.
+void other_rowsums() {
+  const long long all = quick ? 1ll << 25 : 1ll << 28;  // elements
+  const auto line = [](const std::string& name, const tensor& a) {
+    const tensor sums = sluice::rowsum(a, "cuda");
+    must(same_bits(sums.slice(0, 0, std::min<std::int64_t>(a.extent(0), 64)),
+                   sluice::rowsum(a.slice(0, 0, std::min<std::int64_t>(a.extent(0), 64)).contiguous().to("cpu"), "cpu")),
+         "rowsum differs from the CPU's: " + name);
+    const double t = time_turns({[&] { static_cast<void>(sluice::rowsum(a, "cuda")); }}, 10, device_done, 5)[0];
+    const double bytes = static_cast<double>(a.bytes()) + static_cast<double>(sums.bytes());
+    report({"rowsum " + name, "GB/s", bytes / t * 1e-9, 0, "", ""});
+  };
+  const tensor flat = random_on_device({all});
+  for (const long long rows : {3ll, 8ll, 100ll, 1024ll, 65536ll, all / 16, all / 100})
+    line("column totals, f32, " + std::to_string(rows) + " columns of " + std::to_string(all / rows),
+         flat.slice(0, 0, all / rows * rows).reshape({all / rows, rows}).transpose());
+  line("f32, 1000 columns of rows of 1024", flat.reshape({all / 1024, 1024}).slice(1, 0, 1000));
+  line("f32, 1000 columns of rows of 1024, unaligned", flat.reshape({all / 1024, 1024}).slice(1, 7, 1007));
+  line("f32, 20 columns of rows of 24", flat.slice(0, 0, all / 24 * 24).reshape({all / 24, 24}).slice(1, 1, 21));
+  for (const long long width : {36ll, 68ll, 96ll, 128ll, 132ll, 160ll, 200ll, 300ll})
+    line("f32, " + std::to_string(width) + " columns", flat.slice(0, 0, all / width * width).reshape({all / width, width}));
+  for (const auto& [name, type] : {std::pair{"f16", dtype::f16},
+                                   {"bf16", dtype::bf16},
+                                   {"f64", dtype::f64},
+                                   {"i64", dtype::i64},
+                                   {"i32", dtype::i32},
+                                   {"u8", dtype::u8}}) {
+    tensor a({all}, type, "cuda");
+    tensor scaled({all}, dtype::f32, "cuda");
+    scaled.assign(flat);
+    a.assign(scaled);
+    for (const long long width : {3ll, 17ll, 100ll, 1024ll, 65536ll})
+      line(std::string(name) + ", " + std::to_string(width) + " columns",
+           a.slice(0, 0, all / width * width).reshape({all / width, width}));
+    line(std::string(name) + ", column totals of 1024", a.reshape({all / 1024, 1024}).transpose());
+  }
+}
+
+// Copies, conversions, fills and gathers on the device, bytes read and written, beside the driver's own copy.
+void element_wise() {
+  const long long n = quick ? 1ll << 12 : 1ll << 14;
+  const tensor a = random_on_device({n, n});
+  const tensor b = random_on_device({n, n});
+  tensor half({n, n}, dtype::bf16, "cuda");
+  tensor out({n, n}, dtype::f32, "cuda");
+  const double count = static_cast<double>(n) * static_cast<double>(n);
+  void* to = raw<void>(out);
+  const void* from = raw<void>(a);
+  const auto line = [&](const std::string& name, double bytes, const action& ours) {
+    const auto t = time_turns({ours, [&] { must(cudaMemcpyAsync(to, from, a.bytes(), cudaMemcpyDeviceToDevice)); }}, 10,
+                              device_done, 5);
+    report({name, "GB/s", bytes / t[0] * 1e-9, 8 * count / t[1] * 1e-9, "cudaMemcpy", ""});
+  };
+  line("f32 to bf16", 6 * count, [&] { half.assign(a); });
+  line("bf16 to f32", 6 * count, [&] { out.assign(half); });
+  line("fill f32", 4 * count, [&] { static_cast<void>(tensor::full({n, n}, 1.5, dtype::f32, "cuda")); });
+  line("transposed copy f32", 8 * count, [&] { out.assign(a.transpose()); });
+  line("every second column, f32", 4 * count, [&] { static_cast<void>(a.slice(1, 0, n, 2).clone()); });
+  line("the rows' first half, f32", 4 * count, [&] { static_cast<void>(a.slice(1, 0, n / 2).clone()); });
+}
+
 struct product {
   const char* name;
   dtype type;
@@ -215,10 +288,10 @@ void matmuls(direct_blas& blas) {
       const int calls = n == 1024 ? 100 : n == 4096 ? 10 : 4;
       const auto t = time_turns({[&] { static_cast<void>(sluice::matmul(a, b, "cuda", p.precision)); },
                                  [&] { blas.multiply(p, raw<void>(a), raw<void>(b), to, n); }},
-                                calls, device_done, 5);
+                                calls, device_done, n == 8192 ? 9 : 15);
       const double flops = 2.0 * n * n * n;
       report({"matmul " + std::string(p.name) + ", n = " + std::to_string(n), "TFLOP/s", flops / t[0] * 1e-12,
-              flops / t[1] * 1e-12, "cuBLAS directly", ">= 0.98 of it: " + std::to_string(t[1] / t[0]).substr(0, 5)});
+              flops / t[1] * 1e-12, "cuBLAS directly", ">= 0.98 of it: " + std::to_string(last_ratio).substr(0, 5)});
     }
 }
 
@@ -378,13 +451,15 @@ int main(int argc, char** argv) {
   }
   for (const auto& d : sluice::devices())
     if (d.where.backend() == "cuda") std::printf("%s: %s\n", d.where.str().c_str(), d.description.c_str());
-  std::printf("%-34s %10s %-8s %10s %-22s %s\n", "", "sluice", "", "peer", "", "reach");
+  std::printf("%-50s %10s %-8s %10s %-22s %s\n", "", "sluice", "", "peer", "", "reach");
   try {
     direct_blas blas;
     wrapper_cost(blas);
     round_trips(blas);
     copies(blas);
     rowsums();
+    other_rowsums();
+    element_wise();
     matmuls(blas);
   } catch (const sluice::error& e) {
     must(false, e.what());
