@@ -21,6 +21,8 @@ std::string_view title_of(int status) noexcept {
       return "Length Required";
     case 413:
       return "Content Too Large";
+    case 414:
+      return "URI Too Long";
     case 415:
       return "Unsupported Media Type";
     case 422:
