@@ -13,7 +13,7 @@ constexpr int width_for = std::is_integral_v<T> ? narrow : width;
 // The W elements at p, widened.
 template <class T, int W>
 SLUICE_INLINE vec<accumulator<T>, W> load(const T* p) {
-  vec<accumulator<T>, W> x;
+  vec<accumulator<T>, W> x{};
   if constexpr (sizeof(T) == 8) {
     std::memcpy(&x, p, sizeof x);
 #if defined(__x86_64__)
