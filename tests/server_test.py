@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 SERVER = sys.argv.pop()
@@ -157,6 +158,17 @@ class TestProcess(unittest.TestCase):
             second = Server(data, "--threads", "4", "--device", "cpu")
             self.assertEqual(second.ask("GET", f"/items/{note['id']}"), (200, note))
             self.assertEqual(second.stop(), 0)
+
+    def test_a_signal_before_it_listens_stops_it_too(self):
+        with tempfile.TemporaryDirectory() as data:
+            for wait in range(20):  # milliseconds; the first ones come before the signal is taken at all
+                server = subprocess.Popen([SERVER, "--port", "0", "--data-dir", data], stdout=subprocess.DEVNULL)
+                try:
+                    time.sleep(wait / 1000)
+                    server.send_signal(signal.SIGINT)
+                    self.assertIn(server.wait(20), (0, -signal.SIGINT))
+                finally:
+                    server.kill()
 
     def test_what_it_cannot_do_it_says(self):
         def run(*options):

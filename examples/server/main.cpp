@@ -1,12 +1,14 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
 
-#include <CLI/CLI.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include "routes.hpp"
 #include "sluice/httplib.hpp"
@@ -33,16 +35,20 @@ class stop_on_signal {
     waiter_ = std::thread([this, &server] {
       int signal = 0;
       sigwait(&signals_, &signal);
+      while (!over_ && !server.is_running())
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
       server.stop();
     });
   }
   ~stop_on_signal() {
+    over_ = true;
     kill(getpid(), SIGTERM);  // ends the wait where no signal came
     waiter_.join();
   }
 
  private:
   sigset_t signals_{};
+  std::atomic<bool> over_{false};
   std::thread waiter_;
 };
 
@@ -50,8 +56,10 @@ void print_start(const settings& s, int port) {
   std::printf("sluice-server %s on http://%s:%d\n", SLUICE_VERSION_STRING, s.host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
-  std::printf("try:\n  curl -s http://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, 1], [1, 1]]}'\n",
-              s.host.c_str(), port);
+  std::printf(
+      "try:\n  curl -s http://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
+      "1], [1, 1]]}'\n",
+      s.host.c_str(), port);
   std::fflush(stdout);
 }
 
@@ -59,7 +67,8 @@ int serve(const settings& s) {
   httplib::Server server;
   const stop_on_signal stopper(server);
   const sluice::device wanted(s.device);
-  if (!wanted.is_automatic()) static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
+  if (!wanted.is_automatic())
+    static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
   sluice::service service({.device = wanted});
   std::filesystem::create_directories(s.data_dir);
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
@@ -87,7 +96,9 @@ int main(int argc, char** argv) {
   CLI::App app("An example application: notes, matrices, and sluice's routes beside them.", "sluice-server");
   app.set_version_flag("--version", SLUICE_VERSION_STRING);
   app.add_option("--host", s.host, "address to listen on")->capture_default_str();
-  app.add_option("--port", s.port, "port to listen on; 0 takes a free one")->capture_default_str()->check(CLI::Range(0, 65535));
+  app.add_option("--port", s.port, "port to listen on; 0 takes a free one")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
   app.add_option("--threads", s.threads, "threads that hold connections; computing has its own")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
