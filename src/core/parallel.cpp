@@ -1,5 +1,6 @@
 #include "sluice/parallel.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -38,23 +39,48 @@ bool spin_until(F&& ready) {
   return ready();
 }
 
-// Callers and jobs are links of lists, on their callers' stacks: a loop asks for no memory, so none can be wanting.
+// A caller's loop, on his stack, so that a loop asks for no memory: none can be wanting.
 struct job {
+  enum : int { pending, turn, done };
+
   void (*body)(void*, std::int64_t);
   void* context;
   std::int64_t count;
   std::atomic<std::int64_t> next{0};
-  std::atomic<int> helpers{0};  // raised under the pool's mutex only
-  job* after = nullptr;
+  std::atomic<int> state{pending};    // changed under the pool's mutex only
+  std::condition_variable changed{};  // not state.wait(), which yields a few times before it sleeps, and so stays in the way
+  int workers = 0;                    // changed under the mutex
+  job* after = nullptr;               // in the list that it is in
+
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
+  // Does one index; false when all are handed out.
+  bool step() {
+    const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+    if (i < count) body(context, i);
+    return i < count;
+  }
 };
 
-struct turn {
-  std::atomic<bool> mine{false};
-  turn* after = nullptr;
+// The oldest first.
+struct job_list {
+  job* first = nullptr;
+
+  void push(job& j) {
+    job** end = &first;
+    while (*end != nullptr) end = &(*end)->after;
+    *end = &j;
+    j.after = nullptr;
+  }
+  void erase(const job& j) {
+    job** at = &first;
+    while (*at != nullptr && *at != &j) at = &(*at)->after;
+    if (*at != nullptr) *at = j.after;
+  }
 };
 
-// At most `size` threads compute at once: callers, who come first, and helpers, who join a caller's loop while there is room.
+// At most `size` threads compute at once. A caller who finds room computes, and helpers join his loop while there is room. A
+// caller who finds none queues his loop and sleeps; the helper who is free next runs it, first come first served. So under
+// load the same few threads compute without a pause: had each caller to be woken for his turn, cores would idle meanwhile.
 class pool {
  public:
   explicit pool(int size) : size_(size) {}
@@ -62,96 +88,96 @@ class pool {
   int size() const noexcept { return size_; }
 
   void run(std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
-    enter();
-    inside = true;
     job j{body, context, count};
-    if (count == 1 || size_ == 1) {
-      for (std::int64_t i = 0; i < count; ++i) body(context, i);
-      inside = false;
-      leave();
-      return;
-    }
-    open(j);
-    for (std::int64_t i; (i = j.next.fetch_add(1, std::memory_order_relaxed)) < count;) body(context, i);
+    std::unique_lock lock(mutex_);
+    if (busy_ < size_ && queue_.first == nullptr) ++busy_;
+    else if (wait_in_queue(j, lock)) return;
+    begin(j);
+    lock.unlock();
+    inside = true;
+    while (j.step()) continue;
     inside = false;
-    close(j);
+    lock.lock();
+    const bool last = end(j);
+    pass_on();
+    lock.unlock();
+    if (!last) wait_for_helpers(j);
   }
 
   static thread_local bool inside;
 
  private:
-  void enter() {
-    turn t;
-    {
-      std::lock_guard lock(mutex_);
-      if (busy_ < size_ && first_ == nullptr) {
-        ++busy_;
-        return;
-      }
-      (first_ == nullptr ? first_ : last_->after) = &t;
-      last_ = &t;
-      waiting_.store(true, std::memory_order_relaxed);
-    }
-    t.mine.wait(false, std::memory_order_acquire);
-    std::lock_guard lock(mutex_);  // whoever handed the place over is done with `t` once it lets go of the mutex
-  }
-
-  void leave() {
-    std::lock_guard lock(mutex_);
-    leave_locked();
-  }
-
-  // Gives this thread's place to the caller who waits longest, else to a helper that an open job could use.
-  void leave_locked() {
-    if (first_ != nullptr) {
-      turn* t = first_;
-      first_ = t->after;
-      waiting_.store(first_ != nullptr, std::memory_order_relaxed);
-      t->mine.store(true, std::memory_order_release);
-      t->mine.notify_one();
-      return;
-    }
-    --busy_;
-    call_helpers();
-  }
-
-  void open(job& j) {
-    std::lock_guard lock(mutex_);
+  // True when a helper has done the loop; false when this thread is to do it, which happens only for lack of helpers.
+  bool wait_in_queue(job& j, std::unique_lock<std::mutex>& lock) {
     start_helpers();
-    job** end = &jobs_;
-    while (*end != nullptr) end = &(*end)->after;
-    *end = &j;
-    call_helpers();
+    queue_.push(j);
+    waiting_.store(true, std::memory_order_relaxed);
+    j.changed.wait(lock, [&] { return j.state.load(std::memory_order_relaxed) != job::pending; });
+    return j.state.load(std::memory_order_relaxed) == job::done;
   }
 
-  void close(job& j) {
-    {
-      std::lock_guard lock(mutex_);
-      job** at = &jobs_;
-      while (*at != &j) at = &(*at)->after;
-      *at = j.after;
-      leave_locked();
-    }
-    const auto done = [&] { return j.helpers.load(std::memory_order_acquire) == 0; };
-    if (spin_until(done)) return;
-    std::unique_lock lock(mutex_);
-    finished_.wait(lock, done);
+  void wait_for_helpers(job& j) {
+    const auto done = [&] { return j.state.load(std::memory_order_acquire) == job::done; };
+    const bool soon = spin_until(done);
+    std::unique_lock lock(mutex_);  // whoever set the state is done with `j` once it lets go of the mutex
+    if (!soon) j.changed.wait(lock, done);
+  }
+
+  // What follows, up to help(), is called with the mutex held.
+
+  // The caller of begin has raised busy_.
+  void begin(job& j) {
+    ++j.workers;
+    if (j.count == 1 || size_ == 1) return;
+    start_helpers();
+    jobs_.push(j);
+    call_helpers(j.count - 1);
+  }
+
+  // True when the loop is done.
+  bool end(job& j) {
+    --busy_;
+    if (--j.workers > 0) return false;
+    jobs_.erase(j);
+    set(j, job::done);
+    return true;
+  }
+
+  static void set(job& j, int state) {
+    j.state.store(state, std::memory_order_release);
+    j.changed.notify_one();
+  }
+
+  // After a caller has left his place: a helper is to take it, for the queue or for a loop that goes on.
+  void pass_on() {
+    if (busy_ >= size_ || (queue_.first == nullptr && open_job() == nullptr)) return;
+    if (helpers_ > helping_) return call_helpers(1);
+    if (queue_.first == nullptr) return;
+    ++busy_;
+    set(*take(), job::turn);
+  }
+
+  job* take() {
+    job* j = queue_.first;
+    queue_.erase(*j);
+    waiting_.store(queue_.first != nullptr, std::memory_order_relaxed);
+    return j;
   }
 
   job* open_job() const {
-    for (job* j = jobs_; j != nullptr; j = j->after)
+    for (job* j = jobs_.first; j != nullptr; j = j->after)
       if (j->has_work()) return j;
     return nullptr;
   }
 
-  void call_helpers() {
-    if (busy_ >= size_ || open_job() == nullptr) return;
+  void call_helpers(std::int64_t wanted) {
     calls_.fetch_add(1, std::memory_order_release);  // seen by helpers that spin
-    if (sleeping_ > 0) work_.notify_all();
+    wanted = std::min<std::int64_t>({wanted, size_ - busy_, spinning_ + sleeping_});
+    for (; wanted > spinning_; --wanted) work_.notify_one();
   }
 
   void start_helpers() {
-    for (; helpers_ < size_ - 1; ++helpers_) {
+    for (; helpers_ < size_; ++helpers_) {
       try {
         platform::start_thread([](void* p) { static_cast<pool*>(p)->help(); }, this);
       } catch (...) {  // out of threads, or of memory: the callers do the work
@@ -164,33 +190,47 @@ class pool {
     inside = true;
     std::unique_lock lock(mutex_);
     for (;;) {
-      job* j = busy_ < size_ && first_ == nullptr ? open_job() : nullptr;
-      if (j == nullptr) {
-        rest(lock);
-        continue;
-      }
-      ++busy_;
-      j->helpers.fetch_add(1, std::memory_order_relaxed);
-      lock.unlock();
-      while (!waiting_.load(std::memory_order_relaxed)) {
-        const std::int64_t i = j->next.fetch_add(1, std::memory_order_relaxed);
-        if (i >= j->count) break;
-        j->body(j->context, i);
-      }
-      lock.lock();
-      leave_locked();
-      if (j->helpers.fetch_sub(1, std::memory_order_release) == 1) finished_.notify_all();
+      if (busy_ < size_ && queue_.first != nullptr) run_queued(*take(), lock);
+      else if (job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr) join(*j, lock);
+      else rest(lock);
     }
   }
 
+  void run_queued(job& j, std::unique_lock<std::mutex>& lock) {
+    ++busy_;
+    ++helping_;
+    begin(j);
+    lock.unlock();
+    while (j.step()) continue;
+    lock.lock();
+    --helping_;
+    end(j);
+  }
+
+  // Helps until the loop is done or someone waits in the queue.
+  void join(job& j, std::unique_lock<std::mutex>& lock) {
+    ++busy_;
+    ++helping_;
+    ++j.workers;
+    lock.unlock();
+    while (!waiting_.load(std::memory_order_relaxed) && j.step()) continue;
+    lock.lock();
+    --helping_;
+    end(j);
+  }
+
+  // Spins, as long as that takes no core from a thread at work, or from the caller whose next loop it waits for; then sleeps.
   void rest(std::unique_lock<std::mutex>& lock) {
     const auto seen = calls_.load(std::memory_order_relaxed);
     const auto called = [&] { return calls_.load(std::memory_order_acquire) != seen; };
-    const bool spin = busy_ < size_;  // a thread that spins while all cores are taken takes one from them
-    lock.unlock();
-    const bool found = spin && spin_until(called);
-    lock.lock();
-    if (found || called()) return;
+    if (spinning_ + std::max<int>(busy_, 1) < size_) {
+      ++spinning_;
+      lock.unlock();
+      spin_until([&] { return called() || busy_.load(std::memory_order_relaxed) >= size_; });
+      lock.lock();
+      --spinning_;
+      if (called()) return;
+    }
     ++sleeping_;
     work_.wait(lock, called);
     --sleeping_;
@@ -198,16 +238,16 @@ class pool {
 
   const int size_;
   std::mutex mutex_;
-  int busy_ = 0;                 // threads at work
-  int helpers_ = 0;              // helper threads started
-  int sleeping_ = 0;             // of these, in work_.wait
-  turn* first_ = nullptr;        // of the callers who wait for a place
-  turn* last_ = nullptr;
-  std::atomic<bool> waiting_{false};  // somebody does, for helpers at work
-  job* jobs_ = nullptr;          // the open ones, the oldest first
+  std::atomic<int> busy_{0};          // threads at work; changed under the mutex only
+  int helpers_ = 0;                   // helper threads started
+  int helping_ = 0;                   // of these, at work
+  int spinning_ = 0;                  // of these, about to sleep
+  int sleeping_ = 0;                  // of these, in work_.wait
+  job_list queue_;                    // loops not begun, for want of a place
+  std::atomic<bool> waiting_{false};  // there are such, for helpers at work
+  job_list jobs_;                     // loops begun that helpers may join
   std::atomic<std::uint64_t> calls_{0};
   std::condition_variable work_;
-  std::condition_variable finished_;
 };
 
 thread_local bool pool::inside = false;

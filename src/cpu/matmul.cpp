@@ -20,9 +20,11 @@ using std::int64_t;
 
 // Multiply-adds. Up to `tiny` in all (7 us for f32), taking a turn in the pool costs more than it orders.
 constexpr int64_t tiny = int64_t{1} << 18;
-constexpr int64_t least_tile = int64_t{1} << 21;       // 50 us, about what it takes to wake a helper
+constexpr int64_t least_tile = int64_t{1} << 22;       // 100 us, about what it takes to wake a helper
 constexpr int64_t least_gemv_tile = int64_t{1} << 18;  // 20 us, from the L3 cache
+constexpr int64_t enough_tiles = 16;                   // or more, as long as they are large
 constexpr int64_t many_tiles = 64;
+constexpr int64_t large_tile = int64_t{1} << 26;       // 1.5 ms
 constexpr int64_t panel_depth = 256;  // of operands that are widened or gathered
 constexpr int64_t panel_rows = 256;
 constexpr int64_t panel_columns = 128;
@@ -71,7 +73,8 @@ cut finish(cut c, int64_t batch, int64_t m, int64_t n, int64_t k, int64_t least)
   return c;
 }
 
-// Halves the tiles, keeping them about four times as tall as wide, until there are many or they are small.
+// Halves the tiles, keeping them about four times as tall as wide, until there are enough or they are small: each halving costs
+// a few percent, as less is done with each packed piece of b.
 cut cut_product(int64_t batch, int64_t m, int64_t n, int64_t k, bool panels) {
   const auto even = [](int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); };
   const auto vectors = [](int64_t columns) { return divide_up(columns, 16) * 16; };
@@ -80,10 +83,10 @@ cut cut_product(int64_t batch, int64_t m, int64_t n, int64_t k, bool panels) {
   for (;;) {
     const cut now = finish(c, batch, m, n, k, least_tile);
     const int64_t work = now.rows * now.columns * now.depth;
-    if (now.tiles >= many_tiles || work < 2 * least_tile) return now;
+    if (now.tiles >= many_tiles || work < 2 * (now.tiles < enough_tiles ? least_tile : large_tile)) return now;
     if (c.rows >= 128 && (c.rows >= 4 * c.columns || c.columns < 32)) c.rows = divide_up(c.rows, 2);
     else if (c.columns >= 32) c.columns = vectors(c.columns / 2);
-    else if (now.tiles < 16 && now.depth >= 4096) c.slices *= 2;
+    else if (now.tiles < enough_tiles && now.depth >= 4096) c.slices *= 2;
     else return now;
   }
 }
@@ -96,7 +99,7 @@ cut cut_gemv(int64_t batch, int64_t m, int64_t n, int64_t k) {
     const cut now = finish({std::min(m, lines), std::min(n, lines), k, 0, 0, slices, 0, 1}, batch, m, n, k, least_gemv_tile);
     if (now.tiles >= many_tiles || lines * now.depth < 2 * least_gemv_tile) return now;
     if (lines >= 128) lines = divide_up(lines, 2);
-    else if (now.tiles < 16 && now.depth >= 4 * gemv_depth) slices *= 2;
+    else if (now.tiles < enough_tiles && now.depth >= 4 * gemv_depth) slices *= 2;
     else return now;
   }
 }
