@@ -46,6 +46,7 @@ struct job {
   void (*body)(void*, std::int64_t);
   void* context;
   std::int64_t count;
+  const std::atomic<bool>* stop;      // null: it is never stopped
   std::atomic<std::int64_t> next{0};
   std::atomic<int> state{pending};    // changed under the pool's mutex only
   std::condition_variable changed{};  // not state.wait(), which yields a few times before it sleeps, and so stays in the way
@@ -55,6 +56,7 @@ struct job {
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
   // Does one index; false when all are handed out.
   bool step() {
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) next.store(count, std::memory_order_relaxed);
     const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
     if (i < count) body(context, i);
     return i < count;
@@ -87,8 +89,7 @@ class pool {
 
   int size() const noexcept { return size_; }
 
-  void run(std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
-    job j{body, context, count};
+  void run(job& j) {
     std::unique_lock lock(mutex_);
     if (busy_ < size_ && queue_.first == nullptr) ++busy_;
     else if (wait_in_queue(j, lock)) return;
@@ -276,13 +277,11 @@ pool& the_pool() {
 
 std::int32_t parallel_size() noexcept { return forked.load(std::memory_order_relaxed) ? 1 : the_pool().size(); }
 
-void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
+void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t), void* context, const std::atomic<bool>* stop) {
   if (count <= 0) return;
-  if (pool::inside || forked.load(std::memory_order_relaxed)) {
-    for (std::int64_t i = 0; i < count; ++i) body(context, i);
-    return;
-  }
-  the_pool().run(count, body, context);
+  job j{body, context, count, stop};
+  if (!pool::inside && !forked.load(std::memory_order_relaxed)) return the_pool().run(j);
+  while (j.step()) continue;
 }
 
 }  // namespace v0
