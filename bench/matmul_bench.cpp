@@ -1,5 +1,5 @@
-// matmul beside its ceilings, in one run: the processor's FMA peak, BLIS called directly on one thread and on all, and sluice on
-// every device, with one caller and with eight at once. Answers are compared with a slow reference before any timing.
+// matmul beside its ceilings, in one run: the processor's FMA peak, BLIS called directly on one thread and on all, and sluice
+// on every device, with one caller and with eight. Answers are compared with a slow reference before any timing.
 //
 //     matmul_bench --benchmark_enable_random_interleaving=true --benchmark_repetitions=5
 //         --benchmark_report_aggregates_only=true
