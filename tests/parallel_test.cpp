@@ -148,6 +148,14 @@ TEST_CASE("a loop inside a body runs there, in order") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("after an exception no index is handed out, were there ever so many") {
+  const auto fails = [](std::int64_t i) {
+    if (i % 3 == 1) throw std::logic_error("enough");
+  };
+  CHECK_THROWS_AS(parallel_for(std::int64_t{1} << 60, fails), std::logic_error);
+  parallel_for(1, [&](std::int64_t) { CHECK_THROWS_AS(parallel_for(std::int64_t{1} << 60, fails), std::logic_error); });
+}
+
 TEST_CASE("an exception passes through nested loops") {
   CHECK_THROWS_AS(
       parallel_for(4, [](std::int64_t) { parallel_for(4, [](std::int64_t) { throw std::logic_error("deep"); }); }),
@@ -173,7 +181,7 @@ TEST_CASE("helpers leave a long loop when a caller waits") {
   if (parallel_size() < 2) return;
   std::atomic<bool> stop{false};
   std::thread owner([&] {
-    CHECK_THROWS_AS(parallel_for(200000,
+    CHECK_THROWS_AS(parallel_for(std::int64_t{1} << 50,
                                  [&](std::int64_t) {
                                    if (stop) throw std::runtime_error("enough");
                                    busy(std::chrono::microseconds(100));

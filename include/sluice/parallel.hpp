@@ -21,8 +21,10 @@ inline namespace v0 {
 SLUICE_API std::int32_t parallel_size() noexcept;
 
 namespace detail {
-// The raw form, for tables of C functions: `body` must not throw.
-SLUICE_API void parallel_run(std::int64_t count, void (*body)(void* context, std::int64_t index), void* context);
+// The raw form, for tables of C functions: `body` must not throw. Once `stop`, where there is one, is true, no further index
+// is handed out.
+SLUICE_API void parallel_run(std::int64_t count, void (*body)(void* context, std::int64_t index), void* context,
+                             const std::atomic<bool>* stop = nullptr);
 }  // namespace detail
 
 // Calls body(i) once for every i in [0, count), in no order, and returns when all are done. An exception in a body stops
@@ -38,14 +40,13 @@ void parallel_for(std::int64_t count, F&& body) {
       count,
       [](void* context, std::int64_t i) {
         auto& t = *static_cast<state*>(context);
-        if (t.failed.load(std::memory_order_relaxed)) return;
         try {
           (*t.body)(i);
         } catch (...) {
           if (!t.failed.exchange(true)) t.error = std::current_exception();
         }
       },
-      &s);
+      &s, &s.failed);
   if (s.error) std::rethrow_exception(s.error);
 }
 
