@@ -14,8 +14,8 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-// Waking a sleeping thread costs 65 to 110 us on the virtual machines this was measured on; spinning for about as long before
-// sleeping is never worse than twice the best choice.
+// Waking a sleeping thread costs 65 to 110 us on the virtual machines this was measured on; spinning for about as long
+// before sleeping is never worse than twice the best choice.
 constexpr std::chrono::microseconds spin_time{100};
 
 inline void relax() noexcept {
@@ -46,7 +46,7 @@ struct job {
   void (*body)(void*, std::int64_t);
   void* context;
   std::int64_t count;
-  const std::atomic<bool>* stop;      // null: it is never stopped
+  const std::atomic<bool>* stop;  // null: it is never stopped
   std::atomic<std::int64_t> next{0};
   std::atomic<int> state{pending};    // changed under the pool's mutex only
   std::condition_variable changed{};  // not state.wait(), which yields a few times before it sleeps, and so stays in the way
@@ -54,9 +54,10 @@ struct job {
   job* after = nullptr;               // in the list that it is in
 
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
+  bool stopped() const noexcept { return stop != nullptr && stop->load(std::memory_order_relaxed); }
   // Does one index; false when all are handed out.
   bool step() {
-    if (stop != nullptr && stop->load(std::memory_order_relaxed)) next.store(count, std::memory_order_relaxed);
+    if (stopped()) next.store(count, std::memory_order_relaxed);
     const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
     if (i < count) body(context, i);
     return i < count;
@@ -91,8 +92,10 @@ class pool {
 
   void run(job& j) {
     std::unique_lock lock(mutex_);
-    if (busy_ < size_ && queue_.first == nullptr) ++busy_;
-    else if (wait_in_queue(j, lock)) return;
+    if (busy_ < size_ && queue_.first == nullptr)
+      ++busy_;
+    else if (wait_in_queue(j, lock))
+      return;
     begin(j);
     lock.unlock();
     inside = true;
@@ -191,9 +194,12 @@ class pool {
     inside = true;
     std::unique_lock lock(mutex_);
     for (;;) {
-      if (busy_ < size_ && queue_.first != nullptr) run_queued(*take(), lock);
-      else if (job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr) join(*j, lock);
-      else rest(lock);
+      if (busy_ < size_ && queue_.first != nullptr)
+        run_queued(*take(), lock);
+      else if (job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr)
+        join(*j, lock);
+      else
+        rest(lock);
     }
   }
 
@@ -220,7 +226,8 @@ class pool {
     end(j);
   }
 
-  // Spins, as long as that takes no core from a thread at work, or from the caller whose next loop it waits for; then sleeps.
+  // Spins, as long as that takes no core from a thread at work, or from the caller whose next loop it waits for; then
+  // sleeps.
   void rest(std::unique_lock<std::mutex>& lock) {
     const auto seen = calls_.load(std::memory_order_relaxed);
     const auto called = [&] { return calls_.load(std::memory_order_acquire) != seen; };
@@ -277,11 +284,12 @@ pool& the_pool() {
 
 std::int32_t parallel_size() noexcept { return forked.load(std::memory_order_relaxed) ? 1 : the_pool().size(); }
 
-void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t), void* context, const std::atomic<bool>* stop) {
+void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t), void* context,
+                          const std::atomic<bool>* stop) {
   if (count <= 0) return;
   job j{body, context, count, stop};
   if (!pool::inside && !forked.load(std::memory_order_relaxed)) return the_pool().run(j);
-  while (j.step()) continue;
+  for (std::int64_t i = 0; i < count && !j.stopped(); ++i) body(context, i);
 }
 
 }  // namespace v0
