@@ -1,5 +1,5 @@
-// matmul beside its ceilings, in one run: the processor's FMA peak, BLIS called directly on one thread and on all, and sluice
-// on every device, with one caller and with eight. Answers are compared with a slow reference before any timing.
+// matmul beside its ceilings, in one run: the processor's FMA peak, BLIS called directly on one thread and on all, and
+// sluice on every device, with one caller and with eight. Answers are compared with a slow reference before any timing.
 //
 //     matmul_bench --benchmark_enable_random_interleaving=true --benchmark_repetitions=5
 //         --benchmark_report_aggregates_only=true
@@ -90,10 +90,11 @@ double peak(int threads) {
 
 // BLIS, called directly --------------------------------------------------------------------------------------------------
 
-// A copy of its own, so that its thread setting is nobody else's: SLUICE_BENCH_BLIS, else the path found when this was built.
+// A copy of its own, so that its thread setting is nobody else's: SLUICE_BENCH_BLIS, else the path found when this was
+// built.
 struct blis {
-  using gemm_function = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a,
-                                 int lda, const float* b, int ldb, float beta, float* c, int ldc);
+  using gemm_function = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
   gemm_function gemm = nullptr;
   void (*set_threads)(std::int64_t) = nullptr;
 
@@ -259,17 +260,19 @@ void eight_callers(benchmark::State& state, const extents& e, const way& make, d
   state.counters["worst/median"] = seconds.back() / median;
 }
 
-void register_one(const std::string& name, const extents& e, sluice::dtype type, const way& make, const sluice::device& where,
-                  double ceiling) {
+void register_one(const std::string& name, const extents& e, sluice::dtype type, const way& make,
+                  const sluice::device& where, double ceiling) {
   benchmark::RegisterBenchmark((name + "/" + e.str()).c_str(), one_caller, e, type, make, where, ceiling)->UseRealTime();
 }
 
 void register_all() {
   const int all = sluice::parallel_size();
   for (const int threads : {1, all}) {
-    benchmark::RegisterBenchmark(("fma_peak/threads:" + std::to_string(threads)).c_str(), [threads](benchmark::State& state) {
+    benchmark::RegisterBenchmark(("fma_peak/threads:" + std::to_string(threads)).c_str(), [threads](
+                                                                                              benchmark::State& state) {
       for (auto _ : state) benchmark::DoNotOptimize(peak(threads));
-      state.counters["flop/s"] = benchmark::Counter(peak(threads), benchmark::Counter::kDefaults, benchmark::Counter::kIs1000);
+      state.counters["flop/s"] =
+          benchmark::Counter(peak(threads), benchmark::Counter::kDefaults, benchmark::Counter::kIs1000);
     })->Iterations(1);
   }
   const bool has_blis = blis::get().gemm != nullptr && blis::get().set_threads != nullptr;
@@ -280,7 +283,7 @@ void register_all() {
     });
   }
   const auto devices = sluice::devices();
-  const extents shapes[] = {{16, 16, 16},       {64, 64, 64},       {256, 256, 256}, {1024, 1024, 1024},
+  const extents shapes[] = {{16, 16, 16},       {64, 64, 64},    {256, 256, 256}, {1024, 1024, 1024},
                             {2048, 2048, 2048}, {1, 1024, 1024}, {1024, 1024, 8}, {64, 4096, 64}};
   for (const extents& e : shapes) {
     if (has_blis) {
@@ -300,11 +303,13 @@ void register_all() {
     const extents e{n, n, n};
     if (has_blis)
       benchmark::RegisterBenchmark(("blis/threads:1/callers:8/" + e.str()).c_str(), eight_callers, e, on_blis(1), peak(all))
-          ->Iterations(1)->UseManualTime();
+          ->Iterations(1)
+          ->UseManualTime();
     for (const auto& d : devices)
       benchmark::RegisterBenchmark(("sluice/" + d.where.str() + "/callers:8/" + e.str()).c_str(), eight_callers, e,
                                    on_device(d.where), d.where.is_cpu() ? peak(all) : 0)
-          ->Iterations(1)->UseManualTime();
+          ->Iterations(1)
+          ->UseManualTime();
   }
 }
 

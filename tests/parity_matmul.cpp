@@ -16,14 +16,10 @@ struct rounding {
 
 rounding rounding_of(dtype t) {
   switch (t) {
-    case dtype::f64:
-      return {0x1p-53L, 0x1p-53L, 0x1p-1075L};
-    case dtype::f32:
-      return {0x1p-24L, 0x1p-24L, 0x1p-150L};
-    case dtype::f16:
-      return {0x1p-24L, 0x1p-11L, 0x1p-25L};
-    default:
-      return {0x1p-24L, 0x1p-8L, 0x1p-134L};
+    case dtype::f64: return {0x1p-53L, 0x1p-53L, 0x1p-1075L};
+    case dtype::f32: return {0x1p-24L, 0x1p-24L, 0x1p-150L};
+    case dtype::f16: return {0x1p-24L, 0x1p-11L, 0x1p-25L};
+    default: return {0x1p-24L, 0x1p-8L, 0x1p-134L};
   }
 }
 

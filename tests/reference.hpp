@@ -24,16 +24,12 @@ inline bool is_integer(std::int32_t dtype) { return dtype == SLUICE_I64 || dtype
 inline std::int64_t size_of(std::int32_t dtype) {
   switch (dtype) {
     case SLUICE_F64:
-    case SLUICE_I64:
-      return 8;
+    case SLUICE_I64: return 8;
     case SLUICE_F32:
-    case SLUICE_I32:
-      return 4;
+    case SLUICE_I32: return 4;
     case SLUICE_F16:
-    case SLUICE_BF16:
-      return 2;
-    default:
-      return 1;
+    case SLUICE_BF16: return 2;
+    default: return 1;
   }
 }
 
@@ -95,20 +91,13 @@ void store(void* p, T x) {
 
 inline real get(std::int32_t dtype, const void* p) {
   switch (dtype) {
-    case SLUICE_F64:
-      return load<double>(p);
-    case SLUICE_F32:
-      return load<float>(p);
-    case SLUICE_F16:
-      return f16.decode(load<std::uint16_t>(p));
-    case SLUICE_BF16:
-      return bf16.decode(load<std::uint16_t>(p));
-    case SLUICE_I64:
-      return static_cast<real>(load<std::int64_t>(p));
-    case SLUICE_I32:
-      return load<std::int32_t>(p);
-    default:
-      return load<std::uint8_t>(p);
+    case SLUICE_F64: return load<double>(p);
+    case SLUICE_F32: return load<float>(p);
+    case SLUICE_F16: return f16.decode(load<std::uint16_t>(p));
+    case SLUICE_BF16: return bf16.decode(load<std::uint16_t>(p));
+    case SLUICE_I64: return static_cast<real>(load<std::int64_t>(p));
+    case SLUICE_I32: return load<std::int32_t>(p);
+    default: return load<std::uint8_t>(p);
   }
 }
 
@@ -123,20 +112,13 @@ T saturate(real x) {
 // One rounding, whatever the dtype.
 inline void put(std::int32_t dtype, void* p, real x) {
   switch (dtype) {
-    case SLUICE_F64:
-      return store(p, static_cast<double>(x));
-    case SLUICE_F32:
-      return store(p, static_cast<float>(x));
-    case SLUICE_F16:
-      return store(p, static_cast<std::uint16_t>(f16.encode(x)));
-    case SLUICE_BF16:
-      return store(p, static_cast<std::uint16_t>(bf16.encode(x)));
-    case SLUICE_I64:
-      return store(p, saturate<std::int64_t>(x));
-    case SLUICE_I32:
-      return store(p, saturate<std::int32_t>(x));
-    default:
-      return store(p, saturate<std::uint8_t>(x));
+    case SLUICE_F64: return store(p, static_cast<double>(x));
+    case SLUICE_F32: return store(p, static_cast<float>(x));
+    case SLUICE_F16: return store(p, static_cast<std::uint16_t>(f16.encode(x)));
+    case SLUICE_BF16: return store(p, static_cast<std::uint16_t>(bf16.encode(x)));
+    case SLUICE_I64: return store(p, saturate<std::int64_t>(x));
+    case SLUICE_I32: return store(p, saturate<std::int32_t>(x));
+    default: return store(p, saturate<std::uint8_t>(x));
   }
 }
 

@@ -6,8 +6,8 @@
  *     const sluice_backend* sluice_backend_entry(const sluice_host* host);
  *
  * Rules:
- *  - append-only: new slots go to the end; `api_version` changes only when an old slot changes its meaning. Core reads a slot
- *    only when `struct_size` covers it, and takes a null slot to mean "unsupported";
+ *  - append-only: new slots go to the end; `api_version` changes only when an old slot changes its meaning;
+ *  - core reads a slot only when `struct_size` covers it, and takes a null slot to mean "unsupported";
  *  - a slot returns a status and, on failure, writes one sentence with the numbers in it into its `sluice_message`;
  *  - no slot throws, prints, exits, or installs a signal handler; every slot may be called from any thread;
  *  - extents and strides count elements, sizes count bytes; core has checked shapes, dtypes and overflow before it calls.
@@ -31,8 +31,8 @@ typedef enum sluice_status {
   SLUICE_INVALID_ARGUMENT = 1,
   SLUICE_UNSUPPORTED = 2,
   SLUICE_OUT_OF_MEMORY = 3,
-  SLUICE_DEVICE_LOST = 4,  /* sticky: only a new process brings the device back */
-  SLUICE_UNAVAILABLE = 5,  /* no such device, or it refused to start */
+  SLUICE_DEVICE_LOST = 4, /* sticky: only a new process brings the device back */
+  SLUICE_UNAVAILABLE = 5, /* no such device, or it refused to start */
   SLUICE_INTERNAL = 6
 } sluice_status;
 
@@ -82,10 +82,10 @@ typedef struct sluice_device_info {
 } sluice_device_info;
 
 typedef struct sluice_memory_stats {
-  uint64_t in_use;  /* bytes handed out now */
-  uint64_t pooled;  /* bytes kept for reuse */
-  uint64_t peak;    /* most bytes handed out at once */
-  uint64_t limit;   /* bytes the pool may keep */
+  uint64_t in_use;      /* bytes handed out now */
+  uint64_t pooled;      /* bytes kept for reuse */
+  uint64_t peak;        /* most bytes handed out at once */
+  uint64_t limit;       /* bytes the pool may keep */
   uint64_t allocations; /* calls served since start */
   uint64_t reused;      /* of these, served from the pool */
 } sluice_memory_stats;
@@ -166,7 +166,8 @@ typedef struct sluice_backend {
 
   /* Optional: `deallocate` for memory that work is still under way on. The memory is given out again only when the `count`
    * events have passed, and nobody waits here for that. The events may be destroyed on return. Never fails. */
-  void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events, int32_t count);
+  void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events,
+                           int32_t count);
 } sluice_backend;
 
 typedef const sluice_backend* (*sluice_backend_entry_function)(const sluice_host* host);

@@ -58,12 +58,12 @@ inline constexpr device device::cpu{"cpu", 0};
 
 struct device_info {
   device where;
-  std::string description;          // "NVIDIA H200, 132 SMs"
-  std::uint64_t memory_total = 0;   // bytes; 0 while asking would wake the device
-  std::uint64_t memory_free = 0;    // bytes; likewise
-  bool awake = false;               // a context exists
-  bool healthy = true;              // false after a sticky error, or when it refused to wake
-  std::string state;                // why it is not healthy
+  std::string description;         // "NVIDIA H200, 132 SMs"
+  std::uint64_t memory_total = 0;  // bytes; 0 while asking would wake the device
+  std::uint64_t memory_free = 0;   // bytes; likewise
+  bool awake = false;              // a context exists
+  bool healthy = true;             // false after a sticky error, or when it refused to wake
+  std::string state;               // why it is not healthy
 };
 
 // A backend that was found and not taken, or a device that refused to wake.

@@ -1,5 +1,5 @@
-// Tensors to and from other libraries (NumPy, PyTorch, CuPy, ...) without a copy, by the DLPack 0.8 structure, whose own header
-// is not needed here.
+// Tensors to and from other libraries (NumPy, PyTorch, CuPy, ...) without a copy, by the DLPack 0.8 structure, whose own
+// header is not needed here.
 //
 //     DLManagedTensor* m = sluice::to_dlpack(t);     // its deleter gives the memory back
 //     sluice::tensor u = sluice::from_dlpack(m);     // u owns m from here on

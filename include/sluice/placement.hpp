@@ -21,12 +21,12 @@ struct work {
     bool pinned = false;
   };
 
-  std::string_view operation;           // "matmul", "rowsum", or the name of an application's endpoint
+  std::string_view operation;  // "matmul", "rowsum", or the name of an application's endpoint
   sluice::dtype dtype = dtype::f32;
-  double flops = 0;                     // arithmetic operations
-  double bytes = 0;                     // read and written, each once, by the operation itself
-  std::int64_t result_bytes = 0;        // what comes back to the host if the caller is there
-  std::array<operand, 4> operands{};    // the first operand_count of them
+  double flops = 0;                   // arithmetic operations
+  double bytes = 0;                   // read and written, each once, by the operation itself
+  std::int64_t result_bytes = 0;      // what comes back to the host if the caller is there
+  std::array<operand, 4> operands{};  // the first operand_count of them
   int operand_count = 0;
   double deadline = std::numeric_limits<double>::infinity();  // seconds from now
 };
@@ -35,10 +35,10 @@ SLUICE_API work matmul_work(const tensor& a, const tensor& b);
 SLUICE_API work rowsum_work(const tensor& a);
 
 enum class why {
-  requested,         // the caller named the device
-  environment,       // SLUICE_DEVICE named it
-  operands_there,    // an operand lives on it
-  default_device,    // nothing speaks for another one
+  requested,       // the caller named the device
+  environment,     // SLUICE_DEVICE named it
+  operands_there,  // an operand lives on it
+  default_device,  // nothing speaks for another one
 };
 
 struct estimate {

@@ -41,8 +41,8 @@ class shape {
   // Throws invalid_argument for more than max_rank numbers.
   explicit shape(std::span<const std::int64_t> values) {
     if (values.size() > static_cast<std::size_t>(max_rank))
-      throw error(error_code::invalid_argument, "[shape] rank is " + std::to_string(values.size()) +
-                                                    ": at most " + std::to_string(max_rank) + " dimensions");
+      throw error(error_code::invalid_argument, "[shape] rank is " + std::to_string(values.size()) + ": at most " +
+                                                    std::to_string(max_rank) + " dimensions");
     for (const auto v : values) values_[static_cast<std::size_t>(rank_++)] = v;
   }
 
@@ -70,7 +70,8 @@ class shape {
       if (extent == 0) return 0;
     for (const auto extent : *this)
       if (__builtin_mul_overflow(product, extent, &product))
-        throw error(error_code::invalid_argument, "[shape] " + str() + ": the product of the extents does not fit in 63 bits");
+        throw error(error_code::invalid_argument,
+                    "[shape] " + str() + ": the product of the extents does not fit in 63 bits");
     return product;
   }
 
@@ -82,7 +83,8 @@ class shape {
   // These numbers, then one more.
   [[nodiscard]] shape with(std::int64_t value) const {
     if (rank_ == max_rank)
-      throw error(error_code::invalid_argument, "[shape] " + str() + " has " + std::to_string(max_rank) + " dimensions already");
+      throw error(error_code::invalid_argument,
+                  "[shape] " + str() + " has " + std::to_string(max_rank) + " dimensions already");
     shape s = *this;
     s.values_[static_cast<std::size_t>(s.rank_++)] = value;
     return s;

@@ -47,9 +47,10 @@ class tensor {
   tensor() : shape_{0}, strides_{1} {}
 
   // Memory without values. Throws invalid_argument when `extents` is negative or too large, out_of_memory, unavailable when
-  // there is no such device. `kind` pinned gives host memory that `where` copies at full speed; the tensor is then on the CPU.
-  explicit tensor(const sluice::shape& extents, sluice::dtype type = dtype::f32, const sluice::device& where = sluice::device::cpu,
-                  memory kind = memory::device)
+  // there is no such device. `kind` pinned gives host memory that `where` copies at full speed; the tensor is then on the
+  // CPU.
+  explicit tensor(const sluice::shape& extents, sluice::dtype type = dtype::f32,
+                  const sluice::device& where = sluice::device::cpu, memory kind = memory::device)
       : shape_(extents), strides_(row_major(extents)), dtype_(type) {
     block_ = detail::allocate(where, byte_size(extents, type), kind);
   }
@@ -57,7 +58,8 @@ class tensor {
   // Every element is `value`, converted to `type`.
   SLUICE_API static tensor full(const sluice::shape& extents, double value, sluice::dtype type = dtype::f32,
                                 const sluice::device& where = sluice::device::cpu);
-  static tensor zeros(const sluice::shape& extents, sluice::dtype type = dtype::f32, const sluice::device& where = sluice::device::cpu) {
+  static tensor zeros(const sluice::shape& extents, sluice::dtype type = dtype::f32,
+                      const sluice::device& where = sluice::device::cpu) {
     return full(extents, 0, type, where);
   }
 
@@ -94,7 +96,8 @@ class tensor {
   // A window over host memory of the caller's, without a copy. `keep_alive` is held as long as any tensor needs the memory;
   // with none, the caller sees to that. Strides are >= 0.
   template <class T>
-  static tensor wrap(T* data, const sluice::shape& extents, const sluice::strides& steps, std::shared_ptr<void> keep_alive = nullptr) {
+  static tensor wrap(T* data, const sluice::shape& extents, const sluice::strides& steps,
+                     std::shared_ptr<void> keep_alive = nullptr) {
     return wrap(static_cast<void*>(data), dtype_of<T>, extents, steps, std::move(keep_alive));
   }
   template <class T>
@@ -150,12 +153,14 @@ class tensor {
   // The value of a tensor of one element, on any device, converted to T. Throws invalid_argument for another count.
   template <class T>
   [[nodiscard]] T item() const {
-    if (count() != 1) throw error(error_code::invalid_argument, "[item] shape " + shape_.str() + " has more or less than one element");
+    if (count() != 1)
+      throw error(error_code::invalid_argument, "[item] shape " + shape_.str() + " has more or less than one element");
     const tensor host = as(dtype_of<T>).to(sluice::device::cpu);
     return *static_cast<const T*>(host.data());
   }
 
-  // The same memory, seen otherwise -----------------------------------------------------------------------------------------
+  // The same memory, seen otherwise
+  // -----------------------------------------------------------------------------------------
 
   // Dimensions a and b exchanged; the last two by default. Throws invalid_argument when the tensor has no such dimension.
   [[nodiscard]] SLUICE_API tensor transpose(int a = -2, int b = -1) const;
@@ -169,7 +174,8 @@ class tensor {
   // Extents of 1 repeated and leading dimensions added, as NumPy broadcasts. Throws invalid_argument when they do not fit.
   [[nodiscard]] SLUICE_API tensor broadcast_to(const sluice::shape& extents) const;
 
-  // Other memory ------------------------------------------------------------------------------------------------------------
+  // Other memory
+  // ------------------------------------------------------------------------------------------------------------
 
   // This tensor on `where`: itself when it is there already, else a copy. Throws unavailable, out_of_memory, device_lost.
   [[nodiscard]] SLUICE_API tensor to(const sluice::device& where) const;

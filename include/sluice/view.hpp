@@ -31,8 +31,7 @@ class view {
   [[nodiscard]] T* data() const noexcept { return data_; }
 
   template <std::convertible_to<std::int64_t>... I>
-    requires(sizeof...(I) == R)
-  T& operator()(I... indices) const noexcept {
+  requires(sizeof...(I) == R) T& operator()(I... indices) const noexcept {
     std::int64_t offset = 0;
     int r = 0;
     ((assert(static_cast<std::int64_t>(indices) >= 0 && static_cast<std::int64_t>(indices) < extent(r)),

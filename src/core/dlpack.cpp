@@ -51,8 +51,9 @@ dtype dtype_from(const DLDataType& d) {
     const DLDataType own = dl_type(t);
     if (own.code == d.code && own.bits == d.bits && d.lanes == 1) return t;
   }
-  throw error(error_code::unsupported, fmt::format("[from_dlpack] type code {} of {} bits and {} lanes is no dtype of sluice's",
-                                                   d.code, d.bits, d.lanes));
+  throw error(
+      error_code::unsupported,
+      fmt::format("[from_dlpack] type code {} of {} bits and {} lanes is no dtype of sluice's", d.code, d.bits, d.lanes));
 }
 
 std::int32_t dl_device(const device& d) {
@@ -73,8 +74,8 @@ struct exported {
 DLManagedTensor* to_dlpack(const tensor& t) {
   const std::int32_t type = dl_device(t.device());
   auto e = std::make_unique<exported>(exported{{}, t, t.shape(), t.strides()});
-  e->managed.dl_tensor = {e->source.data(), {type, t.device().index()}, t.rank(), dl_type(t.dtype()),
-                          &*e->extents.begin(), &*e->steps.begin(), 0};
+  e->managed.dl_tensor = {e->source.data(),     {type, t.device().index()}, t.rank(), dl_type(t.dtype()),
+                          &*e->extents.begin(), &*e->steps.begin(),         0};
   e->managed.manager_ctx = e.get();
   e->managed.deleter = [](DLManagedTensor* self) { delete static_cast<exported*>(self->manager_ctx); };
   return &e.release()->managed;
@@ -87,7 +88,8 @@ tensor from_dlpack(DLManagedTensor* managed) {
     throw error(error_code::unsupported,
                 fmt::format("[from_dlpack] device type {} is not host memory: copy it there first", d.device.device_type));
   if (d.ndim < 0 || d.ndim > max_rank)
-    throw error(error_code::invalid_argument, fmt::format("[from_dlpack] {} dimensions: 0 to {} can be taken", d.ndim, max_rank));
+    throw error(error_code::invalid_argument,
+                fmt::format("[from_dlpack] {} dimensions: 0 to {} can be taken", d.ndim, max_rank));
   const auto rank = static_cast<std::size_t>(d.ndim);
   if (rank > 0 && d.shape == nullptr) throw error(error_code::invalid_argument, "[from_dlpack] the shape is null");
   const dtype type = dtype_from(d.dtype);

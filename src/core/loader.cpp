@@ -16,7 +16,8 @@ constexpr std::size_t smallest_table = offsetof(sluice_backend, device_count);
 
 bool valid_name(const char* name) {
   if (name == nullptr || *name == '\0' || std::strlen(name) > 15) return false;
-  return std::all_of(name, name + std::strlen(name), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+  return std::all_of(name, name + std::strlen(name),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 const char* missing_slot(const sluice_backend& t) {

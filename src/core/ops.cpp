@@ -19,8 +19,10 @@ bool merges(const tensor& t, int n, std::int64_t& stride) {
   for (int i = n - 1; i >= 0; --i) {
     if (t.extent(i) == 1) continue;
     std::int64_t even = t.stride(i);
-    if (count == 1) stride = even;
-    else if (__builtin_mul_overflow(stride, count, &even) || t.stride(i) != even) return false;
+    if (count == 1)
+      stride = even;
+    else if (__builtin_mul_overflow(stride, count, &even) || t.stride(i) != even)
+      return false;
     count *= t.extent(i);
   }
   return true;

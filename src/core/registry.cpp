@@ -54,7 +54,8 @@ struct registry {
     std::string reason;
     if (load_module(path, b, reason)) {
       for (const auto& other : backends)
-        if (std::string_view(other.table.name) == b.table.name) reason = fmt::format("a backend named {} is there already", other.table.name);
+        if (std::string_view(other.table.name) == b.table.name)
+          reason = fmt::format("a backend named {} is there already", other.table.name);
       if (reason.empty()) {
         log_line(1, fmt::format("{}: {} device(s), from {}", b.table.name, b.devices, path).c_str());
         add(std::move(b));
@@ -75,7 +76,8 @@ registry& all() {
   auto& r = all();
   std::string known;
   for (const auto& b : r.backends)
-    known += fmt::format("{}{} ({} device{})", known.empty() ? "" : ", ", b.table.name, b.devices, b.devices == 1 ? "" : "s");
+    known +=
+        fmt::format("{}{} ({} device{})", known.empty() ? "" : ", ", b.table.name, b.devices, b.devices == 1 ? "" : "s");
   std::string text = fmt::format("[device] there is no {}: this machine has {}", where.str(), known);
   const std::lock_guard lock(r.mutex);
   for (const auto& refused : r.refusals) text += fmt::format("; {} was refused: {}", refused.backend, refused.reason);
@@ -213,7 +215,8 @@ memory_stats memory_statistics(const device& where, memory kind) {
   sluice_memory_stats raw{};
   sluice_message message{};
   if (p.table->memory_stats != nullptr)
-    core::check(p.table->memory_stats(p.index, static_cast<std::int32_t>(kind), &raw, &message), message, "memory_statistics");
+    core::check(p.table->memory_stats(p.index, static_cast<std::int32_t>(kind), &raw, &message), message,
+                "memory_statistics");
   return {raw.in_use, raw.pooled, raw.peak, raw.limit, raw.allocations, raw.reused};
 }
 

@@ -49,15 +49,19 @@ storage::~storage() {
   std::array<sluice_event*, 16> open{};
   std::size_t count = 0;
   const auto settle = [&](const event& e) {
-    if (may_follow && e.table() == table && count < open.size()) open[count++] = e.handle();
-    else e.settle();  // nobody is left to hear of a failure; a device that failed says so at its next use
+    if (may_follow && e.table() == table && count < open.size())
+      open[count++] = e.handle();
+    else
+      e.settle();  // nobody is left to hear of a failure; a device that failed says so at its next use
   };
   if (written_ != nullptr) settle(*written_);
   for (const auto& r : reads_) settle(*r);
   if (table == nullptr) return;
   const auto kind = static_cast<std::int32_t>(kind_);
-  if (count == 0) table->deallocate(allocator_.index, kind, data_, bytes_);
-  else table->deallocate_after(allocator_.index, kind, data_, bytes_, open.data(), static_cast<std::int32_t>(count));
+  if (count == 0)
+    table->deallocate(allocator_.index, kind, data_, bytes_);
+  else
+    table->deallocate_after(allocator_.index, kind, data_, bytes_, open.data(), static_cast<std::int32_t>(count));
 }
 
 void storage::wait_for_host(bool write) {
@@ -145,7 +149,8 @@ void launch::mark() const {
 }
 
 void launch::refuse() const {
-  throw error(error_code::unsupported, fmt::format("[{}] the {} backend has no such operation", operation_, at_.table->name));
+  throw error(error_code::unsupported,
+              fmt::format("[{}] the {} backend has no such operation", operation_, at_.table->name));
 }
 
 block allocate(const device& where, std::size_t bytes, memory kind) {

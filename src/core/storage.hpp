@@ -24,7 +24,7 @@ class event {
   event& operator=(const event&) = delete;
 
   void record(sluice_queue* queue);
-  void wait_on_host() const;  // throws what the work before it failed with, naming the operation
+  void wait_on_host() const;     // throws what the work before it failed with, naming the operation
   void settle() const noexcept;  // waits, and keeps to itself how it ended
   void wait_on(const sluice_backend* table, sluice_queue* queue) const;  // on the device where it can, else on the host
 
@@ -103,7 +103,7 @@ class launch {
   std::shared_ptr<event> done_;  // made before any work is: no work goes on without its mark for want of memory
   sluice_message message_{};
   bool finished_ = false;
-  std::array<storage*, 2> reads_{};   // null where there are fewer
+  std::array<storage*, 2> reads_{};  // null where there are fewer
   std::array<storage*, 2> writes_{};
 };
 

@@ -82,7 +82,8 @@ tensor tensor::wrap(void* data, sluice::dtype type, const sluice::shape& extents
   if (data == nullptr && bytes > 0)
     throw error(error_code::invalid_argument, fmt::format("[wrap] shape {} needs memory, and it is null", extents.str()));
   if (reinterpret_cast<std::uintptr_t>(data) % size_of(type) != 0)
-    throw error(error_code::invalid_argument, fmt::format("[wrap] memory for {} must be aligned to {} bytes", name_of(type), size_of(type)));
+    throw error(error_code::invalid_argument,
+                fmt::format("[wrap] memory for {} must be aligned to {} bytes", name_of(type), size_of(type)));
   return {detail::adopt(data, bytes, std::move(keep_alive)), extents, steps, type};
 }
 
@@ -99,8 +100,8 @@ tensor tensor::slice(int d, std::int64_t begin, std::int64_t end, std::int64_t s
   const int i = dimension(d, "slice");
   if (begin < 0 || end < begin || end > shape_[i] || step < 1)
     throw error(error_code::invalid_argument,
-                fmt::format("[slice] [{}:{}:{}] of extent {}: 0 <= begin <= end <= extent and step >= 1 must hold", begin, end,
-                            step, shape_[i]));
+                fmt::format("[slice] [{}:{}:{}] of extent {}: 0 <= begin <= end <= extent and step >= 1 must hold", begin,
+                            end, step, shape_[i]));
   tensor t = *this;
   t.shape_[i] = (end - begin) / step + ((end - begin) % step != 0 ? 1 : 0);
   if (t.count() == 0) return t;  // steps that are never taken may be of any size
@@ -124,8 +125,9 @@ tensor tensor::reshape(const sluice::shape& extents) const {
     throw error(error_code::invalid_argument, fmt::format("[reshape] {} has {} elements, {} has {}", shape_.str(), count(),
                                                           extents.str(), extents.count()));
   if (!is_contiguous())
-    throw error(error_code::invalid_argument,
-                fmt::format("[reshape] shape {} with strides {} has gaps: take contiguous() first", shape_.str(), strides_.str()));
+    throw error(
+        error_code::invalid_argument,
+        fmt::format("[reshape] shape {} with strides {} has gaps: take contiguous() first", shape_.str(), strides_.str()));
   tensor t = *this;
   t.shape_ = extents;
   t.strides_ = row_major(extents);
@@ -134,7 +136,8 @@ tensor tensor::reshape(const sluice::shape& extents) const {
 
 tensor tensor::broadcast_to(const sluice::shape& extents) const {
   const auto refuse = [&] {
-    return error(error_code::invalid_argument, fmt::format("[broadcast_to] {} does not broadcast to {}", shape_.str(), extents.str()));
+    return error(error_code::invalid_argument,
+                 fmt::format("[broadcast_to] {} does not broadcast to {}", shape_.str(), extents.str()));
   };
   if (extents.rank() < rank()) throw refuse();
   static_cast<void>(extents.count());  // refuses negative and oversized extents
@@ -152,8 +155,8 @@ tensor tensor::broadcast_to(const sluice::shape& extents) const {
 
 void tensor::assign(const tensor& source) {
   if (source.shape_ != shape_)
-    throw error(error_code::invalid_argument,
-                fmt::format("[assign] the source is {}, the target {}: they must be equal", source.shape_.str(), shape_.str()));
+    throw error(error_code::invalid_argument, fmt::format("[assign] the source is {}, the target {}: they must be equal",
+                                                          source.shape_.str(), shape_.str()));
   if (count() == 0) return;
   const sluice::device from = source.device();
   const sluice::device target = device();

@@ -48,9 +48,9 @@ inline bool settle(std::int64_t rows, std::int64_t columns, std::int64_t& row_st
 
 #if defined(SLUICE_BLAS_BLIS)
 
-// BLIS multiplies small blocks without packing them, which suits tiles, but without packing b it falls to a third of its speed
-// when the rows of b are far apart: each then lies on a page of its own. With b packed, tiles run as fast as whole products
-// (Zen 3, one thread, GFLOP/s of 91 at 1024 x 1024 x 1024: whole 83; 256 x 128 tiles unpacked 35, b packed 83).
+// BLIS multiplies small blocks without packing them, which suits tiles, but without packing b it falls to a third of its
+// speed when the rows of b are far apart: each then lies on a page of its own. With b packed, tiles run as fast as whole
+// products (Zen 3, one thread, GFLOP/s of 91 at 1024 x 1024 x 1024: whole 83; 256 x 128 tiles unpacked 35, b packed 83).
 constexpr std::int64_t tile_rows = 512;
 constexpr std::int64_t tile_columns = 128;
 
@@ -73,8 +73,8 @@ inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<float> a,
                &runtime);
 }
 
-inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<double> a, block<double> b, bool accumulate, double* c,
-                 std::int64_t c_stride) {
+inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<double> a, block<double> b, bool accumulate,
+                 double* c, std::int64_t c_stride) {
   double one = 1;
   double beta = accumulate ? 1.0 : 0.0;
   rntm_t runtime = one_thread(m, std::max(b.row_stride, b.column_stride));
@@ -143,8 +143,8 @@ inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<float> a,
               1.0f, a.data, leading_of(a), b.data, leading_of(b), accumulate ? 1.0f : 0.0f, c, static_cast<int>(c_stride));
 }
 
-inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<double> a, block<double> b, bool accumulate, double* c,
-                 std::int64_t c_stride) {
+inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<double> a, block<double> b, bool accumulate,
+                 double* c, std::int64_t c_stride) {
   const one_thread here;
   cblas_dgemm(CblasRowMajor, transpose_of(a), transpose_of(b), static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
               1.0, a.data, leading_of(a), b.data, leading_of(b), accumulate ? 1.0 : 0.0, c, static_cast<int>(c_stride));

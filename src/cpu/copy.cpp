@@ -98,22 +98,14 @@ using tile_function = void (*)(char* to, const char* from, const axis& outer, co
 template <class F>
 tile_function with_type(std::int32_t dtype, F&& f) {
   switch (dtype) {
-    case SLUICE_F64:
-      return f(double{});
-    case SLUICE_F32:
-      return f(float{});
-    case SLUICE_F16:
-      return f(f16{});
-    case SLUICE_BF16:
-      return f(bf16{});
-    case SLUICE_I64:
-      return f(std::int64_t{});
-    case SLUICE_I32:
-      return f(std::int32_t{});
-    case SLUICE_U8:
-      return f(std::uint8_t{});
-    default:
-      return nullptr;
+    case SLUICE_F64: return f(double{});
+    case SLUICE_F32: return f(float{});
+    case SLUICE_F16: return f(f16{});
+    case SLUICE_BF16: return f(bf16{});
+    case SLUICE_I64: return f(std::int64_t{});
+    case SLUICE_I32: return f(std::int32_t{});
+    case SLUICE_U8: return f(std::uint8_t{});
+    default: return nullptr;
   }
 }
 

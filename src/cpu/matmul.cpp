@@ -24,8 +24,8 @@ constexpr int64_t least_tile = int64_t{1} << 22;       // 100 us, about what it 
 constexpr int64_t least_gemv_tile = int64_t{1} << 18;  // 20 us, from the L3 cache
 constexpr int64_t enough_tiles = 16;                   // or more, as long as they are large
 constexpr int64_t many_tiles = 64;
-constexpr int64_t large_tile = int64_t{1} << 26;       // 1.5 ms
-constexpr int64_t panel_depth = 256;  // of operands that are widened or gathered
+constexpr int64_t large_tile = int64_t{1} << 26;  // 1.5 ms
+constexpr int64_t panel_depth = 256;              // of operands that are widened or gathered
 constexpr int64_t panel_rows = 256;
 constexpr int64_t panel_columns = 128;
 
@@ -73,21 +73,32 @@ cut finish(cut c, int64_t batch, int64_t m, int64_t n, int64_t k, int64_t least)
   return c;
 }
 
-// Halves the tiles, keeping them about four times as tall as wide, until there are enough or they are small: each halving costs
-// a few percent, as less is done with each packed piece of b.
+// Halves the tiles, keeping them about four times as tall as wide, until there are enough or they are small: each halving
+// costs a few percent, as less is done with each packed piece of b.
 cut cut_product(int64_t batch, int64_t m, int64_t n, int64_t k, bool panels) {
   const auto even = [](int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); };
   const auto vectors = [](int64_t columns) { return divide_up(columns, 16) * 16; };
-  cut c{even(m, panels ? panel_rows : blas::tile_rows), even(n, panels ? panel_columns : blas::tile_columns), k, 0, 0, 1, 0, 1};
+  cut c{even(m, panels ? panel_rows : blas::tile_rows),
+        even(n, panels ? panel_columns : blas::tile_columns),
+        k,
+        0,
+        0,
+        1,
+        0,
+        1};
   c.columns = std::min(n, vectors(c.columns));
   for (;;) {
     const cut now = finish(c, batch, m, n, k, least_tile);
     const int64_t work = now.rows * now.columns * now.depth;
     if (now.tiles >= many_tiles || work < 2 * (now.tiles < enough_tiles ? least_tile : large_tile)) return now;
-    if (c.rows >= 128 && (c.rows >= 4 * c.columns || c.columns < 32)) c.rows = divide_up(c.rows, 2);
-    else if (c.columns >= 32) c.columns = vectors(c.columns / 2);
-    else if (now.tiles < enough_tiles && now.depth >= 4096) c.slices *= 2;
-    else return now;
+    if (c.rows >= 128 && (c.rows >= 4 * c.columns || c.columns < 32))
+      c.rows = divide_up(c.rows, 2);
+    else if (c.columns >= 32)
+      c.columns = vectors(c.columns / 2);
+    else if (now.tiles < enough_tiles && now.depth >= 4096)
+      c.slices *= 2;
+    else
+      return now;
   }
 }
 
@@ -98,9 +109,12 @@ cut cut_gemv(int64_t batch, int64_t m, int64_t n, int64_t k) {
   for (;;) {
     const cut now = finish({std::min(m, lines), std::min(n, lines), k, 0, 0, slices, 0, 1}, batch, m, n, k, least_gemv_tile);
     if (now.tiles >= many_tiles || lines * now.depth < 2 * least_gemv_tile) return now;
-    if (lines >= 128) lines = divide_up(lines, 2);
-    else if (now.tiles < enough_tiles && now.depth >= 4 * gemv_depth) slices *= 2;
-    else return now;
+    if (lines >= 128)
+      lines = divide_up(lines, 2);
+    else if (now.tiles < enough_tiles && now.depth >= 4 * gemv_depth)
+      slices *= 2;
+    else
+      return now;
   }
 }
 
@@ -126,8 +140,13 @@ class product {
   using sum = sum_of<T>;
 
   product(const sluice_array& a, const sluice_array& b, const sluice_array& out)
-      : a_(operand_of<T>(a)), b_(operand_of<T>(b)), out_(static_cast<T*>(out.data)),
-        batch_(out.extents[0]), m_(out.extents[1]), n_(out.extents[2]), k_(a.extents[2]) {
+      : a_(operand_of<T>(a)),
+        b_(operand_of<T>(b)),
+        out_(static_cast<T*>(out.data)),
+        batch_(out.extents[0]),
+        m_(out.extents[1]),
+        n_(out.extents[2]),
+        k_(a.extents[2]) {
     fold_batch(a);
     direct_ = std::is_same_v<T, sum> && n_ <= blas::most;
     gemv_ = m_ == 1 || n_ == 1;
@@ -212,12 +231,12 @@ class product {
 
   void multiply_settled(const T* a, const T* b, int64_t rows, int64_t columns, int64_t depth, sum* c, int64_t c_stride) {
     for (int64_t d = 0; d < depth; d += blas::most)
-      blas::gemm(rows, columns, std::min(blas::most, depth - d),
-                 {a + d * a_.column_stride, a_.row_stride, a_.column_stride},
+      blas::gemm(rows, columns, std::min(blas::most, depth - d), {a + d * a_.column_stride, a_.row_stride, a_.column_stride},
                  {b + d * b_.row_stride, b_.row_stride, b_.column_stride}, d > 0, c, c_stride);
   }
 
-  // Operands of 16 bits, and those whose strides no BLAS takes: copied a panel at a time into memory that stays in the cache.
+  // Operands of 16 bits, and those whose strides no BLAS takes: copied a panel at a time into memory that stays in the
+  // cache.
   void multiply_panels(const T* a, const T* b, int64_t rows, int64_t columns, int64_t depth, sum* c, int64_t c_stride) {
     sum* memory = panel_memory<sum>(panel_size());
     if (memory == nullptr) return out_of_memory_.store(true);
@@ -229,9 +248,7 @@ class product {
     }
   }
 
-  int64_t panel_size() const {
-    return (gemv_ ? 0 : (cut_.rows + cut_.columns) * panel_depth) + cut_.rows * cut_.columns;
-  }
+  int64_t panel_size() const { return (gemv_ ? 0 : (cut_.rows + cut_.columns) * panel_depth) + cut_.rows * cut_.columns; }
 
   static blas::block<sum> panel(const operand<T>& o, const T* from, int64_t rows, int64_t columns, sum* memory) {
     if constexpr (std::is_same_v<T, sum>) {
@@ -276,7 +293,8 @@ sluice_status multiply(const sluice_array& a, const sluice_array& b, const sluic
     return SLUICE_OK;
   }
   if (product<T>(a, b, out).run()) return SLUICE_OK;
-  return fail(SLUICE_OUT_OF_MEMORY, message, "[matmul] no memory on cpu for the panels of a (%lld,%lld) x (%lld,%lld) product",
+  return fail(SLUICE_OUT_OF_MEMORY, message,
+              "[matmul] no memory on cpu for the panels of a (%lld,%lld) x (%lld,%lld) product",
               static_cast<long long>(a.extents[1]), static_cast<long long>(a.extents[2]),
               static_cast<long long>(b.extents[1]), static_cast<long long>(b.extents[2]));
 }

@@ -201,18 +201,10 @@ class rowsum_call {
       const std::int64_t count = std::min(block_size, columns - begin);
       const char* p = a + begin * column_stride_ * size_;
       switch (size_) {
-        case 1:
-          gather<std::uint8_t>(p, count, packed);
-          break;
-        case 2:
-          gather<std::uint16_t>(p, count, packed);
-          break;
-        case 4:
-          gather<std::uint32_t>(p, count, packed);
-          break;
-        default:
-          gather<std::uint64_t>(p, count, packed);
-          break;
+        case 1: gather<std::uint8_t>(p, count, packed); break;
+        case 2: gather<std::uint16_t>(p, count, packed); break;
+        case 4: gather<std::uint32_t>(p, count, packed); break;
+        default: gather<std::uint64_t>(p, count, packed); break;
       }
       A part[4];
       (count > short_columns ? kernels_.rows : kernels_.short_rows)(packed, 1, count, count, block_size, part);

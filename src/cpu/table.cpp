@@ -113,14 +113,10 @@ simd_level simd() {
 
 const char* simd_name() {
   switch (simd()) {
-    case simd_level::neon:
-      return "neon";
-    case simd_level::avx2:
-      return "avx2";
-    case simd_level::avx512:
-      return "avx512";
-    case simd_level::plain:
-      break;
+    case simd_level::neon: return "neon";
+    case simd_level::avx2: return "avx2";
+    case simd_level::avx512: return "avx512";
+    case simd_level::plain: break;
   }
   return "plain";
 }

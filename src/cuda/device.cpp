@@ -39,10 +39,8 @@ bool is_sticky(cudaError_t error) {
     case cudaErrorContextIsDestroyed:
     case cudaErrorExternalDevice:
     case cudaErrorMpsClientTerminated:
-    case cudaErrorUnknown:
-      return true;
-    default:
-      return false;
+    case cudaErrorUnknown: return true;
+    default: return false;
   }
 }
 

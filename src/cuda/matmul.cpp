@@ -75,14 +75,10 @@ struct arithmetic {
 
 arithmetic arithmetic_of(std::int32_t dtype, std::int32_t precision) {
   switch (dtype) {
-    case SLUICE_F64:
-      return {CUDA_R_64F, CUBLAS_COMPUTE_64F, 30e12};
-    case SLUICE_F16:
-      return {CUDA_R_16F, CUBLAS_COMPUTE_32F, 300e12};
-    case SLUICE_BF16:
-      return {CUDA_R_16BF, CUBLAS_COMPUTE_32F, 300e12};
-    default:
-      break;
+    case SLUICE_F64: return {CUDA_R_64F, CUBLAS_COMPUTE_64F, 30e12};
+    case SLUICE_F16: return {CUDA_R_16F, CUBLAS_COMPUTE_32F, 300e12};
+    case SLUICE_BF16: return {CUDA_R_16BF, CUBLAS_COMPUTE_32F, 300e12};
+    default: break;
   }
   if (precision == SLUICE_PRECISION_TENSOR_CORE) return {CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32, 150e12};
   return {CUDA_R_32F, CUBLAS_COMPUTE_32F, 30e12};

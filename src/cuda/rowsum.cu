@@ -188,22 +188,14 @@ sluice_status cuda_rowsum(std::int32_t index, sluice_queue* queue, const sluice_
   if (a->extents[0] == 0) return SLUICE_OK;
   if (a->extents[1] == 0) return d.check(fill(*queue, *out, 0), "writing zeros", message);
   switch (a->dtype) {
-    case SLUICE_F64:
-      return sum<double>(d, *queue, *a, *out, message);
-    case SLUICE_F32:
-      return sum<float>(d, *queue, *a, *out, message);
-    case SLUICE_F16:
-      return sum<f16>(d, *queue, *a, *out, message);
-    case SLUICE_BF16:
-      return sum<bf16>(d, *queue, *a, *out, message);
-    case SLUICE_I64:
-      return sum<std::int64_t>(d, *queue, *a, *out, message);
-    case SLUICE_I32:
-      return sum<std::int32_t>(d, *queue, *a, *out, message);
-    case SLUICE_U8:
-      return sum<std::uint8_t>(d, *queue, *a, *out, message);
-    default:
-      return fail(SLUICE_UNSUPPORTED, message, "cuda knows no row sums of dtype %d", a->dtype);
+    case SLUICE_F64: return sum<double>(d, *queue, *a, *out, message);
+    case SLUICE_F32: return sum<float>(d, *queue, *a, *out, message);
+    case SLUICE_F16: return sum<f16>(d, *queue, *a, *out, message);
+    case SLUICE_BF16: return sum<bf16>(d, *queue, *a, *out, message);
+    case SLUICE_I64: return sum<std::int64_t>(d, *queue, *a, *out, message);
+    case SLUICE_I32: return sum<std::int32_t>(d, *queue, *a, *out, message);
+    case SLUICE_U8: return sum<std::uint8_t>(d, *queue, *a, *out, message);
+    default: return fail(SLUICE_UNSUPPORTED, message, "cuda knows no row sums of dtype %d", a->dtype);
   }
 }
 

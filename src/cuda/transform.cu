@@ -80,20 +80,13 @@ __global__ void __launch_bounds__(threads) transpose_kernel(T* target, const T* 
 template <class F>
 cudaError_t with_type(std::int32_t dtype, F&& f) {
   switch (dtype) {
-    case SLUICE_F64:
-      return f(double{});
-    case SLUICE_F32:
-      return f(float{});
-    case SLUICE_F16:
-      return f(f16{});
-    case SLUICE_BF16:
-      return f(bf16{});
-    case SLUICE_I64:
-      return f(std::int64_t{});
-    case SLUICE_I32:
-      return f(std::int32_t{});
-    default:
-      return f(std::uint8_t{});
+    case SLUICE_F64: return f(double{});
+    case SLUICE_F32: return f(float{});
+    case SLUICE_F16: return f(f16{});
+    case SLUICE_BF16: return f(bf16{});
+    case SLUICE_I64: return f(std::int64_t{});
+    case SLUICE_I32: return f(std::int32_t{});
+    default: return f(std::uint8_t{});
   }
 }
 
@@ -101,14 +94,10 @@ cudaError_t with_type(std::int32_t dtype, F&& f) {
 template <class F>
 cudaError_t with_bits(std::int32_t dtype, F&& f) {
   switch (element_size(dtype)) {
-    case 8:
-      return f(std::uint64_t{});
-    case 4:
-      return f(std::uint32_t{});
-    case 2:
-      return f(std::uint16_t{});
-    default:
-      return f(std::uint8_t{});
+    case 8: return f(std::uint64_t{});
+    case 4: return f(std::uint32_t{});
+    case 2: return f(std::uint16_t{});
+    default: return f(std::uint8_t{});
   }
 }
 

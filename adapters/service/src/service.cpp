@@ -115,12 +115,9 @@ struct service::state {
 
   std::vector<tensor> decode(const http::body_buffer& body, media form, std::string_view type, const endpoint& row) {
     switch (form) {
-      case media::json:
-        return http::decoder_pool::lease(decoders)->decode(body, row, options.limits);
-      case media::npy:
-        return http::decode_npy_body(body, options.limits);
-      case media::multipart:
-        return http::decode_multipart(body, http::boundary_of(type), row, options.limits);
+      case media::json: return http::decoder_pool::lease(decoders)->decode(body, row, options.limits);
+      case media::npy: return http::decode_npy_body(body, options.limits);
+      case media::multipart: return http::decode_multipart(body, http::boundary_of(type), row, options.limits);
     }
     return {};
   }

@@ -9,32 +9,19 @@ namespace {
 
 std::string_view title_of(int status) noexcept {
   switch (status) {
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 406:
-      return "Not Acceptable";
-    case 411:
-      return "Length Required";
-    case 413:
-      return "Content Too Large";
-    case 414:
-      return "URI Too Long";
-    case 415:
-      return "Unsupported Media Type";
-    case 422:
-      return "Unprocessable Content";
-    case 429:
-      return "Too Many Requests";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 503:
-      return "Service Unavailable";
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
   }
   return "Error";
 }
@@ -45,22 +32,16 @@ inline namespace v0 {
 
 int status_of(error_code code) noexcept {
   switch (code) {
-    case error_code::malformed:
-      return 400;
-    case error_code::limit_exceeded:
-      return 413;
-    case error_code::invalid_argument:
-      return 422;
+    case error_code::malformed: return 400;
+    case error_code::limit_exceeded: return 413;
+    case error_code::invalid_argument: return 422;
     case error_code::internal:
-    case error_code::io:
-      return 500;
-    case error_code::unsupported:
-      return 501;
+    case error_code::io: return 500;
+    case error_code::unsupported: return 501;
     case error_code::out_of_memory:
     case error_code::device_lost:
     case error_code::unavailable:
-    case error_code::cancelled:
-      return 503;
+    case error_code::cancelled: return 503;
   }
   return 500;
 }

@@ -21,10 +21,9 @@ SLUICE_API device place_matmul(const tensor& a, const tensor& b, const device& w
 SLUICE_API void call_matmul(const tensor& a, const tensor& b, tensor& out, precision p);
 }  // namespace detail
 
-// a (..., m, k) times b (..., k, n) gives (..., m, n), of the operands' dtype: f64, f32, f16 or bf16. Leading extents broadcast
-// as NumPy's do. An empty sum (k = 0) is 0. Operands elsewhere are copied to `where`.
-// Throws invalid_argument when ranks, extents or dtypes do not agree; unavailable when there is no device `where`; and
-// out_of_memory.
+// a (..., m, k) times b (..., k, n) gives (..., m, n), of the operands' dtype: f64, f32, f16 or bf16. Leading extents
+// broadcast as NumPy's do. An empty sum (k = 0) is 0. Operands elsewhere are copied to `where`. Throws invalid_argument when
+// ranks, extents or dtypes do not agree; unavailable when there is no device `where`; and out_of_memory.
 inline tensor matmul(const tensor& a, const tensor& b, const device& where = device::automatic,
                      precision p = precision::strict) {
   const shape extents = detail::matmul_shape(a, b);

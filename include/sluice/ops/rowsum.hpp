@@ -1,11 +1,12 @@
-// The sum of every row, bit for bit the same on every device, with any number of threads and however rows are cut into chunks.
+// The sum of every row, bit for bit the same on every device, with any number of threads and however rows are cut into
+// chunks.
 //
 //     auto s = sluice::rowsum(a);    // a (rows, columns) -> s (rows)
 //
 // The order of additions is a function of the row's length alone: element i of a block of 1,024 is added, in order, to lane
-// i mod 32; the lanes fold by halves (j += j + 16, 8, 4, 2, 1); block sums join as adjacent pairs, level by level, an odd one
-// carried up. Floats add in f64 and round once. Absent elements count as -0.0, so a sum of -0.0s is -0.0; an empty row is +0;
-// a sum that is not a number is the canonical quiet NaN. Integers wrap.
+// i mod 32; the lanes fold by halves (j += j + 16, 8, 4, 2, 1); block sums join as adjacent pairs, level by level, an odd
+// one carried up. Floats add in f64 and round once. Absent elements count as -0.0, so a sum of -0.0s is -0.0; an empty row
+// is +0; a sum that is not a number is the canonical quiet NaN. Integers wrap.
 #pragma once
 
 #include "sluice/tensor.hpp"
@@ -24,8 +25,8 @@ constexpr dtype rowsum_dtype(dtype t) noexcept {
   return is_floating(t) ? (t == dtype::f64 ? dtype::f64 : dtype::f32) : dtype::i64;
 }
 
-// a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied to
-// `where`. Throws invalid_argument for rank 0; unavailable when there is no device `where`; out_of_memory.
+// a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied
+// to `where`. Throws invalid_argument for rank 0; unavailable when there is no device `where`; out_of_memory.
 inline tensor rowsum(const tensor& a, const device& where = device::automatic) {
   const shape extents = detail::rowsum_shape(a);
   const device chosen = detail::place_rowsum(a, where);
