@@ -1,9 +1,7 @@
 """rowsum_file_test.py SLUICE_ROWSUM MEBIBYTES: sluice-rowsum from the shell. Its peak memory is held to MEBIBYTES, 0 for no limit."""
 
 import os
-import pty
 import resource
-import signal
 import struct
 import subprocess
 import sys
@@ -33,28 +31,6 @@ def body(path):
 def sparse(path, size):
     with open(path, "wb") as f:
         f.truncate(size)
-
-
-def on_a_terminal(arguments, columns, on_output=lambda child: None):
-    """Runs with standard error on a terminal; returns the exit code and what it wrote there."""
-    ours, theirs = pty.openpty()
-    import fcntl, termios
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    child = subprocess.Popen([program, *arguments], stderr=theirs, stdout=subprocess.PIPE, env={**os.environ, "TERM": "xterm"})
-    os.close(theirs)
-    written = b""
-    while True:
-        try:
-            some = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not some:
-            break
-        written += some
-        on_output(child)
-    out, _ = child.communicate(timeout=120)
-    os.close(ours)
-    return child.returncode, written.decode(), out.decode()
 
 
 folder = tempfile.mkdtemp()
@@ -100,18 +76,6 @@ peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 assert limit == 0 or peak < limit, f"peak memory {peak} MiB"
 for name in ["wide.bin", "wide.npy", "tall.bin", "tall.npy"]:
     os.remove(name)
-
-# A bar on a terminal, within its width; Ctrl-C.
-sparse("large.bin", 64 << 30)
-for columns in [120, 40]:
-    code, bar, out = on_a_terminal(["large.bin", "--columns", "1024", "-o", "large.npy"], columns,
-                                   lambda child: child.send_signal(signal.SIGINT))
-    assert code == 130 and out == "", (code, bar, out)
-    lines = bar.replace("\x1b[K", "").replace("\n", "\r").split("\r")
-    assert any("68.72 GB" in line and "GB/s" in line and "left" in line or columns == 40 for line in lines), bar
-    assert any("[" in line for line in lines) and all(len(line) < columns for line in lines if "cancelled" not in line), bar
-    assert "cancelled after" in bar
-    assert sorted(os.listdir(".")) == ["large.bin", "raw.bin", "sums.npy"]
 
 for name in os.listdir("."):
     os.remove(name)

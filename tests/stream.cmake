@@ -23,5 +23,8 @@ if(SLUICE_TEST_PYTHON)
              COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/rowsum_file_test.py $<TARGET_FILE:sluice-rowsum>
                      $<IF:$<EQUAL:${sanitized},-1>,100,0>)
     set_tests_properties(rowsum_file PROPERTIES TIMEOUT 300)
+    add_test(NAME rowsum_terminal
+             COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/rowsum_terminal_test.py $<TARGET_FILE:sluice-rowsum>)
+    set_tests_properties(rowsum_terminal PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
   endif()
 endif()
