@@ -1,5 +1,5 @@
-# What sluice is built with. Each dependency is looked for by find_package first; where it is not found and fetching is
-# allowed, FetchContent brings a pinned version.
+# What the core is built with; service, examples and tests look for theirs where they are added. All by find_package: on Debian
+# cmake/install-deps brings them.
 
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)

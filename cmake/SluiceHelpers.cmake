@@ -32,6 +32,14 @@ function(sluice_add_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
 
+# sluice_skip_tests(REASON NAME...): CTest lists what this build cannot run, as skipped.
+function(sluice_skip_tests reason)
+  foreach(name IN LISTS ARGN)
+    add_test(NAME ${name} COMMAND sh -c "echo skipped: ${reason}; exit 77")
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+  endforeach()
+endfunction()
+
 # sluice_add_bench(NAME [LIBRARIES ...]): bench/NAME_bench.cpp.
 function(sluice_add_bench name)
   cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})

@@ -1,6 +1,8 @@
 # The CUDA module: what it shows, that it loads or says why not, and what it does after a fault or a fork. What needs a GPU is
 # skipped where there is none. Parity is in core.cmake.
 if(NOT TARGET sluice_cuda)
+  sluice_skip_tests("this build has no CUDA module" cuda_module cuda_module_symbols cuda_order cuda_after_a_fault
+                    cuda_after_a_fork)
   return()
 endif()
 

@@ -4,4 +4,6 @@ set_tests_properties(quickstart PROPERTIES PASS_REGULAR_EXPRESSION "10 +11 +sum 
 if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   add_test(NAME server COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/server_test.py $<TARGET_FILE:sluice-server>)
   set_tests_properties(server PROPERTIES TIMEOUT 300)
+else()
+  sluice_skip_tests("needs python3 and sluice-server" server)
 endif()
