@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "catalogue.hpp"
 #include "encode.hpp"
+#include "health.hpp"
 #include "json_in.hpp"
 #include "metrics.hpp"
 #include "npy_in.hpp"
@@ -34,9 +37,9 @@ std::string_view header(const request& r, std::string_view name) { return r.head
                 {{"Allow", std::string(allowed)}}};
 }
 
-std::string devices_json() {
+std::string devices_json(const http::health& now) {
   std::string out = "{\"devices\":[";
-  for (const auto& d : devices())
+  for (const auto& d : now.devices)
     out += fmt::format(
         R"({}{{"device":{},"description":{},"memory_total":{},"memory_free":{},"awake":{},"healthy":{},"state":{}}})",
         out.back() == '[' ? "" : ",", http::json_string(d.where.str()), http::json_string(d.description), d.memory_total,
@@ -74,6 +77,8 @@ struct service::state {
   http::slots compute;
   http::decoder_pool decoders;
   http::metrics metrics;
+  std::mutex mutex;                // of the next
+  std::set<std::string> reported;  // devices that on_device_lost has been told of
 
   // The answer, and the route's name for the metrics in `route`.
   response answer(const request& r, std::string& route) {
@@ -134,17 +139,31 @@ struct service::state {
     return out;
   }
 
-  response devices_route() { return text_response("application/json", devices_json()); }
+  response devices_route() { return text_response("application/json", devices_json(look())); }
   response live_route() { return text_response("application/json", R"({"live":true})"); }
   response metrics_route() {
-    return text_response("text/plain; version=0.0.4; charset=utf-8", metrics.text(compute, options.compute_slots));
+    return text_response("text/plain; version=0.0.4; charset=utf-8", metrics.text(compute, options.compute_slots, look()));
   }
   response ready_route() {
-    const auto all = devices();
-    const auto healthy = [](const device_info& d) { return d.healthy; };
-    const bool ready = options.ready == ready_when::all_devices ? std::all_of(all.begin(), all.end(), healthy)
-                                                                : std::any_of(all.begin(), all.end(), healthy);
-    return text_response("application/json", ready ? R"({"ready":true})" : R"({"ready":false})", ready ? 200 : 503);
+    const auto now = look();
+    return text_response("application/json", now.json(), now.ready ? 200 : 503);
+  }
+
+  // The devices, and a word to the application about those that were lost.
+  http::health look() {
+    auto now = http::health::now(options.ready);
+    for (const auto& d : now.devices) {
+      if (!d.lost || !options.on_device_lost) continue;
+      {
+        const std::lock_guard lock(mutex);
+        if (!reported.insert(d.where.str()).second) continue;
+      }
+      try {
+        options.on_device_lost(d);
+      } catch (...) {  // the application's own; the request goes on
+      }
+    }
+    return now;
   }
 
   // Every failure as a response.
@@ -153,6 +172,7 @@ struct service::state {
     out.headers.insert(out.headers.end(), e.headers.begin(), e.headers.end());
     return out;
   } catch (const error& e) {
+    if (e.code() == error_code::device_lost) look();
     auto out = problem(status_of(e.code()), name_of(e.code()), e.what());
     if (out.status == 503) out.headers.emplace_back("Retry-After", "1");
     return out;
