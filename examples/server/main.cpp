@@ -1,15 +1,13 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
 
-#include <sys/socket.h>
-#include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include "../common/interrupt.hpp"
 #include "routes.hpp"
 #include "sluice/httplib.hpp"
 #include "sluice/sluice.hpp"
@@ -24,32 +22,20 @@ struct settings {
   std::string device = "automatic";
 };
 
-// Ctrl-C and SIGTERM are taken by one thread, which stops the server: nothing runs inside a signal handler.
-class stop_on_signal {
+// Stops the server on Ctrl-C, SIGTERM, or when it is told to: what is being answered is answered.
+class stopper {
  public:
-  explicit stop_on_signal(httplib::Server& server) {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);  // before any other thread starts
-    waiter_ = std::thread([this, &server] {
-      int signal = 0;
-      sigwait(&signals_, &signal);
-      while (!over_ && !server.is_running())
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
-      server.stop();
-    });
-  }
-  ~stop_on_signal() {
-    over_ = true;
-    kill(getpid(), SIGTERM);  // ends the wait where no signal came
-    waiter_.join();
-  }
+  explicit stopper(httplib::Server& server)
+      : interrupted_([this, &server] {
+          while (!over_ && !server.is_running())
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
+          server.stop();
+        }) {}
+  ~stopper() { over_ = true; }
 
  private:
-  sigset_t signals_{};
   std::atomic<bool> over_{false};
-  std::thread waiter_;
+  interrupt interrupted_;
 };
 
 void print_start(const settings& s, int port) {
@@ -65,7 +51,7 @@ void print_start(const settings& s, int port) {
 
 int serve(const settings& s) {
   httplib::Server server;
-  const stop_on_signal stopper(server);
+  const stopper stop(server);
   const sluice::device wanted(s.device);
   if (!wanted.is_automatic())
     static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
