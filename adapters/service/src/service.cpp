@@ -1,7 +1,9 @@
 #include "sluice/service.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <set>
 
@@ -79,6 +81,9 @@ struct service::state {
   http::metrics metrics;
   std::mutex mutex;                // of the next
   std::set<std::string> reported;  // devices that on_device_lost has been told of
+  std::condition_variable idle;
+  int under_way = 0;
+  std::atomic<bool> draining{false};
 
   // The answer, and the route's name for the metrics in `route`.
   response answer(const request& r, std::string& route) {
@@ -101,6 +106,9 @@ struct service::state {
   }
 
   response call(const request& r, const endpoint& row) {
+    if (draining)
+      throw refused{
+          503, name_of(error_code::unavailable), "[http] this server is about to end: try again", {{"Retry-After", "1"}}};
     const auto type = header(r, "Content-Type");
     const media form = http::body_media(type, row.inputs.size());
     const media wanted = http::answer_media(header(r, "Accept"), form, row.outputs.size());
@@ -152,6 +160,7 @@ struct service::state {
   // The devices, and a word to the application about those that were lost.
   http::health look() {
     auto now = http::health::now(options.ready);
+    now.ready = now.ready && !draining;
     for (const auto& d : now.devices) {
       if (!d.lost || !options.on_device_lost) continue;
       {
@@ -192,6 +201,24 @@ service::~service() = default;
 void service::add(endpoint row) { state_->catalogue.add(std::move(row)); }
 std::vector<std::shared_ptr<const endpoint>> service::catalogue() const { return state_->catalogue.rows(); }
 const service_options& service::options() const noexcept { return state_->options; }
+
+std::shared_ptr<void> service::begin_request() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    ++state_->under_way;
+  }
+  return {state_.get(), [](void* p) {  // called, too, when there is no memory to hold it
+            auto* const s = static_cast<state*>(p);
+            const std::lock_guard lock(s->mutex);
+            if (--s->under_way == 0) s->idle.notify_all();
+          }};
+}
+
+bool service::drain(double seconds) {
+  state_->draining = true;
+  std::unique_lock lock(state_->mutex);
+  return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
+}
 
 response service::handle(const request& r) noexcept try {
   const auto begin = std::chrono::steady_clock::now();

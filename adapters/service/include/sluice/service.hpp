@@ -78,6 +78,12 @@ class SLUICE_API service {
   // Answers a request. Never throws: every failure is a response.
   [[nodiscard]] response handle(const request& r) noexcept;
 
+  // For a transport: a request is under way until what this returns goes, which is when its answer is sent.
+  [[nodiscard]] std::shared_ptr<void> begin_request();
+  // Before a server stops: endpoints refuse requests from now on, with 503, and so does readiness; waits until those under
+  // way are answered, `seconds` at most. Returns whether all were. Not for a thread that is answering a request.
+  bool drain(double seconds);
+
   [[nodiscard]] const service_options& options() const noexcept;
 
  private:
