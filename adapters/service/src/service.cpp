@@ -112,7 +112,10 @@ struct service::state {
     const auto type = header(r, "Content-Type");
     const media form = http::body_media(type, row.inputs.size());
     const media wanted = http::answer_media(header(r, "Accept"), form, row.outputs.size());
-    const auto body = http::body_buffer::read(r, options.limits.body_bytes);  // before a slot is taken: clients may be slow
+    const http::host_room room(options.device);
+    // Tensors of .npy lie over the body, those of JSON beside it. Read before a slot is taken: clients may be slow.
+    const auto body =
+        http::body_buffer::read(r, options.limits.body_bytes, form == media::json ? http::host_room(device::cpu) : room);
     const http::slots::held slot(compute);
     if (!slot)
       throw refused{
@@ -120,15 +123,16 @@ struct service::state {
           "busy",
           fmt::format("[http] {} requests are at work and {} wait: try again", options.compute_slots, options.queue_length),
           {{"Retry-After", "1"}}};
-    const auto inputs = decode(body, form, type, row);
+    const auto inputs = decode(body, form, type, row, room);
     http::check_inputs(row, inputs);
     auto results = row.run(inputs, call_context{options.device});
     return encode(row, std::move(results), wanted);
   }
 
-  std::vector<tensor> decode(const http::body_buffer& body, media form, std::string_view type, const endpoint& row) {
+  std::vector<tensor> decode(const http::body_buffer& body, media form, std::string_view type, const endpoint& row,
+                             const http::host_room& room) {
     switch (form) {
-      case media::json: return http::decoder_pool::lease(decoders)->decode(body, row, options.limits);
+      case media::json: return http::decoder_pool::lease(decoders)->decode(body, row, options.limits, room);
       case media::npy: return http::decode_npy_body(body, options.limits);
       case media::multipart: return http::decode_multipart(body, http::boundary_of(type), row, options.limits);
     }
