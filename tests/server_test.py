@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,17 @@ class TestServer(unittest.TestCase):
             connection.close()
         if not os.environ.get("SLUICE_TEST_SANITIZED"):  # sanitizers' own memory says nothing of the server's
             self.assertLess(peak() - before, 32 << 10)
+
+    def test_the_chunks_of_a_delete_are_not_the_next_request(self):
+        note = self.server.ask("POST", "/items", {"text": "kept"})[1]
+        hidden = f"DELETE /items/{note['id']} HTTP/1.1\r\nHost: x\r\n\r\n"
+        for path in (f"/items/{note['id']}", "/nothing"):
+            with socket.create_connection(("127.0.0.1", self.server.port), 60) as wire:
+                wire.sendall(f"DELETE {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{hidden}".encode())
+                answer = b"".join(iter(lambda: wire.recv(65536), b""))  # until it is closed
+            self.assertTrue(answer.startswith(b"HTTP/1.1 411 "), answer)
+            self.assertEqual(answer.count(b"HTTP/1.1"), 1, answer)
+        self.assertEqual(self.server.ask("GET", f"/items/{note['id']}"), (200, note))
 
     def test_the_product_with_ones(self):
         self.assertEqual(self.server.ask("POST", "/gpu_multiply", {"matrix": [[1, 2], [3, 4]]}), (200, {"result": [[3, 3], [7, 7]]}))

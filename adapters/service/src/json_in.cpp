@@ -129,8 +129,8 @@ class array_reader {
     } else if (extents_[d] != i) {
       std::string first(name_);
       for (int k = 0; k < depth; ++k) first += "[0]";
-      fail(error_code::invalid_argument,
-           fmt::format("{} has {} elements and {} has {}: rows must be equally long", path(depth), i, first, extents_[d]));
+      fail(error_code::invalid_argument, fmt::format("{} has {} element{} and {} has {}: rows must be equally long",
+                                                     path(depth), i, i == 1 ? "" : "s", first, extents_[d]));
     }
   }
 
@@ -146,7 +146,8 @@ class array_reader {
   // least.
   void grow(const char* at) {
     if (used_ >= limits_.elements)
-      fail(error_code::limit_exceeded, fmt::format("{} has more than {} elements", name_, limits_.elements));
+      fail(error_code::limit_exceeded,
+           fmt::format("{} has more than {} element{}", name_, limits_.elements, limits_.elements == 1 ? "" : "s"));
     const auto rest = body_.data() + body_.size() - at;
     const double length = used_ == 0 ? 8.0 : static_cast<double>(at - begin_) / static_cast<double>(used_);
     auto wanted = used_ + static_cast<std::int64_t>(static_cast<double>(rest) / length * 1.05) + 16;
