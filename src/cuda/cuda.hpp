@@ -105,6 +105,7 @@ class scratch {
 
   sluice_status allocate(std::size_t bytes, sluice_message* message);
   [[nodiscard]] void* data() const { return data_; }
+  void unused() { in_use_ = false; }  // all that the queue was handed has been waited for
 
  private:
   device& device_;
@@ -112,6 +113,7 @@ class scratch {
   sluice_queue* queue_;
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+  bool in_use_ = true;
 };
 
 // A point in a queue: the end of the work that it was given up to then.
@@ -161,6 +163,8 @@ struct sluice_queue {
   // Whether the device is there yet: cudaSuccess, cudaErrorNotReady, or what went wrong. With `patient` false it says not
   // ready while another thread asks.
   cudaError_t reached(std::uint64_t number, bool patient = true);
+  // Whether it was handed work that is not known to be over, and by estimate may not be.
+  [[nodiscard]] bool has_work() const;
   // As far as is known without asking the driver.
   [[nodiscard]] bool known_reached(std::uint64_t number) const { return reached_.load(std::memory_order_acquire) >= number; }
   // `other` goes on only when the device is there.
@@ -213,6 +217,8 @@ sluice_array packed(const sluice_array& a, std::int32_t dtype, void* data);
 // Kernels (transform.cu): target = source, with its dtype; target = value. Both on the device.
 cudaError_t transform(sluice_queue& queue, const sluice_array& target, const sluice_array& source);
 cudaError_t fill(sluice_queue& queue, const sluice_array& target, double value);
+// A few KiB from the device to memory of the pinned pool; both begin on 16 bytes.
+cudaError_t write_out(sluice_queue& queue, void* target, const void* source, std::size_t bytes);
 
 // Slots
 sluice_status cuda_allocate(std::int32_t, std::int32_t kind, std::size_t bytes, void** data, sluice_message*);

@@ -7,6 +7,9 @@
 namespace sluice::cuda {
 namespace {
 
+constexpr std::size_t seldom_asked = std::size_t{4} << 20;
+constexpr std::chrono::microseconds ask_again{50};
+
 // The driver's stream-ordered pool. A block is ready once the stream that took it is idle, which it is but for that.
 class stream_ordered final : public memory_source {
  public:
@@ -148,7 +151,12 @@ sluice_status memory_pool::allocate(device& d, std::size_t bytes, void** data, s
   ++stats_.allocations;
   *data = reuse(size);
   if (*data == nullptr && !waiting_.empty()) {
-    collect();
+    // To ask takes an event in the queue, which costs host and device 1 us each: for small blocks not at every call, which
+    // leaves a few more of them in circulation.
+    const auto now = std::chrono::steady_clock::now();
+    const bool ask = size > seldom_asked || now > asked_ + ask_again;
+    if (ask) asked_ = now;
+    collect(ask);
     *data = reuse(size);
   }
   // A caller who runs far ahead of the device waits here rather than filling its memory with blocks in waiting.
@@ -192,7 +200,7 @@ void memory_pool::release(void* data, std::size_t bytes, std::vector<mark> marks
   if (marks.empty()) return keep(data, size);
   waiting_.push_back({data, size, std::move(marks)});
   waiting_bytes_ += size;
-  if (waiting_bytes_ > limit_ / 2) collect();  // less is asked about when it is wanted
+  if (waiting_bytes_ > limit_ / 2) collect(true);  // less is asked about when it is wanted
 }
 
 void memory_pool::trim() {
@@ -204,7 +212,7 @@ void memory_pool::trim() {
 
 sluice_memory_stats memory_pool::stats() {
   const std::lock_guard lock(mutex_);
-  collect();
+  collect(true);
   sluice_memory_stats s = stats_;
   s.pooled += waiting_bytes_ + source_->kept();
   s.limit = limit_;
@@ -239,10 +247,11 @@ void memory_pool::evict(std::size_t most) {
   }
 }
 
-// Makes blocks idle whose marks are passed.
-void memory_pool::collect() {
+// Makes blocks idle whose marks are passed, as far as is known unless it is to `ask`.
+void memory_pool::collect(bool ask) {
   mark ahead;  // not passed when last asked, as is then all after it
   const auto done = [&](const mark& m) {
+    if (!ask) return m.queue->known_reached(m.number);
     if (m.queue == ahead.queue && m.number >= ahead.number) return false;
     if (passed(m)) return true;
     ahead = m;
@@ -269,7 +278,10 @@ void memory_pool::wait_for_oldest() {
 }
 
 scratch::~scratch() {
-  if (data_ != nullptr) pool_.release(data_, bytes_, {queue_->mark()});
+  if (data_ == nullptr) return;
+  std::vector<mark> marks;
+  if (in_use_) marks.push_back(queue_->mark());
+  pool_.release(data_, bytes_, std::move(marks));
 }
 
 sluice_status scratch::allocate(std::size_t bytes, sluice_message* message) {

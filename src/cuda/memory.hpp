@@ -52,7 +52,7 @@ class memory_pool {
   void* reuse(std::size_t size);
   void keep(void* data, std::size_t size);
   void evict(std::size_t most);
-  void collect();
+  void collect(bool ask);
   void wait_for_oldest();
 
   const char* what_;
@@ -64,6 +64,7 @@ class memory_pool {
   std::deque<waiting_block> waiting_;                              // in the order they came back
   std::size_t waiting_bytes_ = 0;
   std::uint64_t clock_ = 0;
+  std::chrono::steady_clock::time_point asked_{};  // when the driver last was, for a small block
   sluice_memory_stats stats_{};
 };
 

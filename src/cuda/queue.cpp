@@ -150,6 +150,11 @@ sluice::cuda::mark sluice_queue::mark() {
   return {this, number};
 }
 
+bool sluice_queue::has_work() const {
+  return !known_reached(issued_.load(std::memory_order_acquire)) &&
+         busy_until + sluice::cuda::short_wait > std::chrono::steady_clock::now();
+}
+
 cudaError_t sluice_queue::exact_mark(sluice::cuda::mark* m) {
   *m = mark();
   seconds_unrecorded_ = 0;
