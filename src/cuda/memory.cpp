@@ -10,6 +10,31 @@ namespace {
 constexpr std::size_t seldom_asked = std::size_t{4} << 20;
 constexpr std::chrono::microseconds ask_again{50};
 
+// Every block there is of a kind of memory, in use or idle, so that copies know it without asking the driver.
+class block_list {
+ public:
+  void add(void* data, std::size_t bytes) {
+    const std::unique_lock lock(mutex_);
+    blocks_[reinterpret_cast<std::uintptr_t>(data)] = bytes;
+  }
+  void remove(void* data) {
+    const std::unique_lock lock(mutex_);
+    blocks_.erase(reinterpret_cast<std::uintptr_t>(data));
+  }
+  bool contain(const void* data, std::size_t bytes) const {
+    const auto begin = reinterpret_cast<std::uintptr_t>(data);
+    const std::shared_lock lock(mutex_);
+    auto it = blocks_.upper_bound(begin);
+    if (it == blocks_.begin()) return false;
+    --it;
+    return begin + bytes <= it->first + it->second;
+  }
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::map<std::uintptr_t, std::size_t> blocks_;
+};
+
 // The driver's stream-ordered pool. A block is ready once the stream that took it is idle, which it is but for that.
 class stream_ordered final : public memory_source {
  public:
@@ -33,12 +58,14 @@ class stream_ordered final : public memory_source {
   }
 
   cudaError_t take(std::size_t bytes, void** data) override {
-    if (pool_ == nullptr) return cudaMalloc(data, bytes);
-    const cudaError_t error = cudaMallocFromPoolAsync(data, bytes, pool_, stream_);
-    return error == cudaSuccess ? cudaStreamSynchronize(stream_) : error;
+    cudaError_t error = pool_ == nullptr ? cudaMalloc(data, bytes) : cudaMallocFromPoolAsync(data, bytes, pool_, stream_);
+    if (error == cudaSuccess && pool_ != nullptr) error = cudaStreamSynchronize(stream_);
+    if (error == cudaSuccess) blocks_.add(*data, bytes);
+    return error;
   }
 
   void give(void* data, std::size_t) override {
+    blocks_.remove(data);
     if (pool_ == nullptr)
       cudaFree(data);
     else
@@ -60,37 +87,16 @@ class stream_ordered final : public memory_source {
     return reserved > used ? reserved - used : 0;
   }
 
+  [[nodiscard]] bool has(const void* data) const override { return blocks_.contain(data, 1); }
+
  private:
+  block_list blocks_;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;  // null where the device has no such pools
 };
 
-// Every pinned block there is, in use or idle, so that copies know pinned memory without asking the driver.
-class pinned_blocks {
- public:
-  void add(void* data, std::size_t bytes) {
-    const std::unique_lock lock(mutex_);
-    blocks_[reinterpret_cast<std::uintptr_t>(data)] = bytes;
-  }
-  void remove(void* data) {
-    const std::unique_lock lock(mutex_);
-    blocks_.erase(reinterpret_cast<std::uintptr_t>(data));
-  }
-  bool contain(std::uintptr_t begin, std::size_t bytes) {
-    const std::shared_lock lock(mutex_);
-    auto it = blocks_.upper_bound(begin);
-    if (it == blocks_.begin()) return false;
-    --it;
-    return begin + bytes <= it->first + it->second;
-  }
-
- private:
-  std::shared_mutex mutex_;
-  std::map<std::uintptr_t, std::size_t> blocks_;
-};
-
-pinned_blocks& known_pinned() {
-  static auto* blocks = new pinned_blocks;
+block_list& known_pinned() {
+  static auto* blocks = new block_list;
   return *blocks;
 }
 
@@ -105,6 +111,7 @@ class pinned final : public memory_source {
     known_pinned().remove(data);
     cudaFreeHost(data);
   }
+  [[nodiscard]] bool has(const void* data) const override { return known_pinned().contain(data, 1); }
 };
 
 }  // namespace
@@ -119,11 +126,10 @@ memory_pool& pinned_memory() {
   return *pool;
 }
 
-bool in_pinned_pool(const void* data) { return known_pinned().contain(reinterpret_cast<std::uintptr_t>(data), 1); }
+bool in_pinned_pool(const void* data) { return known_pinned().contain(data, 1); }
 
 bool is_pinned(const void* data, std::size_t bytes) {
-  const auto begin = reinterpret_cast<std::uintptr_t>(data);
-  if (known_pinned().contain(begin, bytes)) return true;
+  if (known_pinned().contain(data, bytes)) return true;
   const auto registered = [](const void* p) {
     cudaPointerAttributes attributes{};
     if (cudaPointerGetAttributes(&attributes, p) == cudaSuccess)

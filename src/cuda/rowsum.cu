@@ -36,10 +36,7 @@ class rowsum_call {
         if (in_vectors(8)) return finish(by_vector_rows<8>(), message);
         if (in_vectors(4)) return finish(by_vector_rows<4>(), message);
       }
-    if (a_.row_stride < a_.column_stride && a_.rows > 1) {
-      const bool many = a_.rows >= std::int64_t{1024} * std::max(1, device_.multiprocessors);
-      return many && a_.columns <= block_size ? finish(by_walk(), message) : across(message);
-    }
+    if (a_.row_stride < a_.column_stride && a_.rows > 1) return across(message);
     return by_lanes(message);
   }
 
@@ -73,7 +70,7 @@ class rowsum_call {
   cudaError_t by_vector_rows() {
     constexpr int ring = ring_of<Bytes>;
     constexpr int rows = is_half<T> && Bytes == 16 ? 4 : 8;  // more would not fit the registers
-    constexpr int more = Bytes == 16 ? 1 : 2;
+    constexpr int more = sizeof(T) == 1 && Bytes < 16 ? 2 : 1;
     const std::int64_t vectors = a_.columns * static_cast<std::int64_t>(sizeof(T)) / Bytes;
     if constexpr (Bytes == 16) {
       if (vectors <= 1) return vector_rows_of<Bytes, 1, 1, 4>();
@@ -120,18 +117,33 @@ class rowsum_call {
   }
 
   cudaError_t by_tiles() {
+    if constexpr (is_half<T>) {
+      if (a_.columns <= 4) return tile_rows_of<4>();
+      if (a_.columns <= 8) return tile_rows_of<8>();
+      if (a_.columns <= 12) return tile_rows_of<12>();
+      if (a_.columns <= 16) return tile_rows_of<16>();
+      if (a_.columns <= 20) return tile_rows_of<20>();
+      if (a_.columns <= 24) return tile_rows_of<24>();
+    }
+    return tile_rows_of<lane_count>();
+  }
+
+  template <int Most>
+  cudaError_t tile_rows_of() {
+    const auto kernel = tile_rows<T, Most>;
     const auto row_bytes = a_.row_stride * static_cast<std::int64_t>(sizeof(T));
-    const auto height = static_cast<int>(std::max<std::int64_t>(1, 8192 / (narrow_threads * row_bytes)));
+    const std::int64_t tile = is_half<T> && row_bytes > 16 ? 16 << 10 : 8 << 10;
+    const auto height = static_cast<int>(std::max<std::int64_t>(1, tile / (narrow_threads * row_bytes)));
     const auto bytes = static_cast<std::size_t>(tile_bytes(height));
     if constexpr (sizeof(T) >= 4) {  // may need more than the 48 KiB that any kernel gets; one figure for all threads' calls
-      const cudaError_t error = cudaFuncSetAttribute(tile_rows<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared);
+      const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared);
       if (error != cudaSuccess) return error;
     }
     int resident = 0;
-    const cudaError_t error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, tile_rows<T>, narrow_threads, bytes);
+    const cudaError_t error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, narrow_threads, bytes);
     if (error != cudaSuccess) return error;
     const auto most = static_cast<unsigned>(std::max(1, resident) * std::max(1, device_.multiprocessors));
-    tile_rows<T><<<std::min(blocks(a_.rows, narrow_threads * height), most), narrow_threads, bytes, queue_.stream>>>(
+    kernel<<<std::min(blocks(a_.rows, narrow_threads * height), most), narrow_threads, bytes, queue_.stream>>>(
         a_, out_, height, shift());
     return cudaGetLastError();
   }
@@ -144,11 +156,14 @@ class rowsum_call {
   sluice_status across(sluice_message* message) {
     a_.parts = (a_.columns + block_size - 1) / block_size;
     return in_parts(message, [&](const sum_sink& sink) {
-      if constexpr (sizeof(T) <= 2) {
-        constexpr int side = 4 / sizeof(T);
-        if (in_sides(side)) return across_with<4, side>(32, sink);
-      }
-      if (a_.rows > 16)
+      constexpr int side = sizeof(T) < 4 ? 4 / sizeof(T) : 1;
+      // Short rows keep a thread busy for as long as it takes to fold them when it has twice the lanes.
+      const bool short_rows = a_.parts == 1 && a_.rows >= std::int64_t{256} * side * std::max(1, device_.multiprocessors);
+      if (in_sides(side))
+        short_rows && sizeof(T) > 1 ? across_with<8, side>(64, sink) : across_with<4, side>(32, sink);
+      else if (short_rows)
+        across_with<8, 1>(64, sink);
+      else if (a_.rows > 16)
         across_with<4, 1>(32, sink);
       else if (a_.rows > 8)
         across_with<2, 1>(16, sink);
@@ -159,7 +174,7 @@ class rowsum_call {
 
   // Rows side by side that make words, which are read at once.
   [[nodiscard]] bool in_sides(int side) const {
-    return a_.row_stride == 1 && a_.rows % side == 0 && a_.rows > 16 * side && a_.column_stride % side == 0 &&
+    return side > 1 && a_.row_stride == 1 && a_.rows % side == 0 && a_.rows > 16 * side && a_.column_stride % side == 0 &&
            reinterpret_cast<std::uintptr_t>(a_.data) % 4 == 0;
   }
 

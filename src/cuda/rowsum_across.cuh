@@ -19,8 +19,8 @@ __device__ inline vector_of<T, Side * sizeof(T)> load_side(const T* p, bool ther
 // further blocks of the rows. Every thread has 16 loads in flight.
 template <class T, int Lanes, int Side>
 __global__ void __launch_bounds__(rowsum_threads, Side == 1 ? 5 : 3) cross_blocks(sum_rows<T> a, sum_sink out, int tile) {
-  using A = sum_of<T>;
-  constexpr int shares = lane_count / Lanes;  // of a row's lanes
+  using A = std::conditional_t<sizeof(T) == 1, unsigned, sum_of<T>>;  // a block of bytes adds up to 18 bits
+  constexpr int shares = lane_count / Lanes;                          // of a row's lanes
   constexpr int steps = 16 / Lanes;
   __shared__ A folded[Side][rowsum_threads];
   const int thread = static_cast<int>(threadIdx.x);
@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(rowsum_threads, Side == 1 ? 5 : 3) cross_block
 #pragma unroll
       for (int l = 0; l < Lanes; ++l)
 #pragma unroll
-        for (int r = 0; r < Side; ++r) sums[r][l] += widen(v[s][l].x[r]);
+        for (int r = 0; r < Side; ++r) sums[r][l] += static_cast<A>(widen(v[s][l].x[r]));
   }
 #pragma unroll
   for (int r = 0; r < Side; ++r) {
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(rowsum_threads, Side == 1 ? 5 : 3) cross_block
   }
   if (share == 0 && row < a.rows && part < a.parts)
 #pragma unroll
-    for (int r = 0; r < Side; ++r) out.store((row + r) * a.parts + part, folded[r][thread]);
+    for (int r = 0; r < Side; ++r) out.store((row + r) * a.parts + part, static_cast<sum_of<T>>(folded[r][thread]));
 }
 
 // Joins up to 32 parts of each row: a warp a row.

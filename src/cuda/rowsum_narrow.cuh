@@ -68,9 +68,22 @@ __device__ inline sum_of<T> fold_row(const T* x, int columns) {
   }
 }
 
-// Sums of rows of at most 32 elements that begin at `at`, in shared memory. Elements smaller than words are read in words:
-// one by one they would keep shared memory busy for longer than memory.
-template <class T>
+// The same of an array, of which `Most` may be there.
+template <int Step, int Lane, class T, int Most>
+__device__ inline sum_of<T> fold_array(const T (&x)[Most]) {
+  if constexpr (Step == lane_count) {
+    return widen(x[Lane]);
+  } else {
+    sum_of<T> s = fold_array<2 * Step, Lane>(x);
+    if constexpr (Lane + Step < Most) s += fold_array<2 * Step, Lane + Step>(x);
+    return s;
+  }
+}
+
+// The sum of a row of at most `Most` elements that begins at `at`, in shared memory. Bytes are read in words: one by one
+// they would keep shared memory busy for longer than memory. Halves are loaded all at once, for which their number must be
+// nearly known.
+template <int Most, class T>
 __device__ inline sum_of<T> sum_shared(const T* tile, int at, int columns) {
   if constexpr (sizeof(T) == 1) {
     unsigned sum = 0;
@@ -82,19 +95,10 @@ __device__ inline sum_of<T> sum_shared(const T* tile, int at, int columns) {
     }
     return sum;
   } else if constexpr (sizeof(T) == 2) {
-    const auto* words = reinterpret_cast<const unsigned*>(tile) + at / 2;
-    const int words_there = (at % 2 + columns + 1) / 2;
-    unsigned word[lane_count / 2 + 1];
+    T x[Most];
 #pragma unroll
-    for (int w = 0; w <= lane_count / 2; ++w) word[w] = w < words_there ? words[w] : 0;
-    T x[lane_count];
-#pragma unroll
-    for (int w = 0; w < lane_count / 2; ++w) {
-      const unsigned two = __funnelshift_r(word[w], word[w + 1], at % 2 * 16);
-      x[2 * w] = bits_of<T>(static_cast<std::uint16_t>(two & 0xffffu));
-      x[2 * w + 1] = bits_of<T>(static_cast<std::uint16_t>(two >> 16));
-    }
-    return fold_row<1, 0>(x, columns);
+    for (int l = 0; l < Most; ++l) x[l] = l < columns ? tile[at + l] : absent<T>();
+    return fold_array<1, 0>(x);
   } else {
     return fold_row<1, 0>(tile + at, columns);
   }
@@ -102,7 +106,7 @@ __device__ inline sum_of<T> sum_shared(const T* tile, int at, int columns) {
 
 // Rows of at most 32 elements with small gaps or none: tiles of them, gaps and all, pass through shared memory, and a thread
 // sums a row. `height` rows of a tile for each thread; the rows begin `shift` elements behind 16 bytes.
-template <class T>
+template <class T, int Most>
 __global__ void __launch_bounds__(narrow_threads) tile_rows(sum_rows<T> a, sum_sink out, int height, int shift) {
   extern __shared__ uint4 shared[];
   constexpr int size = vector_of<T>::size;
@@ -136,30 +140,25 @@ __global__ void __launch_bounds__(narrow_threads) tile_rows(sum_rows<T> a, sum_s
     for (int h = 0; h < height; ++h) {
       const int local = h * narrow_threads + thread;
       const std::int64_t row = t * tile + local;
-      if (row < a.rows) out.store(row, sum_shared(x, shift + local * pitch, columns));
+      if (row < a.rows) out.store(row, sum_shared<Most>(x, shift + local * pitch, columns));
     }
     __syncthreads();
     stage ^= 1;
   }
 }
 
-// Rows of at most 1,024 elements and any strides: a thread takes a row, with 32 loads in flight.
+// Rows of at most 32 elements and any strides: a thread takes a row.
 template <class T>
 __global__ void __launch_bounds__(narrow_threads) walk_rows(sum_rows<T> a, sum_sink out) {
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * narrow_threads + threadIdx.x;
   if (row >= a.rows) return;
   const T* p = a.data + row * a.row_stride;
+  T x[lane_count];
+#pragma unroll
+  for (int l = 0; l < lane_count; ++l) x[l] = load_element(p + l * a.column_stride, l < a.columns);
   sum_of<T> sums[lane_count];
 #pragma unroll
-  for (int l = 0; l < lane_count; ++l) sums[l] = nothing<sum_of<T>>();
-#pragma unroll 1
-  for (int i = 0; i < a.columns; i += lane_count, p += lane_count * a.column_stride) {
-    T x[lane_count];
-#pragma unroll
-    for (int l = 0; l < lane_count; ++l) x[l] = load_element(p + l * a.column_stride, i + l < a.columns);
-#pragma unroll
-    for (int l = 0; l < lane_count; ++l) sums[l] += widen(x[l]);
-  }
+  for (int l = 0; l < lane_count; ++l) sums[l] = widen(x[l]);
   fold_lanes<lane_count, 1>(sums);
   out.store(row, sums[0]);
 }

@@ -89,12 +89,14 @@ cudaError_t launch(sluice_queue& q, void* target, const void* source, const walk
 }
 
 bool is_transpose(const walk& w) {
-  return w.rank == 2 && w.source[0] == 1 && w.target[1] == 1 && w.extents[0] > 8 && w.extents[1] > 8;
+  const auto tiles = [](std::int64_t extent) { return (extent + tile - 1) / tile; };
+  return w.rank == 2 && w.source[0] == 1 && w.target[1] == 1 && w.extents[0] > 8 && w.extents[1] > 8 &&
+         tiles(w.extents[0]) * tiles(w.extents[1]) < (std::int64_t{1} << 31);
 }
 
 template <class T>
 cudaError_t transpose(sluice_queue& q, void* target, const void* source, const walk& w) {
-  const dim3 grid(blocks(w.extents[0], tile), std::min(blocks(w.extents[1], tile), 65535u));
+  const unsigned grid = blocks(w.extents[0], tile) * blocks(w.extents[1], tile);
   transpose_kernel<T><<<grid, tile_threads, 0, q.stream>>>(static_cast<T*>(target), static_cast<const T*>(source), w);
   return cudaGetLastError();
 }

@@ -121,25 +121,31 @@ __global__ void __launch_bounds__(tile_threads) transpose_kernel(T* target, cons
   constexpr int step = tile_threads / tile;
   const int x = static_cast<int>(threadIdx.x) % tile;
   const int y = static_cast<int>(threadIdx.x) / tile;
-  const std::int64_t i0 = static_cast<std::int64_t>(blockIdx.x) * tile;  // along the source's unit stride
-  for (std::int64_t j0 = static_cast<std::int64_t>(blockIdx.y) * tile; j0 < w.extents[1];
-       j0 += static_cast<std::int64_t>(gridDim.y) * tile) {
-    T column[step];
+  const std::int64_t across = (w.extents[0] + tile - 1) / tile;
+  const std::int64_t i0 = blockIdx.x % across * tile;  // along the source's unit stride
+  const std::int64_t j0 = blockIdx.x / across * tile;
+  const T* from = source + i0 + x + (j0 + y) * w.source[1];
+  T* to = target + (i0 + y) * w.target[0] + j0 + x;
+  const std::int64_t from_step = step * w.source[1];
+  const std::int64_t to_step = step * w.target[0];
+  const int wide = static_cast<int>(w.extents[0] - i0 < tile ? w.extents[0] - i0 : tile);
+  const int high = static_cast<int>(w.extents[1] - j0 < tile ? w.extents[1] - j0 : tile);
+  T column[step];
+  if (wide == tile && high == tile) {
 #pragma unroll
-    for (int k = 0; k < step; ++k) {
-      const std::int64_t j = j0 + y + k * step;
-      if (i0 + x < w.extents[0] && j < w.extents[1]) column[k] = source[i0 + x + j * w.source[1]];
-    }
+    for (int k = 0; k < step; ++k) column[k] = from[k * from_step];
 #pragma unroll
     for (int k = 0; k < step; ++k) cells[y + k * step][x] = column[k];
     __syncthreads();
 #pragma unroll
-    for (int k = 0; k < step; ++k) {
-      const std::int64_t i = i0 + y + k * step;
-      if (i < w.extents[0] && j0 + x < w.extents[1]) target[i * w.target[0] + j0 + x] = cells[x][y + k * step];
-    }
-    __syncthreads();
+    for (int k = 0; k < step; ++k) to[k * to_step] = cells[x][y + k * step];
+    return;
   }
+  for (int k = 0; k < step; ++k)
+    if (x < wide && y + k * step < high) cells[y + k * step][x] = from[k * from_step];
+  __syncthreads();
+  for (int k = 0; k < step; ++k)
+    if (y + k * step < wide && x < high) to[k * to_step] = cells[x][y + k * step];
 }
 
 // Both begin on 16 bytes.
