@@ -30,6 +30,7 @@ void parallel_for(std::int64_t count, F&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+class matmul_plans;
 class memory_pool;
 class queue_pool;
 
@@ -149,8 +150,9 @@ struct sluice_event {
 struct sluice_queue {
   sluice::cuda::device* owner = nullptr;
   cudaStream_t stream = nullptr;
-  cublasHandle_t blas = nullptr;  // made at the first product
-  int math_mode = -1;             // of blas
+  cublasHandle_t blas = nullptr;                // made at the first product
+  int math_mode = -1;                           // of blas
+  sluice::cuda::matmul_plans* plans = nullptr;  // beside blas; null where there was no memory for it
   void* workspace = nullptr;
   std::chrono::steady_clock::time_point busy_until{};  // by estimate; steers queue_acquire
 
