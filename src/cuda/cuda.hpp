@@ -165,6 +165,8 @@ struct sluice_queue {
   // Whether the device is there yet: cudaSuccess, cudaErrorNotReady, or what went wrong. With `patient` false it says not
   // ready while another thread asks.
   cudaError_t reached(std::uint64_t number, bool patient = true);
+  // Learns how far the device is from the events there are.
+  void look();
   // Whether it was handed work that is not known to be over, and by estimate may not be.
   [[nodiscard]] bool has_work() const;
   // As far as is known without asking the driver.

@@ -7,9 +7,6 @@
 namespace sluice::cuda {
 namespace {
 
-constexpr std::size_t seldom_asked = std::size_t{4} << 20;
-constexpr std::chrono::microseconds ask_again{50};
-
 // Every block there is of a kind of memory, in use or idle, so that copies know it without asking the driver.
 class block_list {
  public:
@@ -88,6 +85,7 @@ class stream_ordered final : public memory_source {
   }
 
   [[nodiscard]] bool has(const void* data) const override { return blocks_.contain(data, 1); }
+  [[nodiscard]] std::size_t small() const override { return std::size_t{4} << 20; }
 
  private:
   block_list blocks_;
@@ -157,12 +155,7 @@ sluice_status memory_pool::allocate(device& d, std::size_t bytes, void** data, s
   ++stats_.allocations;
   *data = reuse(size);
   if (*data == nullptr && !waiting_.empty()) {
-    // To ask takes an event in the queue, which costs host and device 1 us each: for small blocks not at every call, which
-    // leaves a few more of them in circulation.
-    const auto now = std::chrono::steady_clock::now();
-    const bool ask = size > seldom_asked || now > asked_ + ask_again;
-    if (ask) asked_ = now;
-    collect(ask);
+    collect(size > source_->small());
     *data = reuse(size);
   }
   // A caller who runs far ahead of the device waits here rather than filling its memory with blocks in waiting.
@@ -253,11 +246,17 @@ void memory_pool::evict(std::size_t most) {
   }
 }
 
-// Makes blocks idle whose marks are passed, as far as is known unless it is to `ask`.
+// Makes blocks idle whose marks are passed. To `ask` may take an event in the queue, which costs host and device 1 us each;
+// otherwise only the events that are there are looked at.
 void memory_pool::collect(bool ask) {
   mark ahead;  // not passed when last asked, as is then all after it
+  const sluice_queue* looked_at = nullptr;
   const auto done = [&](const mark& m) {
-    if (!ask) return m.queue->known_reached(m.number);
+    if (!ask) {
+      if (m.queue != looked_at && !m.queue->known_reached(m.number)) m.queue->look();
+      looked_at = m.queue;
+      return m.queue->known_reached(m.number);
+    }
     if (m.queue == ahead.queue && m.number >= ahead.number) return false;
     if (passed(m)) return true;
     ahead = m;

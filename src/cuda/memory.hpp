@@ -18,6 +18,8 @@ class memory_source {
   virtual cudaError_t take(std::size_t bytes, void** data) = 0;
   virtual void give(void* data, std::size_t bytes) = 0;
   [[nodiscard]] virtual bool has(const void* data) const = 0;  // data lies in a block of it, taken and not given back
+  // Up to so many bytes a further block is cheaper than to ask whether one of those in waiting is free.
+  [[nodiscard]] virtual std::size_t small() const { return 0; }
   virtual void trim() {}
   [[nodiscard]] virtual std::size_t kept() const { return 0; }  // bytes the source itself keeps for reuse
 };
@@ -66,7 +68,6 @@ class memory_pool {
   std::deque<waiting_block> waiting_;                              // in the order they came back
   std::size_t waiting_bytes_ = 0;
   std::uint64_t clock_ = 0;
-  std::chrono::steady_clock::time_point asked_{};  // when the driver last was, for a small block
   sluice_memory_stats stats_{};
 };
 

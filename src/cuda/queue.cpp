@@ -185,6 +185,16 @@ cudaError_t sluice_queue::reached(std::uint64_t number, bool patient) {
   return cudaSuccess;
 }
 
+void sluice_queue::look() {
+  const std::lock_guard lock(lock_);
+  for (; count_ > 0; --count_, first_ = (first_ + 1) % most_records) {
+    const cudaError_t error = cudaEventQuery(records_[first_].event);
+    if (error == cudaErrorNotReady) static_cast<void>(cudaGetLastError());
+    if (error != cudaSuccess) return;  // who waits for it hears of a failure
+    reached_.store(records_[first_].number, std::memory_order_release);
+  }
+}
+
 cudaError_t sluice_queue::hold_back(cudaStream_t other, std::uint64_t number) {
   if (known_reached(number)) return cudaSuccess;
   const std::lock_guard lock(lock_);
