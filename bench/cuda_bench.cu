@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
   }
   for (const auto& d : sluice::devices())
     if (d.where.backend() == "cuda") std::printf("%s: %s\n", d.where.str().c_str(), d.description.c_str());
-  std::printf("%-50s %10s %-8s %10s %-22s %10s %-20s %s\n", "", "sluice", "", "peer", "", "peer", "", "reach");
+  std::printf("%-50s %10s %-8s %-33s %-31s %s\n", "", "sluice", "", "      peer", "      peer", "reach");
   try {
     direct_blas blas;
     wrapper_cost(blas);

@@ -40,9 +40,15 @@ struct figure {
 inline std::vector<figure> figures;
 inline bool quick = false;
 
+inline std::string side(double figure, const std::string& name) {
+  char text[64] = "";
+  if (!name.empty()) std::snprintf(text, sizeof text, "%10.4g %s", figure, name.c_str());
+  return text;
+}
+
 inline void report(figure f) {
-  std::printf("%-50s %10.4g %-8s %10.4g %-22s %10.4g %-20s %s\n", f.name.c_str(), f.ours, f.unit.c_str(), f.peer,
-              f.peer_name.c_str(), f.other, f.other_name.c_str(), f.target.c_str());
+  std::printf("%-50s %10.4g %-8s %-33s %-31s %s\n", f.name.c_str(), f.ours, f.unit.c_str(),
+              side(f.peer, f.peer_name).c_str(), side(f.other, f.other_name).c_str(), f.target.c_str());
   std::fflush(stdout);
   figures.push_back(std::move(f));
 }
