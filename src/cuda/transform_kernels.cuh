@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(transform_threads) fill_kernel(T* target, T va
   target[to] = value;
 }
 
-// `bytes` of contiguous memory that begins on 16 bytes; `pattern` is the value, repeated.
+// Contiguous memory that begins on 16 bytes; `pattern` is the value, repeated.
 template <class T>
 __global__ void __launch_bounds__(transform_threads)
     fill_whole_kernel(T* target, T value, uint4 pattern, std::int64_t count) {
