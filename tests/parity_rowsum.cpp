@@ -92,6 +92,36 @@ TEST_CASE("totals of columns, few and many, short and long, bit for bit") {
         }
 }
 
+TEST_CASE("totals of columns so many that a thread takes one whole, bit for bit") {
+  for (const auto& where : one_of_each_backend()) {
+    INFO(where.str());
+    const tensor a = rough({37, 170000}, dtype::f32, 14);
+    CHECK(same_bits(sluice::rowsum(a.to(where).transpose()), sums_by_reference(a.transpose(), dtype::f32)));
+  }
+}
+
+// Odd beginnings, gaps between rows and columns for rows: each kernel gets rows that nobody thought of.
+TEST_CASE("rowsum of 240 random shapes and layouts in every dtype, bit for bit") {
+  numbers n(21);
+  for (int i = 0; i < 240; ++i) {
+    const std::int64_t columns = 1 + n.below(std::int64_t{1} << (1 + n.below(13)));
+    const std::int64_t rows = 1 + n.below(std::clamp<std::int64_t>(12000 / columns, 1, 600));
+    const std::int64_t before = n.below(3) == 0 ? n.below(9) : 0;
+    const std::int64_t after = n.below(3) == 0 ? n.below(9) : 0;
+    const bool across = n.below(3) == 0;
+    const auto seen = [&](const tensor& t) {
+      return across ? t.slice(1, before, before + rows).transpose() : t.slice(1, before, before + columns);
+    };
+    const shape whole = across ? shape{columns, before + rows + after} : shape{rows, before + columns + after};
+    for (const auto& where : one_of_each_backend())
+      for (const dtype type : every_dtype) {
+        INFO(where.str(), ": ", text(type), ", ", rows, " rows of ", columns, " in ", whole.str(), ", ", before, " before");
+        const tensor a = rough(whole, type, static_cast<std::uint64_t>(i));
+        check_rowsum(seen(a), seen(a.to(where)));
+      }
+  }
+}
+
 TEST_CASE("rowsum of many narrow rows and of few long ones") {
   for (const auto& where : one_of_each_backend())
     for (const shape& extents :

@@ -122,11 +122,12 @@ inline std::vector<sluice::device> devices_under_test() {
   return list;
 }
 
-// The first of them of each backend: for what takes long.
+// For what takes long: the first of them of each backend, or all of the backend that SLUICE_TEST_DEVICE names.
 inline std::vector<sluice::device> one_of_each_backend() {
+  const bool named = std::getenv("SLUICE_TEST_DEVICE") != nullptr;
   std::vector<sluice::device> list;
   for (const auto& d : devices_under_test())
-    if (d.index() == 0) list.push_back(d);
+    if (named || d.index() == 0) list.push_back(d);
   return list;
 }
 

@@ -11,6 +11,7 @@
 #include <cassert>
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 
 namespace sluice {
 inline namespace v0 {
@@ -23,7 +24,9 @@ class view {
 
   view(T* data, const std::array<std::int64_t, R>& extents, const std::array<std::int64_t, R>& steps) noexcept
       : data_(data), extents_(extents), strides_(steps) {}
-  operator view<const T, R>() const noexcept { return {data_, extents_, strides_}; }
+  // From a view of the same elements that may write them.
+  template <std::same_as<std::remove_const_t<T>> U>
+  view(const view<U, R>& v) noexcept : data_(v.data_), extents_(v.extents_), strides_(v.strides_) {}
 
   [[nodiscard]] std::int64_t extent(int r) const noexcept { return extents_[static_cast<std::size_t>(r)]; }
   // In elements.
@@ -41,6 +44,9 @@ class view {
   }
 
  private:
+  template <class, int>
+  friend class view;
+
   T* data_;
   std::array<std::int64_t, R> extents_;
   std::array<std::int64_t, R> strides_;

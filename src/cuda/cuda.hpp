@@ -30,6 +30,7 @@ void parallel_for(std::int64_t count, F&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+class matmul_plans;
 class memory_pool;
 class queue_pool;
 
@@ -105,6 +106,7 @@ class scratch {
 
   sluice_status allocate(std::size_t bytes, sluice_message* message);
   [[nodiscard]] void* data() const { return data_; }
+  void unused() { in_use_ = false; }  // all that the queue was handed has been waited for
 
  private:
   device& device_;
@@ -112,6 +114,7 @@ class scratch {
   sluice_queue* queue_;
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+  bool in_use_ = true;
 };
 
 // A point in a queue: the end of the work that it was given up to then.
@@ -147,8 +150,9 @@ struct sluice_event {
 struct sluice_queue {
   sluice::cuda::device* owner = nullptr;
   cudaStream_t stream = nullptr;
-  cublasHandle_t blas = nullptr;  // made at the first product
-  int math_mode = -1;             // of blas
+  cublasHandle_t blas = nullptr;                // made at the first product
+  int math_mode = -1;                           // of blas
+  sluice::cuda::matmul_plans* plans = nullptr;  // beside blas; null where there was no memory for it
   void* workspace = nullptr;
   std::chrono::steady_clock::time_point busy_until{};  // by estimate; steers queue_acquire
 
@@ -161,6 +165,10 @@ struct sluice_queue {
   // Whether the device is there yet: cudaSuccess, cudaErrorNotReady, or what went wrong. With `patient` false it says not
   // ready while another thread asks.
   cudaError_t reached(std::uint64_t number, bool patient = true);
+  // Learns how far the device is from the events there are.
+  void look();
+  // Whether it was handed work that is not known to be over, and by estimate may not be.
+  [[nodiscard]] bool has_work() const;
   // As far as is known without asking the driver.
   [[nodiscard]] bool known_reached(std::uint64_t number) const { return reached_.load(std::memory_order_acquire) >= number; }
   // `other` goes on only when the device is there.
@@ -213,6 +221,8 @@ sluice_array packed(const sluice_array& a, std::int32_t dtype, void* data);
 // Kernels (transform.cu): target = source, with its dtype; target = value. Both on the device.
 cudaError_t transform(sluice_queue& queue, const sluice_array& target, const sluice_array& source);
 cudaError_t fill(sluice_queue& queue, const sluice_array& target, double value);
+// A few KiB from the device to memory of the pinned pool; both begin on 16 bytes.
+cudaError_t write_out(sluice_queue& queue, void* target, const void* source, std::size_t bytes);
 
 // Slots
 sluice_status cuda_allocate(std::int32_t, std::int32_t kind, std::size_t bytes, void** data, sluice_message*);

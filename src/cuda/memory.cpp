@@ -7,6 +7,31 @@
 namespace sluice::cuda {
 namespace {
 
+// Every block there is of a kind of memory, in use or idle, so that copies know it without asking the driver.
+class block_list {
+ public:
+  void add(void* data, std::size_t bytes) {
+    const std::unique_lock lock(mutex_);
+    blocks_[reinterpret_cast<std::uintptr_t>(data)] = bytes;
+  }
+  void remove(void* data) {
+    const std::unique_lock lock(mutex_);
+    blocks_.erase(reinterpret_cast<std::uintptr_t>(data));
+  }
+  bool contain(const void* data, std::size_t bytes) const {
+    const auto begin = reinterpret_cast<std::uintptr_t>(data);
+    const std::shared_lock lock(mutex_);
+    auto it = blocks_.upper_bound(begin);
+    if (it == blocks_.begin()) return false;
+    --it;
+    return begin + bytes <= it->first + it->second;
+  }
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::map<std::uintptr_t, std::size_t> blocks_;
+};
+
 // The driver's stream-ordered pool. A block is ready once the stream that took it is idle, which it is but for that.
 class stream_ordered final : public memory_source {
  public:
@@ -30,12 +55,14 @@ class stream_ordered final : public memory_source {
   }
 
   cudaError_t take(std::size_t bytes, void** data) override {
-    if (pool_ == nullptr) return cudaMalloc(data, bytes);
-    const cudaError_t error = cudaMallocFromPoolAsync(data, bytes, pool_, stream_);
-    return error == cudaSuccess ? cudaStreamSynchronize(stream_) : error;
+    cudaError_t error = pool_ == nullptr ? cudaMalloc(data, bytes) : cudaMallocFromPoolAsync(data, bytes, pool_, stream_);
+    if (error == cudaSuccess && pool_ != nullptr) error = cudaStreamSynchronize(stream_);
+    if (error == cudaSuccess) blocks_.add(*data, bytes);
+    return error;
   }
 
   void give(void* data, std::size_t) override {
+    blocks_.remove(data);
     if (pool_ == nullptr)
       cudaFree(data);
     else
@@ -57,37 +84,17 @@ class stream_ordered final : public memory_source {
     return reserved > used ? reserved - used : 0;
   }
 
+  [[nodiscard]] bool has(const void* data) const override { return blocks_.contain(data, 1); }
+  [[nodiscard]] std::size_t small() const override { return std::size_t{4} << 20; }
+
  private:
+  block_list blocks_;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;  // null where the device has no such pools
 };
 
-// Every pinned block there is, in use or idle, so that copies know pinned memory without asking the driver.
-class pinned_blocks {
- public:
-  void add(void* data, std::size_t bytes) {
-    const std::unique_lock lock(mutex_);
-    blocks_[reinterpret_cast<std::uintptr_t>(data)] = bytes;
-  }
-  void remove(void* data) {
-    const std::unique_lock lock(mutex_);
-    blocks_.erase(reinterpret_cast<std::uintptr_t>(data));
-  }
-  bool contain(std::uintptr_t begin, std::size_t bytes) {
-    const std::shared_lock lock(mutex_);
-    auto it = blocks_.upper_bound(begin);
-    if (it == blocks_.begin()) return false;
-    --it;
-    return begin + bytes <= it->first + it->second;
-  }
-
- private:
-  std::shared_mutex mutex_;
-  std::map<std::uintptr_t, std::size_t> blocks_;
-};
-
-pinned_blocks& known_pinned() {
-  static auto* blocks = new pinned_blocks;
+block_list& known_pinned() {
+  static auto* blocks = new block_list;
   return *blocks;
 }
 
@@ -102,6 +109,7 @@ class pinned final : public memory_source {
     known_pinned().remove(data);
     cudaFreeHost(data);
   }
+  [[nodiscard]] bool has(const void* data) const override { return known_pinned().contain(data, 1); }
 };
 
 }  // namespace
@@ -116,11 +124,10 @@ memory_pool& pinned_memory() {
   return *pool;
 }
 
-bool in_pinned_pool(const void* data) { return known_pinned().contain(reinterpret_cast<std::uintptr_t>(data), 1); }
+bool in_pinned_pool(const void* data) { return known_pinned().contain(data, 1); }
 
 bool is_pinned(const void* data, std::size_t bytes) {
-  const auto begin = reinterpret_cast<std::uintptr_t>(data);
-  if (known_pinned().contain(begin, bytes)) return true;
+  if (known_pinned().contain(data, bytes)) return true;
   const auto registered = [](const void* p) {
     cudaPointerAttributes attributes{};
     if (cudaPointerGetAttributes(&attributes, p) == cudaSuccess)
@@ -148,7 +155,7 @@ sluice_status memory_pool::allocate(device& d, std::size_t bytes, void** data, s
   ++stats_.allocations;
   *data = reuse(size);
   if (*data == nullptr && !waiting_.empty()) {
-    collect();
+    collect(size > source_->small());
     *data = reuse(size);
   }
   // A caller who runs far ahead of the device waits here rather than filling its memory with blocks in waiting.
@@ -192,7 +199,7 @@ void memory_pool::release(void* data, std::size_t bytes, std::vector<mark> marks
   if (marks.empty()) return keep(data, size);
   waiting_.push_back({data, size, std::move(marks)});
   waiting_bytes_ += size;
-  if (waiting_bytes_ > limit_ / 2) collect();  // less is asked about when it is wanted
+  if (waiting_bytes_ > limit_ / 2) collect(true);  // less is asked about when it is wanted
 }
 
 void memory_pool::trim() {
@@ -204,7 +211,7 @@ void memory_pool::trim() {
 
 sluice_memory_stats memory_pool::stats() {
   const std::lock_guard lock(mutex_);
-  collect();
+  collect(true);
   sluice_memory_stats s = stats_;
   s.pooled += waiting_bytes_ + source_->kept();
   s.limit = limit_;
@@ -239,10 +246,17 @@ void memory_pool::evict(std::size_t most) {
   }
 }
 
-// Makes blocks idle whose marks are passed.
-void memory_pool::collect() {
+// Makes blocks idle whose marks are passed. To `ask` may take an event in the queue, which costs host and device 1 us each;
+// otherwise only the events that are there are looked at.
+void memory_pool::collect(bool ask) {
   mark ahead;  // not passed when last asked, as is then all after it
+  const sluice_queue* looked_at = nullptr;
   const auto done = [&](const mark& m) {
+    if (!ask) {
+      if (m.queue != looked_at && !m.queue->known_reached(m.number)) m.queue->look();
+      looked_at = m.queue;
+      return m.queue->known_reached(m.number);
+    }
     if (m.queue == ahead.queue && m.number >= ahead.number) return false;
     if (passed(m)) return true;
     ahead = m;
@@ -269,7 +283,10 @@ void memory_pool::wait_for_oldest() {
 }
 
 scratch::~scratch() {
-  if (data_ != nullptr) pool_.release(data_, bytes_, {queue_->mark()});
+  if (data_ == nullptr) return;
+  std::vector<mark> marks;
+  if (in_use_) marks.push_back(queue_->mark());
+  pool_.release(data_, bytes_, std::move(marks));
 }
 
 sluice_status scratch::allocate(std::size_t bytes, sluice_message* message) {

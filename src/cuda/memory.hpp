@@ -17,6 +17,9 @@ class memory_source {
   virtual ~memory_source() = default;
   virtual cudaError_t take(std::size_t bytes, void** data) = 0;
   virtual void give(void* data, std::size_t bytes) = 0;
+  [[nodiscard]] virtual bool has(const void* data) const = 0;  // data lies in a block of it, taken and not given back
+  // Up to so many bytes a further block is cheaper than to ask whether one of those in waiting is free.
+  [[nodiscard]] virtual std::size_t small() const { return 0; }
   virtual void trim() {}
   [[nodiscard]] virtual std::size_t kept() const { return 0; }  // bytes the source itself keeps for reuse
 };
@@ -34,6 +37,7 @@ class memory_pool {
   sluice_status allocate(device& d, std::size_t bytes, void** data, sluice_message* message);
   // Takes a block back that work up to the marks may still use.
   void release(void* data, std::size_t bytes, std::vector<mark> marks);
+  [[nodiscard]] bool has(const void* data) const { return source_->has(data); }
   void trim();
   sluice_memory_stats stats();
 
@@ -52,7 +56,7 @@ class memory_pool {
   void* reuse(std::size_t size);
   void keep(void* data, std::size_t size);
   void evict(std::size_t most);
-  void collect();
+  void collect(bool ask);
   void wait_for_oldest();
 
   const char* what_;

@@ -150,6 +150,11 @@ sluice::cuda::mark sluice_queue::mark() {
   return {this, number};
 }
 
+bool sluice_queue::has_work() const {
+  return !known_reached(issued_.load(std::memory_order_acquire)) &&
+         busy_until + sluice::cuda::short_wait > std::chrono::steady_clock::now();
+}
+
 cudaError_t sluice_queue::exact_mark(sluice::cuda::mark* m) {
   *m = mark();
   seconds_unrecorded_ = 0;
@@ -178,6 +183,16 @@ cudaError_t sluice_queue::reached(std::uint64_t number, bool patient) {
   }
   reached_.store(there, std::memory_order_release);
   return cudaSuccess;
+}
+
+void sluice_queue::look() {
+  const std::lock_guard lock(lock_);
+  for (; count_ > 0; --count_, first_ = (first_ + 1) % most_records) {
+    const cudaError_t error = cudaEventQuery(records_[first_].event);
+    if (error == cudaErrorNotReady) static_cast<void>(cudaGetLastError());
+    if (error != cudaSuccess) return;  // who waits for it hears of a failure
+    reached_.store(records_[first_].number, std::memory_order_release);
+  }
 }
 
 cudaError_t sluice_queue::hold_back(cudaStream_t other, std::uint64_t number) {

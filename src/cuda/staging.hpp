@@ -24,6 +24,7 @@ class host_copy {
 
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(count_ * size_); }
   [[nodiscard]] bool needs_no_staging() const;
+  sluice_status by_kernel(sluice_message* message);
   sluice_status straight(void* target, const void* source, cudaMemcpyKind kind, sluice_message* message);
   template <bool pack>
   void stage(char* buffer, std::int64_t first, std::int64_t count) const;
@@ -37,6 +38,7 @@ class host_copy {
   const std::int64_t count_;
   const std::int64_t piece_;  // elements
   const bool soon_;           // the queue has little to do before this copy, by estimate
+  const bool behind_;         // it has something to do before it
 };
 
 }  // namespace sluice::cuda

@@ -1,81 +1,10 @@
-// Kernels over the elements of arrays with any strides: copies, conversions, fills.
+// Copies, conversions and fills on the device, of arrays with any strides: chooses the kernel that runs at memory's speed.
 #include <algorithm>
 
-#include "convert.cuh"
-#include "cuda.hpp"
+#include "transform_kernels.cuh"
 
 namespace sluice::cuda {
 namespace {
-
-constexpr int threads = 256;
-
-// Offsets of element i, counted in row-major order, in target and source.
-struct walk {
-  int rank;
-  std::int64_t count;
-  std::int64_t extents[SLUICE_MAX_RANK];
-  std::int64_t target[SLUICE_MAX_RANK];
-  std::int64_t source[SLUICE_MAX_RANK];
-
-  template <class I>
-  __device__ void offsets(I i, std::int64_t& to, std::int64_t& from) const {
-    to = 0;
-    from = 0;
-    for (int axis = rank - 1; axis > 0; --axis) {
-      const I extent = static_cast<I>(extents[axis]);
-      const I next = i / extent;
-      const auto step = static_cast<std::int64_t>(i - next * extent);
-      to += step * target[axis];
-      from += step * source[axis];
-      i = next;
-    }
-    to += static_cast<std::int64_t>(i) * target[0];
-    from += static_cast<std::int64_t>(i) * source[0];
-  }
-};
-
-// I: 32 bits where the count allows, since 64-bit divisions take several times as long.
-template <class T, class S, class I>
-__global__ void __launch_bounds__(threads) transform_kernel(T* target, const S* source, walk w) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * threads;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; i < w.count; i += step) {
-    std::int64_t to;
-    std::int64_t from;
-    w.offsets(static_cast<I>(i), to, from);
-    target[to] = convert<T>(source[from]);
-  }
-}
-
-template <class T, class I>
-__global__ void __launch_bounds__(threads) fill_kernel(T* target, T value, walk w) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * threads;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; i < w.count; i += step) {
-    std::int64_t to;
-    std::int64_t from;
-    w.offsets(static_cast<I>(i), to, from);
-    target[to] = value;
-  }
-}
-
-// A transpose in tiles, so that both sides are read and written along their unit strides. T: as many bits as an element has.
-constexpr int tile = 32;
-
-template <class T>
-__global__ void __launch_bounds__(threads) transpose_kernel(T* target, const T* source, walk w) {
-  __shared__ T cells[tile][tile + 1];
-  const int x = static_cast<int>(threadIdx.x) % tile;
-  const int y = static_cast<int>(threadIdx.x) / tile;
-  const std::int64_t i0 = static_cast<std::int64_t>(blockIdx.x) * tile;  // along the source's unit stride
-  for (std::int64_t j0 = static_cast<std::int64_t>(blockIdx.y) * tile; j0 < w.extents[1];
-       j0 += static_cast<std::int64_t>(gridDim.y) * tile) {
-    for (int k = y; k < tile; k += threads / tile)
-      if (i0 + x < w.extents[0] && j0 + k < w.extents[1]) cells[k][x] = source[i0 + x + (j0 + k) * w.source[1]];
-    __syncthreads();
-    for (int k = y; k < tile; k += threads / tile)
-      if (i0 + k < w.extents[0] && j0 + x < w.extents[1]) target[(i0 + k) * w.target[0] + j0 + x] = cells[x][k];
-    __syncthreads();
-  }
-}
 
 template <class F>
 cudaError_t with_type(std::int32_t dtype, F&& f) {
@@ -90,10 +19,11 @@ cudaError_t with_type(std::int32_t dtype, F&& f) {
   }
 }
 
-// As many bits as the dtype has.
+// As many bits as the size has.
 template <class F>
-cudaError_t with_bits(std::int32_t dtype, F&& f) {
-  switch (element_size(dtype)) {
+cudaError_t with_bits(std::size_t size, F&& f) {
+  switch (size) {
+    case 16: return f(uint4{});
     case 8: return f(std::uint64_t{});
     case 4: return f(std::uint32_t{});
     case 2: return f(std::uint16_t{});
@@ -115,33 +45,77 @@ walk walk_over(const paired& p) {
   return w;
 }
 
-unsigned grid_for(const sluice_queue& q, std::int64_t count) {
-  const std::int64_t most = static_cast<std::int64_t>(std::max(q.owner->multiprocessors, 1)) * 32;
-  return static_cast<unsigned>(std::min((count + threads - 1) / threads, most));
+unsigned blocks(std::int64_t count, std::int64_t each) { return static_cast<unsigned>((count + each - 1) / each); }
+
+bool on_16_bytes(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
+
+// Rows without gaps inside are copied in words of up to 16 bytes; what is left of `size` is that of a word.
+std::size_t widen(paired& p, const void* target, const void* source, std::size_t size) {
+  const int inner = p.rank - 1;
+  if (p.rank == 0 || p.target[inner] != 1 || p.source[inner] != 1) return size;
+  const auto ends = reinterpret_cast<std::uintptr_t>(target) | reinterpret_cast<std::uintptr_t>(source);
+  const auto fits = [&](std::int64_t twice) {
+    for (int i = 0; i < inner; ++i)
+      if (p.target[i] % twice != 0 || p.source[i] % twice != 0) return false;
+    return p.extents[inner] % twice == 0;
+  };
+  for (; size < 16 && ends % (2 * size) == 0 && fits(2); size *= 2) {
+    p.extents[inner] /= 2;
+    for (int i = 0; i < inner; ++i) {
+      p.target[i] /= 2;
+      p.source[i] /= 2;
+    }
+  }
+  return size;
 }
 
 template <class T, class S>
 cudaError_t launch(sluice_queue& q, void* target, const void* source, const walk& w) {
-  const unsigned grid = grid_for(q, w.count);
   auto* to = static_cast<T*>(target);
   auto* from = static_cast<const S*>(source);
+  if constexpr (!std::is_same_v<T, S>)
+    if (w.rank == 1 && w.target[0] == 1 && w.source[0] == 1 && on_16_bytes(to) && on_16_bytes(from)) {
+      const unsigned grid = blocks(w.count, transform_threads * conversion<T, S>::each * conversion<T, S>::group);
+      convert_kernel<T, S><<<grid, transform_threads, 0, q.stream>>>(to, from, w.count);
+      return cudaGetLastError();
+    }
+  constexpr int each = sizeof(T) == 16 ? 1 : 4;
+  const unsigned grid = blocks(w.count, transform_threads * each);
   if (w.count < (std::int64_t{1} << 31))
-    transform_kernel<T, S, std::uint32_t><<<grid, threads, 0, q.stream>>>(to, from, w);
+    transform_kernel<T, S, std::uint32_t, each><<<grid, transform_threads, 0, q.stream>>>(to, from, w);
   else
-    transform_kernel<T, S, std::uint64_t><<<grid, threads, 0, q.stream>>>(to, from, w);
+    transform_kernel<T, S, std::uint64_t, each><<<grid, transform_threads, 0, q.stream>>>(to, from, w);
   return cudaGetLastError();
 }
 
 bool is_transpose(const walk& w) {
-  return w.rank == 2 && w.source[0] == 1 && w.target[1] == 1 && w.extents[0] > 8 && w.extents[1] > 8;
+  const auto tiles = [](std::int64_t extent) { return (extent + tile - 1) / tile; };
+  return w.rank == 2 && w.source[0] == 1 && w.target[1] == 1 && w.extents[0] > 8 && w.extents[1] > 8 &&
+         tiles(w.extents[0]) * tiles(w.extents[1]) < (std::int64_t{1} << 31);
 }
 
 template <class T>
 cudaError_t transpose(sluice_queue& q, void* target, const void* source, const walk& w) {
-  const auto tiles = [](std::int64_t extent) { return (extent + tile - 1) / tile; };
-  const dim3 grid(static_cast<unsigned>(tiles(w.extents[0])),
-                  static_cast<unsigned>(std::min<std::int64_t>(tiles(w.extents[1]), 65535)));
-  transpose_kernel<T><<<grid, threads, 0, q.stream>>>(static_cast<T*>(target), static_cast<const T*>(source), w);
+  const unsigned grid = blocks(w.extents[0], tile) * blocks(w.extents[1], tile);
+  transpose_kernel<T><<<grid, tile_threads, 0, q.stream>>>(static_cast<T*>(target), static_cast<const T*>(source), w);
+  return cudaGetLastError();
+}
+
+template <class T>
+cudaError_t fill_with(sluice_queue& q, void* target, T value, const walk& w, bool contiguous) {
+  auto* to = static_cast<T*>(target);
+  if (value == 0 && contiguous) return cudaMemsetAsync(to, 0, static_cast<std::size_t>(w.count) * sizeof(T), q.stream);
+  if (contiguous && on_16_bytes(to)) {
+    constexpr std::size_t each = 16 / sizeof(T);
+    group_of<T, each> pattern;
+    std::fill_n(pattern.x, each, value);
+    fill_whole_kernel<T><<<blocks(w.count, transform_threads * each), transform_threads, 0, q.stream>>>(
+        to, value, bits_of<uint4>(pattern), w.count);
+  } else if (w.count < (std::int64_t{1} << 31)) {
+    fill_kernel<T, std::uint32_t><<<blocks(w.count, transform_threads), transform_threads, 0, q.stream>>>(to, value, w);
+  } else {
+    fill_kernel<T, std::uint64_t><<<blocks(w.count, transform_threads), transform_threads, 0, q.stream>>>(to, value, w);
+  }
   return cudaGetLastError();
 }
 
@@ -150,15 +124,20 @@ double seconds_for(std::int64_t count) { return 4e-6 + static_cast<double>(count
 }  // namespace
 
 cudaError_t transform(sluice_queue& queue, const sluice_array& target, const sluice_array& source) {
-  const walk w = walk_over(pair(target, source));
+  paired p = pair(target, source);
+  walk w = walk_over(p);
   if (w.count == 0) return cudaSuccess;
   queue.add_work(seconds_for(w.count));
-  if (target.dtype == source.dtype)
-    return with_bits(target.dtype, [&](auto t) {
+  if (target.dtype == source.dtype) {
+    const std::size_t size = widen(p, target.data, source.data, element_size(target.dtype));
+    w = walk_over(p);
+    return with_bits(size, [&](auto t) {
       using T = decltype(t);
-      return is_transpose(w) ? transpose<T>(queue, target.data, source.data, w)
-                             : launch<T, T>(queue, target.data, source.data, w);
+      if constexpr (sizeof(T) <= 8)
+        if (is_transpose(w)) return transpose<T>(queue, target.data, source.data, w);
+      return launch<T, T>(queue, target.data, source.data, w);
     });
+  }
   return with_type(target.dtype, [&](auto t) {
     return with_type(source.dtype, [&](auto s) {
       using T = decltype(t);
@@ -179,23 +158,20 @@ cudaError_t fill(sluice_queue& queue, const sluice_array& target, double value) 
   return with_type(target.dtype, [&](auto t) {
     using T = decltype(t);
     const T element = convert<T>(value);
-    return with_bits(target.dtype, [&](auto b) {
+    return with_bits(sizeof(T), [&](auto b) {
       using B = decltype(b);
-      if constexpr (sizeof(B) != sizeof(T)) {
+      if constexpr (sizeof(B) != sizeof(T))
         return cudaErrorInvalidValue;  // the sizes are the same at run time
-      } else {
-        const B bits = bits_of<B>(element);
-        auto* to = static_cast<B*>(target.data);
-        if (bits == 0 && p.target_contiguous())
-          return cudaMemsetAsync(to, 0, static_cast<std::size_t>(w.count) * sizeof(B), queue.stream);
-        if (w.count < (std::int64_t{1} << 31))
-          fill_kernel<B, std::uint32_t><<<grid_for(queue, w.count), threads, 0, queue.stream>>>(to, bits, w);
-        else
-          fill_kernel<B, std::uint64_t><<<grid_for(queue, w.count), threads, 0, queue.stream>>>(to, bits, w);
-        return cudaGetLastError();
-      }
+      else
+        return fill_with<B>(queue, target.data, bits_of<B>(element), w, p.target_contiguous());
     });
   });
+}
+
+cudaError_t write_out(sluice_queue& queue, void* target, const void* source, std::size_t bytes) {
+  write_out_kernel<<<blocks(static_cast<std::int64_t>(bytes), 16 * transform_threads), transform_threads, 0, queue.stream>>>(
+      static_cast<char*>(target), static_cast<const char*>(source), static_cast<unsigned>(bytes));
+  return cudaGetLastError();
 }
 
 }  // namespace sluice::cuda
