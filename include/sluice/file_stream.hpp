@@ -27,10 +27,17 @@ struct file_stream_options {
   std::int64_t columns = 0;
   // Where a raw file's rows begin. Above 0, the file is taken as raw even when it begins like an .npy.
   std::int64_t byte_offset = 0;
-  // Bytes of a chunk: rounded down to whole rows, at least one row.
-  std::int64_t chunk_bytes = 16 << 20;
+  // Bytes of a chunk: rounded down to whole rows, at least one row. 0: chosen from the machine and the device.
+  std::int64_t chunk_bytes = 0;
+  // Threads that read at once, at most those of the pool. 0: chosen.
+  int readers = 0;
+  // Map files instead of reading them, where that is faster. The first such stream installs a handler of SIGBUS for the whole
+  // process, which passes on what is not its own: a file that is cut short while it is mapped is an error, not a crash.
+  bool map = false;
 };
 
+// Puts what comes next into `out`, at least one byte; returns how many, and 0 at the end. What it throws ends the run.
+using read_callback = std::function<std::size_t(std::span<std::byte> out)>;
 // Some rows of a file. The tensor's memory comes from the pool, and goes back to it when the last handle on it goes.
 struct row_chunk {
   tensor rows;                   // (rows, columns), on the CPU
@@ -50,9 +57,21 @@ class file_stream {
   //   unsupported       for an .npy in Fortran order or of rank 0, or an element type that npy.hpp does not list;
   //   io                when the operating system refuses.
   SLUICE_API explicit file_stream(const std::string& path, const file_stream_options& options = {});
+  // Several files as one, in the order given: all .npy or all raw, of one dtype and one number of columns, rows never across two
+  // files. An .npy with more dimensions is its rows. Throws the same, and invalid_argument when they disagree or none is given.
+  SLUICE_API explicit file_stream(const std::vector<std::string>& paths, const file_stream_options& options = {});
+  // Bytes that come once, in order: raw rows or an .npy, told apart as in a file (a raw one needs columns; byte_offset bytes are
+  // passed over). `name` stands for it in errors. A raw stream that ends inside a row, or an .npy that ends early or goes on
+  // behind its last row, is malformed, found when it gets there.
+  SLUICE_API static file_stream from(read_callback read, const file_stream_options& options = {}, std::string name = "input");
+  SLUICE_API static file_stream standard_input(const file_stream_options& options = {});
+
+  // Whether rows can be read at any place, and again. If not, the stream can be used once.
+  [[nodiscard]] SLUICE_API bool seekable() const noexcept;
 
   // An .npy of more than two dimensions is a list of rows all the same: (a, b, c) has a * b rows of c columns; (c) is one
   // row.
+  // -1: not known before the end of a raw stream that is not seekable; shape() then begins with -1... (author: choose and say)
   [[nodiscard]] std::int64_t rows() const noexcept { return rows_; }
   [[nodiscard]] std::int64_t columns() const noexcept { return shape_.back(); }
   [[nodiscard]] const sluice::shape& shape() const noexcept { return shape_; }

@@ -1,0 +1,52 @@
+// A result that lasts: PATH.partial grows, PATH.journal says how much of it is on the disk and what that stands for, and at
+// the end the one is renamed to PATH and the other removed. At every moment there is the old PATH or the new one, whole.
+//
+//   kill -9 after a sync:    the next run finds the journal and goes on from it
+//   kill -9 before any:      the next run starts again
+//   a failure, a stop:       the same; what was synced stays
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "file.hpp"
+
+namespace sluice::stream {
+
+class output {
+ public:
+  // Opens or creates PATH.partial and locks it: a second writer is refused. Keeps what is in it. Throws invalid_argument when
+  // `path` is something other than a regular file or when it, its partial or its journal is one of `inputs`; io when it cannot be
+  // created or someone else is writing it.
+  output(std::string path, const char* operation, std::span<const identity> inputs);
+  output(const output&) = delete;
+  output& operator=(const output&) = delete;
+  // Before the first sync both files are removed; after it they stay for the next run, unless commit() happened.
+  ~output();
+
+  // The text of the last sync of the run before, whole and unharmed, whose partial file is here; nothing when there is none.
+  // A journal that is harmed is an error: io, with the path.
+  [[nodiscard]] const std::optional<std::string>& journal() const noexcept { return journal_; }
+  // Forgets the run before: empties the partial file and removes the journal.
+  void start_again();
+  // Goes on from it: cuts the partial file at `bytes`. Throws io when it has fewer.
+  void go_on(std::int64_t bytes);
+
+  // Throws io with path, offset and reason ("No space left on device").
+  void write(std::int64_t offset, std::span<const std::byte> data);
+  // All that was written is on the disk before `journal`, a text of the caller's own, takes the place of the one before in one
+  // step. From any one thread, while another writes at later offsets.
+  void sync(std::string_view journal);
+  // Synced, renamed, the folder synced, the journal removed.
+  void commit();
+  // Nothing stays: for what cannot be gone on with.
+  void discard() noexcept;
+
+ private:
+  // (the author's)
+  std::optional<std::string> journal_;
+};
+
+}  // namespace sluice::stream
