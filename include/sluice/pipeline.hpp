@@ -11,6 +11,7 @@
 #include <stop_token>
 
 #include "sluice/file_stream.hpp"
+#include "sluice/ops/matmul.hpp"
 
 namespace sluice {
 inline namespace v0 {
@@ -19,9 +20,9 @@ struct pipeline_progress {
   std::int64_t bytes_done = 0;    // read and worked on, those of a run before that is gone on with included
   std::int64_t bytes_total = -1;  // -1: not known
   std::int64_t rows_done = 0;
-  double seconds = 0;            // since the start
-  double bytes_per_second = 0;   // lately
-  double seconds_left = -1;      // at that rate; -1: not known
+  double seconds = 0;           // since the start
+  double bytes_per_second = 0;  // lately
+  double seconds_left = -1;     // at that rate; -1: not known
 };
 
 // What to do about PATH.partial and PATH.journal of a run that did not end.
@@ -32,8 +33,8 @@ enum class resume {
 };
 
 struct pipeline_options {
-  // On the CPU, or on a device that chunks are copied to. Automatic: SLUICE_DEVICE, else the CPU, where the file's bytes are: one
-  // pass over a file never pays the way to a device and back (pipeline_summary::reason says so with the figures).
+  // On the CPU, or on a device that chunks are copied to. Automatic: SLUICE_DEVICE, else the CPU, where the file's bytes
+  // are: one pass over a file never pays the way to a device and back (pipeline_summary::reason says so with the figures).
   device where = device::automatic;
   // Several devices take chunks in turn; in place of `where` when not empty.
   std::vector<device> devices{};
@@ -69,16 +70,18 @@ struct pipeline_summary {
 
 // The sum of every row of `in`, as an .npy at `out_path` with the shape of `in` without its last dimension and the dtype
 // rowsum_dtype(in.dtype()). The same bits as rowsum() of the whole gives; a row may be larger than memory.
-SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path, const pipeline_options& options = {});
+SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
+                                        const pipeline_options& options = {});
 
-// in @ b for a `b` of (in.columns(), n) and of the file's dtype, as an .npy of (rows, n): rows of the file stream past b, which is
-// copied to every device once. A run that goes on uses the same chunks, so the bits are those of an undisturbed run.
+// in @ b for a `b` of (in.columns(), n) and of the file's dtype, as an .npy of (rows, n): rows of the file stream past b,
+// which is copied to every device once. A run that goes on uses the same chunks, so the bits are those of an undisturbed
+// run.
 SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::string& out_path,
                                         const pipeline_options& options = {}, precision p = precision::strict);
 
-// Calls `use` with chunk after chunk, in the file's order, on the calling thread; chunk.rows is on the device. Later chunks are
-// read and copied meanwhile; the tensor may be kept, at the price of its memory. Nothing is written: resume, sync_interval and
-// column_totals must be left alone; first_row says where to begin.
+// Calls `use` with chunk after chunk, in the file's order, on the calling thread; chunk.rows is on the device. Later chunks
+// are read and copied meanwhile; the tensor may be kept, at the price of its memory. Nothing is written: resume,
+// sync_interval and column_totals must be left alone; first_row says where to begin.
 SLUICE_API pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(const row_chunk&)>& use,
                                            const pipeline_options& options = {}, std::int64_t first_row = 0);
 

@@ -8,10 +8,11 @@
 
 #include <fmt/format.h>
 
-#include "file.hpp"
+#include "output.hpp"
 #include "sluice/npy.hpp"
 #include "sluice/parallel.hpp"
 #include "sluice/placement.hpp"
+#include "source.hpp"
 
 namespace sluice {
 inline namespace v0 {
@@ -102,7 +103,8 @@ class part_joiner {
 class sums_writer {
  public:
   sums_writer(const cutting& cut, const std::string& path)
-      : cut_(cut), rounded_(rowsum_dtype(cut.in.dtype())), file_(path, "rowsum_file", &cut.in.source()) {
+      : cut_(cut), rounded_(rowsum_dtype(cut.in.dtype())), file_(path, "rowsum_file", cut.in.source().files()) {
+    file_.start_again();
     const shape& all = cut.in.shape();
     const std::string header = npy_header_bytes(rounded_, all.first(all.rank() - 1));
     append(std::as_bytes(std::span(header)));
@@ -150,7 +152,7 @@ class sums_writer {
 
   const cutting& cut_;
   dtype rounded_;
-  stream::partial_file file_;
+  stream::output file_;
   std::int64_t offset_ = 0;
   std::int64_t parts_ = 0;
   std::variant<part_joiner<double>, part_joiner<std::int64_t>> joiner_;
@@ -172,7 +174,7 @@ class watch {
     const double now = seconds();
     if (!options_.progress || (!last && now < next_)) return;
     next_ = now + options_.progress_interval;
-    options_.progress({cut_.byte(piece), cut_.in.bytes(), cut_.row(piece), now});
+    options_.progress({cut_.byte(piece), cut_.in.bytes(), cut_.row(piece), now, 0, -1});
   }
   [[nodiscard]] double seconds() const { return seconds_since(start_); }
 
@@ -185,11 +187,10 @@ class watch {
 
 void read_piece(const cutting& cut, std::int64_t i, tensor& to, bool parallel) {
   const std::span<std::byte> memory{static_cast<std::byte*>(to.data()), to.bytes()};
-  const std::int64_t at = cut.in.byte_offset() + cut.byte(i);
   if (parallel)
-    cut.in.source().read_parallel(at, memory);
+    read_parallel(cut.in.source(), cut.byte(i), memory);
   else
-    cut.in.source().read(at, memory);
+    cut.in.source().read(cut.byte(i), memory);
 }
 
 // Slices are many pieces: long enough that starting threads costs nothing, short enough that other callers of the pool get
@@ -261,9 +262,12 @@ device chosen_device(const file_stream& in, const device& wanted) {
 
 }  // namespace
 
+std::string_view pipeline_summary::slowest_stage() const { return stages.compute > stages.read ? "compute" : "read"; }
+
 pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path, const pipeline_options& options) {
   const device where = chosen_device(in, options.where);
-  const cutting cut(in, where.is_cpu() ? std::min(cpu_piece_bytes, in.chunk_bytes()) : in.chunk_bytes());
+  const std::int64_t chunk = in.chunk_bytes() > 0 ? in.chunk_bytes() : 16 << 20;
+  const cutting cut(in, where.is_cpu() ? std::min(cpu_piece_bytes, chunk) : chunk);
   watch w(cut, options);
   sums_writer out(cut, out_path);
   cpu_stage on_cpu(cut, w);
@@ -282,7 +286,7 @@ pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
   w.check_cancel(cut.pieces);
   out.commit();
   w.report(cut.pieces, true);
-  return {in.rows(), in.bytes(), w.seconds(), where};
+  return {in.rows(), in.bytes(), 0, w.seconds(), {where}, {}, {}};
 }
 
 }  // namespace v0
