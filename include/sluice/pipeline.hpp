@@ -4,7 +4,7 @@
 //     auto done = sluice::rowsum_file(in, "sums.npy", {.progress = [](const sluice::pipeline_progress& p) {
 //       std::cerr << p.bytes_done << " of " << p.bytes_total << '\n';
 //     }});
-//     std::cout << done.rows << " rows in " << done.seconds << " s on " << done.where.str() << '\n';
+//     std::cout << done.rows << " rows in " << done.seconds << " s on " << done.devices.front().str() << '\n';
 #pragma once
 
 #include <functional>

@@ -30,7 +30,9 @@ struct cutting {
     return rows / rows_per_piece + (rows % rows_per_piece != 0 ? 1 : 0);
   }
   // Rows that are whole before piece i, and bytes before it.
-  [[nodiscard]] std::int64_t row(std::int64_t i) const { return std::min(rows_at_most(), i / parts_per_row() * rows_per_piece); }
+  [[nodiscard]] std::int64_t row(std::int64_t i) const {
+    return std::min(rows_at_most(), i / parts_per_row() * rows_per_piece);
+  }
   [[nodiscard]] std::int64_t byte(std::int64_t i) const {
     return row(i) * row_bytes() + i % parts_per_row() * part_columns * element_bytes;
   }

@@ -42,9 +42,10 @@ class reader {
       : rest_(text), path_(path), operation_(operation) {}
 
   [[noreturn]] void fail(std::string_view why) const {
-    throw error(error_code::malformed, fmt::format("[{}] {} is harmed or no journal of this library: {}; remove it, or start "
-                                                   "again with resume::never",
-                                                   operation_, path_, why));
+    throw error(error_code::malformed,
+                fmt::format("[{}] {} is harmed or no journal of this library: {}; remove it, or start "
+                            "again with resume::never",
+                            operation_, path_, why));
   }
   void expect(std::string_view text) {
     if (!rest_.starts_with(text)) fail(fmt::format("\"{}\" is missing", text.substr(0, text.find('\n'))));
@@ -115,10 +116,11 @@ void journal::check_job(const job_lines& wanted, const std::string& path, const 
     return "nothing";
   };
   const auto refuse = [&](const std::string& name) {
-    throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is of another run, which cannot be gone on with: its {} was {}, and is {}; start again with "
-                            "resume::never",
-                            operation, path, name, value_in(job, name), value_in(wanted, name)));
+    throw error(
+        error_code::invalid_argument,
+        fmt::format("[{}] {} is of another run, which cannot be gone on with: its {} was {}, and is {}; start again with "
+                    "resume::never",
+                    operation, path, name, value_in(job, name), value_in(wanted, name)));
   };
   for (const auto& [name, value] : wanted)
     if (value_in(job, name) != value) refuse(name);

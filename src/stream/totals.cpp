@@ -23,10 +23,11 @@ column_totals::column_totals(const cutting& cut, dtype of, const char* operation
       blocks_(floating_, static_cast<std::size_t>(cut.columns)) {
   if (by_pieces_) return;
   if (cut.columns > most_lane_bytes / (8 * lanes))
-    throw error(error_code::limit_exceeded,
-                fmt::format("[{}] totals of {} columns keep {} sums of 8 bytes each; more than {} bytes of them, {} columns, "
-                            "are not taken",
-                            operation, cut.columns, lanes, most_lane_bytes, most_lane_bytes / (8 * lanes)));
+    throw error(
+        error_code::limit_exceeded,
+        fmt::format("[{}] totals of {} columns keep {} sums of 8 bytes each; more than {} bytes of them, {} columns, "
+                    "are not taken",
+                    operation, cut.columns, lanes, most_lane_bytes, most_lane_bytes / (8 * lanes)));
   lanes_.resize(static_cast<std::size_t>(lanes * cut.columns));
   clear_lanes();
 }

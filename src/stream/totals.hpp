@@ -13,11 +13,12 @@ class column_totals {
   // Throws limit_exceeded, with the numbers, when the lanes would take too much memory.
   column_totals(const cutting& cut, dtype of, const char* operation);
 
-  // Cuts rows so that pieces bring their own totals, where 1,024 rows are at most `most` bytes; else leaves them as they are.
+  // Cuts rows so that pieces bring their own totals, where 1,024 rows are at most `most` bytes; else leaves them as they
+  // are.
   static cutting fit(const cutting& cut, std::int64_t bytes, std::int64_t most);
   static bool brought_by_pieces(const cutting& cut) { return !cut.cuts_rows() && cut.rows_per_piece % 1024 == 0; }
 
-  void take(const tensor& unrounded);               // a piece's own
+  void take(const tensor& unrounded);                 // a piece's own
   void take(std::int64_t piece, const tensor& rows);  // its rows, on the CPU
 
   // Of all rows.

@@ -53,7 +53,8 @@ inline namespace v0 {
 std::string_view pipeline_summary::slowest_stage() const {
   const std::pair<double, std::string_view> all[] = {
       {stages.read, "read"}, {stages.copy, "copy"}, {stages.compute, "compute"}, {stages.write, "write"}};
-  return std::max_element(std::begin(all), std::end(all), [](const auto& a, const auto& b) { return a.first < b.first; })->second;
+  return std::max_element(std::begin(all), std::end(all), [](const auto& a, const auto& b) { return a.first < b.first; })
+      ->second;
 }
 
 }  // namespace v0
