@@ -33,7 +33,7 @@ class device_stage {
     const std::int64_t end = cut_.pieces();
     const std::int64_t all = checked_product(end - first_, units_);
     while (next_.load() < all) {
-      for_a_while(watch_.stretch(), readers_of(in_), [&](tensor&) {
+      for_a_while(watch_.stretch(), readers_of(in_), [&] {
         if (watch_.stop_requested()) return false;
         const std::int64_t unit = next_.fetch_add(1, std::memory_order_relaxed);
         if (unit >= all) return false;
@@ -98,8 +98,9 @@ class device_stage {
 
   // Makes the slot the chunk's, once the one before has left it. False when the run has failed.
   bool prepare(slot& s, std::int64_t chunk) {
+    const std::int64_t before = chunk - std::ssize(ring_) >= first_ ? chunk - std::ssize(ring_) : -1;
     std::unique_lock lock(s.mutex);
-    s.changed.wait(lock, [&] { return failed_.load() || s.chunk == chunk || s.sent; });
+    s.changed.wait(lock, [&] { return failed_.load() || s.chunk == chunk || (s.chunk == before && s.sent); });
     if (failed_) return false;
     if (s.chunk == chunk) return true;
     if (s.chunk >= 0) results_.put(s.chunk, std::move(s.result));
@@ -114,6 +115,7 @@ class device_stage {
     s.units_left = units_;
     s.chunk = chunk;
     s.sent = false;
+    s.changed.notify_all();
     return true;
   }
 

@@ -8,7 +8,9 @@
 namespace sluice::stream {
 namespace {
 
-constexpr int burst = 8;  // steps of a thread before another caller of the pool gets its place: about 1 ms
+// What a thread takes at once: about 1 ms until another caller of the pool may have its place, and a window that is worth
+// the mapping.
+constexpr std::int64_t run_bytes = 8 << 20;
 
 // Results that wait for one before them, at most.
 std::int64_t room_for(const cutting& cut, std::int64_t result_row_bytes) {
@@ -31,18 +33,19 @@ class cpu_stage {
   // Every thread reads a piece and computes it while it is in its cache.
   void run_at_any_offset() {
     const std::int64_t end = cut_.pieces();
+    // As many pieces at a time as keep all threads at work to the end.
+    const std::int64_t length = std::clamp<std::int64_t>((end - next_.load()) / (8 * parallel_size()), 1,
+                                                         run_bytes / std::max<std::int64_t>(1, cut_.piece_bytes()) + 1);
     while (next_.load() < end) {
-      for_a_while(watch_.stretch(), readers_of(in_), [&](tensor& buffer) {
-        if (watch_.stop_requested()) return false;
-        const std::int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
-        if (i >= end) return false;
+      for_a_while(watch_.stretch(), readers_of(in_), [&] {
+        const std::int64_t first = next_.fetch_add(length, std::memory_order_relaxed);
+        if (first >= end) return false;
         try {
-          results_.put(i, result_of(i, buffer));
+          return from_window(first, std::min(end, first + length)) || by_reading(first, std::min(end, first + length));
         } catch (...) {
           results_.fail();
           throw;
         }
-        return true;
       });
       look_up(out_, watch_);
     }
@@ -72,27 +75,46 @@ class cpu_stage {
   }
 
  private:
-  piece_result result_of(std::int64_t i, tensor& buffer) {
-    const shape extents = cut_.extents(i);
-    const std::int64_t bytes = extents.count() * cut_.element_bytes;
-    if (!what_.keeps_rows()) {
-      const window w = in_.source().map(cut_.byte(i), bytes);
-      const auto* data = w.bytes().data();
-      if (data != nullptr && reinterpret_cast<std::uintptr_t>(data) % static_cast<std::size_t>(cut_.element_bytes) == 0) {
-        // Operations never write their inputs.
-        auto* rows = const_cast<std::byte*>(data);
-        piece_result r = computed_of(tensor::wrap(rows, in_.dtype(), extents, row_major(extents), nullptr));
-        w.check();
-        return r;
+  // False at a stop: nobody is to wait for the pieces that are left out then.
+  bool go_on() {
+    if (!watch_.stop_requested()) return true;
+    results_.fail();
+    return false;
+  }
+
+  bool by_reading(std::int64_t first, std::int64_t end) {
+    tensor buffer;
+    for (std::int64_t i = first; i < end; ++i) {
+      if (!go_on()) return false;
+      const shape extents = cut_.extents(i);
+      if (i == first || what_.keeps_rows() || buffer.shape() != extents) buffer = tensor(extents, in_.dtype());
+      {
+        const stage_timer timer(watch_.stages.read);
+        in_.source().read(cut_.byte(i), memory_of(buffer));
       }
+      results_.put(i, computed_of(buffer));
     }
-    if (what_.keeps_rows() || buffer.shape() != extents || buffer.dtype() != in_.dtype())
-      buffer = tensor(extents, in_.dtype());
-    {
-      const stage_timer timer(watch_.stages.read);
-      in_.source().read(cut_.byte(i), memory_of(buffer));
+    return true;
+  }
+
+  // The same without a copy, where the source can be mapped; false where it cannot.
+  bool from_window(std::int64_t first, std::int64_t end) {
+    if (what_.keeps_rows()) return false;
+    const std::int64_t begin = cut_.byte(first);
+    const window w = in_.source().map(begin, cut_.byte(end) - begin);
+    // Operations never write their inputs.
+    auto* const data = const_cast<std::byte*>(w.bytes().data());
+    if (data == nullptr || reinterpret_cast<std::uintptr_t>(data) % static_cast<std::size_t>(cut_.element_bytes) != 0)
+      return false;
+    std::vector<piece_result> results;
+    for (std::int64_t i = first; i < end && !watch_.stop_requested(); ++i) {
+      const shape extents = cut_.extents(i);
+      results.push_back(
+          computed_of(tensor::wrap(data + (cut_.byte(i) - begin), in_.dtype(), extents, row_major(extents), nullptr)));
     }
-    return computed_of(buffer);
+    w.check();
+    for (auto& r : results) results_.put(first++, std::move(r));
+    return first == end || go_on();
   }
 
   piece_result computed_of(const tensor& rows) {
@@ -138,27 +160,26 @@ int readers_of(const file_stream& in) {
   return in.readers() > 0 ? std::min<int>(in.readers(), parallel_size()) : parallel_size();
 }
 
-void for_a_while(double seconds, int threads, const std::function<bool(tensor& buffer)>& step) {
+void for_a_while(double seconds, int threads, const std::function<bool()>& step) {
   struct state {
-    const std::function<bool(tensor&)>& step;
-    int steps;
+    const std::function<bool()>& step;
+    bool stays;
     clock::time_point end;
     std::atomic<bool> stop{false};
     std::atomic<bool> failed{false};
     std::exception_ptr error{};
   };
   // With fewer threads than there are, each keeps its place to the end: another would be one too many.
-  const bool all = threads >= parallel_size();
-  state s{step, all ? burst : std::numeric_limits<int>::max(),
-          clock::now() + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds))};
+  const bool stay = threads < parallel_size();
+  state s{step, stay, clock::now() + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds))};
   detail::parallel_run(
-      all ? std::int64_t{1} << 40 : threads,
+      stay ? threads : std::int64_t{1} << 40,
       [](void* context, std::int64_t) {
         auto& t = *static_cast<state*>(context);
         try {
-          tensor buffer;
-          for (int i = 0; i < t.steps && !t.stop.load(std::memory_order_relaxed); ++i)
-            if (!t.step(buffer) || clock::now() >= t.end) t.stop.store(true, std::memory_order_relaxed);
+          do {
+            if (!t.step() || clock::now() >= t.end) t.stop.store(true, std::memory_order_relaxed);
+          } while (t.stays && !t.stop.load(std::memory_order_relaxed));
         } catch (...) {
           if (!t.failed.exchange(true)) t.error = std::current_exception();
           t.stop.store(true, std::memory_order_relaxed);

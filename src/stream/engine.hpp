@@ -32,8 +32,8 @@ void run_on_devices(const run_plan& plan, const operation& what, const std::vect
 int readers_of(const file_stream& in);
 
 // Calls step() on the pool's threads again and again, for about `seconds` or until it says false. Other callers of the pool
-// get their turn after a few steps. Throws what a step threw first.
-void for_a_while(double seconds, int threads, const std::function<bool(tensor& buffer)>& step);
+// get their turn after each step. Throws what a step threw first.
+void for_a_while(double seconds, int threads, const std::function<bool()>& step);
 
 // What comes next, as much of `out` as there is before the end; a stop is noticed between two calls of the source.
 std::size_t read_next(const file_stream& in, std::span<std::byte> out, watch& w, std::int64_t bytes_done);

@@ -16,8 +16,9 @@ namespace {
 using stream::cutting;
 using stream::run_plan;
 
-// What one thread reads and computes at once on the CPU: it stays in the caches in between.
-constexpr std::int64_t cpu_piece_bytes = 512 << 10;
+// What one thread reads and computes at once on the CPU: it stays in the caches in between. On two cores 256 KiB gave 15.0
+// GB/s, 512 KiB 16.7, 1 MiB 20.8, and more no more.
+constexpr std::int64_t cpu_piece_bytes = 1 << 20;
 constexpr std::int64_t cpu_product_bytes = 4 << 20;   // products gain from taller pieces
 constexpr std::int64_t device_chunk_bytes = 8 << 20;  // 0.15 ms of a bus of 55 GB/s
 constexpr std::int64_t cpu_total_bytes = 16 << 20;    // 1,024 rows of them, when columns are summed too
