@@ -44,7 +44,7 @@ class rowsum_operation final : public operation {
 class matmul_operation final : public operation {
  public:
   matmul_operation(const tensor& b, const std::vector<device>& devices, precision p) : precision_(p) {
-    for (const auto& d : devices) there_.emplace_back(b.to(d).contiguous());
+    for (const auto& d : devices) there_.push_back(b.to(d));  // its strides as they are: the bits depend on them
   }
 
   [[nodiscard]] piece_result run(const tensor& rows) const override {

@@ -145,7 +145,7 @@ pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::
                       b.dtype(),
                       {in.rows(), b.extent(1)},
                       row,
-                      {{"b", fmt::format("{} {:016x}", b.shape().str(), digest(b))},
+                      {{"b", fmt::format("{} with strides {}, {:016x}", b.shape().str(), b.strides().str(), digest(b))},
                        {"precision", p == precision::strict ? "strict" : "tensor_core"},
                        {"devices", kinds_of(where.devices)}}};
   return run(plan, where, [&](const stream::result_file&) { return stream::matmul_operation(b, where.devices, p); });
