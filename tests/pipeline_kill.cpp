@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "sluice/pipeline.hpp"
 
@@ -12,8 +13,8 @@ int main(int argc, char** argv) {
     const std::int64_t columns = std::atoll(argv[3]);
     sluice::pipeline_options options;
     options.sync_interval = 0;
-    options.progress_interval = 0;  // looks up, and may sync, after every few pieces
-    options.progress = [](const sluice::pipeline_progress&) {};
+    options.progress_interval = 0;  // looks up, and may sync, after every few pieces: slowly, so that kills hit all moments
+    options.progress = [](const sluice::pipeline_progress&) { std::this_thread::sleep_for(std::chrono::milliseconds(4)); };
     if (argc > 5) options.column_totals = argv[5];
     const bool product = std::string(argv[1]) == "matmul";
     const sluice::file_stream in(argv[2], {.columns = columns, .chunk_bytes = product ? 200'000 : 20'000});

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 program, kills = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20
-shapes = [("rowsum", 100, 300_000), ("rowsum", 30_000, 3_000_000), ("matmul", 512, 5_000_000)]  # columns, about elements
+shapes = [("rowsum", 100, 4_000_000), ("rowsum", 30_000, 3_000_000), ("matmul", 512, 5_000_000)]  # columns, about elements
 random.seed(1)
 
 
@@ -44,7 +44,7 @@ def killed_till_it_ends(folder, job, columns, whole, wanted):
     killed = went_on = 0
     arguments, totals = command(folder, "out", job, columns)
     while killed < wanted:
-        started_from = run(arguments, random.uniform(0, 1.1) * whole)
+        started_from = run(arguments, random.uniform(0.1, 1.1) * whole)
         if started_from is None:
             killed += 1
             continue
