@@ -4,6 +4,7 @@ sluice_add_test(file_stream)
 # These two look behind the public headers: they hold the room's own files, which a shared library hides.
 set(room ${PROJECT_SOURCE_DIR}/src/stream)
 sluice_add_test(source SOURCES source_test.cpp ${room}/source.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
+sluice_add_test(output SOURCES output_test.cpp ${room}/output.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
 sluice_add_test(pipeline)
 # The path of a device: copies to it, results from it, all late.
 add_dependencies(pipeline_test sluice_fake)
