@@ -6,6 +6,13 @@ set(room ${PROJECT_SOURCE_DIR}/src/stream)
 sluice_add_test(source SOURCES source_test.cpp ${room}/source.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
 sluice_add_test(output SOURCES output_test.cpp ${room}/output.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
 sluice_add_test(pipeline)
+# The system's calls are replaced in the program itself, for the shared library too, and by a preloaded one in other programs.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  sluice_add_test(fault SOURCES fault_test.cpp fault/fault.cpp LIBRARIES ${CMAKE_DL_LIBS})
+  set_target_properties(fault_test PROPERTIES ENABLE_EXPORTS ON)
+else()
+  sluice_skip_tests("needs Linux" fault)
+endif()
 # The path of a device: copies to it, results from it, all late.
 add_dependencies(pipeline_test sluice_fake)
 sluice_test_run(pipeline_fake pipeline ENV "SLUICE_TEST_DEVICE=fake" "${fake}")
