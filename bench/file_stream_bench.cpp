@@ -1,5 +1,10 @@
-// Row sums of a file in the page cache beside its ceilings, in one run: the same bytes read by pread alone, and summed from
-// memory. Sums are compared before any timing. file_stream_numpy.py does the same with NumPy, for a file that is given.
+// Row sums of a file beside its ceilings, in one run: in the page cache, the same bytes read by pread alone, and summed from
+// memory; not in the page cache (cold), read around it by O_DIRECT alone. Sums are compared before any timing.
+// file_stream_numpy.py does the same with NumPy, for a file that is given.
+//
+// A file that is read through the page cache is there in pages as large as that reading left them: after a cold run by
+// pread, and after one by windows, the same file has other speeds. Benchmarks therefore run in this order, hot ones on a
+// file as it was written.
 //
 //     file_stream_bench --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
 //
@@ -55,12 +60,13 @@ const input& file() {
 
 void count(benchmark::State& state, std::int64_t bytes) { state.SetBytesProcessed(state.iterations() * bytes); }
 
-void rowsum_file(benchmark::State& state) {
-  const sluice::file_stream in(file().path());
+void rowsum_file(benchmark::State& state, bool map) {
+  const sluice::file_stream in(file().path(), {.map = map});
   for (auto _ : state) sluice::rowsum_file(in, file().result());
   count(state, in.bytes());
 }
-BENCHMARK(rowsum_file)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(rowsum_file, read, false)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(rowsum_file, mapped, true)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void chunks_then_rowsum(benchmark::State& state) {
   const sluice::file_stream in(file().path(), {.chunk_bytes = state.range(0)});
@@ -92,6 +98,45 @@ void rowsum_of_memory(benchmark::State& state) {
   count(state, static_cast<std::int64_t>(a.bytes()));
 }
 BENCHMARK(rowsum_of_memory)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// The file's pages leave the cache; only clean ones do.
+void drop_pages(int descriptor) {
+  if (::fsync(descriptor) != 0 || ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) != 0) std::abort();
+}
+
+void rowsum_file_cold(benchmark::State& state, bool map) {
+  const sluice::file_stream in(file().path(), {.map = map});
+  const int descriptor = ::open(file().path().c_str(), O_RDONLY | O_CLOEXEC);
+  for (auto _ : state) {
+    state.PauseTiming();
+    drop_pages(descriptor);
+    state.ResumeTiming();
+    sluice::rowsum_file(in, file().result());
+  }
+  ::close(descriptor);
+  count(state, in.bytes());
+}
+BENCHMARK_CAPTURE(rowsum_file_cold, read, false)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(rowsum_file_cold, mapped, true)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// Ceiling of a cold file: nothing but reads around the page cache, by as many threads.
+void direct_alone(benchmark::State& state) {
+  constexpr std::int64_t piece = 8 << 20;
+  const int descriptor = ::open(file().path().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(file().path()));
+  for (auto _ : state) {
+    state.PauseTiming();
+    drop_pages(descriptor);
+    state.ResumeTiming();
+    sluice::parallel_for(bytes / piece, [&](std::int64_t i) {
+      sluice::tensor buffer({piece}, sluice::dtype::u8);
+      if (::pread(descriptor, buffer.data(), piece, i * piece) != piece) std::abort();
+    });
+  }
+  ::close(descriptor);
+  count(state, bytes);
+}
+BENCHMARK(direct_alone)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 bool answers_agree() {
   sluice::rowsum_file(sluice::file_stream(file().path()), file().result());

@@ -208,7 +208,7 @@ TEST_CASE("where, why, and how long each stage took") {
   const auto done = rowsum_file(in, here / "out.npy");
   if (std::getenv("SLUICE_DEVICE") == nullptr) {
     CHECK(done.devices == std::vector{device::cpu});
-    CHECK(done.reason.find("one pass over 4194304 bytes") != std::string::npos);
+    CHECK(done.reason.find("one pass over 0.00419 GB") != std::string::npos);
   }
   CHECK(rowsum_file(in, here / "out.npy", {.where = device::cpu}).reason == "cpu: the caller named it");
   CHECK(done.stages.read + done.stages.compute > 0);

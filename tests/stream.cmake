@@ -1,6 +1,17 @@
 # Files: .npy, streams, the pipeline, and sluice-rowsum from the shell.
 sluice_add_test(npy)
 sluice_add_test(file_stream)
+# These two look behind the public headers: they hold the room's own files, which a shared library hides.
+set(room ${PROJECT_SOURCE_DIR}/src/stream)
+sluice_add_test(source SOURCES source_test.cpp ${room}/source.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
+sluice_add_test(output SOURCES output_test.cpp ${room}/output.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
+# The system's calls are replaced in the program itself, for the shared library too, and by a preloaded one in other programs.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  sluice_add_test(fault SOURCES fault_test.cpp fault/fault.cpp LIBRARIES ${CMAKE_DL_LIBS})
+  set_target_properties(fault_test PROPERTIES ENABLE_EXPORTS ON)
+else()
+  sluice_skip_tests("needs Linux" fault)
+endif()
 foreach(name pipeline pipeline_results pipeline_resume)
   sluice_add_test(${name})
   # The path of a device: copies to it, results from it, all late.

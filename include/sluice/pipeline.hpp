@@ -45,7 +45,9 @@ struct pipeline_options {
   // Asked between pieces of work: a stop ends the run with error_code::cancelled.
   std::stop_token cancel{};
   sluice::resume resume = sluice::resume::automatic;
-  // Seconds between syncs: what a kill at the worst moment loses.
+  // Seconds between syncs: what a kill at the worst moment loses. (Where a sync takes long, four times as long passes before
+  // the next.) A run that fails or is stopped syncs once more, if it had synced before or worked for 0.25 s; else nothing of
+  // it stays.
   double sync_interval = 1.0;
   // Totals of every column, in the same pass, as an .npy of shape (columns): as rowsum of the transpose, bit for bit.
   std::string column_totals{};

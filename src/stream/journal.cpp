@@ -36,6 +36,18 @@ std::string unescaped(std::string_view line) {
   return value;
 }
 
+// Of two values of several lines, such as an input of several files, what differs.
+std::pair<std::string, std::string> first_difference(std::string_view a, std::string_view b) {
+  const auto line = [](std::string_view text) { return text.substr(0, text.find('\n')); };
+  const auto rest = [](std::string_view text) { return text.substr(std::min(text.size(), text.find('\n')) + 1); };
+  while (line(a) == line(b) && line(a).size() < a.size() && line(b).size() < b.size()) {
+    a = rest(a);
+    b = rest(b);
+  }
+  const auto shown = [&](std::string_view text) { return text.empty() ? std::string("nothing") : std::string(line(text)); };
+  return {shown(a), shown(b)};
+}
+
 class reader {
  public:
   reader(std::string_view text, const std::string& path, const char* operation)
@@ -113,14 +125,13 @@ void journal::check_job(const job_lines& wanted, const std::string& path, const 
   const auto value_in = [](const job_lines& lines, const std::string& name) -> std::string {
     for (const auto& [n, v] : lines)
       if (n == name) return v;
-    return "nothing";
+    return "";
   };
   const auto refuse = [&](const std::string& name) {
-    throw error(
-        error_code::invalid_argument,
-        fmt::format("[{}] {} is of another run, which cannot be gone on with: its {} was {}, and is {}; start again with "
-                    "resume::never",
-                    operation, path, name, value_in(job, name), value_in(wanted, name)));
+    const auto [was, is] = first_difference(value_in(job, name), value_in(wanted, name));
+    throw error(error_code::invalid_argument,
+                fmt::format("[{}] {} is of another run: its {} was {}, and is {}; start again with resume::never", operation,
+                            path, name, was, is));
   };
   for (const auto& [name, value] : wanted)
     if (value_in(job, name) != value) refuse(name);

@@ -9,6 +9,7 @@ namespace sluice::stream {
 namespace {
 
 constexpr std::size_t write_bytes = 256 << 10;  // at once: less would be a call of the system for each piece
+constexpr double worth_keeping = 0.25;          // seconds of work that was not synced yet
 constexpr std::int64_t most_piece_bytes = std::int64_t{1} << 31;  // that a journal is believed
 
 job_lines job_of(const run_plan& plan) {
@@ -196,7 +197,7 @@ void result_file::wait_for_sync() {
 void result_file::save() noexcept {
   try {
     wait_for_sync();
-    if (!lasting_ || harmed_) return;
+    if (harmed_ || !plan_.in.seekable() || (!lasting_ && watch_.seconds() < worth_keeping)) return;
     flush();
     plan_.in.check_unchanged();
     out_.sync(snapshot().text());

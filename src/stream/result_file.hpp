@@ -48,7 +48,7 @@ class result_file {
 
   // For the calling thread, while no piece is being taken: a sync behind its back, when it is time for one.
   void sync_when_due();
-  // After a failure or a stop: what is good is kept, if anything was before.
+  // After a failure or a stop: what is good is kept, if there is more than a quarter of a second's work or a sync before.
   void save() noexcept;
   // All pieces are taken: the result gets its name.
   void commit();

@@ -10,13 +10,10 @@ namespace sluice::stream {
 namespace {
 
 std::string one_pass(const file_stream& in) {
-  const std::string bytes = in.bytes() < 0 ? "bytes that come once" : fmt::format("{} bytes", in.bytes());
-  return fmt::format(
-      "cpu: one pass over {}: reading them into memory that a device can copy costs what working on them in the cache does, "
-      "and "
-      "the way to the device ({}) would come on top",
-      bytes,
-      in.bytes() < 0 ? "at most 55 GB/s" : fmt::format("{:.3g} s at 55 GB/s", static_cast<double>(in.bytes()) / 55e9));
+  if (in.bytes() < 0) return "cpu: bytes that come once are read here, and one pass over them costs less than a copy";
+  const auto gigabytes = static_cast<double>(in.bytes()) / 1e9;
+  return fmt::format("cpu: one pass over {:.3g} GB; a copy to a device first would add {:.2g} s at 55 GB/s", gigabytes,
+                     gigabytes / 55);
 }
 
 }  // namespace
