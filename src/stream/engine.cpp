@@ -34,8 +34,9 @@ class cpu_stage {
   void run_at_any_offset() {
     const std::int64_t end = cut_.pieces();
     // As many pieces at a time as keep all threads at work to the end.
-    const std::int64_t length = std::clamp<std::int64_t>((end - next_.load()) / (8 * parallel_size()), 1,
-                                                         run_bytes / std::max<std::int64_t>(1, cut_.piece_bytes()) + 1);
+    const std::int64_t length =
+        std::clamp<std::int64_t>((end - next_.load()) / (8 * parallel_size()), 1,
+                                 std::max<std::int64_t>(1, run_bytes / std::max<std::int64_t>(1, cut_.piece_bytes())));
     while (next_.load() < end) {
       for_a_while(watch_.stretch(), readers_of(in_), [&] {
         const std::int64_t first = next_.fetch_add(length, std::memory_order_relaxed);
