@@ -44,13 +44,6 @@ descriptor::~descriptor() {
   if (number_ >= 0) ::close(number_);
 }
 
-void cost::learn(clock::duration took, std::size_t bytes) noexcept {
-  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(took).count();
-  const std::int64_t seen = std::max<std::int64_t>(1, ns * (1 << 20) / static_cast<std::int64_t>(bytes));
-  const std::int64_t known = nanoseconds();
-  value_.store(known == 0 ? seen : known + (seen - known) / (seen < known ? 2 : 8), std::memory_order_relaxed);
-}
-
 file::file(std::string path, const char* operation) : path_(std::move(path)), operation_(operation) {
   check_path(path_, operation_);
   // O_NONBLOCK: to open a pipe that nobody writes would wait for ever.
@@ -91,10 +84,7 @@ std::size_t file::read_some(std::int64_t offset, std::span<std::byte> out) const
 }
 
 void file::read(std::int64_t offset, std::span<std::byte> out) const {
-  const bool learns = out.size() >= read_piece / 4 && maps_.load(std::memory_order_relaxed) > 0;
-  const auto start = learns ? cost::clock::now() : cost::clock::time_point();
   if (read_some(offset, out) != out.size()) fail_changed();
-  if (learns) read_cost_.learn(cost::clock::now() - start, out.size());
 }
 
 void file::read_parallel(std::int64_t offset, std::span<std::byte> out) const {

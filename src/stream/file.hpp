@@ -7,8 +7,6 @@
 // Paths and sizes are in every sentence; `operation` is the name in brackets before it.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -52,17 +50,6 @@ void in_pieces(std::span<std::byte> out, const std::function<void(std::size_t be
 // Throws invalid_argument for what cannot be a path.
 void check_path(const std::string& path, const char* operation);
 
-// What it costs to get at a MiB, learnt while it is done: quick to believe in less, slow to believe in more.
-class cost {
- public:
-  using clock = std::chrono::steady_clock;
-  void learn(clock::duration took, std::size_t bytes) noexcept;
-  [[nodiscard]] std::int64_t nanoseconds() const noexcept { return value_.load(std::memory_order_relaxed); }  // 0: not known
-
- private:
-  std::atomic<std::int64_t> value_{0};
-};
-
 // A regular file, open for reading. Throws io when it cannot be opened, invalid_argument when it is something else.
 class file {
  public:
@@ -81,8 +68,7 @@ class file {
   void read(std::int64_t offset, std::span<std::byte> out) const;
   // The same, by several threads.
   void read_parallel(std::int64_t offset, std::span<std::byte> out) const;
-  // The bytes without a copy; nothing, where that is refused or reading them has been found to be faster. The first call
-  // installs a handler of SIGBUS.
+  // The bytes without a copy; nothing, where that is refused. The first call installs a handler of SIGBUS.
   [[nodiscard]] window map(std::int64_t offset, std::int64_t bytes) const;
   // Throws io, with both sizes, when the file ends before `end` now.
   void check_reaches(std::int64_t end) const;
@@ -91,9 +77,7 @@ class file {
   void check_unchanged() const;
 
  private:
-  friend class window;
   void inspect();
-  [[nodiscard]] bool mapping_pays() const noexcept;
   [[noreturn]] void fail_changed() const;
 
   std::string path_;
@@ -102,9 +86,6 @@ class file {
   identity id_;
   std::int64_t size_ = 0;
   std::int64_t changed_ = 0;  // nanoseconds
-  mutable std::atomic<unsigned> maps_{0};
-  mutable cost map_cost_;
-  mutable cost read_cost_;
 };
 
 // Standard input. A regular file is opened for reading at offsets, and `begin` is where it stood; what else there is comes

@@ -109,19 +109,8 @@ bool populate(std::span<std::byte> pages) {
 
 }  // namespace
 
-// What mapping costs hangs on the pages that the page cache is made of: a file written in pieces of 4 MiB was summed at 31
-// GB/s in windows and 24 by reading, one written in pieces of 1 MiB behind a header of 128 bytes at 14 and 20. Nobody tells
-// which it is, so both are tried now and then. Half, because bytes that were read are summed out of a cache.
-bool file::mapping_pays() const noexcept {
-  const unsigned turn = maps_.fetch_add(1, std::memory_order_relaxed) % 64;
-  if (turn < 2) return turn == 0;
-  return map_cost_.nanoseconds() * 2 < read_cost_.nanoseconds() || read_cost_.nanoseconds() == 0;
-}
-
 window file::map(std::int64_t offset, std::int64_t bytes) const {
-  const bool small = bytes < window::least_timed;
-  if (!is_guarded() || (!small && !mapping_pays())) return {};
-  const auto start = cost::clock::now();
+  if (!is_guarded()) return {};
   const auto before_it = static_cast<std::size_t>(static_cast<std::uintptr_t>(offset) % page_size());
   const std::size_t length = before_it + static_cast<std::size_t>(bytes);
   void* const at =
@@ -135,17 +124,13 @@ window file::map(std::int64_t offset, std::int64_t bytes) const {
   // Where populating fails, read() will say why.
   if (w.slot_ < 0 || !populate(w.pages_)) return {};
   w.bytes_ = std::span<const std::byte>(w.pages_).subspan(before_it);
-  w.took_ = cost::clock::now() - start;
   return w;
 }
 
 window::~window() {
   if (pages_.empty()) return;
   if (slot_ >= 0) slots[static_cast<std::size_t>(slot_)].begin.store(0, std::memory_order_release);
-  const auto start = cost::clock::now();
   ::munmap(pages_.data(), pages_.size());
-  if (static_cast<std::int64_t>(bytes_.size()) >= least_timed)
-    in_->map_cost_.learn(took_ + (cost::clock::now() - start), bytes_.size());
 }
 
 void window::check() const {

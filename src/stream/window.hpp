@@ -5,7 +5,6 @@
 //     w.check();                    // a file that was cut short beneath it read as zeros
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -25,7 +24,6 @@ class window {
     std::swap(in_, other.in_);
     std::swap(slot_, other.slot_);
     std::swap(end_, other.end_);
-    std::swap(took_, other.took_);
     return *this;
   }
   ~window();
@@ -36,14 +34,11 @@ class window {
 
  private:
   friend class file;
-  static constexpr std::int64_t least_timed = 1 << 20;  // what it takes to map less says nothing
-
   std::span<const std::byte> bytes_;
   std::span<std::byte> pages_;  // that hold them
   const file* in_ = nullptr;    // outlives the window
   int slot_ = -1;               // where the handler of SIGBUS finds it
   std::int64_t end_ = 0;        // in the file
-  std::chrono::steady_clock::duration took_{};
 };
 
 }  // namespace sluice::stream
