@@ -167,6 +167,25 @@ TEST_CASE("a stop is noticed between two calls of the reader") {
   CHECK(here.count() == 0);
 }
 
+TEST_CASE("progress is told while a reader is slow") {
+  const testing::folder here;
+  std::vector<double> seen;
+  int calls = 0;
+  const auto read = [&](std::span<std::byte> out) {
+    out[0] = std::byte{0};
+    return std::size_t{++calls <= 4096 ? 1u : 0u};
+  };
+  pipeline_options options;
+  options.progress_interval = 0;
+  options.progress = [&](const pipeline_progress& p) {
+    CHECK(p.bytes_total == -1);
+    CHECK(p.seconds_left <= 0);
+    seen.push_back(p.seconds);
+  };
+  rowsum_file(file_stream::from(read, {.columns = 1024}), here / "out.npy", options);
+  CHECK(seen.size() > 4000);
+}
+
 TEST_CASE("the caller's function has every row once, in order, on the device") {
   const testing::folder here;
   const tensor a = testing::random({501, 30}, dtype::i32);

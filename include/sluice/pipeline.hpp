@@ -1,10 +1,12 @@
-// Work on files larger than memory: read | compute | write, slice after slice, in bounded memory.
+// Work on files larger than memory: read | copy | compute | write, piece after piece, in bounded memory.
 //
 //     sluice::file_stream in("data.npy");
 //     auto done = sluice::rowsum_file(in, "sums.npy", {.progress = [](const sluice::pipeline_progress& p) {
 //       std::cerr << p.bytes_done << " of " << p.bytes_total << '\n';
 //     }});
 //     std::cout << done.rows << " rows in " << done.seconds << " s on " << done.devices.front().str() << '\n';
+// A run that is killed leaves OUT.partial and OUT.journal, and the same call goes on from them. Bytes that come once
+// (standard input, a function) are read by the calling thread, and a run over them cannot be gone on with.
 #pragma once
 
 #include <functional>
@@ -49,7 +51,9 @@ struct pipeline_options {
   // the next.) A run that fails or is stopped syncs once more, if it had synced before or worked for 0.25 s; else nothing of
   // it stays.
   double sync_interval = 1.0;
-  // Totals of every column, in the same pass, as an .npy of shape (columns): as rowsum of the transpose, bit for bit.
+  // rowsum_file only: totals of every column, in the same pass, as an .npy of shape (columns), as rowsum of the transpose
+  // gives bit for bit. Where 1,024 rows are more than 16 MiB (128 on a device) they cost 256 bytes of memory a column and
+  // most of the speed; more than 1,048,576 such columns are limit_exceeded.
   std::string column_totals{};
 };
 
@@ -81,9 +85,9 @@ SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string
 SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::string& out_path,
                                         const pipeline_options& options = {}, precision p = precision::strict);
 
-// Calls `use` with chunk after chunk, in the file's order, on the calling thread; chunk.rows is on the device. Later chunks
-// are read and copied meanwhile; the tensor may be kept, at the price of its memory. Nothing is written: resume,
-// sync_interval and column_totals must be left alone; first_row says where to begin.
+// Calls `use` with chunk after chunk, of 16 MiB unless the stream says otherwise, in the file's order, on the calling
+// thread; chunk.rows is on the device. Later chunks are read and copied meanwhile; the tensor may be kept, at the price of
+// its memory. Nothing is written: resume, sync_interval and column_totals must be left alone; first_row says where to begin.
 SLUICE_API pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(const row_chunk&)>& use,
                                            const pipeline_options& options = {}, std::int64_t first_row = 0);
 

@@ -56,13 +56,13 @@ class device_stage {
     for (; chunk < end; ++chunk) {
       slot& s = slot_of(chunk);
       prepare(s, chunk);
-      const std::size_t n = read_next(in_, s.memory, watch_, out_.bytes());
+      const std::size_t n = read_next(in_, s.memory, watch_, {out_.bytes(), out_.rows()});
       const bool whole = n == s.memory.size();
       if (whole || n > 0) send(s, chunk, whole ? s.host : first_bytes(s.host, cut_, n));
       if (!whole) return drain(chunk + (n > 0 ? 1 : 0));
       look_up(out_, watch_);
     }
-    expect_end(in_, watch_);
+    expect_end(in_, watch_, {out_.bytes(), out_.rows()});
     drain(end);
   }
 

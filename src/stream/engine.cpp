@@ -60,6 +60,7 @@ class cpu_stage {
       more = read_batch(*batch);
       if (computed.valid()) computed.get();
       look_up(out_, watch_);
+      done_ = {out_.bytes(), out_.rows()};
       computed = std::async(std::launch::async, [this, batch, first = next_.load() - std::ssize(*batch)] {
         parallel_for(std::ssize(*batch), [&](std::int64_t k) {
           try {
@@ -131,12 +132,12 @@ class cpu_stage {
     const std::int64_t end = cut_.pieces();
     while (std::ssize(batch) < 2 * parallel_size()) {
       if (next_.load() == end) {
-        expect_end(in_, watch_);
+        expect_end(in_, watch_, done_);
         return false;
       }
       tensor piece(cut_.extents(next_.load()), in_.dtype());
       const auto memory = memory_of(piece);
-      const std::size_t n = read_next(in_, memory, watch_, out_.bytes());
+      const std::size_t n = read_next(in_, memory, watch_, done_);
       if (n < memory.size()) piece = first_bytes(piece, cut_, n);
       if (n < memory.size() && n == 0) return false;
       batch.push_back(std::move(piece));
@@ -153,6 +154,7 @@ class cpu_stage {
   watch& watch_;
   in_order<piece_result> results_;
   std::atomic<std::int64_t> next_;
+  progress_mark done_;  // when the pool last had nothing to do
 };
 
 }  // namespace
@@ -190,10 +192,11 @@ void for_a_while(double seconds, int threads, const std::function<bool()>& step)
   if (s.error) std::rethrow_exception(s.error);
 }
 
-std::size_t read_next(const file_stream& in, std::span<std::byte> out, watch& w, std::int64_t bytes_done) {
+std::size_t read_next(const file_stream& in, std::span<std::byte> out, watch& w, const progress_mark& so_far) {
   std::size_t done = 0;
   while (done < out.size()) {
-    w.check_cancel(bytes_done);
+    w.check_cancel(so_far.bytes);
+    w.report(so_far.bytes, so_far.rows);
     const stage_timer timer(w.stages.read);
     const std::size_t n = in.source().next_some(out.subspan(done));
     if (n == 0) break;
@@ -202,9 +205,9 @@ std::size_t read_next(const file_stream& in, std::span<std::byte> out, watch& w,
   return done;
 }
 
-void expect_end(const file_stream& in, watch& w) {
+void expect_end(const file_stream& in, watch& w, const progress_mark& done) {
   std::byte behind[1];
-  if (read_next(in, behind, w, in.bytes()) != 0)
+  if (read_next(in, behind, w, done) != 0)
     throw error(error_code::malformed, "[pipeline] " + in.path() + " goes on behind its last row");
 }
 

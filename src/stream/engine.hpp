@@ -35,10 +35,17 @@ int readers_of(const file_stream& in);
 // get their turn after each step. Throws what a step threw first.
 void for_a_while(double seconds, int threads, const std::function<bool()>& step);
 
-// What comes next, as much of `out` as there is before the end; a stop is noticed between two calls of the source.
-std::size_t read_next(const file_stream& in, std::span<std::byte> out, watch& w, std::int64_t bytes_done);
+// How far a run is.
+struct progress_mark {
+  std::int64_t bytes = 0;
+  std::int64_t rows = 0;
+};
+
+// What comes next, as much of `out` as there is before the end; a stop is noticed, and progress told, between two calls of
+// the source.
+std::size_t read_next(const file_stream& in, std::span<std::byte> out, watch& w, const progress_mark& done);
 // The end must be here.
-void expect_end(const file_stream& in, watch& w);
+void expect_end(const file_stream& in, watch& w, const progress_mark& done);
 
 // Between two stretches of work, on the calling thread.
 inline void look_up(result_file& out, watch& w) {

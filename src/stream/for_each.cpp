@@ -90,13 +90,13 @@ class chunk_loop {
       more = host.extent(0) == rows_of_next(row_);
       if (host.extent(0) > 0) hand_over(on_device(host, row_, where));
     }
-    if (in_.rows() >= 0) stream::expect_end(in_, watch_);
+    if (in_.rows() >= 0) stream::expect_end(in_, watch_, {bytes(), rows()});
   }
 
   tensor next_rows(const device& where) {
     tensor host = host_memory(rows_of_next(row_), where);
     const auto memory = stream::memory_of(host);
-    const std::size_t n = stream::read_next(in_, memory, watch_, bytes());
+    const std::size_t n = stream::read_next(in_, memory, watch_, {bytes(), rows()});
     return n == memory.size() ? host : stream::first_bytes(host, cut_, n);
   }
 

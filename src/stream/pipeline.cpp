@@ -55,8 +55,9 @@ pipeline_summary summary_of(const run_plan& plan, const stream::chosen& where, c
   s.resumed_bytes = w.resumed();
   s.devices = where.devices;
   s.reason = where.reason;
-  s.stages =
-      w.stages.seconds(plan.in.seekable() ? stream::readers_of(plan.in) : 1, on_cpu(where.devices) ? parallel_size() : 1);
+  const bool once = !plan.in.seekable();
+  const int readers = stream::readers_of(plan.in);
+  s.stages = w.stages.seconds(once ? 1 : readers, !on_cpu(where.devices) ? 1 : once ? parallel_size() : readers);
   s.seconds = w.seconds();
   return s;
 }
