@@ -1,6 +1,11 @@
 #include "sluice/file_stream.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
 
 #include "files.hpp"
 #include "sluice/npy.hpp"
@@ -27,7 +32,8 @@ std::string joined(const file_stream& in, std::int64_t first_row = 0) {
     CHECK(chunk.byte_offset == in.byte_offset() + row * in.row_bytes());
     CHECK(chunk.rows.dtype() == in.dtype());
     CHECK(chunk.rows.shape() == shape{chunk.rows.extent(0), in.columns()});
-    CHECK((chunk.rows.extent(0) == 1 || static_cast<std::int64_t>(chunk.rows.bytes()) <= in.chunk_bytes()));
+    const std::int64_t limit = in.chunk_bytes() > 0 ? in.chunk_bytes() : 16 << 20;
+    CHECK((chunk.rows.extent(0) == 1 || static_cast<std::int64_t>(chunk.rows.bytes()) <= limit));
     all += raw(chunk.rows);
     row += chunk.rows.extent(0);
   }
@@ -122,7 +128,7 @@ TEST_CASE("files and options that are refused") {
   CHECK_REFUSED(file_stream(path), invalid_argument, "needs columns");
   CHECK_REFUSED(file_stream(path, {.columns = -1}), invalid_argument, "columns is -1");
   CHECK_REFUSED(file_stream(path, {.columns = 1, .byte_offset = -1}), invalid_argument, "byte_offset is -1");
-  CHECK_REFUSED(file_stream(path, {.columns = 1, .chunk_bytes = 0}), invalid_argument, "chunk_bytes is 0");
+  CHECK_REFUSED(file_stream(path, {.columns = 1, .chunk_bytes = -1}), invalid_argument, "chunk_bytes is -1");
   CHECK_REFUSED(file_stream(here / "none", {.columns = 1}), io, "none", "No such file");
   CHECK_REFUSED(file_stream(here / "", {.columns = 1}), invalid_argument, "a directory");
   CHECK_REFUSED(file_stream("/dev/zero", {.columns = 1}), invalid_argument, "a character device");
@@ -161,4 +167,133 @@ TEST_CASE("a file that changes its size while it is read") {
   std::filesystem::resize_file(path, 9000);
   in.read_rows(0, out);
   CHECK_REFUSED(in.check_unchanged(), io, "8000", "9000");
+}
+
+TEST_CASE("several files are one stream") {
+  const testing::folder here;
+  const tensor a = testing::random({70, 12}, dtype::i64);
+  testing::write_file(here / "a", "head" + raw(a.slice(0, 0, 33)));
+  testing::write_file(here / "b", "tail" + raw(a.slice(0, 33, 70)));
+  for (const std::int64_t chunk : {1, 1000, 0}) {
+    const file_stream in({here / "a", here / "b"},
+                         {.dtype = dtype::i64, .columns = 12, .byte_offset = 4, .chunk_bytes = chunk});
+    CHECK(in.seekable());
+    CHECK(in.shape() == shape{70, 12});
+    CHECK(in.bytes() == 70 * 12 * 8);
+    CHECK(in.path() == here / "a" + " and 1 more");
+    std::string all;
+    for (const auto& c : in.chunks(30)) all += raw(c.rows);
+    CHECK(all == raw(a.slice(0, 30, 70)));
+  }
+  write_npy(here / "a.npy", testing::random({2, 3, 4}, dtype::f32));
+  write_npy(here / "b.npy", testing::random({5, 4}, dtype::f32));
+  write_npy(here / "c.npy", testing::random({5, 4}, dtype::f64));
+  write_npy(here / "d.npy", testing::random({5, 3}, dtype::f32));
+  testing::write_file(here / "e", std::string(16, 'x'));
+  CHECK(file_stream({here / "a.npy", here / "b.npy"}).shape() == shape{11, 4});
+  CHECK(file_stream(std::vector<std::string>{here / "a.npy"}).shape() == shape{2, 3, 4});
+  CHECK_REFUSED(file_stream({here / "b.npy", here / "c.npy"}), invalid_argument, "b.npy has 4 columns of f32", "4 of f64");
+  CHECK_REFUSED(file_stream({here / "b.npy", here / "d.npy"}), invalid_argument, "4 columns of f32", "3 of f32");
+  CHECK_REFUSED(file_stream({here / "b.npy", here / "e"}, {.columns = 4}), invalid_argument, "an .npy", "e is raw");
+  CHECK_REFUSED(file_stream(std::vector<std::string>{}), invalid_argument, "0 paths");
+}
+
+namespace {
+
+// Brings `all` in pieces of `most` bytes.
+read_callback in_pieces(const std::string& all, std::size_t most) {
+  return [all, most, at = std::size_t{0}](std::span<std::byte> out) mutable {
+    const std::size_t n = std::min({most, out.size(), all.size() - at});
+    std::memcpy(out.data(), all.data() + at, n);
+    at += n;
+    return n;
+  };
+}
+
+// `body` with standard input at byte `at` of the file, or at the end of a pipe that brings its bytes.
+template <class F>
+void with_standard_input(const std::string& path, std::int64_t at, bool piped, F&& body) {
+  const int kept = ::dup(STDIN_FILENO);
+  std::FILE* const writer = piped ? ::popen(("exec cat '" + path + "'").c_str(), "r") : nullptr;
+  const int in = piped ? ::fileno(writer) : ::open(path.c_str(), O_RDONLY);
+  if (!piped) ::lseek(in, at, SEEK_SET);
+  ::dup2(in, STDIN_FILENO);
+  body();
+  ::dup2(kept, STDIN_FILENO);
+  ::close(kept);
+  if (piped)
+    ::pclose(writer);
+  else
+    ::close(in);
+}
+
+}  // namespace
+
+TEST_CASE("a function of the caller's brings rows once") {
+  const tensor a = testing::random({50, 6}, dtype::f64);
+  for (const std::size_t most : {1, 100, 1 << 20})
+    for (const std::int64_t chunk : {1, 500, 0}) {
+      const file_stream npy = file_stream::from(in_pieces(encode_npy(a), most), {.chunk_bytes = chunk}, "the body");
+      CHECK(npy.shape() == shape{50, 6});
+      CHECK(npy.dtype() == dtype::f64);
+      CHECK_FALSE(npy.seekable());
+      CHECK(joined(npy) == raw(a));
+      CHECK_REFUSED(npy.chunks(), invalid_argument, "the body", "read already");
+      const file_stream bytes = file_stream::from(
+          in_pieces("xyz" + raw(a), most), {.dtype = dtype::f64, .columns = 6, .byte_offset = 3, .chunk_bytes = chunk});
+      CHECK(bytes.rows() == -1);
+      CHECK(bytes.bytes() == -1);
+      CHECK(bytes.shape() == shape{-1, 6});
+      std::string all;
+      for (const auto& c : bytes.chunks()) {
+        CHECK(c.first_row * 48 == static_cast<std::int64_t>(all.size()));
+        CHECK(c.byte_offset == 3 + c.first_row * 48);
+        all += raw(c.rows);
+      }
+      CHECK(all == raw(a));
+    }
+  CHECK(joined(file_stream::from(in_pieces(encode_npy(testing::random({0, 6}, dtype::f32)), 9))).empty());
+  CHECK(joined(file_stream::from(in_pieces(encode_npy(testing::random({4, 0}, dtype::f32)), 9))).empty());
+  const auto read = [](const file_stream& in) {
+    for (const auto& c : in.chunks()) static_cast<void>(c);
+  };
+  CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a) + "x", 100))), malformed, "input goes on");
+  CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a).substr(0, 2000), 100))), malformed, "2000 bytes",
+                "528 fewer");
+  CHECK_REFUSED(read(file_stream::from(in_pieces(raw(a), 100), {.columns = 7})), malformed, "2400 bytes",
+                "20 are left over");
+  CHECK_REFUSED(file_stream::from(in_pieces(encode_npy(a).substr(0, 100), 100)), malformed, "100 bytes",
+                "inside its header");
+  CHECK_REFUSED(file_stream::from(in_pieces(raw(a), 100)), invalid_argument, "needs columns");
+  CHECK_REFUSED(file_stream::from({}, {.columns = 7}), invalid_argument, "no function");
+  CHECK_REFUSED(file_stream("x", {.readers = -1}), invalid_argument, "readers is -1");
+  const file_stream in = file_stream::from(in_pieces(raw(a), 100), {.columns = 6});
+  CHECK_REFUSED(in.chunks(1), invalid_argument, "row 1", "once");
+  tensor out({1, 6});
+  CHECK_REFUSED(in.read_rows(0, out), invalid_argument, "row 0", "once");
+}
+
+TEST_CASE("standard input") {
+  const testing::folder here;
+  const tensor a = testing::random({50, 6}, dtype::f32);
+  testing::write_file(here / "a", "skipped" + encode_npy(a));
+  testing::write_file(here / "b", encode_npy(a));
+  testing::write_file(here / "c", raw(a));
+  with_standard_input(here / "a", 7, false, [&] {
+    const file_stream in = file_stream::standard_input();
+    CHECK(in.seekable());
+    CHECK(in.path() == "standard input");
+    CHECK(joined(in, 20) == raw(a.slice(0, 20, 50)));
+    CHECK(joined(in) == raw(a));
+  });
+  with_standard_input(here / "b", 0, true, [&] {
+    const file_stream in = file_stream::standard_input();
+    CHECK_FALSE(in.seekable());
+    CHECK(joined(in) == raw(a));
+  });
+  with_standard_input(here / "c", 24, false, [&] {
+    CHECK(joined(file_stream::standard_input({.columns = 6})) == raw(a.slice(0, 1, 50)));
+    CHECK_REFUSED(file_stream::standard_input({.columns = 5}), malformed, "1176 bytes", "standard input");
+  });
+  with_standard_input(here / "c", 0, true, [&] { CHECK(file_stream::standard_input({.columns = 6}).rows() == -1); });
 }

@@ -1,10 +1,23 @@
 # Files: .npy, streams, the pipeline, and sluice-rowsum from the shell.
 sluice_add_test(npy)
 sluice_add_test(file_stream)
-sluice_add_test(pipeline)
-# The path of a device: copies to it, results from it, all late.
-add_dependencies(pipeline_test sluice_fake)
-sluice_test_run(pipeline_fake pipeline ENV "SLUICE_TEST_DEVICE=fake" "${fake}")
+# These two look behind the public headers: they hold the room's own files, which a shared library hides.
+set(room ${PROJECT_SOURCE_DIR}/src/stream)
+sluice_add_test(source SOURCES source_test.cpp ${room}/source.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
+sluice_add_test(output SOURCES output_test.cpp ${room}/output.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
+# The system's calls are replaced in the program itself, for the shared library too, and by a preloaded one in other programs.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  sluice_add_test(fault SOURCES fault_test.cpp fault/fault.cpp LIBRARIES ${CMAKE_DL_LIBS})
+  set_target_properties(fault_test PROPERTIES ENABLE_EXPORTS ON)
+else()
+  sluice_skip_tests("needs Linux" fault)
+endif()
+foreach(name pipeline pipeline_results pipeline_resume)
+  sluice_add_test(${name})
+  # The path of a device: copies to it, results from it, all late.
+  add_dependencies(${name}_test sluice_fake)
+  sluice_test_run(${name}_fake ${name} ENV "SLUICE_TEST_DEVICE=fake" "${fake}")
+endforeach()
 
 # Where there are several Pythons, the system's is the one that packages such as python3-numpy belong to.
 find_program(SLUICE_TEST_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
@@ -16,6 +29,12 @@ if(SLUICE_TEST_PYTHON)
   add_test(NAME numpy COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/numpy_test.py $<TARGET_FILE:npy_copy>
                               $<$<TARGET_EXISTS:sluice-rowsum>:$<TARGET_FILE:sluice-rowsum>>)
   set_tests_properties(numpy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  add_executable(pipeline_kill pipeline_kill.cpp)
+  sluice_target_defaults(pipeline_kill)
+  target_link_libraries(pipeline_kill PRIVATE sluice::sluice)
+  add_test(NAME pipeline_kill COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/pipeline_kill_test.py
+                                      $<TARGET_FILE:pipeline_kill>)
+  set_tests_properties(pipeline_kill PROPERTIES TIMEOUT 300)
   if(TARGET sluice-rowsum)
     # Sanitizers keep freed memory: there, the limit says nothing.
     string(FIND "${CMAKE_CXX_FLAGS} ${CMAKE_EXE_LINKER_FLAGS}" "-fsanitize" sanitized)
@@ -28,5 +47,5 @@ if(SLUICE_TEST_PYTHON)
     set_tests_properties(rowsum_terminal PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
   endif()
 else()
-  sluice_skip_tests("needs python3" numpy rowsum_file rowsum_terminal)
+  sluice_skip_tests("needs python3" numpy pipeline_kill rowsum_file rowsum_terminal)
 endif()

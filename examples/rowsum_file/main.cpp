@@ -98,7 +98,7 @@ int run(const arguments& a) {
     const auto done = sluice::rowsum_file(in, a.out, options);
     if (!a.quiet)
       fmt::print("{} rows, {:.3f} GB in {:.2f} s, {:.2f} GB/s, {}\n", done.rows, gigabytes(done.bytes), done.seconds,
-                 gigabytes(done.bytes) / std::max(done.seconds, 1e-9), done.where.str());
+                 gigabytes(done.bytes) / std::max(done.seconds, 1e-9), done.devices.front().str());
     return 0;
   } catch (const std::exception& e) {
     if (!a.quiet) display.clear();

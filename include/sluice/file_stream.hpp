@@ -1,22 +1,28 @@
-// A file as a range of row chunks: raw row-major elements, or an .npy in C order. Memory holds one chunk at a time.
+// Rows that need not fit in memory, as a range of chunks: raw row-major elements, or .npy in C order, from a file, from
+// several as one, from standard input or from a function of the caller's. Memory holds one chunk at a time.
 //
 //     sluice::file_stream in("data.bin", {.dtype = sluice::dtype::f32, .columns = 1024});
 //     for (const auto& chunk : in.chunks())
 //       use(chunk.first_row, sluice::rowsum(chunk.rows));        // chunk.rows is (rows, 1024), on the CPU
 //     sluice::rowsum_file(in, "sums.npy");                       // pipeline.hpp does that at the file's speed
 //
-// Files are read with pread, never mapped: a file that is cut short while it is read is an error, not a crash.
+// Files are read with pread, and mapped only where that is asked for: a file that is cut short while it is read is an error,
+// not a crash.
 #pragma once
 
+#include <functional>
+#include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <vector>
 
-#include "sluice/tensor.hpp"
+#include "sluice/npy.hpp"
 
 namespace sluice {
 
 namespace stream {
-class file;
+class source;
 }
 
 inline namespace v0 {
@@ -27,9 +33,18 @@ struct file_stream_options {
   std::int64_t columns = 0;
   // Where a raw file's rows begin. Above 0, the file is taken as raw even when it begins like an .npy.
   std::int64_t byte_offset = 0;
-  // Bytes of a chunk: rounded down to whole rows, at least one row.
-  std::int64_t chunk_bytes = 16 << 20;
+  // Bytes of a chunk: rounded down to whole rows, at least one row. 0: chosen from the machine and the device.
+  std::int64_t chunk_bytes = 0;
+  // Threads that read at once, at most those of the pool. 0: chosen.
+  int readers = 0;
+  // Map files instead of reading them, where that is faster. The first such stream installs a handler of SIGBUS for the
+  // whole process, which passes on what is not its own: a file that is cut short while it is mapped is an error, not a
+  // crash.
+  bool map = false;
 };
+
+// Puts what comes next into `out`, at least one byte; returns how many, and 0 at the end. What it throws ends the run.
+using read_callback = std::function<std::size_t(std::span<std::byte> out)>;
 
 // Some rows of a file. The tensor's memory comes from the pool, and goes back to it when the last handle on it goes.
 struct row_chunk {
@@ -45,45 +60,67 @@ class file_stream {
  public:
   // Opens a regular file; one that begins with the magic of .npy is one. Throws
   //   invalid_argument  for something other than a regular file, columns missing or <= 0 in a raw file, a negative offset,
-  //                     chunk_bytes <= 0, options that contradict the .npy's header;
+  //                     chunk_bytes or readers < 0, options that contradict the .npy's header;
   //   malformed         when a raw file is empty or no multiple of a row, or an .npy's size is not what its header says;
   //   unsupported       for an .npy in Fortran order or of rank 0, or an element type that npy.hpp does not list;
   //   io                when the operating system refuses.
   SLUICE_API explicit file_stream(const std::string& path, const file_stream_options& options = {});
+  // Several files as one, in the order given: all .npy or all raw, of one dtype and one number of columns, rows never across
+  // two files. An .npy with more dimensions is its rows. Throws the same, and invalid_argument when they disagree or none is
+  // given.
+  SLUICE_API explicit file_stream(const std::vector<std::string>& paths, const file_stream_options& options = {});
+  explicit file_stream(std::initializer_list<std::string> paths, const file_stream_options& options = {})
+      : file_stream(std::vector<std::string>(paths), options) {}
+  // Bytes that come once, in order: raw rows or an .npy, told apart as in a file (a raw one needs columns; byte_offset bytes
+  // are passed over). `name` stands for it in errors. A raw stream that ends inside a row, or an .npy that ends early or
+  // goes on behind its last row, is malformed, found when it gets there.
+  SLUICE_API static file_stream from(read_callback read, const file_stream_options& options = {},
+                                     std::string name = "input");
+  // A regular file is read as one, from where it stands; anything else once, in order.
+  SLUICE_API static file_stream standard_input(const file_stream_options& options = {});
+
+  // Whether rows can be read at any place, and again. If not, the stream can be used once.
+  [[nodiscard]] SLUICE_API bool seekable() const noexcept;
 
   // An .npy of more than two dimensions is a list of rows all the same: (a, b, c) has a * b rows of c columns; (c) is one
   // row.
+  // -1, in shape() too: not known before the end of raw bytes that come once.
   [[nodiscard]] std::int64_t rows() const noexcept { return rows_; }
   [[nodiscard]] std::int64_t columns() const noexcept { return shape_.back(); }
   [[nodiscard]] const sluice::shape& shape() const noexcept { return shape_; }
   [[nodiscard]] sluice::dtype dtype() const noexcept { return dtype_; }
   [[nodiscard]] std::int64_t row_bytes() const noexcept { return columns() * static_cast<std::int64_t>(size_of(dtype_)); }
-  [[nodiscard]] std::int64_t bytes() const noexcept { return rows_ * row_bytes(); }  // of all rows
-  [[nodiscard]] std::int64_t byte_offset() const noexcept { return byte_offset_; }   // of row 0
-  [[nodiscard]] std::int64_t chunk_bytes() const noexcept { return chunk_bytes_; }
-  [[nodiscard]] SLUICE_API const std::string& path() const noexcept;
+  [[nodiscard]] std::int64_t bytes() const noexcept { return rows_ < 0 ? -1 : rows_ * row_bytes(); }  // of all rows
+  [[nodiscard]] std::int64_t byte_offset() const noexcept { return byte_offset_; }  // of row 0; 0 of several files
+  [[nodiscard]] std::int64_t chunk_bytes() const noexcept { return chunk_bytes_; }  // as in the options
+  [[nodiscard]] int readers() const noexcept { return readers_; }                   // as in the options
+  [[nodiscard]] SLUICE_API const std::string& path() const noexcept;                // or the name
 
-  // All rows, or those from `first_row` on, chunk after chunk. Throws invalid_argument when first_row is beyond rows().
+  // All rows, or those from `first_row` on, chunk after chunk. Throws invalid_argument when first_row is beyond rows(), and
+  // where bytes come once when it is not 0 or when they are read already.
   [[nodiscard]] inline row_chunks chunks(std::int64_t first_row = 0) const;
 
   // Fills `out`, a row-major (n, columns) tensor of the file's dtype on the CPU, with n rows from `first_row` on. Throws
-  // invalid_argument when `out` is something else or rows() is less than first_row + n; io when reading fails or the file
-  // has become shorter.
+  // invalid_argument when `out` is something else, rows() is less than first_row + n or bytes come once; io when reading
+  // fails or the file has become shorter.
   SLUICE_API void read_rows(std::int64_t first_row, tensor& out) const;
 
-  // Throws io, with both sizes, when the file is no longer as long as when it was opened.
+  // Throws io, with both sizes, when a file is no longer what it was when it was opened.
   SLUICE_API void check_unchanged() const;
 
   // For the library's own use.
-  [[nodiscard]] const stream::file& source() const noexcept { return *file_; }
+  [[nodiscard]] stream::source& source() const noexcept { return *source_; }
 
  private:
-  std::shared_ptr<const stream::file> file_;
+  file_stream(std::shared_ptr<stream::source> source, const npy_header& header, const file_stream_options& options);
+
+  std::shared_ptr<stream::source> source_;
   sluice::shape shape_;
   std::int64_t rows_ = 0;
   sluice::dtype dtype_ = dtype::f32;
   std::int64_t byte_offset_ = 0;
   std::int64_t chunk_bytes_ = 0;
+  int readers_ = 0;
 };
 
 // An input range of row_chunk: each is read when the iterator comes to it, and its memory reused for the next one.

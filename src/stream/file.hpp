@@ -1,14 +1,21 @@
-// What streams ask of the operating system: regular files read at offsets, and files written whole or not at all. The only
-// place in this room with POSIX calls is file.cpp.
+// What streams ask of the operating system: one file a concern, and no POSIX calls but in these.
+//
+//   file.cpp     regular files read at offsets, and standard input
+//   mapping.cpp  windows: a file's bytes without a copy
+//   output.cpp   results that last
 //
 // Paths and sizes are in every sentence; `operation` is the name in brackets before it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
+
+#include "window.hpp"
 
 namespace sluice::stream {
 
@@ -36,10 +43,19 @@ struct identity {
   friend bool operator==(const identity&, const identity&) = default;
 };
 
+// Threads read from the page cache fastest in these; fewer than three are not worth waking a helper.
+inline constexpr std::size_t read_piece = 1 << 20;
+void in_pieces(std::span<std::byte> out, const std::function<void(std::size_t begin, std::span<std::byte> piece)>& read);
+
+// Throws invalid_argument for what cannot be a path.
+void check_path(const std::string& path, const char* operation);
+
 // A regular file, open for reading. Throws io when it cannot be opened, invalid_argument when it is something else.
 class file {
  public:
   file(std::string path, const char* operation);
+  // A file that is open already, and is called `name`; a descriptor of its own.
+  file(descriptor open, std::string name, const char* operation);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] const char* operation() const noexcept { return operation_; }
@@ -52,10 +68,16 @@ class file {
   void read(std::int64_t offset, std::span<std::byte> out) const;
   // The same, by several threads.
   void read_parallel(std::int64_t offset, std::span<std::byte> out) const;
-  // Throws io, with both sizes, when the size is no longer size().
-  void check_size() const;
+  // The bytes without a copy; nothing, where that is refused. The first call installs a handler of SIGBUS.
+  [[nodiscard]] window map(std::int64_t offset, std::int64_t bytes) const;
+  // Throws io, with both sizes, when the file ends before `end` now.
+  void check_reaches(std::int64_t end) const;
+  [[nodiscard]] std::string fingerprint() const;
+  // Throws io, with both sizes, when the file is no longer what it was when it was opened.
+  void check_unchanged() const;
 
  private:
+  void inspect();
   [[noreturn]] void fail_changed() const;
 
   std::string path_;
@@ -63,30 +85,16 @@ class file {
   descriptor descriptor_;
   identity id_;
   std::int64_t size_ = 0;
+  std::int64_t changed_ = 0;  // nanoseconds
 };
 
-// A file that will be called `path`: written as PATH.partial, renamed by commit(), removed when commit() did not happen.
-class partial_file {
- public:
-  // Throws invalid_argument when `path` is something other than a regular file, or when it, or PATH.partial, is `source`; io
-  // when it cannot be created or someone else is writing it.
-  partial_file(std::string path, const char* operation, const file* source = nullptr);
-  partial_file(const partial_file&) = delete;
-  partial_file& operator=(const partial_file&) = delete;
-  ~partial_file();
-
-  void write(std::int64_t offset, std::span<const std::byte> data);
-  void commit();
-
- private:
-  void create(const file* source);
-  [[noreturn]] void fail(const std::string& path, int reason) const;
-
-  std::string path_;
-  std::string partial_;
-  const char* operation_;
-  descriptor descriptor_;
-  bool remove_ = false;
+// Standard input. A regular file is opened for reading at offsets, and `begin` is where it stood; what else there is comes
+// by read_standard_input(), which puts at least one byte into `out`, or returns 0 at the end, and throws io.
+struct standard_input_file {
+  std::shared_ptr<const file> in;  // none when it is no regular file
+  std::int64_t begin = 0;
 };
+standard_input_file open_standard_input(const char* operation);
+std::size_t read_standard_input(std::span<std::byte> out);
 
 }  // namespace sluice::stream

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "npy_file.hpp"
+#include "output.hpp"
 
 namespace sluice {
 namespace {
@@ -29,18 +30,25 @@ std::span<const std::byte> memory_of(const tensor& t) { return {static_cast<cons
 
 }  // namespace
 
-npy_header stream::read_npy_header(const file& in) {
-  std::vector<std::byte> prefix(4096);  // more than any sensible header has
-  prefix.resize(in.read_some(0, prefix));
-  auto h = parse_npy_header(prefix);
-  if (!h && prefix.size() == 4096) {
-    prefix.resize(npy_header_limit);
-    prefix.resize(in.read_some(0, prefix));
-    h = parse_npy_header(prefix);
+npy_header stream::read_npy_header(const std::function<std::span<const std::byte>(std::size_t)>& peek,
+                                   const std::string& name) {
+  // No more than the header needs: whoever writes a pipe may wait with the rest.
+  for (std::size_t count = 128;; count = std::min(2 * count, npy_header_limit)) {
+    const auto prefix = peek(count);
+    if (const auto h = parse_npy_header(prefix)) return *h;
+    if (prefix.size() < count) fail_cut(name, static_cast<std::int64_t>(prefix.size()));
   }
-  if (!h) fail_cut(in.path(), in.size());
-  check_length(*h, in.path(), in.size());
-  return *h;
+}
+
+npy_header stream::read_npy_header(const file& in, std::int64_t begin) {
+  std::vector<std::byte> prefix;
+  const auto peek = [&](std::size_t count) -> std::span<const std::byte> {
+    prefix.resize(count);
+    return std::span(prefix).first(in.read_some(begin, prefix));
+  };
+  const npy_header h = read_npy_header(peek, in.path());
+  check_length(h, in.path(), in.size() - begin);
+  return h;
 }
 
 inline namespace v0 {
@@ -85,7 +93,8 @@ tensor read_npy(const std::string& path) {
 void write_npy(const std::string& path, const tensor& t) {
   const std::string header = npy_header_bytes(t.dtype(), t.shape());
   const tensor host = t.to(device::cpu).contiguous();
-  stream::partial_file out(path, "write_npy");
+  stream::output out(path, "write_npy");
+  out.start_again();
   out.write(0, std::as_bytes(std::span(header)));
   out.write(static_cast<std::int64_t>(header.size()), memory_of(host));
   out.commit();

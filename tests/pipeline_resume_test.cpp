@@ -1,0 +1,262 @@
+// Runs that stop on the way and are gone on with.
+#include "files.hpp"
+#include "sluice/npy.hpp"
+#include "sluice/ops/rowsum.hpp"
+#include "sluice/pipeline.hpp"
+#include "testing.hpp"
+
+using namespace sluice;
+
+namespace {
+
+std::string raw(const tensor& t) {
+  const auto bytes = testing::bytes_of(t);
+  return {bytes.begin(), bytes.end()};
+}
+
+// A run that syncs whenever it can, and stops once `bytes` are done.
+pipeline_options stopping_at(std::int64_t bytes, std::stop_source& stop) {
+  pipeline_options options;
+  options.progress_interval = 0;
+  options.sync_interval = 0;
+  options.cancel = stop.get_token();
+  options.progress = [bytes, &stop](const pipeline_progress& p) {
+    if (p.bytes_done >= bytes) stop.request_stop();
+  };
+  return options;
+}
+
+// Whether it was stopped.
+template <class F>
+bool stops(F&& run) {
+  try {
+    run();
+    return false;
+  } catch (const error& e) {
+    CHECK(e.code() == error_code::cancelled);
+    return true;
+  }
+}
+
+// A run over rows of zeros that was stopped half way.
+struct stopped_run {
+  explicit stopped_run(const testing::folder& here) : path(here / "in"), out(here / "out.npy") {
+    testing::write_file(path, std::string(4 << 20, '\0'));
+    std::stop_source stop;
+    REQUIRE(stops([&] { rowsum_file(in(), out, stopping_at(2 << 20, stop)); }));
+    REQUIRE(std::filesystem::exists(out + ".journal"));
+    REQUIRE(std::filesystem::exists(out + ".partial"));
+    REQUIRE(!std::filesystem::exists(out));
+  }
+  [[nodiscard]] file_stream in() const { return file_stream(path, {.columns = 256, .chunk_bytes = 4096}); }
+
+  std::string path;
+  std::string out;
+};
+
+}  // namespace
+
+TEST_CASE("stopped at random points and gone on with, again and again: the bits of one run") {
+  const testing::folder here;
+  testing::numbers random(11);
+  for (const auto& where : testing::one_of_each_backend())
+    for (const shape& extents : {shape{30'000, 9}, shape{3000, 40}, shape{40, 9000}}) {
+      const dtype t = testing::floats[static_cast<std::size_t>(random.below(4))];
+      CAPTURE(where.str());
+      CAPTURE(extents.str());
+      CAPTURE(name_of(t));
+      const tensor a = testing::rough(extents, t);
+      testing::write_file(here / "in", raw(a));
+      const auto in = [&](std::int64_t chunk) {
+        return file_stream(here / "in", {.dtype = t, .columns = extents[1], .chunk_bytes = chunk});
+      };
+      const auto bytes = static_cast<std::int64_t>(a.bytes());
+      bool went_on = false;
+      for (std::int64_t at = 0; at < bytes; at += 1 + random.below(bytes / 3)) {
+        std::stop_source stop;
+        pipeline_options options = stopping_at(at, stop);
+        options.where = where;
+        options.column_totals = here / "totals.npy";
+        // Another chunk size every time: the journal's counts.
+        const bool stopped = stops([&] {
+          const auto done = rowsum_file(in(1 + random.below(50'000)), here / "out.npy", options);
+          went_on = went_on || done.resumed_bytes > 0;
+          CHECK(done.bytes + done.resumed_bytes == bytes);
+        });
+        if (!stopped) break;
+      }
+      pipeline_options options;
+      options.where = where;
+      options.column_totals = here / "totals.npy";
+      if (std::filesystem::exists(here / "out.npy.journal")) {
+        options.resume = resume::required;
+        went_on = rowsum_file(in(4096), here / "out.npy", options).resumed_bytes > 0 || went_on;
+      }
+      CHECK(went_on);
+      CHECK(testing::same_bits(read_npy(here / "out.npy"), rowsum(a)));
+      CHECK(testing::same_bits(read_npy(here / "totals.npy"), rowsum(a.transpose())));
+      CHECK(here.count() == 3);
+      std::filesystem::remove(here / "out.npy");
+      std::filesystem::remove(here / "totals.npy");
+    }
+}
+
+TEST_CASE("lanes of columns are kept, too") {
+  const testing::folder here;
+  const tensor a = testing::random({1400, 4100}, dtype::f32);
+  testing::write_file(here / "in", raw(a));
+  const file_stream in(here / "in", {.columns = 4100, .chunk_bytes = 8192});
+  for (const std::int64_t at : {5 << 20, 17 << 20, 19 << 20}) {
+    std::stop_source stop;
+    pipeline_options options = stopping_at(at, stop);
+    options.column_totals = here / "totals.npy";
+    CHECK(stops([&] { rowsum_file(in, here / "out.npy", options); }));
+  }
+  const auto done = rowsum_file(in, here / "out.npy", {.resume = resume::required, .column_totals = here / "totals.npy"});
+  CHECK(done.resumed_bytes > 0);
+  CHECK(testing::same_bits(read_npy(here / "totals.npy"), rowsum(a.transpose())));
+}
+
+TEST_CASE("products that were stopped use the same chunks") {
+  const testing::folder here;
+  for (const auto& where : testing::one_of_each_backend()) {
+    const tensor a = testing::random({3000, 33}, dtype::f32);
+    const tensor b = testing::random({33, 17}, dtype::f32);
+    testing::write_file(here / "in", raw(a));
+    const auto in = [&](std::int64_t chunk) { return file_stream(here / "in", {.columns = 33, .chunk_bytes = chunk}); };
+    pipeline_options there;
+    there.where = where;
+    matmul_file(in(7000), b, here / "whole.npy", there);
+    std::stop_source stop;
+    pipeline_options options = stopping_at(100'000, stop);
+    options.where = where;
+    CHECK(stops([&] { matmul_file(in(7000), b, here / "out.npy", options); }));
+    CHECK_REFUSED(matmul_file(in(7000), testing::random({33, 17}, dtype::f32, 9), here / "out.npy", there), invalid_argument,
+                  "its b was", "resume::never");
+    CHECK_REFUSED(matmul_file(in(7000), b, here / "out.npy", there, precision::tensor_core), invalid_argument,
+                  "precision was strict");
+    const auto done = matmul_file(in(12'345), b, here / "out.npy", there);
+    CHECK(done.resumed_bytes > 0);
+    CHECK(testing::read_file(here / "out.npy") == testing::read_file(here / "whole.npy"));
+  }
+}
+
+TEST_CASE("what cannot be gone on with is refused, and left alone") {
+  const testing::folder here;
+  const stopped_run run(here);
+  const auto journal = testing::read_file(run.out + ".journal");
+  const auto partial = testing::read_file(run.out + ".partial");
+  SUBCASE("another input") {
+    testing::write_file(run.path, std::string(5 << 20, '\0'));
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), invalid_argument, "out.npy.journal", "its input was", "4194304", "5242880",
+                  "resume::never");
+  }
+  SUBCASE("an input that was touched") {
+    std::filesystem::last_write_time(run.path, std::filesystem::last_write_time(run.path) + std::chrono::seconds(2));
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), invalid_argument, "its input was");
+  }
+  SUBCASE("other rows") {
+    CHECK_REFUSED(rowsum_file(file_stream(run.path, {.columns = 512}), run.out), invalid_argument, "its rows was 4096");
+  }
+  SUBCASE("another operation") {
+    CHECK_REFUSED(matmul_file(run.in(), testing::random({256, 2}, dtype::f32), run.out), invalid_argument,
+                  "its operation was rowsum_file, and is matmul_file");
+  }
+  SUBCASE("totals that were not asked for") {
+    CHECK_REFUSED(rowsum_file(run.in(), run.out, {.column_totals = here / "totals.npy"}), invalid_argument,
+                  "its column_totals was no");
+  }
+  SUBCASE("bytes that come once") {
+    const auto read = [](std::span<std::byte>) { return std::size_t{0}; };
+    CHECK_REFUSED(rowsum_file(file_stream::from(read, {.columns = 256}), run.out), invalid_argument, "its input was");
+  }
+  SUBCASE("no run before") {
+    CHECK_REFUSED(rowsum_file(run.in(), here / "other.npy", {.resume = resume::required}), invalid_argument,
+                  "other.npy.journal is not there");
+  }
+  CHECK(testing::read_file(run.out + ".journal") == journal);
+  CHECK(testing::read_file(run.out + ".partial") == partial);
+  CHECK(here.count() == 3);
+  if (!testing::read_file(run.path).empty()) rowsum_file(run.in(), run.out, {.resume = resume::never});
+  CHECK(read_npy(run.out).extent(0) == run.in().rows());
+  CHECK(here.count() == 2);
+}
+
+TEST_CASE("a failure leaves what was synced, and the next run ends it") {
+  const testing::folder here;
+  const stopped_run run(here);
+  pipeline_options options;
+  options.progress_interval = 0;
+  options.progress = [](const pipeline_progress&) { throw std::runtime_error("enough"); };
+  CHECK_THROWS_AS(rowsum_file(run.in(), run.out, options), std::runtime_error);
+  CHECK(std::filesystem::exists(run.out + ".journal"));
+  const auto done = rowsum_file(run.in(), run.out, {.resume = resume::required});
+  CHECK(done.resumed_bytes >= 2 << 20);
+  CHECK(done.resumed_bytes + done.bytes == 4 << 20);
+  CHECK(testing::same_bits(read_npy(run.out), tensor::zeros({4096})));
+}
+
+// Behind the first line, which tells a journal of this partial file from another's.
+TEST_CASE("a harmed journal is an error, and nothing is done about it") {
+  const testing::folder here;
+  const stopped_run run(here);
+  const auto journal = testing::read_file(run.out + ".journal");
+  const auto partial = testing::read_file(run.out + ".partial");
+  const auto first = static_cast<std::int64_t>(journal.find('\n'));
+  testing::numbers random(5);
+  for (int round = 0; round < 60; ++round) {
+    std::string harmed = journal;
+    const auto at = static_cast<std::size_t>(first + 1 + random.below(std::ssize(journal) - first - 1));
+    if (round % 3 == 0)
+      harmed.resize(at);
+    else
+      harmed[at] = static_cast<char>(harmed[at] ^ (1 << random.below(7)));
+    testing::write_file(run.out + ".journal", harmed);
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is harmed");
+    CHECK(testing::read_file(run.out + ".partial") == partial);
+  }
+  CHECK(!std::filesystem::exists(run.out));
+}
+
+namespace {
+
+// A journal that is whole, and says something else.
+std::string forged(const std::string& journal, const std::string& from, const std::string& to) {
+  const auto end = journal.find('\n');
+  std::string text = journal.substr(end + 1);
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  text.replace(at, text.find_first_of(" \n", at + from.size()) - at, to);
+  std::uint64_t sum = 0xcbf29ce484222325;
+  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  char line[96];
+  unsigned long long number = 0;
+  REQUIRE(std::sscanf(journal.c_str(), "sluice-journal 1 %llu ", &number) == 1);
+  std::snprintf(line, sizeof line, "sluice-journal 1 %llu %zu %016llx\n", number, text.size(),
+                static_cast<unsigned long long>(sum));
+  return line + text;
+}
+
+}  // namespace
+
+TEST_CASE("every field of a journal is held against the others") {
+  const testing::folder here;
+  const stopped_run run(here);
+  const auto journal = testing::read_file(run.out + ".journal");
+  REQUIRE(forged(journal, "cut 4", "cut 4") == journal);
+  for (const auto& [from, to, word] :
+       {std::tuple{"sluice journal ", "sluice journal 2", "journal 1"}, std::tuple{"cut ", "cut 0", "from 1 on"},
+        std::tuple{"cut ", "cut 5", "bytes instead of"}, std::tuple{"cut ", "cut 9000000000", "9000000000 rows"},
+        std::tuple{" rows ", " rows 128", "parts of 128"}, std::tuple{"\ncut ", "\ncut", "from 1 on"},
+        std::tuple{"\ndone ", "\ndone 1025", "1025 of 1024"}, std::tuple{"\ndone ", "\ndone 3", "bytes instead of"},
+        std::tuple{" pieces ", " pieces 1", "instead of"}, std::tuple{"\nsums ", "\nsums 1", "1 sums of 8 bytes"},
+        std::tuple{"\nsums ", "\nsums -1", "from 0 on"}, std::tuple{"\ndone ", "\ndone x", "from 0 on"}}) {
+    CAPTURE(to);
+    testing::write_file(run.out + ".journal", forged(journal, from, to));
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), malformed, "out.npy.journal", word);
+  }
+  testing::write_file(run.out + ".journal", forged(journal, "rows ", "rows 17"));
+  CHECK_REFUSED(rowsum_file(run.in(), run.out), invalid_argument, "its rows was 17");
+  testing::write_file(run.out + ".journal", journal);
+  CHECK(rowsum_file(run.in(), run.out).resumed_bytes > 0);
+}
