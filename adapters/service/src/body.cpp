@@ -20,8 +20,8 @@ constexpr std::size_t first_bytes = 1 << 20;
 
 }  // namespace
 
-body_buffer body_buffer::read(const request& r, std::int64_t limit) {
-  body_buffer b;
+body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_room& room) {
+  body_buffer b(room);
   const auto most = static_cast<std::size_t>(limit);
   if (!r.read_body) {
     if (r.body.size() > most) fail_large(limit, std::to_string(r.body.size()));
@@ -55,7 +55,7 @@ void body_buffer::append(std::string_view bytes) {
 
 void body_buffer::grow(std::size_t needed) {
   needed = std::max({needed, expected_ > first_bytes && size_ > 0 ? expected_ : 0, size_ + size_ / 2, std::size_t{4000}});
-  tensor larger(shape{static_cast<std::int64_t>(needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
+  tensor larger = room_.make({static_cast<std::int64_t>(needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
   auto* data = static_cast<char*>(larger.data());
   if (size_ > 0) std::memcpy(data, data_, size_);
   memory_ = std::move(larger);

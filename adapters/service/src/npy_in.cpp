@@ -45,12 +45,14 @@ std::size_t size_of(const npy_header& h) { return static_cast<std::size_t>(h.dat
 // The tensor of `h`, whose .npy begins at `at`: over the body's memory, or a copy where elements would stand askew.
 tensor tensor_at(const npy_header& h, const char* at, const body_buffer& body) {
   auto* const data = const_cast<char*>(at + h.data_offset);  // the body's own memory, which nobody else uses
-  if (h.data_bytes() == 0 || reinterpret_cast<std::uintptr_t>(data) % sluice::size_of(h.dtype) != 0) {
-    tensor t = npy_tensor(h);
-    if (h.data_bytes() > 0) std::memcpy(t.data(), data, static_cast<std::size_t>(h.data_bytes()));
-    return t;
-  }
-  return tensor::wrap(data, h.dtype, h.shape, h.fortran_order ? column_major(h.shape) : row_major(h.shape), body.owner());
+  if (h.data_bytes() == 0) return npy_tensor(h);
+  const strides steps = h.fortran_order ? column_major(h.shape) : row_major(h.shape);
+  if (reinterpret_cast<std::uintptr_t>(data) % sluice::size_of(h.dtype) == 0)
+    return tensor::wrap(data, h.dtype, h.shape, steps, body.owner());
+  auto copy = std::make_shared<tensor>(body.room().make({h.data_bytes()}, dtype::u8));
+  void* const to = copy->data();
+  std::memcpy(to, data, static_cast<std::size_t>(h.data_bytes()));
+  return tensor::wrap(to, h.dtype, h.shape, steps, std::move(copy));
 }
 
 // The value of form-data's name="...".

@@ -1,12 +1,17 @@
 #include "sluice/service.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "catalogue.hpp"
 #include "encode.hpp"
+#include "health.hpp"
 #include "json_in.hpp"
 #include "metrics.hpp"
 #include "npy_in.hpp"
@@ -34,9 +39,9 @@ std::string_view header(const request& r, std::string_view name) { return r.head
                 {{"Allow", std::string(allowed)}}};
 }
 
-std::string devices_json() {
+std::string devices_json(const http::health& now) {
   std::string out = "{\"devices\":[";
-  for (const auto& d : devices())
+  for (const auto& d : now.devices)
     out += fmt::format(
         R"({}{{"device":{},"description":{},"memory_total":{},"memory_free":{},"awake":{},"healthy":{},"state":{}}})",
         out.back() == '[' ? "" : ",", http::json_string(d.where.str()), http::json_string(d.description), d.memory_total,
@@ -74,6 +79,11 @@ struct service::state {
   http::slots compute;
   http::decoder_pool decoders;
   http::metrics metrics;
+  std::mutex mutex;                // of the next
+  std::set<std::string> reported;  // devices that on_device_lost has been told of
+  std::condition_variable idle;
+  int under_way = 0;
+  std::atomic<bool> draining{false};
 
   // The answer, and the route's name for the metrics in `route`.
   response answer(const request& r, std::string& route) {
@@ -96,10 +106,16 @@ struct service::state {
   }
 
   response call(const request& r, const endpoint& row) {
+    if (draining)
+      throw refused{
+          503, name_of(error_code::unavailable), "[http] this server is about to end: try again", {{"Retry-After", "1"}}};
     const auto type = header(r, "Content-Type");
     const media form = http::body_media(type, row.inputs.size());
     const media wanted = http::answer_media(header(r, "Accept"), form, row.outputs.size());
-    const auto body = http::body_buffer::read(r, options.limits.body_bytes);  // before a slot is taken: clients may be slow
+    const http::host_room room(options.device);
+    // Tensors of .npy lie over the body, those of JSON beside it. Read before a slot is taken: clients may be slow.
+    const auto body =
+        http::body_buffer::read(r, options.limits.body_bytes, form == media::json ? http::host_room(device::cpu) : room);
     const http::slots::held slot(compute);
     if (!slot)
       throw refused{
@@ -107,15 +123,16 @@ struct service::state {
           "busy",
           fmt::format("[http] {} requests are at work and {} wait: try again", options.compute_slots, options.queue_length),
           {{"Retry-After", "1"}}};
-    const auto inputs = decode(body, form, type, row);
+    const auto inputs = decode(body, form, type, row, room);
     http::check_inputs(row, inputs);
     auto results = row.run(inputs, call_context{options.device});
     return encode(row, std::move(results), wanted);
   }
 
-  std::vector<tensor> decode(const http::body_buffer& body, media form, std::string_view type, const endpoint& row) {
+  std::vector<tensor> decode(const http::body_buffer& body, media form, std::string_view type, const endpoint& row,
+                             const http::host_room& room) {
     switch (form) {
-      case media::json: return http::decoder_pool::lease(decoders)->decode(body, row, options.limits);
+      case media::json: return http::decoder_pool::lease(decoders)->decode(body, row, options.limits, room);
       case media::npy: return http::decode_npy_body(body, options.limits);
       case media::multipart: return http::decode_multipart(body, http::boundary_of(type), row, options.limits);
     }
@@ -134,17 +151,32 @@ struct service::state {
     return out;
   }
 
-  response devices_route() { return text_response("application/json", devices_json()); }
+  response devices_route() { return text_response("application/json", devices_json(look())); }
   response live_route() { return text_response("application/json", R"({"live":true})"); }
   response metrics_route() {
-    return text_response("text/plain; version=0.0.4; charset=utf-8", metrics.text(compute, options.compute_slots));
+    return text_response("text/plain; version=0.0.4; charset=utf-8", metrics.text(compute, options.compute_slots, look()));
   }
   response ready_route() {
-    const auto all = devices();
-    const auto healthy = [](const device_info& d) { return d.healthy; };
-    const bool ready = options.ready == ready_when::all_devices ? std::all_of(all.begin(), all.end(), healthy)
-                                                                : std::any_of(all.begin(), all.end(), healthy);
-    return text_response("application/json", ready ? R"({"ready":true})" : R"({"ready":false})", ready ? 200 : 503);
+    const auto now = look();
+    return text_response("application/json", now.json(), now.ready ? 200 : 503);
+  }
+
+  // The devices, and a word to the application about those that were lost.
+  http::health look() {
+    auto now = http::health::now(options.ready);
+    now.ready = now.ready && !draining;
+    for (const auto& d : now.devices) {
+      if (!d.lost || !options.on_device_lost) continue;
+      {
+        const std::lock_guard lock(mutex);
+        if (!reported.insert(d.where.str()).second) continue;
+      }
+      try {
+        options.on_device_lost(d);
+      } catch (...) {  // the application's own; the request goes on
+      }
+    }
+    return now;
   }
 
   // Every failure as a response.
@@ -153,6 +185,7 @@ struct service::state {
     out.headers.insert(out.headers.end(), e.headers.begin(), e.headers.end());
     return out;
   } catch (const error& e) {
+    if (e.code() == error_code::device_lost) look();
     auto out = problem(status_of(e.code()), name_of(e.code()), e.what());
     if (out.status == 503) out.headers.emplace_back("Retry-After", "1");
     return out;
@@ -172,6 +205,24 @@ service::~service() = default;
 void service::add(endpoint row) { state_->catalogue.add(std::move(row)); }
 std::vector<std::shared_ptr<const endpoint>> service::catalogue() const { return state_->catalogue.rows(); }
 const service_options& service::options() const noexcept { return state_->options; }
+
+std::shared_ptr<void> service::begin_request() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    ++state_->under_way;
+  }
+  return {state_.get(), [](void* p) {  // called, too, when there is no memory to hold it
+            auto* const s = static_cast<state*>(p);
+            const std::lock_guard lock(s->mutex);
+            if (--s->under_way == 0) s->idle.notify_all();
+          }};
+}
+
+bool service::drain(double seconds) {
+  state_->draining = true;
+  std::unique_lock lock(state_->mutex);
+  return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
+}
 
 response service::handle(const request& r) noexcept try {
   const auto begin = std::chrono::steady_clock::now();
