@@ -103,6 +103,11 @@ void file::check_unchanged() const {
   if (s.st_size != size_ || time_of_change(s) != changed_) fail_changed();
 }
 
+void file::check_reaches(std::int64_t end) const {
+  struct stat s {};
+  if (::fstat(descriptor_.get(), &s) != 0 || s.st_size < end) fail_changed();
+}
+
 void file::fail_changed() const {
   struct stat s {};
   ::fstat(descriptor_.get(), &s);

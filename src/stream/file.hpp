@@ -68,8 +68,10 @@ class file {
   void read(std::int64_t offset, std::span<std::byte> out) const;
   // The same, by several threads.
   void read_parallel(std::int64_t offset, std::span<std::byte> out) const;
-  // See source.hpp.
+  // The bytes without a copy; nothing, where that is refused. The first call installs a handler of SIGBUS.
   [[nodiscard]] window map(std::int64_t offset, std::int64_t bytes) const;
+  // Throws io, with both sizes, when the file ends before `end` now.
+  void check_reaches(std::int64_t end) const;
   [[nodiscard]] std::string fingerprint() const;
   // Throws io, with both sizes, when the file is no longer what it was when it was opened.
   void check_unchanged() const;

@@ -1,11 +1,145 @@
-#include "file.hpp"
+// Windows, and the handler of SIGBUS that they need. Two threads over a file in the page cache (two cores, memory alone 31
+// GB/s) summed 31 GB/s in windows of 8 MiB, 25 of 2 MiB, 10 of 1 MiB, and 24 by pread.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "posix.hpp"
+#include "sluice/error.hpp"
 
 namespace sluice::stream {
+namespace {
 
-window::~window() = default;
+// A live window, for the handler: it may look at any time, and takes no lock.
+struct slot {
+  std::atomic<std::uintptr_t> begin{0};  // 0: free, 1: being filled
+  std::atomic<std::uintptr_t> end{0};
+  std::atomic<bool> cut{false};
+};
+std::array<slot, 256> slots;
+static_assert(std::atomic<std::uintptr_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
-void window::check() const {}
+struct sigaction before {};  // ours was installed
 
-window file::map(std::int64_t, std::int64_t) const { return {}; }
+std::uintptr_t page_size() {
+  static const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+// Puts zeros where the rest of a window was.
+bool patched(std::uintptr_t address) {
+  for (auto& s : slots) {
+    const std::uintptr_t begin = s.begin.load(std::memory_order_acquire);
+    const std::uintptr_t end = s.end.load(std::memory_order_acquire);
+    if (begin <= 1 || address < begin || address >= end) continue;
+    const std::uintptr_t page = address / page_size() * page_size();
+    s.cut.store(true);
+    return ::mmap(reinterpret_cast<void*>(page), end - page, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+           MAP_FAILED;
+  }
+  return false;
+}
+
+void pass_on(int number, siginfo_t* info, void* context) {
+  const bool sent = info->si_code <= 0;  // by a process; the kernel does not let a fault be ignored
+  if ((before.sa_flags & SA_SIGINFO) != 0) return before.sa_sigaction(number, info, context);
+  if (before.sa_handler == SIG_IGN && sent) return;
+  if (before.sa_handler != SIG_IGN && before.sa_handler != SIG_DFL) return before.sa_handler(number);
+  // The end of the process, by this signal: at the fault, which happens again, or when this handler is left.
+  struct sigaction usual {};
+  usual.sa_handler = SIG_DFL;
+  ::sigaction(number, &usual, nullptr);
+  if (sent) ::raise(number);
+}
+
+void on_sigbus(int number, siginfo_t* info, void* context) {
+  const int kept = errno;
+  if (info->si_code <= 0 || !patched(reinterpret_cast<std::uintptr_t>(info->si_addr))) pass_on(number, info, context);
+  errno = kept;
+}
+
+// Whether the handler of SIGBUS is ours. An application that put its own in our place later reads without windows.
+bool is_guarded() {
+  static const bool installed = [] {
+    page_size();  // before any handler asks
+    struct sigaction ours {};
+    if (::sigaction(SIGBUS, nullptr, &before) != 0) return false;
+    ours.sa_sigaction = on_sigbus;
+    ours.sa_mask = before.sa_mask;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (before.sa_flags & (SA_NODEFER | SA_RESTART));
+    return ::sigaction(SIGBUS, &ours, nullptr) == 0;
+  }();
+  struct sigaction now {};
+  return installed && ::sigaction(SIGBUS, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) != 0 &&
+         now.sa_sigaction == on_sigbus;
+}
+
+int take_slot(std::span<const std::byte> pages) {
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    std::uintptr_t free = 0;
+    if (slots[i].begin.load(std::memory_order_relaxed) != 0 || !slots[i].begin.compare_exchange_strong(free, 1)) continue;
+    const auto begin = reinterpret_cast<std::uintptr_t>(pages.data());
+    slots[i].cut.store(false);
+    slots[i].end.store(begin + pages.size());
+    slots[i].begin.store(begin, std::memory_order_release);
+    return static_cast<int>(i);
+  }
+  return -1;
+}
+
+// Whether all pages are there to be read. In large pages where the file system has them: a file that is not in memory comes
+// faster, and is read at 44 GB/s the next time.
+bool populate(std::span<std::byte> pages) {
+#ifdef MADV_HUGEPAGE
+  ::madvise(pages.data(), pages.size(), MADV_HUGEPAGE);
+#endif
+#ifdef __linux__
+  constexpr int populate_read = 22;  // since Linux 5.14; before, the first touch of each page does it
+  return retried([&] { return ::madvise(pages.data(), pages.size(), populate_read); }) == 0 || errno == EINVAL;
+#else
+  return true;
+#endif
+}
+
+}  // namespace
+
+window file::map(std::int64_t offset, std::int64_t bytes) const {
+  if (!is_guarded()) return {};
+  const auto before_it = static_cast<std::size_t>(static_cast<std::uintptr_t>(offset) % page_size());
+  const std::size_t length = before_it + static_cast<std::size_t>(bytes);
+  void* const at =
+      ::mmap(nullptr, length, PROT_READ, MAP_SHARED, descriptor_.get(), offset - static_cast<std::int64_t>(before_it));
+  if (at == MAP_FAILED) return {};
+  window w;
+  w.pages_ = {static_cast<std::byte*>(at), length};
+  w.slot_ = take_slot(w.pages_);
+  w.in_ = this;
+  w.end_ = offset + bytes;
+  // Where populating fails, read() will say why.
+  if (w.slot_ < 0 || !populate(w.pages_)) return {};
+  w.bytes_ = std::span<const std::byte>(w.pages_).subspan(before_it);
+  return w;
+}
+
+window::~window() {
+  if (pages_.empty()) return;
+  if (slot_ >= 0) slots[static_cast<std::size_t>(slot_)].begin.store(0, std::memory_order_release);
+  ::munmap(pages_.data(), pages_.size());
+}
+
+void window::check() const {
+  if (pages_.empty()) return;
+  // The rest of a file's last page reads as zeros without a signal: its size tells.
+  in_->check_reaches(end_);
+  if (slots[static_cast<std::size_t>(slot_)].cut.load())
+    throw error(error_code::io, fmt::format("[{}] {}: bytes {} to {} could not all be read", in_->operation(), in_->path(),
+                                            end_ - static_cast<std::int64_t>(bytes_.size()), end_));
+}
 
 }  // namespace sluice::stream

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -22,6 +23,7 @@ class window {
     std::swap(pages_, other.pages_);
     std::swap(in_, other.in_);
     std::swap(slot_, other.slot_);
+    std::swap(end_, other.end_);
     return *this;
   }
   ~window();
@@ -36,6 +38,7 @@ class window {
   std::span<std::byte> pages_;  // that hold them
   const file* in_ = nullptr;    // outlives the window
   int slot_ = -1;               // where the handler of SIGBUS finds it
+  std::int64_t end_ = 0;        // in the file
 };
 
 }  // namespace sluice::stream
