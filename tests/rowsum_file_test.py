@@ -1,11 +1,14 @@
 """rowsum_file_test.py SLUICE_ROWSUM MEBIBYTES: sluice-rowsum from the shell. Its peak memory is held to MEBIBYTES, 0 for no limit."""
 
+import json
 import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 program, limit = sys.argv[1], int(sys.argv[2])
 
@@ -40,10 +43,27 @@ os.chdir(folder)
 with open("raw.bin", "wb") as f:
     f.write(b"skip" + struct.pack("<6f", 1, 2, 3, 4, 5, 6))
 code, out, err = run("raw.bin", "--columns", "3", "--offset", "4", "-o", "sums.npy")
-assert code == 0 and err == "" and out.startswith("2 rows") and "GB/s" in out and out.endswith(", cpu\n"), (code, out, err)
+said = out.split("\n")
+assert code == 0 and err == "" and said[0].startswith("2 rows") and "GB/s" in said[0] and said[0].endswith(", cpu"), (code, out, err)
+assert said[1].startswith("at work: read ") and said[2].startswith("cpu: ") and len(said) == 4, out
 assert body("sums.npy") == struct.pack("<2f", 6, 15)
 assert run("raw.bin", "--columns", "7", "--dtype", "i32", "-o", "sums.npy", "--quiet") == (0, "", "")
 assert len(body("sums.npy")) == 8
+
+# Several files as one, standard input, totals of columns, and the same in JSON.
+assert run("raw.bin", "raw.bin", "--columns", "3", "--offset", "4", "-o", "sums.npy", "--column-totals", "totals.npy", "-q") == (0, "", "")
+assert body("sums.npy") == struct.pack("<4f", 6, 15, 6, 15) and body("totals.npy") == struct.pack("<3f", 10, 14, 18)
+with open("raw.bin", "rb") as f:
+    code, out, err = run("-", "--columns", "3", "--offset", "4", "-o", "sums.npy", "--progress", "json", stdin=f)
+assert code == 0 and body("sums.npy") == struct.pack("<2f", 6, 15), (code, out, err)
+last = json.loads(err.split("\n")[-2])
+assert last["bytes_done"] == 24 and last["rows_done"] == 2, err
+done = json.loads(out)
+assert done["rows"] == 2 and done["bytes"] == 24 and done["devices"] == ["cpu"] and done["slowest_stage"] in done["stages"], out
+code, out, err = run("-", "--columns", "3", "-o", "sums.npy", "--progress", "none", input=struct.pack("<6f", 1, 2, 3, 4, 5, 6).decode("latin1"), encoding="latin1")
+assert code == 0 and body("sums.npy") == struct.pack("<2f", 6, 15), (code, out, err)
+os.remove("totals.npy")
+
 assert run("--version")[1].startswith("sluice-rowsum ")
 assert "--columns" in run("--help")[1]
 
@@ -55,6 +75,11 @@ for wrong in ["0", "-1", "1.5", "seven", "99999999999999999999"]:
 fails(2, ["--dtype", "f33"], "raw.bin", "--dtype", "f33", "-o", "no.npy")
 fails(2, ["--device", "!"], "raw.bin", "--device", "!", "-o", "no.npy")
 fails(2, ["--chunk"], "raw.bin", "--chunk", "0", "-o", "no.npy")
+fails(2, ["--readers"], "raw.bin", "--readers", "0", "-o", "no.npy")
+fails(2, ["--progress"], "raw.bin", "--progress", "loud", "-o", "no.npy")
+fails(2, ["--resume", "--fresh"], "raw.bin", "--resume", "--fresh", "-o", "no.npy")
+fails(1, ["raw.bin", "--columns"[2:]], "raw.bin", "-", "-o", "no.npy")
+fails(1, ["no.npy"], "raw.bin", "--columns", "7", "-o", "no.npy", "--resume")
 fails(1, ["needs columns"], "raw.bin", "-o", "no.npy")
 fails(1, ["28 bytes", "16"], "raw.bin", "--columns", "4", "-o", "no.npy")
 fails(1, ["none.bin", "No such file"], "none.bin", "--columns", "4", "-o", "no.npy")
@@ -73,6 +98,22 @@ assert run("tall.bin", "--columns", "1", "--dtype", "u8", "-o", "tall.npy")[0] =
 assert os.path.getsize("tall.npy") == 128 + (8 << 25)
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 assert limit == 0 or peak < limit, f"peak memory {peak} MiB"
+
+# Stopped on the way, the next run goes on, and its result is that of an undisturbed one.
+stopped = subprocess.Popen([program, "wide.bin", "wide.bin", "wide.bin", "wide.bin", "--columns", "64", "--sync", "0.001",
+                            "-o", "again.npy"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+while not os.path.exists("again.npy.journal") and stopped.poll() is None:
+    time.sleep(0.001)
+stopped.send_signal(signal.SIGINT)
+_, err = stopped.communicate(timeout=120)
+if stopped.returncode == 130:  # else it was done before
+    assert b"cancelled after" in err and os.path.exists("again.npy.journal") and not os.path.exists("again.npy"), err
+    fails(1, ["again.npy.journal"], "wide.bin", "--columns", "64", "-o", "again.npy", "-q")  # another job
+    code, out, err = run(*["wide.bin"] * 4, "--columns", "64", "--device", "cpu", "--resume", "--progress", "none", "-o", "again.npy")
+    assert code == 0 and "went on after" in out, (code, out, err)
+assert body("again.npy") == bytes(4 * (1 << 24))
+assert not os.path.exists("again.npy.partial") and not os.path.exists("again.npy.journal")
+
 # Last, for naming a device of another backend loads the modules, and libraries such as cuBLAS with them.
 fails(1, ["cuda:99"], "raw.bin", "--columns", "7", "-o", "no.npy", "--device", "cuda:99")
 

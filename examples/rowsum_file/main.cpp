@@ -2,13 +2,19 @@
 //
 //     sluice-rowsum matrix.npy -o sums.npy
 //     sluice-rowsum raw.bin --columns 1024 --dtype f32 -o sums.npy
+//     zcat raw.gz | sluice-rowsum - --columns 1024 -o sums.npy
+//
+// A run that is stopped leaves OUT.npy.partial and OUT.npy.journal; the same command goes on from there.
 //
 // Ends with 0 when the sums are written, 1 when they are not, 2 for a command line it does not take, 130 after Ctrl-C.
 
 #include <charconv>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -17,18 +23,26 @@
 
 #include "../common/interrupt.hpp"
 #include "progress.hpp"
+#include "summary.hpp"
 
 namespace {
 
 struct arguments {
-  std::string in;
+  std::vector<std::string> in;
   std::string out;
+  std::string totals;
   std::string dtype;
-  std::string device = "automatic";
+  std::vector<std::string> devices{"automatic"};
   std::int64_t columns = 0;
   std::int64_t offset = 0;
-  std::uint64_t chunk = 16 << 20;
+  std::uint64_t chunk = 0;
+  int readers = 0;
+  double sync = 1.0;
+  bool no_map = false;
+  bool resume = false;
+  bool fresh = false;
   bool quiet = false;
+  progress_form progress = progress_form::automatic;
 };
 
 // A check for CLI11: the library's own sentence is the complaint.
@@ -59,52 +73,99 @@ CLI::Validator whole_number(std::int64_t low) {
       "");
 }
 
-void describe(CLI::App& app, arguments& a) {
-  app.set_version_flag("--version", "sluice-rowsum " SLUICE_VERSION_STRING);
-  app.add_option("IN", a.in, "an .npy file in C order, or a raw file of row-major elements")->required();
-  app.add_option("-o,--output", a.out, "the .npy to write: whole or not at all")->required()->type_name("OUT.npy");
+void describe_input(CLI::App& app, arguments& a) {
+  app.add_option("IN", a.in,
+                 "an .npy file in C order, or a raw file of row-major elements; several are one; - is standard input")
+      ->required();
   app.add_option("--columns", a.columns, "elements of a row, for a raw file")->check(whole_number(1))->type_name("N");
   app.add_option("--dtype", a.dtype, "element type of a raw file: f64, f32 (if not given), f16, bf16, i64, i32, u8")
       ->check(taken_by([](const std::string& s) { return sluice::parse_dtype(s); }))
       ->type_name("TYPE");
   app.add_option("--offset", a.offset, "bytes of a raw file to pass over")->check(whole_number(0))->type_name("BYTES");
-  app.add_option("--device", a.device, "where to sum: cpu, cuda:0, automatic")
+}
+
+void describe_output(CLI::App& app, arguments& a) {
+  app.add_option("-o,--output", a.out, "the .npy to write: whole or not at all")->required()->type_name("OUT.npy");
+  app.add_option("--column-totals", a.totals, "an .npy for the total of every column, in the same pass")
+      ->type_name("TOTALS.npy");
+  auto* resume = app.add_flag("--resume", a.resume, "go on where a run before was stopped, or fail");
+  app.add_flag("--fresh", a.fresh, "start from the beginning; without either: go on if there is something to go on with")
+      ->excludes(resume);
+  app.add_option("--sync", a.sync, "seconds between points to go on from")
+      ->check(CLI::Range(0.0, 1e6))
+      ->type_name("SECONDS");
+}
+
+void describe_run(CLI::App& app, arguments& a) {
+  app.add_option("--device", a.devices, "where to sum: cpu, cuda:0, automatic; cuda:0,cuda:1 take chunks in turn")
+      ->delimiter(',')
       ->check(taken_by([](const std::string& s) { return sluice::device(s); }))
       ->type_name("DEVICE");
   app.add_option("--chunk", a.chunk, "bytes that go to a device at once, such as 16M")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))
       ->type_name("BYTES");
+  app.add_option("--readers", a.readers, "threads that read at once")->check(CLI::Range(1, 4096))->type_name("N");
+  app.add_flag("--no-map", a.no_map, "read files instead of mapping them");
+  const std::map<std::string, progress_form> forms{{"auto", progress_form::automatic},
+                                                   {"bar", progress_form::bar},
+                                                   {"lines", progress_form::lines},
+                                                   {"json", progress_form::json},
+                                                   {"none", progress_form::none}};
+  app.add_option("--progress", a.progress,
+                 "auto (a bar on a terminal, else lines), bar, lines, json, none; on standard error")
+      ->transform(CLI::CheckedTransformer(forms))
+      ->type_name("FORM");
   app.add_flag("-q,--quiet", a.quiet, "write nothing but errors");
+}
+
+sluice::file_stream opened(const arguments& a) {
+  sluice::file_stream_options o;
+  if (!a.dtype.empty()) o.dtype = sluice::parse_dtype(a.dtype);
+  o.columns = a.columns;
+  o.byte_offset = a.offset;
+  o.chunk_bytes = static_cast<std::int64_t>(a.chunk);
+  o.readers = a.readers;
+  o.map = !a.no_map;
+  if (a.in.size() > 1) return sluice::file_stream(a.in, o);
+  return a.in[0] == "-" ? sluice::file_stream::standard_input(o) : sluice::file_stream(a.in[0], o);
+}
+
+sluice::pipeline_options run_options(const arguments& a) {
+  sluice::pipeline_options o;
+  if (a.devices.size() == 1)
+    o.where = a.devices[0];
+  else
+    o.devices.assign(a.devices.begin(), a.devices.end());
+  o.column_totals = a.totals;
+  o.sync_interval = a.sync;
+  if (a.resume) o.resume = sluice::resume::required;
+  if (a.fresh) o.resume = sluice::resume::never;
+  return o;
 }
 
 int run(const arguments& a) {
   std::stop_source stop;
   const interrupt interrupted([&] { stop.request_stop(); });
-  progress_display display;
+  progress_display display(a.quiet ? progress_form::none : a.progress);
   try {
-    sluice::file_stream_options shape;
-    if (!a.dtype.empty()) shape.dtype = sluice::parse_dtype(a.dtype);
-    shape.columns = a.columns;
-    shape.byte_offset = a.offset;
-    shape.chunk_bytes = static_cast<std::int64_t>(a.chunk);
-    const sluice::file_stream in(a.in, shape);
-
-    sluice::pipeline_options options;
-    options.where = a.device;
+    auto options = run_options(a);
     options.cancel = stop.get_token();
     options.progress_interval = display.interval();
-    if (!a.quiet) options.progress = [&](const sluice::pipeline_progress& p) { display.show(p); };
-    const auto done = sluice::rowsum_file(in, a.out, options);
-    if (!a.quiet)
-      fmt::print("{} rows, {:.3f} GB in {:.2f} s, {:.2f} GB/s, {}\n", done.rows, gigabytes(done.bytes), done.seconds,
-                 gigabytes(done.bytes) / std::max(done.seconds, 1e-9), done.devices.front().str());
+    if (display.form() != progress_form::none)
+      options.progress = [&](const sluice::pipeline_progress& p) { display.show(p); };
+    const auto done = sluice::rowsum_file(opened(a), a.out, options);
+    const bool chosen = a.devices.size() == 1 && sluice::device(a.devices[0]).is_automatic();
+    if (display.form() == progress_form::json)
+      fmt::print("{}", summary_json(done));
+    else if (!a.quiet)
+      fmt::print("{}", summary_text(done, chosen));
     return 0;
   } catch (const std::exception& e) {
-    if (!a.quiet) display.clear();
+    display.clear();
     fmt::print(stderr, "sluice-rowsum: {}\n", e.what());
     const auto* known = dynamic_cast<const sluice::error*>(&e);
-    return known != nullptr && known->code() == sluice::error_code::cancelled ? interrupted.exit_code() : 1;
+    return known != nullptr && known->code() == sluice::error_code::cancelled ? interrupt::exit_code() : 1;
   }
 }
 
@@ -114,7 +175,10 @@ int main(int argc, char** argv) {
   arguments a;
   CLI::App app("The sum of every row of a file of any size.", "sluice-rowsum");
   try {
-    describe(app, a);
+    app.set_version_flag("--version", "sluice-rowsum " SLUICE_VERSION_STRING);
+    describe_input(app, a);
+    describe_output(app, a);
+    describe_run(app, a);
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e);
