@@ -38,7 +38,7 @@ class cpu_stage {
         std::clamp<std::int64_t>((end - next_.load()) / (8 * parallel_size()), 1,
                                  std::max<std::int64_t>(1, run_bytes / std::max<std::int64_t>(1, cut_.piece_bytes())));
     while (next_.load() < end) {
-      for_a_while(watch_.stretch(), readers_of(in_), [&] {
+      for_a_while(watch_.stretch(), readers_of(in_, 0), [&] {
         const std::int64_t first = next_.fetch_add(length, std::memory_order_relaxed);
         if (first >= end) return false;
         try {
@@ -159,8 +159,9 @@ class cpu_stage {
 
 }  // namespace
 
-int readers_of(const file_stream& in) {
-  return in.readers() > 0 ? std::min<int>(in.readers(), parallel_size()) : parallel_size();
+int readers_of(const file_stream& in, std::int64_t devices) {
+  const std::int64_t usual = devices == 0 ? parallel_size() : 8 * devices;
+  return static_cast<int>(std::min<std::int64_t>(in.readers() > 0 ? in.readers() : usual, parallel_size()));
 }
 
 void for_a_while(double seconds, int threads, const std::function<bool()>& step) {
