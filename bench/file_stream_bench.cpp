@@ -40,10 +40,10 @@ struct input {
     const std::int64_t rows = mebibytes << 8;
     std::mt19937 random(1);
     std::uniform_real_distribution<float> unit(0, 1);
-    std::vector<float> some(256 * columns);
+    std::vector<float> some(4096 * columns);  // 16 MiB at once: what is written in small pieces is cached in small pages
     std::ofstream out(path(), std::ios::binary);
     out << sluice::npy_header_bytes(sluice::dtype::f32, {rows, columns});
-    for (std::int64_t r = 0; r < rows; r += 256) {
+    for (std::int64_t r = 0; r < rows; r += 4096) {
       for (float& x : some) x = unit(random);
       out.write(reinterpret_cast<const char*>(some.data()), static_cast<std::streamsize>(some.size() * sizeof(float)));
     }

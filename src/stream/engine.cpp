@@ -2,6 +2,9 @@
 
 #include <exception>
 #include <future>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include "sluice/parallel.hpp"
 
@@ -33,12 +36,15 @@ class cpu_stage {
   // Every thread reads a piece and computes it while it is in its cache.
   void run_at_any_offset() {
     const std::int64_t end = cut_.pieces();
-    // As many pieces at a time as keep all threads at work to the end.
-    const std::int64_t length =
+    // As many pieces of a window as keep all threads at work to the end.
+    const std::int64_t of_a_window =
         std::clamp<std::int64_t>((end - next_.load()) / (8 * parallel_size()), 1,
                                  std::max<std::int64_t>(1, run_bytes / std::max<std::int64_t>(1, cut_.piece_bytes())));
     while (next_.load() < end) {
       for_a_while(watch_.stretch(), readers_of(in_, 0), [&] {
+        // By reading one at a time: a file that is not in memory comes in its own order then, which the kernel reads ahead
+        // in.
+        const std::int64_t length = maps() ? of_a_window : 1;
         const std::int64_t first = next_.fetch_add(length, std::memory_order_relaxed);
         if (first >= end) return false;
         try {
@@ -77,6 +83,8 @@ class cpu_stage {
   }
 
  private:
+  [[nodiscard]] bool maps() const { return !what_.keeps_rows() && in_.source().maps(); }
+
   // False at a stop: nobody is to wait for the pieces that are left out then.
   bool go_on() {
     if (!watch_.stop_requested()) return true;
@@ -85,11 +93,11 @@ class cpu_stage {
   }
 
   bool by_reading(std::int64_t first, std::int64_t end) {
-    tensor buffer;
+    tensor& buffer = own_buffer();
     for (std::int64_t i = first; i < end; ++i) {
       if (!go_on()) return false;
       const shape extents = cut_.extents(i);
-      if (i == first || what_.keeps_rows() || buffer.shape() != extents) buffer = tensor(extents, in_.dtype());
+      if (what_.keeps_rows() || buffer.shape() != extents) buffer = tensor(extents, in_.dtype());
       {
         const stage_timer timer(watch_.stages.read);
         in_.source().read(cut_.byte(i), memory_of(buffer));
@@ -99,9 +107,15 @@ class cpu_stage {
     return true;
   }
 
+  // This thread's: memory that another core wrote last is slower to write.
+  tensor& own_buffer() {
+    const std::lock_guard lock(mutex_);
+    return buffers_[std::this_thread::get_id()];
+  }
+
   // The same without a copy, where the source can be mapped; false where it cannot.
   bool from_window(std::int64_t first, std::int64_t end) {
-    if (what_.keeps_rows()) return false;
+    if (!maps()) return false;
     const std::int64_t begin = cut_.byte(first);
     const window w = in_.source().map(begin, cut_.byte(end) - begin);
     // Operations never write their inputs.
@@ -154,6 +168,8 @@ class cpu_stage {
   watch& watch_;
   in_order<piece_result> results_;
   std::atomic<std::int64_t> next_;
+  std::mutex mutex_;  // of the next
+  std::map<std::thread::id, tensor> buffers_;
   progress_mark done_;  // when the pool last had nothing to do
 };
 

@@ -62,9 +62,12 @@ std::size_t file_source::next_some(std::span<std::byte> out) {
 
 window file_source::map(std::int64_t at, std::int64_t bytes) const {
   const std::size_t i = part_of(at);
-  if (!mapped_ || bytes <= 0 || i >= parts_.size() || bytes > ends_[i] - at) return {};
+  if (!maps() || bytes <= 0 || i >= parts_.size() || bytes > ends_[i] - at) return {};
   const auto& part = parts_[i];
-  return part.in->map(part.begin + part.bytes - (ends_[i] - at), bytes);
+  window w = part.in->map(part.begin + part.bytes - (ends_[i] - at), bytes);
+  if (w.in_memory()) return w;
+  cold_ = true;
+  return {};
 }
 
 std::string file_source::fingerprint() const {

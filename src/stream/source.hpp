@@ -2,6 +2,7 @@
 // if one file after another were one. Errors name the file and the offset in that file.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -37,6 +38,8 @@ class source {
   // The bytes from `at` on, without a copy, where mapping was opted into, one file holds them all and the system does it;
   // else nothing, and read() is the way. Windows of 8 MiB are read fastest.
   [[nodiscard]] virtual window map(std::int64_t at, std::int64_t bytes) const = 0;
+  // Whether map() is worth asking: until it found bytes that are not in memory, which come faster by reading.
+  [[nodiscard]] virtual bool maps() const noexcept = 0;
 
   // Every file's size, time of last change and identity when it was opened, and where its rows begin: as long as this text
   // is the same, the bytes are. Empty for what cannot be read again.
@@ -72,6 +75,7 @@ class file_source final : public source {
   void read(std::int64_t at, std::span<std::byte> out) const override;
   std::size_t next_some(std::span<std::byte> out) override;
   [[nodiscard]] window map(std::int64_t at, std::int64_t bytes) const override;
+  [[nodiscard]] bool maps() const noexcept override { return mapped_ && !cold_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::string fingerprint() const override;
   void check_unchanged() const override;
   [[nodiscard]] std::vector<identity> files() const override;
@@ -83,6 +87,7 @@ class file_source final : public source {
   std::vector<file_part> parts_;
   std::vector<std::int64_t> ends_;  // of each part, in bytes of rows
   bool mapped_;
+  mutable std::atomic<bool> cold_{false};
   std::int64_t next_ = 0;
 };
 
@@ -104,6 +109,7 @@ class feed final : public source {
   void read(std::int64_t at, std::span<std::byte> out) const override;
   std::size_t next_some(std::span<std::byte> out) override;
   [[nodiscard]] window map(std::int64_t, std::int64_t) const override { return {}; }
+  [[nodiscard]] bool maps() const noexcept override { return false; }
   [[nodiscard]] std::string fingerprint() const override { return {}; }
   void check_unchanged() const override {}
   [[nodiscard]] std::vector<identity> files() const override { return files_; }

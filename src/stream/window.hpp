@@ -29,6 +29,8 @@ class window {
   ~window();
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }  // empty: nothing is mapped
+  // Whether the page cache has them, by a look at a few pages; true where that cannot be told.
+  [[nodiscard]] bool in_memory() const noexcept;
   // After the last use of the bytes and before anything is done with what came of them. Throws io.
   void check() const;
 
