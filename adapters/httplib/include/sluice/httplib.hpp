@@ -103,14 +103,17 @@ class exchange {
 
  private:
   std::optional<response> refused() const {
-    if (!framing_.fault.empty()) return problem(framing_.status, "malformed", "[http] " + framing_.fault);
+    const auto refusal = [this](int status, const char* code, const std::string& detail) {
+      return service_.refusal(path_, status, code, "[http] " + detail);
+    };
+    if (!framing_.fault.empty()) return refusal(framing_.status, "malformed", framing_.fault);
     if (!framing_.has_body()) return std::nullopt;
     const std::string encoding = req_.get_header_value("Content-Encoding");
     if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
-      return problem(415, "unsupported", "[http] Content-Encoding is \"" + encoding + "\": this server does not decode it");
+      return refusal(415, "unsupported", "Content-Encoding is \"" + encoding + "\": this server does not decode it");
     // Only decoded bytes can be counted below, and a compressed stream can go on for ever without giving any.
     if (framing_.chunked && req_.has_header("Content-Encoding"))
-      return problem(411, "malformed", "[http] a compressed body needs a Content-Length");
+      return refusal(411, "malformed", "a compressed body needs a Content-Length");
     return std::nullopt;
   }
 
@@ -274,9 +277,7 @@ inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std
     throw error(error_code::invalid_argument,
                 "[mount] the prefix is \"" + prefix + "\": it must be empty, or begin with '/' and not end with it");
   const auto below = [size = prefix.size()](const std::string& path) { return path.substr(std::min(size, path.size())); };
-  // One bounded pattern for all endpoints; the matcher's recursion is as deep as the pattern is long.
-  for (const std::string path : {"/v1/[A-Za-z0-9_-]{1,64}", "/health/live", "/health/ready", "/metrics"})
-    detail::serve(server, detail::escaped(prefix) + path, s, below);
+  for (const std::string& pattern : s->patterns()) detail::serve(server, detail::escaped(prefix) + pattern, s, below);
 }
 
 // The same for a service that outlives the server.

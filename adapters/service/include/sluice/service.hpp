@@ -73,6 +73,11 @@ class SLUICE_API service {
   // Answers a request. Never throws: every failure is a response.
   [[nodiscard]] response handle(const request& r) noexcept;
 
+  // For transports: regular expressions (ECMAScript, bounded) of all paths that are answered, and a refusal of the
+  // transport's own in the form that the protocol at `path` gives its refusals.
+  [[nodiscard]] std::vector<std::string> patterns() const;
+  [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
+
   [[nodiscard]] const service_options& options() const noexcept;
 
  private:

@@ -1,0 +1,48 @@
+#include "engine.hpp"
+
+#include <fmt/format.h>
+
+#include "sluice/parallel.hpp"
+#include "status.hpp"
+
+namespace sluice::http {
+namespace {
+
+service_options checked(service_options o) {
+  const auto need = [](bool holds, const char* name, std::int64_t value, std::string_view range) {
+    if (!holds)
+      throw error(error_code::invalid_argument, fmt::format("[service] {} is {}: it must be {}", name, value, range));
+  };
+  need(o.limits.body_bytes >= 1, "limits.body_bytes", o.limits.body_bytes, "at least 1");
+  need(o.limits.elements >= 1, "limits.elements", o.limits.elements, "at least 1");
+  need(o.limits.rank >= 0 && o.limits.rank <= max_rank, "limits.rank", o.limits.rank, fmt::format("0 to {}", max_rank));
+  need(o.compute_slots >= 0, "compute_slots", o.compute_slots, "at least 0");
+  need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
+  if (o.compute_slots == 0) o.compute_slots = parallel_size();
+  return o;
+}
+
+}  // namespace
+
+engine::engine(service_options o) : options(checked(std::move(o))), compute(options.compute_slots, options.queue_length) {}
+
+response engine::call(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode) {
+  const slots::held slot(compute);
+  if (!slot)
+    throw refused{
+        429,
+        "busy",
+        fmt::format("[http] {} requests are at work and {} wait: try again", options.compute_slots, options.queue_length),
+        {{"Retry-After", "1"}}};
+  const auto inputs = decode();
+  check_inputs(row, inputs);
+  auto results = row.run(inputs, call_context{options.device});
+  if (results.size() != row.outputs.size())
+    throw error(error_code::internal,
+                fmt::format("[{}] gave {} results and is to give {}", row.name, results.size(), row.outputs.size()));
+  const std::string where = results[0].device().str();
+  for (auto& t : results) t = t.to(device::cpu);
+  return encode(results, where);
+}
+
+}  // namespace sluice::http
