@@ -3,6 +3,9 @@ foreach(part json service)
   sluice_add_test(${part} LIBRARIES sluice::service)
 endforeach()
 sluice_add_test(httplib LIBRARIES sluice::httplib)
+sluice_add_test(service_loss LIBRARIES sluice::service)
+add_dependencies(service_loss_test sluice_fake)
+set_tests_properties(service_loss PROPERTIES ENVIRONMENT "${fake}")
 
 # Each public header of the adapters compiled alone.
 set(adapter_sources "")

@@ -45,4 +45,20 @@ response engine::call(const endpoint& row, const std::function<std::vector<tenso
   return encode(results, where);
 }
 
+health engine::look() {
+  auto now = health::now(options.ready);
+  for (const auto& d : now.devices) {
+    if (!d.lost || !options.on_device_lost) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!reported_.insert(d.where.str()).second) continue;
+    }
+    try {
+      options.on_device_lost(d);
+    } catch (...) {  // the application's own; the request goes on
+    }
+  }
+  return now;
+}
+
 }  // namespace sluice::http
