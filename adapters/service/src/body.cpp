@@ -63,6 +63,7 @@ void body_buffer::grow(std::size_t needed) {
   capacity_ = needed + simdjson::SIMDJSON_PADDING;
 }
 
-void body_buffer::pad() noexcept { std::memset(data_ + size_, ' ', simdjson::SIMDJSON_PADDING); }
+// Zeros, which end any run of blanks, digits or letters.
+void body_buffer::pad() noexcept { std::memset(data_ + size_, 0, simdjson::SIMDJSON_PADDING); }
 
 }  // namespace sluice::http

@@ -1,7 +1,6 @@
 #include "json_in.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -10,6 +9,8 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "json_lists.hpp"
+#include "json_number.hpp"
 #include "text.hpp"
 
 namespace sluice::http {
@@ -47,12 +48,6 @@ bool is_number(std::string_view s) {
     if (digits() == 0) return false;
   }
   return s.empty();
-}
-
-// The double nearest to a decimal, rounded again to float, is the float nearest to it unless the double lies half-way
-// between two floats. Below the normal floats half-way is elsewhere.
-bool may_round_twice(double x) noexcept {
-  return (std::bit_cast<std::uint64_t>(x) & 0x1fffffffu) == 0x10000000u || (std::fabs(x) < 0x1p-126 && x != 0);
 }
 
 // One number at `v`, or false when there is none that T has.
@@ -248,16 +243,11 @@ std::string list_of(const std::vector<dtype>& types) {
 
 // The dtype to read `input` as, where the body asks for `wanted`.
 dtype dtype_for(const field& input, const std::optional<std::string>& wanted) {
-  const auto& types = input.dtypes;
-  if (!wanted) {
-    const auto first = std::find_if(types.begin(), types.end(), has_json);
-    if (first != types.end()) return *first;
+  if (const auto t = json_dtype(input, wanted)) return *t;
+  if (!wanted)
     fail(error_code::invalid_argument, fmt::format("{} takes no dtype that JSON can carry: send .npy", input.name));
-  }
-  for (const auto t : types)
-    if (has_json(t) && name_of(t) == *wanted) return t;
   fail(error_code::invalid_argument,
-       fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(types)));
+       fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(input.dtypes)));
 }
 
 }  // namespace
@@ -312,6 +302,7 @@ json_decoder::~json_decoder() = default;
 
 std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint& row, const service_limits& limits) {
   if (body.size() == 0) fail(error_code::malformed, "the body is empty");
+  if (auto plain = read_plain_lists(body, row, limits)) return std::move(*plain);
   state_->open(body);
   const auto wanted = state_->wanted_dtype(body);
   std::vector<std::optional<tensor>> read(row.inputs.size());
@@ -354,6 +345,8 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
   return inputs;
 }
 
+std::size_t json_decoder::memory() const noexcept { return state_->parser.capacity() * 5; }  // about: a word for each byte
+
 std::unique_ptr<json_decoder> decoder_pool::take() {
   {
     const std::lock_guard lock(mutex_);
@@ -367,8 +360,9 @@ std::unique_ptr<json_decoder> decoder_pool::take() {
 }
 
 void decoder_pool::put(std::unique_ptr<json_decoder> decoder) noexcept try {
+  if (decoder->memory() > kept_bytes) return;
   const std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(decoder));
+  if (idle_.size() < kept_decoders) idle_.push_back(std::move(decoder));
 } catch (...) {  // no memory to keep it
 }
 

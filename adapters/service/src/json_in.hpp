@@ -19,14 +19,19 @@ class json_decoder {
   // and values that `row` does not take; limit_exceeded.
   std::vector<tensor> decode(const body_buffer& body, const endpoint& row, const service_limits& limits);
 
+  [[nodiscard]] std::size_t memory() const noexcept;  // bytes that it keeps
+
  private:
   struct state;
   std::unique_ptr<state> state_;
 };
 
-// Decoders at rest: never more than there are compute slots.
+// Decoders at rest: few, and none that a large body has made large.
 class decoder_pool {
  public:
+  static constexpr std::size_t kept_decoders = 8;
+  static constexpr std::size_t kept_bytes = 4 << 20;
+
   class lease {
    public:
     explicit lease(decoder_pool& pool) : pool_(pool), decoder_(pool.take()) {}
