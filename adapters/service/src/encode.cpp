@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstring>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include "print_number.hpp"
 #include "sluice/npy.hpp"
 #include "sluice/parallel.hpp"
 #include "status.hpp"
@@ -16,23 +16,6 @@ namespace {
 
 // Elements that are printed into one piece, by one thread.
 constexpr std::int64_t block_elements = 1 << 14;
-
-// Characters that a number of T takes at most.
-template <class T>
-constexpr std::int64_t width() {
-  if constexpr (std::is_same_v<T, double>) return 24;  // -2.2250738585072014e-308
-  if constexpr (std::is_same_v<T, std::int64_t>) return 20;
-  if constexpr (sizeof(T) == 1) return 3;
-  return 15;  // -1.17549435e-38, and less for the others
-}
-
-template <class T>
-char* print_number(char* out, T x) {
-  if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>)
-    return fmt::format_to(out, FMT_COMPILE("{}"), static_cast<float>(x));
-  else
-    return fmt::format_to(out, FMT_COMPILE("{}"), x);
-}
 
 template <class T>
 bool is_finite(T x) {
@@ -71,7 +54,8 @@ class list_printer {
   body_piece print_block(std::int64_t begin, std::int64_t end) const {
     const std::int64_t columns = rank_ == 0 ? 1 : shape_[rank_ - 1];
     const std::int64_t brackets = 2 * rank_ * ((end - begin) / columns + 3);
-    auto memory = std::make_shared<tensor>(shape{(end - begin) * (width<T>() + 1) + brackets}, dtype::u8);
+    auto memory =
+        std::make_shared<tensor>(shape{(end - begin) * (print_width<T>() + 1) + brackets + print_slack}, dtype::u8);
     auto* const first = static_cast<char*>(memory->data());
     char* out = first;
     for (std::int64_t i = begin; i < end;) {
