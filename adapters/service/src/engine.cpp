@@ -18,22 +18,32 @@ service_options checked(service_options o) {
   need(o.limits.rank >= 0 && o.limits.rank <= max_rank, "limits.rank", o.limits.rank, fmt::format("0 to {}", max_rank));
   need(o.compute_slots >= 0, "compute_slots", o.compute_slots, "at least 0");
   need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
+  need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
   if (o.compute_slots == 0) o.compute_slots = parallel_size();
   return o;
 }
 
 }  // namespace
 
-engine::engine(service_options o) : options(checked(std::move(o))), compute(options.compute_slots, options.queue_length) {}
+engine::engine(service_options o)
+    : options(checked(std::move(o))), compute(options.compute_slots, options.queue_length, options.compute_nice) {
+  if (options.compute_nice > 0) parallel_nice(options.compute_nice);
+}
 
 response engine::call(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode) {
-  const slots::held slot(compute);
-  if (!slot)
+  response out;
+  const auto end = compute.run({}, [&] { out = compute_now(row, decode, encode); });
+  if (end != slots::outcome::done)
     throw refused{
         429,
         "busy",
         fmt::format("[http] {} requests are at work and {} wait: try again", options.compute_slots, options.queue_length),
-        {{"Retry-After", "1"}}};
+        {{"Retry-After", std::to_string(compute.seconds_to_wait())}}};
+  return out;
+}
+
+response engine::compute_now(const endpoint& row, const std::function<std::vector<tensor>()>& decode,
+                             const encoder& encode) {
   const auto inputs = decode();
   check_inputs(row, inputs);
   auto results = row.run(inputs, call_context{options.device});

@@ -34,6 +34,7 @@ class engine {
   // refused: 429 when slots and queue are full.
   response call(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode);
 
+  response compute_now(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode);
   // The devices now, after a word to the application about those that were lost.
   health look();
 

@@ -53,6 +53,9 @@ struct service_options {
   // them; beyond that the answer is 429.
   int compute_slots = 0;
   int queue_length = 256;
+  // Slots are threads of this niceness, 0 to 19, where the system has one for each thread, and so are sluice's other helpers
+  // from then on: an application's own routes come first. 0 leaves all as they are.
+  int compute_nice = 10;
   sluice::device device = sluice::device::automatic;  // given to every endpoint
   sluice::ready_when ready = ready_when::all_devices;
   // Called once for each device that is lost, by a thread that is answering a request: the one that met the loss, or one
