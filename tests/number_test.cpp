@@ -1,5 +1,5 @@
 // Numbers in and out of JSON: every reading is what strtof and strtod read, every printing reads back as the same bits.
-#include "json_number.hpp"
+#include "number_in.hpp"
 #include "print_number.hpp"
 
 #include <cstdlib>

@@ -10,7 +10,7 @@
 #include <simdjson.h>
 
 #include "json_lists.hpp"
-#include "json_number.hpp"
+#include "number_in.hpp"
 #include "text.hpp"
 
 namespace sluice::http {

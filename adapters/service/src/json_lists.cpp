@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "json_number.hpp"
+#include "number_in.hpp"
 #include "sluice/parallel.hpp"
 
 namespace sluice::http {
