@@ -22,11 +22,36 @@ service_options checked(service_options o) {
   return o;
 }
 
+// Writes each stage's time into the record as it ends.
+class stage_clock {
+ public:
+  explicit stage_clock(call_record& record) : record_(record) {}
+  void ends(stage s) {
+    const auto now = std::chrono::steady_clock::now();
+    record_.stages[static_cast<std::size_t>(s)] = now - last_;
+    last_ = now;
+  }
+
+ private:
+  call_record& record_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+void check_deadline(const endpoint& row, const call_record& record, const call_context& context) {
+  using microseconds = std::chrono::duration<double, std::micro>;
+  if (std::chrono::steady_clock::now() < context.deadline) return;
+  throw refused{
+      504, "deadline_exceeded",
+      fmt::format("[{}] was to be done {:.0f} us after the request came, and would begin after {:.0f} us: it is not",
+                  row.name, microseconds(context.deadline - record.begin).count(), microseconds(record.taken()).count())};
+}
+
 }  // namespace
 
 engine::engine(service_options o) : options(checked(std::move(o))), compute(options.compute_slots, options.queue_length) {}
 
-response engine::call(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode) {
+response engine::call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode) {
+  stage_clock clock(record);
   const slots::held slot(compute);
   if (!slot)
     throw refused{
@@ -34,15 +59,22 @@ response engine::call(const endpoint& row, const std::function<std::vector<tenso
         "busy",
         fmt::format("[http] {} requests are at work and {} wait: try again", options.compute_slots, options.queue_length),
         {{"Retry-After", "1"}}};
-  const auto inputs = decode();
+  clock.ends(stage::queue);
+  call_context context{options.device};
+  const auto inputs = decode(context);
   check_inputs(row, inputs);
-  auto results = row.run(inputs, call_context{options.device});
+  clock.ends(stage::input);
+  check_deadline(row, record, context);
+  auto results = row.run(inputs, context);
   if (results.size() != row.outputs.size())
     throw error(error_code::internal,
                 fmt::format("[{}] gave {} results and is to give {}", row.name, results.size(), row.outputs.size()));
   const std::string where = results[0].device().str();
-  for (auto& t : results) t = t.to(device::cpu);
-  return encode(results, where);
+  for (auto& t : results) t = t.to(device::cpu);  // waits for the device: still computing
+  clock.ends(stage::infer);
+  auto out = encode(results, where);
+  clock.ends(stage::output);
+  return out;
 }
 
 }  // namespace sluice::http

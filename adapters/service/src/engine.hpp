@@ -1,19 +1,15 @@
 // What all protocols share: the catalogue, the slots, and the one place where calls are admitted, computed and measured.
 #pragma once
 
-#include <chrono>
+#include <functional>
 
 #include "catalogue.hpp"
 #include "json_in.hpp"
 #include "metrics.hpp"
 #include "slots.hpp"
+#include "statistics.hpp"
 
 namespace sluice::http {
-
-// One request, as the metrics will know it. Protocols fill it in as they learn what is asked for.
-struct call_record {
-  std::string route = "none";  // a name of the catalogue or of a fixed route
-};
 
 class engine {
  public:
@@ -24,13 +20,16 @@ class engine {
   slots compute;
   decoder_pool decoders;
   http::metrics metrics;
+  http::statistics statistics;
 
+  // Gives the inputs of a call, and may set its deadline and priority.
+  using decoder = std::function<std::vector<tensor>(call_context&)>;
   // Turns results, on the CPU, into an answer; `where` is the device that they were computed on.
   using encoder = std::function<response(const std::vector<tensor>& results, const std::string& where)>;
 
   // One call of `row`, in a slot from decoding to encoding. The body is in memory by now: clients may be slow. Throws
-  // refused: 429 when slots and queue are full.
-  response call(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode);
+  // refused: 429 when slots and queue are full, 504 when the deadline has passed before computing.
+  response call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode);
 };
 
 }  // namespace sluice::http

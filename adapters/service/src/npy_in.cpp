@@ -42,15 +42,10 @@ npy_header header_of(std::string_view bytes, const service_limits& limits) try {
 
 std::size_t size_of(const npy_header& h) { return static_cast<std::size_t>(h.data_offset + h.data_bytes()); }
 
-// The tensor of `h`, whose .npy begins at `at`: over the body's memory, or a copy where elements would stand askew.
+// The tensor of `h`, whose .npy begins at `at`.
 tensor tensor_at(const npy_header& h, const char* at, const body_buffer& body) {
-  auto* const data = const_cast<char*>(at + h.data_offset);  // the body's own memory, which nobody else uses
-  if (h.data_bytes() == 0 || reinterpret_cast<std::uintptr_t>(data) % sluice::size_of(h.dtype) != 0) {
-    tensor t = npy_tensor(h);
-    if (h.data_bytes() > 0) std::memcpy(t.data(), data, static_cast<std::size_t>(h.data_bytes()));
-    return t;
-  }
-  return tensor::wrap(data, h.dtype, h.shape, h.fortran_order ? column_major(h.shape) : row_major(h.shape), body.owner());
+  const strides steps = h.fortran_order ? column_major(h.shape) : row_major(h.shape);
+  return body.tensor_at(at + h.data_offset, h.dtype, h.shape, steps);
 }
 
 // The value of form-data's name="...".

@@ -73,11 +73,11 @@ response service::refusal(std::string_view path, int status, std::string_view co
 }
 
 response service::handle(const request& r) noexcept try {
-  const auto begin = std::chrono::steady_clock::now();
   http::call_record record;
   response out = state_->guarded(r, record);
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-  state_->engine.metrics.record(record.route, out.status, taken.count(), out.size());
+  const auto taken = record.taken();
+  state_->engine.metrics.record(record.route, out.status, std::chrono::duration<double>(taken).count(), out.size());
+  state_->engine.statistics.record(record, out.status == 200, taken);
   return out;
 } catch (...) {  // no memory even for a problem
   return {.status = 500};

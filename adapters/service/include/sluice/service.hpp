@@ -65,7 +65,7 @@ class SLUICE_API service {
   service& operator=(const service&) = delete;
 
   // Adds an endpoint; served from now on. Throws invalid_argument for a name that is taken, reserved or not of the right
-  // letters, for a row without inputs, outputs or `run`, and for a dtype that has neither JSON nor .npy (bf16).
+  // letters, and for a row without inputs, outputs or `run`.
   void add(endpoint row);
   // The catalogue, in the order of adding.
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> catalogue() const;

@@ -21,17 +21,18 @@ class v1_protocol final : public protocol {
     if (!row) fail_not_found(r);
     record.route = row->name;
     check_method(r, "POST");
-    return call(r, *row);
+    record.model = row->name;
+    return call(r, *row, record);
   }
 
  private:
-  response call(const request& r, const endpoint& row) {
+  response call(const request& r, const endpoint& row, call_record& record) {
     const auto type = header(r, "Content-Type");
     const media form = body_media(type, row.inputs.size());
     const media wanted = answer_media(header(r, "Accept"), form, row.outputs.size());
     const auto body = body_buffer::read(r, engine_.options.limits.body_bytes);
     return engine_.call(
-        row, [&] { return decode(body, form, type, row); },
+        row, record, [&](call_context&) { return decode(body, form, type, row); },
         [&](const std::vector<tensor>& results, const std::string& where) { return encode(row, results, where, wanted); });
   }
 

@@ -1,0 +1,48 @@
+// Things that keep memory for their next use, at rest: never more of them than there are compute slots.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace sluice::http {
+
+template <class T>
+class pool {
+ public:
+  class lease {
+   public:
+    explicit lease(pool& from) : from_(from), held_(from.take()) {}
+    ~lease() { from_.put(std::move(held_)); }
+    lease(const lease&) = delete;
+    lease& operator=(const lease&) = delete;
+    T* operator->() const noexcept { return held_.get(); }
+
+   private:
+    pool& from_;
+    std::unique_ptr<T> held_;
+  };
+
+ private:
+  std::unique_ptr<T> take() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        auto t = std::move(idle_.back());
+        idle_.pop_back();
+        return t;
+      }
+    }
+    return std::make_unique<T>();
+  }
+  void put(std::unique_ptr<T> t) noexcept try {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(t));
+  } catch (...) {  // no memory to keep it
+  }
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<T>> idle_;
+};
+
+}  // namespace sluice::http
