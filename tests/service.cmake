@@ -6,7 +6,7 @@ sluice_add_test(httplib LIBRARIES sluice::httplib)
 
 # Each public header of the adapters compiled alone.
 set(adapter_sources "")
-foreach(header service.hpp service/endpoint.hpp service/message.hpp httplib.hpp)
+foreach(header service.hpp service/endpoint.hpp service/message.hpp httplib.hpp httplib/coding.hpp)
   string(MAKE_C_IDENTIFIER "${header}" name)
   set(source "${CMAKE_CURRENT_BINARY_DIR}/headers/adapter_${name}.cpp")
   file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"sluice/@header@\"\n#include \"sluice/@header@\"\n" @ONLY)

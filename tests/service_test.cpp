@@ -121,7 +121,7 @@ TEST_CASE("routes and methods") {
   CHECK(devices.starts_with(R"({"devices":[{"device":"cpu","description":")"));
   CHECK(devices.find("\"refusals\":[") != devices.npos);
   CHECK(send(s, "HEAD", "/health/live").status == 200);
-  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2/matmul", "/health", "/metrics/x",
+  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2x", "/health", "/metrics/x",
                            "v1/matmul", "/v1/\xff"})
     check_problem(send(s, "POST", path), 404, "nothing is served at");
   for (const char* method : {"GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}) {

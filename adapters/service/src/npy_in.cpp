@@ -1,8 +1,6 @@
 #include "npy_in.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 #include <optional>
 
 #include <fmt/format.h>
@@ -18,12 +16,6 @@ namespace {
 constexpr std::size_t part_header_limit = 8192;
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, sentence); }
-
-bool same(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-  });
-}
 
 npy_header header_of(std::string_view bytes, const service_limits& limits) try {
   const auto h = parse_npy_header(std::as_bytes(std::span(bytes.substr(0, npy_header_limit))));
@@ -80,7 +72,8 @@ class multipart_reader {
       const auto line = lines.substr(0, lines.find("\r\n"));
       lines.remove_prefix(std::min(lines.size(), line.size() + 2));
       const auto colon = line.find(':');
-      if (colon != line.npos && same(line.substr(0, colon), "Content-Disposition")) name = name_in(line.substr(colon + 1));
+      if (colon != line.npos && same_ignoring_case(line.substr(0, colon), "Content-Disposition"))
+        name = name_in(line.substr(colon + 1));
     }
     if (name.empty()) fail(fmt::format("[multipart] part {} has no Content-Disposition with a name", part_));
     rest_.remove_prefix(end + 4);

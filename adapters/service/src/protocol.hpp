@@ -27,6 +27,7 @@ class protocol {
 
 std::unique_ptr<protocol> operations(engine& e);  // health, metrics, devices
 std::unique_ptr<protocol> v1(engine& e);          // JSON and .npy
+std::unique_ptr<protocol> v2(engine& e);          // the Open Inference Protocol
 
 // The value of the header called `name`, or empty.
 inline std::string_view header(const request& r, std::string_view name) {

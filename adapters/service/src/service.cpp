@@ -16,7 +16,8 @@ struct service::state {
 
   http::engine engine;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 2> protocols{http::operations(engine), http::v1(engine)};
+  const std::array<std::unique_ptr<http::protocol>, 3> protocols{http::operations(engine), http::v1(engine),
+                                                                 http::v2(engine)};
 
   http::protocol* owner_of(std::string_view path) const {
     for (const auto& p : protocols)

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "sluice/httplib/coding.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -71,18 +72,6 @@ inline framing framing_of(const httplib::Request& req) {
   return f;
 }
 
-// What this build of httplib can decode.
-inline bool can_decode(std::string_view encoding) noexcept {
-  if (encoding.empty() || encoding == "identity") return true;
-#ifdef CPPHTTPLIB_ZLIB_SUPPORT
-  if (encoding == "gzip" || encoding == "deflate") return true;
-#endif
-#ifdef CPPHTTPLIB_BROTLI_SUPPORT
-  if (encoding == "br") return true;
-#endif
-  return false;
-}
-
 // One request of httplib's as one of ours, and the answer back. Used within the handler's call.
 class exchange {
  public:
@@ -126,6 +115,9 @@ class exchange {
       const auto it = req_.headers.find(std::string(name));
       return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
     };
+#ifdef CPPHTTPLIB_ZLIB_SUPPORT
+    r.compress = compressed;
+#endif
     if (framing_.has_body()) {
       r.content_length = framing_.chunked ? -1 : framing_.length;
       r.compressed = req_.has_header("Content-Encoding");
