@@ -1,5 +1,5 @@
 # The service without a transport, and over sockets by cpp-httplib.
-foreach(part json service)
+foreach(part json service v2 v2_refusal)
   sluice_add_test(${part} LIBRARIES sluice::service)
 endforeach()
 sluice_add_test(httplib LIBRARIES sluice::httplib)

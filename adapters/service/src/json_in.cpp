@@ -193,15 +193,7 @@ struct json_decoder::state {
     od::object o;
     const auto e = document.get_object().get(o);
     if (!e) return o;
-    const std::string_view text = trimmed_token({body.data(), body.size()});
-    if (e == simdjson::INCORRECT_TYPE)
-      fail(error_code::malformed,
-           fmt::format("the body is not an object with a key for each input: it begins with {}", shown(text, 16)));
-    if (!text.ends_with('}'))  // simdjson calls all of these "ended early"
-      fail(error_code::malformed,
-           fmt::format("the body is not JSON: it ends with {} at byte {}, not with the '}}' of an object",
-                       json_string(text.substr(text.size() - 1)), text.size() - 1));
-    fail(error_code::malformed, fmt::format("the body is not JSON: {}", simdjson::error_message(e)));
+    fail(error_code::malformed, no_object({body.data(), body.size()}, e));
   }
 
   // The "dtype" that may stand behind the numbers it is about. Only a body with such a key is looked through, before it is

@@ -41,4 +41,13 @@ std::string_view kind_of(std::string_view token) {
   return is_number(token) ? "a number" : "";
 }
 
+std::string no_object(std::string_view body, simdjson::error_code e) {
+  body = trimmed_token(body);
+  if (e == simdjson::INCORRECT_TYPE) return fmt::format("the body is not a JSON object: it begins with {}", shown(body, 16));
+  if (!body.ends_with('}'))  // simdjson calls all of these "ended early"
+    return fmt::format("the body is not JSON: it ends with {} at byte {}, not with the '}}' of an object",
+                       json_string(body.substr(body.size() - 1)), body.size() - 1);
+  return fmt::format("the body is not JSON: {}", simdjson::error_message(e));
+}
+
 }  // namespace sluice::http

@@ -1,4 +1,4 @@
-// Numbers in JSON, as every reader of them takes and refuses them.
+// JSON as every reader of requests takes and refuses it, numbers above all.
 #pragma once
 
 #include <bit>
@@ -24,6 +24,9 @@ bool is_number(std::string_view s);
 
 // "a list", "a string", "null", ... by how a value begins; empty for what is no JSON.
 std::string_view kind_of(std::string_view token);
+
+// Why a body is no JSON object, where simdjson says `e`.
+std::string no_object(std::string_view body, simdjson::error_code e);
 
 // Half-precision floats come in binary alone.
 constexpr bool has_json(dtype t) { return t != dtype::f16 && t != dtype::bf16; }

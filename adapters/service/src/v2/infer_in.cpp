@@ -15,7 +15,10 @@ namespace {
 }
 
 // What a client wrote at `v`, for a message.
-std::string written(od::value& v) { return shown(trimmed_token(v.raw_json_token())); }
+std::string written(od::value& v) {
+  const auto token = trimmed_token(v.raw_json_token());
+  return token.starts_with('[') || token.starts_with('{') ? std::string(kind_of(token)) : shown(token);
+}
 
 od::object object_at(od::value v, const std::string& what) {
   od::object o;
@@ -340,8 +343,7 @@ infer_request infer_decoder::decode(const body_buffer& body, std::optional<std::
   od::object root;
   auto e = state_->parser.iterate(simdjson::padded_string_view(body.data(), size, body.padded_size())).get(document);
   if (!e) e = document.get_object().get(root);
-  if (e == simdjson::INCORRECT_TYPE) fail("the request is not a JSON object", error_code::malformed);
-  if (e) fail_malformed(fmt::format("the request's {} bytes", size), e);
+  if (e) fail(no_object({body.data(), size}, e), error_code::malformed);
   reader.read(root);
   // A place to be at means that the object's end was not the JSON's.
   if (const char* at = nullptr; document.current_location().get(at) == simdjson::SUCCESS)
