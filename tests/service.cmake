@@ -2,7 +2,9 @@
 foreach(part json service v2 v2_refusal)
   sluice_add_test(${part} LIBRARIES sluice::service)
 endforeach()
-sluice_add_test(httplib LIBRARIES sluice::httplib)
+foreach(part httplib v2_httplib)
+  sluice_add_test(${part} LIBRARIES sluice::httplib)
+endforeach()
 
 # Each public header of the adapters compiled alone.
 set(adapter_sources "")
