@@ -3,7 +3,7 @@
 //     httplib::Server server;
 //     sluice::service service;                 // outlives the server
 //     sluice::tune(server);                    // optional: what cpp-httplib leaves slow by default
-//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v1/devices, /api/health/live, ...
+//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
 //     server.listen("127.0.0.1", 8080);
 //
 // Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.

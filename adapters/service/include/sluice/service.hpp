@@ -7,6 +7,7 @@
 //
 // Routes, below the prefix the service is mounted at:
 //   POST /v1/NAME         an endpoint of the catalogue
+//   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
 //   GET  /v1/devices      the devices, and why others were refused
 //   GET  /health/live     200 while the process answers
 //   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503
@@ -22,7 +23,14 @@
 // input, named after it. Accept: application/x-npy has the (one) output come as .npy; without an Accept header the answer
 // has the form of the request. The answer's header Sluice-Device names the device either way.
 //
-// Errors are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values that
+// Under /v2 an endpoint NAME is a model of version 1, and so is NAME_fp64 and so on for every dtype that its first input takes
+// after the first. Health, metadata, config, statistics, the repository's index, and POST /v2/models/NAME/infer with JSON or
+// binary tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone. `timeout`, in
+// microseconds from the request's coming, and `priority` reach the endpoint; a call whose timeout has passed before it is
+// computed is refused with 504. Answers are compressed for a client that accepts gzip, or deflate, and names nothing else.
+// Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+//
+// Errors under /v1 are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values that
 // cannot be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken.
 #pragma once
 
