@@ -131,6 +131,7 @@ sluice_test_run(order order SUITE "order" ENV "${fake}:${SLUICE_TEST_MODULES}/ot
 sluice_test_run(order_without_deallocate_after order SUITE "order" ENV "${fake}:${SLUICE_TEST_MODULES}/other"
                 SLUICE_FAKE_FREE=wait)
 sluice_test_run(order_after_a_loss order SUITE "loss" ENV ${fake})
+sluice_test_run(order_writer_lost order SUITE "writer lost" ENV ${fake})
 sluice_test_run(order_at_a_limit order SUITE "limit" ENV ${fake} SLUICE_FAKE_LIMIT=100000)
 
 # Each public header compiled alone, and the C one as C.

@@ -5,6 +5,9 @@ endforeach()
 foreach(part httplib v2_httplib)
   sluice_add_test(${part} LIBRARIES sluice::httplib)
 endforeach()
+sluice_add_test(service_loss LIBRARIES sluice::service)
+add_dependencies(service_loss_test sluice_fake)
+set_tests_properties(service_loss PROPERTIES ENVIRONMENT "${fake}")
 
 # Each public header of the adapters compiled alone.
 set(adapter_sources "")

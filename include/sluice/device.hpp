@@ -63,6 +63,7 @@ struct device_info {
   std::uint64_t memory_free = 0;   // bytes; likewise
   bool awake = false;              // a context exists
   bool healthy = true;             // false after a sticky error, or when it refused to wake
+  bool lost = false;               // after a sticky error: only a new process brings it back
   std::string state;               // why it is not healthy
 };
 

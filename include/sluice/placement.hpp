@@ -39,6 +39,7 @@ enum class why {
   environment,     // SLUICE_DEVICE named it
   operands_there,  // an operand lives on it
   default_device,  // nothing speaks for another one
+  device_lost,     // a device that might have been chosen is lost
 };
 
 struct estimate {
@@ -51,13 +52,15 @@ struct decision {
   why because = why::default_device;
   std::array<estimate, 16> estimates{};  // the first estimate_count of them, one a device considered
   int estimate_count = 0;
+  device lost;  // with why::device_lost: the first one passed over
 
   // One sentence: "cuda:0: SLUICE_DEVICE says so".
   [[nodiscard]] SLUICE_API std::string reason() const;
 };
 
 // Decides among `candidates`. `wanted` names a device outright, or is automatic. SLUICE_DEVICE takes the place of automatic.
-// Throws invalid_argument when there are no candidates and the device is left to choose.
+// A device named outright is taken even if it is lost, and its use is the error; one that is chosen is never lost. Throws
+// invalid_argument when there are no candidates and the device is left to choose, device_lost when all of them are lost.
 SLUICE_API decision place(const work& w, std::span<const device> candidates, const device& wanted = device::automatic);
 
 // The same among all devices that the operands are on, and the CPU; loads no module.

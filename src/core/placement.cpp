@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "registry.hpp"
+
 namespace sluice {
 inline namespace v0 {
 namespace {
@@ -30,9 +32,11 @@ decision decided(const device& where, why because, std::span<const device> candi
   decision d;
   d.where = where;
   d.because = because;
-  for (const auto& c : candidates)
+  for (const auto& c : candidates) {
+    if (because != why::requested && because != why::environment && core::loss_of(c) != nullptr) continue;
     if (d.estimate_count < static_cast<int>(d.estimates.size()))
       d.estimates[static_cast<std::size_t>(d.estimate_count++)].where = c;
+  }
   return d;
 }
 
@@ -68,6 +72,10 @@ std::string decision::reason() const {
     case why::requested: return fmt::format("{}: the caller named it", where.str());
     case why::environment: return fmt::format("{}: SLUICE_DEVICE names it", where.str());
     case why::operands_there: return fmt::format("{}: the operands are there", where.str());
+    case why::device_lost: {
+      const char* loss = core::loss_of(lost);
+      return fmt::format("{}: {} is lost ({})", where.str(), lost.str(), loss != nullptr ? loss : "no reason is known");
+    }
     case why::default_device: break;
   }
   return fmt::format("{}: nothing speaks for another device", where.str());
@@ -79,9 +87,14 @@ decision place(const work& w, std::span<const device> candidates, const device& 
   if (candidates.empty())
     throw error(error_code::invalid_argument, fmt::format("[place] {} has no device to choose from", w.operation));
   // Where most bytes of the operands are, if that is no CPU: a copy back would cost more than it brings.
-  device best = candidates.front();
+  device best;
   std::int64_t most = -1;
+  const device* lost = nullptr;
   for (const auto& c : candidates) {
+    if (core::loss_of(c) != nullptr) {
+      if (lost == nullptr) lost = &c;
+      continue;
+    }
     std::int64_t there = 0;
     for (int i = 0; i < w.operand_count; ++i) {
       const auto& o = w.operands[static_cast<std::size_t>(i)];
@@ -91,6 +104,14 @@ decision place(const work& w, std::span<const device> candidates, const device& 
       most = there;
       best = c;
     }
+  }
+  if (lost != nullptr) {
+    if (most < 0)
+      throw error(error_code::device_lost, fmt::format("[place] {}: every device to choose from is lost: {} ({})",
+                                                       w.operation, lost->str(), core::loss_of(*lost)));
+    decision d = decided(best, why::device_lost, candidates);
+    d.lost = *lost;
+    return d;
   }
   if (most > 0) return decided(best, why::operands_there, candidates);
   for (int i = 0; i < w.operand_count; ++i)

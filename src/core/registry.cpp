@@ -1,7 +1,9 @@
 #include "registry.hpp"
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <mutex>
 
@@ -23,17 +25,20 @@ void log_line(std::int32_t level, const char* text) {
   if (level >= least) std::fprintf(stderr, "sluice: %s\n", text);
 }
 
-struct wake_state {
+// How waking a device ended, and what it was lost by.
+struct device_state {
   std::mutex mutex;
   bool tried = false;
   sluice_status status = SLUICE_OK;
   sluice_message message{};
+  std::atomic<bool> lost{false};
+  sluice_message loss{};  // written once, before `lost`
 };
 
 struct registry {
   std::deque<backend> backends;  // the CPU's first
-  std::deque<std::deque<wake_state>> wakes;
-  std::mutex mutex;  // of refusals, which grow when a device refuses to wake
+  std::deque<std::deque<device_state>> states;
+  std::mutex mutex;  // of refusals, which grow when a device refuses to wake, and of losses
   std::vector<refusal> refusals;
 
   registry() {
@@ -43,7 +48,7 @@ struct registry {
   }
 
   void add(backend b) {
-    wakes.emplace_back(static_cast<std::size_t>(b.devices));
+    states.emplace_back(static_cast<std::size_t>(b.devices));
     backends.push_back(std::move(b));
   }
 
@@ -90,6 +95,19 @@ const backend* find_backend(std::string_view name) {
   return nullptr;
 }
 
+std::size_t number_of(const sluice_backend* table) {
+  std::size_t at = 0;
+  while (&all().backends[at].table != table) ++at;
+  return at;
+}
+
+device_state& state_of(const place_of_work& p) {
+  return all().states[number_of(p.table)][static_cast<std::size_t>(p.index)];
+}
+
+// Devices lost: while there are none, nobody has to ask which.
+std::atomic<int> losses{0};
+
 }  // namespace
 
 const sluice_host& host() {
@@ -121,11 +139,11 @@ place_of_work find(const device& where) {
 
 place_of_work find_awake(const device& where) {
   const place_of_work p = find(where);
+  if (const char* loss = loss_of(where))
+    throw error(error_code::device_lost, fmt::format("[{0}] {0} is lost: {1}", where.str(), loss));
   if (p.table->device_wake == nullptr) return p;
   auto& r = all();
-  std::size_t at = 0;
-  while (&r.backends[at].table != p.table) ++at;
-  wake_state& w = r.wakes[at][static_cast<std::size_t>(p.index)];
+  device_state& w = state_of(p);
   const std::lock_guard lock(w.mutex);
   if (!w.tried) {
     w.tried = true;
@@ -133,11 +151,37 @@ place_of_work find_awake(const device& where) {
     if (w.status != SLUICE_OK) {
       log_line(2, fmt::format("{}: refused to wake: {}", where.str(), w.message.text).c_str());
       const std::lock_guard refusals_lock(r.mutex);
-      r.refusals.push_back({where.str(), r.backends[at].path, w.message.text});
+      r.refusals.push_back({where.str(), r.backends[number_of(p.table)].path, w.message.text});
     }
   }
-  check(w.status, w.message, where.str());
+  check(p, w.status, w.message, where.str());
   return p;
+}
+
+void keep_loss(const place_of_work& at, sluice_status status, const sluice_message& message) noexcept {
+  if (status != SLUICE_DEVICE_LOST || at.table == &cpu_table()) return;
+  device_state& s = state_of(at);
+  const std::lock_guard lock(all().mutex);
+  if (s.lost.load(std::memory_order_relaxed)) return;
+  // "cuda:0 is lost: the reason" is said once.
+  const char* reason = message.text[0] != '\0' ? message.text : "it gave no reason";
+  if (const char* end = std::strstr(reason, " is lost: ")) reason = end + std::strlen(" is lost: ");
+  std::snprintf(s.loss.text, sizeof s.loss.text, "%s", reason);
+  s.lost.store(true, std::memory_order_release);
+  ++losses;
+}
+
+const char* loss_of(const device& where) noexcept {
+  if (losses.load(std::memory_order_acquire) == 0 || where.is_cpu()) return nullptr;
+  const backend* b = find_backend(where.backend());
+  if (b == nullptr || where.index() < 0 || where.index() >= b->devices) return nullptr;
+  const device_state& s = state_of({&b->table, where.index()});
+  return s.lost.load(std::memory_order_acquire) ? s.loss.text : nullptr;
+}
+
+void check(const place_of_work& at, sluice_status status, const sluice_message& message, std::string_view operation) {
+  keep_loss(at, status, message);
+  check(status, message, operation);
 }
 
 void check(sluice_status status, const sluice_message& message, std::string_view operation) {
@@ -188,10 +232,20 @@ std::vector<device_info> devices() {
       device_info info;
       info.where = device(b.table.name, i);
       if (b.table.device_info(i, &raw, &message) == SLUICE_OK) {
-        info = {info.where, raw.description, raw.memory_total, raw.memory_free, raw.awake != 0, raw.healthy != 0, raw.state};
+        info = {info.where,       raw.description, raw.memory_total, raw.memory_free, raw.awake != 0,
+                raw.healthy != 0, false,           raw.state};
+        if (!info.healthy) {  // the backend may be the first to know
+          std::snprintf(message.text, sizeof message.text, "%s", raw.state);
+          core::keep_loss({&b.table, i}, SLUICE_DEVICE_LOST, message);
+        }
       } else {
         info.healthy = false;
         info.state = message.text;
+      }
+      if (const char* loss = core::loss_of(info.where)) {
+        info.healthy = false;
+        info.lost = true;
+        info.state = loss;
       }
       list.push_back(std::move(info));
     }

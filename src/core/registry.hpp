@@ -30,11 +30,18 @@ const sluice_backend& cpu_table();
 // Loads modules when `where` is not the CPU. Throws unavailable, with the reasons known, when there is no such device.
 place_of_work find(const device& where);
 
-// find(), and the device woken and proven; what it failed with is kept and thrown each time.
+// find(), and the device woken and proven; what it failed with is kept and thrown each time, and so is its loss.
 place_of_work find_awake(const device& where);
 
 // Throws the status as an error: "[operation] message".
 void check(sluice_status status, const sluice_message& message, std::string_view operation);
+// The same, and a device whose status says that it is lost is lost from now on.
+void check(const place_of_work& at, sluice_status status, const sluice_message& message, std::string_view operation);
+// Only that: for whoever cannot throw.
+void keep_loss(const place_of_work& at, sluice_status status, const sluice_message& message) noexcept;
+
+// What the device was lost by; null while it is not known to be lost. Loads no module and waits for nothing.
+const char* loss_of(const device& where) noexcept;
 
 // Loader: takes a module, or returns why not.
 bool load_module(const std::string& path, backend& out, std::string& reason);

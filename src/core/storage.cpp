@@ -10,32 +10,32 @@ namespace detail {
 
 event::event(const core::place_of_work& at, const char* operation) : at_(at), operation_(operation) {
   sluice_message message{};
-  core::check(at_.table->event_create(at_.index, &handle_, &message), message, operation_);
+  core::check(at_, at_.table->event_create(at_.index, &handle_, &message), message, operation_);
 }
 
 event::~event() { at_.table->event_destroy(at_.index, handle_); }
 
 void event::record(sluice_queue* queue) {
   sluice_message message{};
-  core::check(at_.table->event_record(handle_, queue, &message), message, operation_);
+  core::check(at_, at_.table->event_record(handle_, queue, &message), message, operation_);
   queue_ = queue;
 }
 
 void event::wait_on_host() const {
   sluice_message message{};
-  core::check(at_.table->event_wait(handle_, &message), message, operation_);
+  core::check(at_, at_.table->event_wait(handle_, &message), message, operation_);
 }
 
 void event::settle() const noexcept {
-  sluice_message ignored{};
-  static_cast<void>(at_.table->event_wait(handle_, &ignored));
+  sluice_message message{};
+  core::keep_loss(at_, at_.table->event_wait(handle_, &message), message);
 }
 
 void event::wait_on(const sluice_backend* table, sluice_queue* queue) const {
   if (table != at_.table || queue == nullptr) return wait_on_host();
   if (queue == queue_) return;  // the queue runs in order
   sluice_message message{};
-  core::check(table->queue_wait_event(queue, handle_, &message), message, operation_);
+  core::check(at_, table->queue_wait_event(queue, handle_, &message), message, operation_);
 }
 
 storage::storage(const core::place_of_work& allocator, const device& where, memory kind, void* data, std::size_t bytes,
@@ -159,7 +159,7 @@ block allocate(const device& where, std::size_t bytes, memory kind) {
   const auto at = core::find_awake(where);
   void* data = nullptr;
   sluice_message message{};
-  core::check(at.table->allocate(at.index, static_cast<std::int32_t>(kind), bytes, &data, &message), message, "tensor");
+  core::check(at, at.table->allocate(at.index, static_cast<std::int32_t>(kind), bytes, &data, &message), message, "tensor");
   const device lives = kind == memory::pinned ? device::cpu : where;
   try {
     return {std::make_shared<storage>(at, lives, kind, data, bytes, nullptr), static_cast<std::byte*>(data)};

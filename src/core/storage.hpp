@@ -25,7 +25,7 @@ class event {
 
   void record(sluice_queue* queue);
   void wait_on_host() const;     // throws what the work before it failed with, naming the operation
-  void settle() const noexcept;  // waits, and keeps to itself how it ended
+  void settle() const noexcept;  // waits; how it ended is told to nobody here
   void wait_on(const sluice_backend* table, sluice_queue* queue) const;  // on the device where it can, else on the host
 
   [[nodiscard]] sluice_queue* queue() const noexcept { return queue_; }
@@ -84,7 +84,7 @@ class launch {
   [[nodiscard]] std::int32_t index() const noexcept { return at_.index; }
   [[nodiscard]] sluice_queue* queue() const noexcept { return queue_; }
   [[nodiscard]] sluice_message* message() noexcept { return &message_; }
-  void check(sluice_status status) const { core::check(status, message_, operation_); }
+  void check(sluice_status status) const { core::check(at_, status, message_, operation_); }
   // Throws unsupported when the backend has no such slot.
   template <class Slot>
   void require(Slot slot) const {

@@ -7,6 +7,7 @@
 //   SLUICE_FAKE_FREE=wait      its table has no deallocate_after: core has to wait before it frees
 //   SLUICE_FAKE_MARK=PATH      a line goes to this file whenever a slot that must not run early is entered
 //   full(-77777)               the fill fails when it runs, and its device is lost
+//   rowsum of -77777, ...      likewise
 
 #include <array>
 #include <atomic>
@@ -213,11 +214,16 @@ sluice_status copy(std::int32_t i, sluice_queue* queue, const sluice_array* targ
                  [t = *target, s = *source] { reference::copy(t, s); });
 }
 
+// The end of a device, by what it was doing.
+void die_of(int i, const char* doing) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  at(i).lose(name_of(i) + " is lost: " + doing + " -77777");
+}
+
 sluice_status fill(std::int32_t i, sluice_queue* queue, const sluice_array* target, double value, sluice_message*) {
   return enqueue(i, queue, "fill", {{*target}}, [i, t = *target, value] {
     if (value != deadly_value) return reference::fill(t, value);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    at(i).lose(name_of(i) + " was lost while it filled with -77777");
+    die_of(i, "it filled with");
   });
 }
 
@@ -235,7 +241,11 @@ sluice_status matmul(std::int32_t i, sluice_queue* queue, const sluice_array* a,
 
 sluice_status rowsum(std::int32_t i, sluice_queue* queue, const sluice_array* a, const sluice_array* out, sluice_message*) {
   if (a->rank != 2 || out->rank != 1 || a->extents[0] != out->extents[0]) ledger::die("rowsum", "extents that do not fit");
-  return enqueue(i, queue, "rowsum", {{*a}, {*out}}, [x = *a, y = *out] { reference::rowsum(x, y); });
+  return enqueue(i, queue, "rowsum", {{*a}, {*out}}, [i, x = *a, y = *out] {
+    if (x.extents[1] > 0 && reference::get(x.dtype, static_cast<const char*>(x.data)) == deadly_value)
+      return die_of(i, "it summed");
+    reference::rowsum(x, y);
+  });
 }
 
 sluice_backend make_table() {

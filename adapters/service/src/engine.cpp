@@ -77,4 +77,20 @@ response engine::call(const endpoint& row, call_record& record, const decoder& d
   return out;
 }
 
+health engine::look() {
+  auto now = health::now(options.ready);
+  for (const auto& d : now.devices) {
+    if (!d.lost || !options.on_device_lost) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!reported_.insert(d.where.str()).second) continue;
+    }
+    try {
+      options.on_device_lost(d);
+    } catch (...) {  // the application's own; the request goes on
+    }
+  }
+  return now;
+}
+
 }  // namespace sluice::http

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
+#include <set>
 
 #include "catalogue.hpp"
+#include "health.hpp"
 #include "json_in.hpp"
 #include "metrics.hpp"
 #include "slots.hpp"
@@ -30,6 +33,13 @@ class engine {
   // One call of `row`, in a slot from decoding to encoding. The body is in memory by now: clients may be slow. Throws
   // refused: 429 when slots and queue are full, 504 when the deadline has passed before computing.
   response call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode);
+
+  // The devices now, after a word to the application about those that were lost.
+  health look();
+
+ private:
+  std::mutex mutex_;                // of the next
+  std::set<std::string> reported_;  // devices that on_device_lost has been told of
 };
 
 }  // namespace sluice::http

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "sluice/device.hpp"
-
 namespace sluice::http {
 namespace {
 
@@ -13,13 +11,17 @@ void head(std::string& out, std::string_view name, std::string_view type, std::s
   out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
 }
 
-void device_text(std::string& out) {
-  const auto all = devices();
-  head(out, "sluice_device_healthy", "gauge", "1 while the device works, 0 after a sticky error.");
-  for (const auto& d : all)
+void device_text(std::string& out, const health& now) {
+  head(out, "sluice_ready", "gauge", "1 while /health/ready answers 200.");
+  out += fmt::format("sluice_ready {}\n", now.ready ? 1 : 0);
+  head(out, "sluice_degraded", "gauge", "1 while a device is not healthy.");
+  out += fmt::format("sluice_degraded {}\n", now.degraded ? 1 : 0);
+  head(out, "sluice_device_healthy", "gauge",
+       "1 while the device works, 0 after a sticky error or when it refused to wake.");
+  for (const auto& d : now.devices)
     out += fmt::format("sluice_device_healthy{{device=\"{}\"}} {}\n", d.where.str(), d.healthy ? 1 : 0);
   head(out, "sluice_device_memory_bytes", "gauge", "Memory of the device's pool.");
-  for (const auto& d : all) {
+  for (const auto& d : now.devices) {
     if (!d.awake) continue;
     const auto m = memory_statistics(d.where);
     const auto line = [&](std::string_view state, std::uint64_t bytes) {
@@ -45,7 +47,7 @@ void metrics::record(std::string_view route, int status, double seconds, std::si
   s.answer_bytes += answer_bytes;
 }
 
-std::string metrics::text(const slots& compute, int slot_count) const {
+std::string metrics::text(const slots& compute, int slot_count, const health& devices) const {
   std::string out;
   {
     const std::lock_guard lock(mutex_);
@@ -73,7 +75,7 @@ std::string metrics::text(const slots& compute, int slot_count) const {
   out += fmt::format("sluice_compute_slots_in_use {}\n", slot_count - now.free);
   head(out, "sluice_compute_queue_length", "gauge", "Requests that wait for a slot.");
   out += fmt::format("sluice_compute_queue_length {}\n", now.waiting);
-  device_text(out);
+  device_text(out, devices);
   return out;
 }
 

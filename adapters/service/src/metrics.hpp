@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 
+#include "health.hpp"
 #include "slots.hpp"
 
 namespace sluice::http {
@@ -14,8 +15,8 @@ class metrics {
  public:
   // `route` is a name of the catalogue or of a fixed route: a client cannot make new ones.
   void record(std::string_view route, int status, double seconds, std::size_t answer_bytes);
-  // Everything as text, with the state of the slots and of the devices at this moment.
-  [[nodiscard]] std::string text(const slots& compute, int slot_count) const;
+  // Everything as text, with the state of the slots at this moment and of the devices.
+  [[nodiscard]] std::string text(const slots& compute, int slot_count, const health& now) const;
 
  private:
   static constexpr std::array bounds{1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0};  // seconds

@@ -1,5 +1,3 @@
-#include "operations.hpp"
-
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -10,9 +8,9 @@
 namespace sluice::http {
 namespace {
 
-std::string devices_json() {
+std::string devices_json(const health& now) {
   std::string out = "{\"devices\":[";
-  for (const auto& d : devices())
+  for (const auto& d : now.devices)
     out += fmt::format(
         R"({}{{"device":{},"description":{},"memory_total":{},"memory_free":{},"awake":{},"healthy":{},"state":{}}})",
         out.back() == '[' ? "" : ",", json_string(d.where.str()), json_string(d.description), d.memory_total, d.memory_free,
@@ -55,15 +53,15 @@ class operations_protocol final : public protocol {
     return it == routes.end() ? nullptr : &*it;
   }
 
-  response devices() { return text_response("application/json", devices_json()); }
+  response devices() { return text_response("application/json", devices_json(engine_.look())); }
   response live() { return text_response("application/json", R"({"live":true})"); }
   response ready() {
-    const bool ready = is_ready(engine_.options);
-    return text_response("application/json", ready ? R"({"ready":true})" : R"({"ready":false})", ready ? 200 : 503);
+    const auto now = engine_.look();
+    return text_response("application/json", now.json(), now.ready ? 200 : 503);
   }
   response metrics() {
     return text_response("text/plain; version=0.0.4; charset=utf-8",
-                         engine_.metrics.text(engine_.compute, engine_.options.compute_slots));
+                         engine_.metrics.text(engine_.compute, engine_.options.compute_slots, engine_.look()));
   }
 
   engine& engine_;
@@ -77,13 +75,6 @@ const std::array<operations_protocol::route, 4> operations_protocol::routes{{
 }};
 
 }  // namespace
-
-bool is_ready(const service_options& options) {
-  const auto all = devices();
-  const auto healthy = [](const device_info& d) { return d.healthy; };
-  return options.ready == ready_when::all_devices ? std::all_of(all.begin(), all.end(), healthy)
-                                                  : std::any_of(all.begin(), all.end(), healthy);
-}
 
 std::unique_ptr<protocol> operations(engine& e) { return std::make_unique<operations_protocol>(e); }
 

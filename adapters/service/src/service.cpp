@@ -42,6 +42,7 @@ struct service::state {
     out.headers.insert(out.headers.end(), e.headers.begin(), e.headers.end());
     return out;
   } catch (const error& e) {
+    if (e.code() == error_code::device_lost) engine.look();
     auto out = refusal(r.path, status_of(e.code()), name_of(e.code()), e.what());
     if (out.status == 503) out.headers.emplace_back("Retry-After", "1");
     return out;

@@ -10,7 +10,7 @@
 //   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
 //   GET  /v1/devices      the devices, and why others were refused
 //   GET  /health/live     200 while the process answers
-//   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503
+//   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503; which are not, and why
 //   GET  /metrics         Prometheus text, in seconds and bytes
 //
 // JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: a key an input, each once, nested lists of equal lengths
@@ -35,6 +35,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 
 #include "sluice/service/endpoint.hpp"
@@ -51,7 +52,7 @@ struct service_limits {
 
 enum class ready_when {
   all_devices,  // every device is healthy
-  any_device,   // one is
+  any_device,   // one is; the answer says that the service is degraded, and so does a metric
 };
 
 struct service_options {
@@ -62,6 +63,10 @@ struct service_options {
   int queue_length = 256;
   sluice::device device = sluice::device::automatic;  // given to every endpoint
   sluice::ready_when ready = ready_when::all_devices;
+  // Called once for each device that is lost, by a thread that is answering a request: the one that met the loss, or one
+  // that asked for the devices' state. It must return soon. Only a new process brings such a device back: have the server
+  // stop, and a supervisor start it again.
+  std::function<void(const device_info&)> on_device_lost{};
 };
 
 // Safe to use from any number of threads. It must outlive the server it is mounted on, or be held by it as a shared_ptr.

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "operations.hpp"
 #include "protocol.hpp"
 #include "status.hpp"
 #include "text.hpp"
@@ -83,7 +82,7 @@ class v2_protocol final : public protocol {
   response health(const request& r, std::string_view what) {
     if (what == "live") return get(r, R"({"live":true})");
     if (what != "ready") fail_not_found(r);
-    const bool ready = is_ready(engine_.options);
+    const bool ready = engine_.look().ready;
     return get(r, fmt::format(R"({{"ready":{}}})", ready), ready ? 200 : 503);
   }
 
@@ -103,7 +102,7 @@ class v2_protocol final : public protocol {
     if (at[2] == "config") return get(r, config_json(*m));
     if (at[2] == "stats") return get(r, statistics_json({*m}, engine_.statistics));
     if (at[2] == "ready") {
-      const bool ready = is_ready(engine_.options);
+      const bool ready = engine_.look().ready;
       return get(r, fmt::format(R"({{"name":"{}","ready":{}}})", m->name(), ready), ready ? 200 : 503);
     }
     if (at[2] != "infer") fail_not_found(r);
@@ -141,7 +140,7 @@ class v2_protocol final : public protocol {
       fail_unsupported(fmt::format("models are not to be {}ed by a client", at[3]));
     if (at.size() != 2 || at[1] != "index") fail_not_found(r);
     body_buffer::read(r, engine_.options.limits.body_bytes);
-    const bool ready = is_ready(engine_.options);
+    const bool ready = engine_.look().ready;
     std::string all = "[";
     for (const auto& m : all_models(engine_.rows))
       all += fmt::format(R"({}{{"name":"{}","version":"{}","state":"{}","reason":"{}"}})", all.size() > 1 ? "," : "",
