@@ -1,6 +1,8 @@
 // What all protocols share: the catalogue, the slots, and the one place where calls are admitted, computed and measured.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <mutex>
 #include <set>
 
@@ -9,13 +11,9 @@
 #include "json_in.hpp"
 #include "metrics.hpp"
 #include "slots.hpp"
+#include "statistics.hpp"
 
 namespace sluice::http {
-
-// One request, as the metrics will know it. Protocols fill it in as they learn what is asked for.
-struct call_record {
-  std::string route = "none";  // a name of the catalogue or of a fixed route
-};
 
 class engine {
  public:
@@ -25,20 +23,34 @@ class engine {
   catalogue rows;
   slots compute;
   decoder_pool decoders;
-  http::metrics metrics;
+  // Answers that are still being sent count there.
+  const std::shared_ptr<http::metrics> metrics = std::make_shared<http::metrics>();
+  http::statistics statistics;
 
+  std::atomic<bool> draining{false};  // the server is about to end
+
+  // Throws refused (503) while draining: to be asked before a body is read.
+  void check_open() const;
+
+  // Gives the inputs of a call, and may set its deadline and priority.
+  using decoder = std::function<std::vector<tensor>(call_context&)>;
   // Turns results, on the CPU, into an answer; `where` is the device that they were computed on.
   using encoder = std::function<response(const std::vector<tensor>& results, const std::string& where)>;
 
-  // One call of `row`, in a slot from decoding to encoding. The body is in memory by now: clients may be slow. Throws
-  // refused: 429 when slots and queue are full.
-  response call(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode);
+  // A body, in memory before a slot is asked for: clients may be slow. See body_buffer::read.
+  body_buffer read_body(const request& r, call_record& record, const host_room& room, std::size_t aligned = 0) const;
 
-  response compute_now(const endpoint& row, const std::function<std::vector<tensor>()>& decode, const encoder& encode);
+  // One call of `row`. What takes long is done in a slot, from decoding to encoding, while the caller waits; what takes no
+  // longer than a slot's thread takes to wake is done by the caller. Throws refused: 429 when slots and queue are full, 504
+  // when the deadline has passed.
+  response call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode);
+
   // The devices now, after a word to the application about those that were lost.
   health look();
 
  private:
+  class passage;
+
   std::mutex mutex_;                // of the next
   std::set<std::string> reported_;  // devices that on_device_lost has been told of
 };

@@ -1,87 +1,22 @@
 #include "json_in.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <limits>
 #include <optional>
 
-#include <fmt/format.h>
-#include <simdjson.h>
-
 #include "json_lists.hpp"
-#include "number_in.hpp"
-#include "text.hpp"
+#include "json_number.hpp"
 
 namespace sluice::http {
 namespace {
 
-namespace od = simdjson::ondemand;
-
 [[noreturn]] void fail(error_code code, const std::string& sentence) { throw error(code, "[json] " + sentence); }
-
-std::string_view trimmed(std::string_view token) {
-  while (!token.empty() && (token.back() == ' ' || token.back() == '\n' || token.back() == '\r' || token.back() == '\t'))
-    token.remove_suffix(1);
-  return token;
-}
-
-// Whether `s` is a number by JSON's grammar.
-bool is_number(std::string_view s) {
-  const auto digits = [&] {
-    const auto n = std::min(s.find_first_not_of("0123456789"), s.size());
-    s.remove_prefix(n);
-    return n;
-  };
-  if (s.starts_with('-')) s.remove_prefix(1);
-  if (s.starts_with('0'))
-    s.remove_prefix(1);
-  else if (digits() == 0)
-    return false;
-  if (s.starts_with('.')) {
-    s.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  if (s.starts_with('e') || s.starts_with('E')) {
-    s.remove_prefix(1);
-    if (s.starts_with('+') || s.starts_with('-')) s.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  return s.empty();
-}
-
-// One number at `v`, or false when there is none that T has.
-template <class T>
-bool read_number(od::value& v, T& out) {
-  if constexpr (std::is_integral_v<T>) {
-    std::int64_t x = 0;
-    if (v.get_int64().get(x) != simdjson::SUCCESS || !std::in_range<T>(x)) return false;
-    out = static_cast<T>(x);
-    return true;
-  } else {
-    // The token's place is asked for first: reading the number moves on.
-    const char* const at = v.raw_json_token().data();
-    double x = 0;
-    if (v.get_double().get(x) != simdjson::SUCCESS) return false;
-    out = static_cast<T>(x);
-    if constexpr (std::is_same_v<T, float>) {
-      if (may_round_twice(x)) {
-        const char* end = at;
-        while (*end != '\0' && std::string_view("+-.0123456789eE").find(*end) != std::string_view::npos) ++end;
-        if (std::from_chars(at, end, out).ec != std::errc{}) out = static_cast<float>(x);
-      }
-      if (std::isinf(out)) return false;
-    }
-    return true;
-  }
-}
 
 // Reads one input: nested lists of numbers, straight into a tensor's memory.
 template <class T>
 class array_reader {
  public:
-  array_reader(std::string_view name, const body_buffer& body, const service_limits& limits)
-      : name_(name), body_(body), limits_(limits) {}
+  array_reader(std::string_view name, const body_buffer& body, const service_limits& limits, const host_room& room)
+      : name_(name), body_(body), limits_(limits), room_(room) {}
 
   tensor read(od::value v) {
     begin_ = v.raw_json_token().data();
@@ -124,8 +59,8 @@ class array_reader {
     } else if (extents_[d] != i) {
       std::string first(name_);
       for (int k = 0; k < depth; ++k) first += "[0]";
-      fail(error_code::invalid_argument,
-           fmt::format("{} has {} elements and {} has {}: rows must be equally long", path(depth), i, first, extents_[d]));
+      fail(error_code::invalid_argument, fmt::format("{} has {} element{} and {} has {}: rows must be equally long",
+                                                     path(depth), i, i == 1 ? "" : "s", first, extents_[d]));
     }
   }
 
@@ -141,13 +76,14 @@ class array_reader {
   // least.
   void grow(const char* at) {
     if (used_ >= limits_.elements)
-      fail(error_code::limit_exceeded, fmt::format("{} has more than {} elements", name_, limits_.elements));
+      fail(error_code::limit_exceeded,
+           fmt::format("{} has more than {} element{}", name_, limits_.elements, limits_.elements == 1 ? "" : "s"));
     const auto rest = body_.data() + body_.size() - at;
     const double length = used_ == 0 ? 8.0 : static_cast<double>(at - begin_) / static_cast<double>(used_);
     auto wanted = used_ + static_cast<std::int64_t>(static_cast<double>(rest) / length * 1.05) + 16;
     wanted = std::max(wanted, used_ + used_ / 2);
     wanted = std::min({wanted, used_ + rest / 2 + 1, limits_.elements});
-    tensor larger(shape{wanted}, dtype_of<T>);
+    tensor larger = room_.make({wanted}, dtype_of<T>);
     auto* data = static_cast<T*>(larger.data());
     std::copy(data_, data_ + used_, data);
     memory_ = std::move(larger);
@@ -168,33 +104,21 @@ class array_reader {
                                             at - body_.data(), shown(around), simdjson::error_message(e)));
   }
   [[noreturn]] void fail_malformed(od::value& v, simdjson::error_code e) const {
-    const std::string_view token = trimmed(v.raw_json_token());
+    const std::string_view token = trimmed_token(v.raw_json_token());
     fail(error_code::malformed,
          fmt::format("not JSON at byte {}, {}: {}", token.data() - body_.data(), shown(token), simdjson::error_message(e)));
   }
 
   // What stands where a number was to be.
   [[noreturn]] void fail_number(od::value& v, int depth) const {
-    const std::string_view token = trimmed(v.raw_json_token());
+    const std::string_view token = trimmed_token(v.raw_json_token());
     if (!is_number(token)) fail_kind(v, depth, "a number");
-    constexpr auto type = dtype_of<T>;
-    if constexpr (std::is_integral_v<T>)
-      fail(error_code::invalid_argument,
-           fmt::format("{} is {}: no whole number between {} and {}, as {} needs", path(depth), shown(token),
-                       static_cast<std::int64_t>(std::numeric_limits<T>::min()),
-                       static_cast<std::int64_t>(std::numeric_limits<T>::max()), name_of(type)));
-    fail(error_code::invalid_argument, fmt::format("{} is {}: it overflows {}, whose largest number is {}", path(depth),
-                                                   shown(token), name_of(type), std::numeric_limits<T>::max()));
+    fail(error_code::invalid_argument, fmt::format("{} is {}", path(depth), misfit<T>(token)));
   }
 
   [[noreturn]] void fail_kind(od::value& v, int depth, std::string_view wanted) const {
-    const std::string_view token = trimmed(v.raw_json_token());
-    std::string_view is;
-    if (token.starts_with('[')) is = "a list";
-    if (token.starts_with('{')) is = "an object";
-    if (token.starts_with('"')) is = "a string";
-    if (token == "true" || token == "false" || token == "null") is = token;
-    if (is_number(token)) is = "a number";
+    const std::string_view token = trimmed_token(v.raw_json_token());
+    const std::string_view is = kind_of(token);
     if (is.empty())
       fail(error_code::malformed,
            fmt::format("{} is {}, at byte {}: not JSON", path(depth), shown(token), token.data() - body_.data()));
@@ -206,6 +130,7 @@ class array_reader {
   const std::string_view name_;
   const body_buffer& body_;
   const service_limits& limits_;
+  const host_room& room_;
   const char* begin_ = nullptr;
   tensor memory_;
   T* data_ = nullptr;
@@ -222,13 +147,12 @@ class array_reader {
   }
 };
 
-constexpr bool has_json(dtype t) { return t != dtype::f16 && t != dtype::bf16; }
-
-tensor read_array(od::value v, dtype type, std::string_view name, const body_buffer& body, const service_limits& limits) {
+tensor read_array(od::value v, dtype type, std::string_view name, const body_buffer& body, const service_limits& limits,
+                  const host_room& room) {
   return visit(type, [&](auto tag) -> tensor {
     using T = typename decltype(tag)::type;
     if constexpr (has_json(dtype_of<T>))
-      return array_reader<T>(name, body, limits).read(v);
+      return array_reader<T>(name, body, limits, room).read(v);
     else
       fail(error_code::unsupported, fmt::format("{} has no JSON", name_of(type)));
   });
@@ -245,7 +169,8 @@ std::string list_of(const std::vector<dtype>& types) {
 dtype dtype_for(const field& input, const std::optional<std::string>& wanted) {
   if (const auto t = json_dtype(input, wanted)) return *t;
   if (!wanted)
-    fail(error_code::invalid_argument, fmt::format("{} takes no dtype that JSON can carry: send .npy", input.name));
+    fail(error_code::invalid_argument,
+         fmt::format("{} takes {}, which JSON cannot carry: send it in binary", input.name, name_of(input.dtypes.front())));
   fail(error_code::invalid_argument,
        fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(input.dtypes)));
 }
@@ -267,15 +192,7 @@ struct json_decoder::state {
     od::object o;
     const auto e = document.get_object().get(o);
     if (!e) return o;
-    const std::string_view text = trimmed({body.data(), body.size()});
-    if (e == simdjson::INCORRECT_TYPE)
-      fail(error_code::malformed,
-           fmt::format("the body is not an object with a key for each input: it begins with {}", shown(text, 16)));
-    if (!text.ends_with('}'))  // simdjson calls all of these "ended early"
-      fail(error_code::malformed,
-           fmt::format("the body is not JSON: it ends with {} at byte {}, not with the '}}' of an object",
-                       json_string(text.substr(text.size() - 1)), text.size() - 1));
-    fail(error_code::malformed, fmt::format("the body is not JSON: {}", simdjson::error_message(e)));
+    fail(error_code::malformed, no_object({body.data(), body.size()}, e));
   }
 
   // The "dtype" that may stand behind the numbers it is about. Only a body with such a key is looked through, before it is
@@ -300,9 +217,12 @@ struct json_decoder::state {
 json_decoder::json_decoder() : state_(std::make_unique<state>()) {}
 json_decoder::~json_decoder() = default;
 
-std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint& row, const service_limits& limits) {
+std::size_t json_decoder::memory() const noexcept { return parser_memory(state_->parser); }
+
+std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint& row, const service_limits& limits,
+                                         const host_room& room) {
   if (body.size() == 0) fail(error_code::malformed, "the body is empty");
-  if (auto plain = read_plain_lists(body, row, limits)) return std::move(*plain);
+  if (auto plain = read_plain_lists(body, row, limits, room)) return std::move(*plain);
   state_->open(body);
   const auto wanted = state_->wanted_dtype(body);
   std::vector<std::optional<tensor>> read(row.inputs.size());
@@ -324,7 +244,7 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
     if (is_dtype ? dtype_read : read[at].has_value())
       fail(error_code::invalid_argument, fmt::format("the key {} is there twice", json_string(key)));
     if (!is_dtype) {
-      read[at] = read_array(value, dtype_for(*input, wanted), input->name, body, limits);
+      read[at] = read_array(value, dtype_for(*input, wanted), input->name, body, limits, room);
       continue;
     }
     std::string_view text;
@@ -343,27 +263,6 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
     inputs.push_back(std::move(*read[i]));
   }
   return inputs;
-}
-
-std::size_t json_decoder::memory() const noexcept { return state_->parser.capacity() * 5; }  // about: a word for each byte
-
-std::unique_ptr<json_decoder> decoder_pool::take() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
-      auto d = std::move(idle_.back());
-      idle_.pop_back();
-      return d;
-    }
-  }
-  return std::make_unique<json_decoder>();
-}
-
-void decoder_pool::put(std::unique_ptr<json_decoder> decoder) noexcept try {
-  if (decoder->memory() > kept_bytes) return;
-  const std::lock_guard lock(mutex_);
-  if (idle_.size() < kept_decoders) idle_.push_back(std::move(decoder));
-} catch (...) {  // no memory to keep it
 }
 
 }  // namespace sluice::http

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "number_in.hpp"
+#include "json_number.hpp"
 #include "sluice/parallel.hpp"
 
 namespace sluice::http {
@@ -38,12 +38,12 @@ const char* find(const char* begin, const char* end, char c) noexcept {
 template <class T>
 class lists_reader {
  public:
-  lists_reader(const char* begin, const char* end, const service_limits& limits)
-      : begin_(begin), end_(end), limits_(limits) {}
+  lists_reader(const char* begin, const char* end, const service_limits& limits, const host_room& room)
+      : begin_(begin), end_(end), limits_(limits), room_(room) {}
 
   std::optional<tensor> read() {
     if (!cut() || !measure()) return std::nullopt;
-    tensor t(shape(std::span(extents_.data(), static_cast<std::size_t>(rank_))), dtype_of<T>);
+    tensor t = room_.make(shape(std::span(extents_.data(), static_cast<std::size_t>(rank_))), dtype_of<T>);
     data_ = static_cast<T*>(t.data());
     std::atomic<bool> good{true};
     each_block([&](std::int64_t b) {
@@ -144,6 +144,7 @@ class lists_reader {
   const char* const begin_;
   const char* const end_;
   const service_limits& limits_;
+  const host_room& room_;
   std::int64_t blocks_ = 1;
   std::vector<std::int64_t> before_;
   std::int64_t count_ = 0;
@@ -163,8 +164,6 @@ const char* end_of_lists(const char* begin, const char* end) {
     if (*stop != ',' && skip_blanks(stop) == stop) return nullptr;
   return stop > begin ? stop + 1 : nullptr;
 }
-
-bool has_json(dtype t) { return t != dtype::f16 && t != dtype::bf16; }
 
 // Where the values stand, by key.
 struct outline {
@@ -220,7 +219,7 @@ std::optional<dtype> json_dtype(const field& input, const std::optional<std::str
 }
 
 std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, const endpoint& row,
-                                                    const service_limits& limits) {
+                                                    const service_limits& limits, const host_room& room) {
   outline found;
   if (!found.read(body.data(), body.data() + body.size(), row)) return std::nullopt;
   std::vector<tensor> inputs;
@@ -230,7 +229,7 @@ std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, con
     auto t = visit(*type, [&](auto tag) -> std::optional<tensor> {
       using T = typename decltype(tag)::type;
       if constexpr (std::is_arithmetic_v<T>)
-        return lists_reader<T>(found.inputs[i].begin, found.inputs[i].end, limits).read();
+        return lists_reader<T>(found.inputs[i].begin, found.inputs[i].end, limits, room).read();
       else
         return std::nullopt;
     });

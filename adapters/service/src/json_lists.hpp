@@ -14,6 +14,6 @@ std::optional<dtype> json_dtype(const field& input, const std::optional<std::str
 // The inputs of `row`, in its order; or nothing, when the body is wrong or needs more care: whoever asks has another parser
 // for it, whose word then holds. Large lists are read by all cores. Never throws but for want of memory.
 std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, const endpoint& row,
-                                                    const service_limits& limits);
+                                                    const service_limits& limits, const host_room& room);
 
 }  // namespace sluice::http

@@ -61,7 +61,7 @@ class operations_protocol final : public protocol {
   }
   response metrics() {
     return text_response("text/plain; version=0.0.4; charset=utf-8",
-                         engine_.metrics.text(engine_.compute, engine_.options.compute_slots, engine_.look()));
+                         engine_.metrics->text(engine_.compute, engine_.options.compute_slots, engine_.look()));
   }
 
   engine& engine_;

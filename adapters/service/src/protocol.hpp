@@ -27,11 +27,19 @@ class protocol {
 
 std::unique_ptr<protocol> operations(engine& e);  // health, metrics, devices
 std::unique_ptr<protocol> v1(engine& e);          // JSON and .npy
+std::unique_ptr<protocol> v2(engine& e);          // the Open Inference Protocol
 
 // The value of the header called `name`, or empty.
 inline std::string_view header(const request& r, std::string_view name) {
   return r.header ? r.header(name) : std::string_view{};
 }
+
+// When nobody waits for the answer any more, by the header X-Request-Timeout in seconds after `begin`. Throws refused (400)
+// when that is no decimal number.
+std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono::steady_clock::time_point begin);
+
+// What a transport holds while it sends an answer: the time goes to the metrics.
+std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route);
 
 response text_response(std::string_view type, std::string text, int status = 200);
 

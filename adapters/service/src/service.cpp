@@ -1,6 +1,7 @@
 #include "sluice/service.hpp"
 
 #include <array>
+#include <condition_variable>
 
 #include "protocol.hpp"
 #include "status.hpp"
@@ -16,7 +17,11 @@ struct service::state {
 
   http::engine engine;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 2> protocols{http::operations(engine), http::v1(engine)};
+  const std::array<std::unique_ptr<http::protocol>, 3> protocols{http::operations(engine), http::v1(engine),
+                                                                 http::v2(engine)};
+  std::mutex mutex;  // of the next
+  std::condition_variable idle;
+  int under_way = 0;
 
   http::protocol* owner_of(std::string_view path) const {
     for (const auto& p : protocols)
@@ -32,22 +37,28 @@ struct service::state {
   response answer(const request& r, http::call_record& record) {
     http::protocol* const p = owner_of(r.path);
     if (p == nullptr) http::fail_not_found(r);
+    record.deadline = http::deadline_of(r, record.begin);
+    record.gone = r.gone;
     return p->answer(r, record);
   }
 
   // Every failure as a response.
   response guarded(const request& r, http::call_record& record) try { return answer(r, record); } catch (const refused& e) {
+    record.rejection = e.code;
     auto out = refusal(r.path, e.status, e.code, e.detail);
     out.headers.insert(out.headers.end(), e.headers.begin(), e.headers.end());
     return out;
   } catch (const error& e) {
     if (e.code() == error_code::device_lost) engine.look();
+    record.rejection = name_of(e.code());
     auto out = refusal(r.path, status_of(e.code()), name_of(e.code()), e.what());
     if (out.status == 503) out.headers.emplace_back("Retry-After", "1");
     return out;
   } catch (const std::bad_alloc&) {
+    record.rejection = name_of(error_code::out_of_memory);
     return refusal(r.path, 503, name_of(error_code::out_of_memory), "[http] no memory for this request");
   } catch (...) {  // an application's endpoint: its text may tell more than a client should know
+    record.rejection = name_of(error_code::internal);
     return refusal(r.path, 500, name_of(error_code::internal), "[http] the endpoint failed");
   }
 };
@@ -73,12 +84,31 @@ response service::refusal(std::string_view path, int status, std::string_view co
   return state_->refusal(path, status, code, detail);
 }
 
+std::shared_ptr<void> service::begin_request() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    ++state_->under_way;
+  }
+  return {state_.get(), [](void* p) {  // called, too, when there is no memory to hold it
+            auto* const s = static_cast<state*>(p);
+            const std::lock_guard lock(s->mutex);
+            if (--s->under_way == 0) s->idle.notify_all();
+          }};
+}
+
+bool service::drain(double seconds) {
+  state_->engine.draining = true;
+  std::unique_lock lock(state_->mutex);
+  return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
+}
+
 response service::handle(const request& r) noexcept try {
-  const auto begin = std::chrono::steady_clock::now();
   http::call_record record;
   response out = state_->guarded(r, record);
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-  state_->engine.metrics.record(record.route, out.status, taken.count(), out.size());
+  const auto taken = record.taken();
+  state_->engine.metrics->record(record, out.status, out.size());
+  state_->engine.statistics.record(record, out.status == 200, taken);
+  if (out.status == 200 && !record.model.empty()) out.sending = http::until_sent(state_->engine.metrics, record.route);
   return out;
 } catch (...) {  // no memory even for a problem
   return {.status = 500};

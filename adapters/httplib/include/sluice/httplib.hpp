@@ -3,8 +3,10 @@
 //     httplib::Server server;
 //     sluice::service service;                 // outlives the server
 //     sluice::tune(server);                    // optional: what cpp-httplib leaves slow by default
-//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v1/devices, /api/health/live, ...
+//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
 //     server.listen("127.0.0.1", 8080);
+//
+// Server::stop() cuts off answers that are being sent: service.drain(10) before it waits for them.
 //
 // Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.
 #pragma once
@@ -22,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "sluice/httplib/coding.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -71,18 +74,6 @@ inline framing framing_of(const httplib::Request& req) {
   return f;
 }
 
-// What this build of httplib can decode.
-inline bool can_decode(std::string_view encoding) noexcept {
-  if (encoding.empty() || encoding == "identity") return true;
-#ifdef CPPHTTPLIB_ZLIB_SUPPORT
-  if (encoding == "gzip" || encoding == "deflate") return true;
-#endif
-#ifdef CPPHTTPLIB_BROTLI_SUPPORT
-  if (encoding == "br") return true;
-#endif
-  return false;
-}
-
 // One request of httplib's as one of ours, and the answer back. Used within the handler's call.
 class exchange {
  public:
@@ -126,6 +117,10 @@ class exchange {
       const auto it = req_.headers.find(std::string(name));
       return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
     };
+    r.gone = gone(req_);
+#ifdef CPPHTTPLIB_ZLIB_SUPPORT
+    r.compress = compressed;
+#endif
     if (framing_.has_body()) {
       r.content_length = framing_.chunked ? -1 : framing_.length;
       r.compressed = req_.has_header("Content-Encoding");
@@ -158,6 +153,15 @@ class exchange {
     if (type != req_.headers.end()) type->second = std::move(saved);
     mark_read(req_);
     return drained_ && taking;
+  }
+
+  // Whether the client has gone: 0.18 and newer can tell, 0.11.4 lets nobody at its socket.
+  template <class Request>
+  static std::function<bool()> gone(const Request& r) {
+    if constexpr (requires { r.is_connection_closed; })
+      return r.is_connection_closed;
+    else
+      return nullptr;
   }
 
   // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
@@ -193,11 +197,12 @@ class exchange {
     const std::size_t size = answer.size();
     auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
     // A provider, because httplib would compress a string in this thread, and copy it.
-    res_.set_content_provider(size, type,
-                              [pieces, close, rest, spare = service_.options().limits.body_bytes](
-                                  std::size_t offset, std::size_t, httplib::DataSink& sink) {
-                                return write(*pieces, offset, sink) && !(close && linger(rest, spare));
-                              });
+    res_.set_content_provider(
+        size, type,
+        [pieces, close, rest, under_way = under_way_, sending = std::move(answer.sending),
+         spare = service_.options().limits.body_bytes](std::size_t offset, std::size_t, httplib::DataSink& sink) {
+          return write(*pieces, offset, sink) && !(close && linger(rest, spare));
+        });
   }
 
   // In one call all that is left. An exception here would end the process.
@@ -230,6 +235,7 @@ class exchange {
   const httplib::ContentReader* reader_;
   framing framing_;
   bool drained_ = false;
+  std::shared_ptr<void> under_way_ = service_.begin_request();
 };
 
 // A pattern that matches `text` alone.
