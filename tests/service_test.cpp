@@ -123,8 +123,8 @@ TEST_CASE("routes and methods") {
   CHECK(devices.starts_with(R"({"devices":[{"device":"cpu","description":")"));
   CHECK(devices.find("\"refusals\":[") != devices.npos);
   CHECK(send(s, "HEAD", "/health/live").status == 200);
-  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2x", "/health", "/metrics/x",
-                           "v1/matmul", "/v1/\xff"})
+  for (const char* path :
+       {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2x", "/health", "/metrics/x", "v1/matmul", "/v1/\xff"})
     check_problem(send(s, "POST", path), 404, "nothing is served at");
   for (const char* method : {"GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}) {
     const auto r = send(s, method, "/v1/matmul");
@@ -152,7 +152,16 @@ TEST_CASE("metrics count what was answered") {
         "\nsluice_requests_total{route=\"matmul\",code=\"400\"} 1\n",
         "\nsluice_requests_total{route=\"none\",code=\"404\"} 1\n", "\nsluice_request_seconds_count{route=\"matmul\"} 3\n",
         "\nsluice_request_seconds_bucket{route=\"matmul\",le=\"+Inf\"} 3\n", "\nsluice_compute_queue_length 0\n",
-        "\nsluice_device_healthy{device=\"cpu\"} 1\n"})
+        "\nsluice_device_healthy{device=\"cpu\"} 1\n", "\nsluice_rejections_total{reason=\"malformed\"} 1\n",
+        "\nsluice_rejections_total{reason=\"not_found\"} 1\n",
+        "\nsluice_placements_total{device=\"cpu\",reason=\"operands_there\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"read\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"queue\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"decode\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"compute\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"encode\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"write\"} 2\n",
+        "\nsluice_request_bytes_total{route=\"matmul\"} 66\n"})
     CHECK_MESSAGE(text.find(line) != text.npos, line);
   CHECK(text.find("thing") == text.npos);
   CHECK(text.back() == '\n');
@@ -347,7 +356,10 @@ TEST_CASE("beyond the slots and the queue: 429") {
   const auto r = post(s, "scale", R"({"a":[[1]]})");
   check_problem(r, 429, "1 requests are at work and 1 wait");
   CHECK(r.header("Retry-After") == "1");
+  const auto late = post(s, "scale", R"({"a":[[1]]})", {{"X-Request-Timeout", "0"}});
+  check_problem(late, 429, "1 requests are at work");
   CHECK(send(s, "GET", "/health/live").status == 200);
+  CHECK(post(s, "matmul", product).status == 200);  // small: done beside them
   {
     const std::lock_guard lock(mutex);
     go = true;
@@ -358,6 +370,62 @@ TEST_CASE("beyond the slots and the queue: 429") {
   CHECK(done == 2);
   CHECK(entered == 2);
   CHECK(post(s, "scale", R"({"a":[[1]]})").status == 200);
+}
+
+TEST_CASE("deadlines: in the queue, before it, and what is none") {
+  sluice::service_options o;
+  o.compute_slots = 1;
+  sluice::service s(o);
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool go = false;
+  std::atomic<int> entered{0};
+  auto row = scale();
+  row.outputs.pop_back();
+  row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context& c) {
+    ++entered;
+    CHECK(c.deadline == std::chrono::steady_clock::time_point::max());
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return go; });
+    return std::vector{in[0]};
+  };
+  s.add(row);
+  const auto within = [&](const char* seconds, const char* name = "scale") {
+    return post(s, name, R"({"a":[[1]]})", {{"X-Request-Timeout", seconds}});
+  };
+  std::thread first([&] { CHECK(post(s, "scale", R"({"a":[[1]]})").status == 200); });
+  while (entered == 0) std::this_thread::yield();
+  check_problem(within("0.02"), 504, "was to be done 20000 us after the request came");
+  check_problem(within("0"), 504, "was to be done 0 us after");
+  check_problem(within("0", "rowsum"), 504, "[rowsum] was to be done 0 us after");
+  for (const char* wrong : {"abc", "-1", "1s", " 1", "nan", "inf", "1e3", "0x1", "1,5", "+1"})
+    check_problem(within(wrong), 400, "X-Request-Timeout is");
+  CHECK(within("60", "rowsum").status == 200);
+  CHECK(within("1000000000000", "rowsum").status == 200);
+  {
+    const std::lock_guard lock(mutex);
+    go = true;
+  }
+  changed.notify_all();
+  first.join();
+  CHECK(entered == 1);
+  const auto text = send(s, "GET", "/metrics").text();
+  CHECK(text.find("\nsluice_rejections_total{reason=\"deadline_exceeded\"} 3\n") != text.npos);
+  CHECK(text.find("\nsluice_rejections_total{reason=\"malformed\"} 10\n") != text.npos);
+}
+
+TEST_CASE("a client that has gone is not computed for, and small calls need no slot") {
+  sluice::service_options o;
+  o.inline_bytes = -1;
+  sluice::service all_in_slots(o), s;
+  const auto status = [](sluice::service& to, bool gone) {
+    return to.handle({.method = "POST", .path = "/v1/matmul", .body = product, .gone = [gone] { return gone; }}).status;
+  };
+  CHECK(status(all_in_slots, false) == 200);
+  CHECK(status(all_in_slots, true) == 503);
+  CHECK(status(s, true) == 200);  // it was done before anybody could ask
+  const auto text = send(all_in_slots, "GET", "/metrics").text();
+  CHECK(text.find("\nsluice_rejections_total{reason=\"client_gone\"} 1\n") != text.npos);
 }
 
 TEST_CASE("many threads, one service") {
@@ -392,4 +460,6 @@ TEST_CASE("options that cannot be") {
   refused([](auto& o) { o.limits.rank = 9; });
   refused([](auto& o) { o.compute_slots = -1; });
   refused([](auto& o) { o.queue_length = -1; });
+  refused([](auto& o) { o.inline_bytes = -2; });
+  refused([](auto& o) { o.compute_nice = 20; });
 }
