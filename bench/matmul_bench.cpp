@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
@@ -23,16 +22,11 @@
 #include <utility>
 #include <vector>
 
+#include "running.hpp"
 #include "sluice/ops/matmul.hpp"
 #include "sluice/parallel.hpp"
 
 namespace {
-
-using clock_type = std::chrono::steady_clock;
-
-double seconds_since(clock_type::time_point start) {
-  return std::chrono::duration<double>(clock_type::now() - start).count();
-}
 
 // Ceiling ------------------------------------------------------------------------------------------------------------------
 
@@ -195,7 +189,7 @@ way on_blis(int threads) {
 }
 
 void report(benchmark::State& state, double flops, double seconds, double ceiling) {
-  state.counters["flop/s"] = benchmark::Counter(flops / seconds, benchmark::Counter::kDefaults, benchmark::Counter::kIs1000);
+  state.counters["flop/s"] = rate_counter(flops / seconds, benchmark::Counter::kIs1000);
   if (ceiling > 0) state.counters["of_peak"] = flops / seconds / ceiling;
 }
 
@@ -271,8 +265,7 @@ void register_all() {
     benchmark::RegisterBenchmark(("fma_peak/threads:" + std::to_string(threads)).c_str(), [threads](
                                                                                               benchmark::State& state) {
       for (auto _ : state) benchmark::DoNotOptimize(peak(threads));
-      state.counters["flop/s"] =
-          benchmark::Counter(peak(threads), benchmark::Counter::kDefaults, benchmark::Counter::kIs1000);
+      state.counters["flop/s"] = rate_counter(peak(threads), benchmark::Counter::kIs1000);
     })->Iterations(1);
   }
   const bool has_blis = blis::get().gemm != nullptr && blis::get().set_threads != nullptr;
@@ -315,10 +308,4 @@ void register_all() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return run_benchmarks(argc, argv, register_all); }

@@ -6,22 +6,18 @@
 // Counters: bytes_per_second; of_read, the share of the rate at which all threads read the array, measured just before and
 // after, since on a shared machine it moves; error, the largest distance from the true sum, over the sum of magnitudes.
 // rowsum_numpy.py has NumPy's figures on the same shapes.
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "running.hpp"
 #include "sluice/ops/rowsum.hpp"
 #include "sluice/parallel.hpp"
 
 namespace {
-
-using clock_type = std::chrono::steady_clock;
 
 constexpr std::int64_t elements = std::int64_t{1} << 28;  // 1 GiB of f32
 
@@ -67,7 +63,7 @@ double read_rate(bool all) {
       sluice::parallel_for(bytes / chunk, [&](std::int64_t i) { read(from + i * chunk, chunk); });
     else
       read(from, bytes);
-    best = std::min(best, std::chrono::duration<double>(clock_type::now() - start).count());
+    best = std::min(best, seconds_since(start));
   }
   return static_cast<double>(bytes) / best;
 }
@@ -75,7 +71,7 @@ double read_rate(bool all) {
 void ceiling(benchmark::State& state, bool all) {
   double rate = 0;
   for (auto _ : state) rate = std::max(rate, read_rate(all));
-  state.counters["bytes_per_second"] = benchmark::Counter(rate, benchmark::Counter::kDefaults, benchmark::Counter::kIs1024);
+  state.counters["bytes_per_second"] = rate_counter(rate, benchmark::Counter::kIs1024);
 }
 
 // Answers ------------------------------------------------------------------------------------------------------------------
@@ -135,7 +131,7 @@ void sums(benchmark::State& state, way make, std::int64_t columns, sluice::dtype
     const sluice::tensor s = make(a);
     benchmark::DoNotOptimize(s.data());  // waits for the device
   }
-  const double seconds = std::chrono::duration<double>(clock_type::now() - start).count();
+  const double seconds = seconds_since(start);
   if (where.is_cpu()) ceiling = std::max(ceiling, read_rate(true));
 
   const double bytes = static_cast<double>(a.bytes()) * static_cast<double>(state.iterations());
@@ -167,10 +163,4 @@ void register_all() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return run_benchmarks(argc, argv, register_all); }

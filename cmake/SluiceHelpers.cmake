@@ -10,6 +10,8 @@ if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 endif()
 
+include(GNUInstallDirs)
+
 # What every target of ours is compiled with.
 function(sluice_target_defaults target)
   target_compile_features(${target} PUBLIC cxx_std_20)
@@ -40,6 +42,20 @@ function(sluice_skip_tests reason)
   endforeach()
 endfunction()
 
+# sluice_compile_headers(TARGET LIBRARY HEADER...): each header compiled alone, and twice, against LIBRARY.
+function(sluice_compile_headers target library)
+  set(sources "")
+  foreach(header IN LISTS ARGN)
+    string(MAKE_C_IDENTIFIER "${header}" name)
+    set(source "${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.cpp")
+    file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"@header@\"\n#include \"@header@\"\n" @ONLY)
+    list(APPEND sources "${source}")
+  endforeach()
+  add_library(${target} OBJECT ${sources})
+  sluice_target_defaults(${target})
+  target_link_libraries(${target} PRIVATE ${library})
+endfunction()
+
 # sluice_add_bench(NAME [LIBRARIES ...]): bench/NAME_bench.cpp.
 function(sluice_add_bench name)
   cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
@@ -50,6 +66,7 @@ endfunction()
 
 # sluice_add_backend(NAME SOURCES ... [LIBRARIES ...]): libsluice-NAME.so, a module that core loads at run time. It knows
 # backend_api.h alone and shows its entry alone. It lies beside the library, and beside the programs for those linked statically.
+# It is installed beside the library, as the component sluice_NAME.
 function(sluice_add_backend name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   set(target sluice_${name})
@@ -68,5 +85,8 @@ function(sluice_add_backend name)
       COMMAND ${CMAKE_COMMAND} -E create_symlink "$<TARGET_FILE:${target}>"
               "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/$<TARGET_FILE_NAME:${target}>"
       VERBATIM)
+  endif()
+  if(SLUICE_INSTALL)
+    install(TARGETS ${target} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT sluice_${name})
   endif()
 endfunction()

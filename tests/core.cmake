@@ -137,20 +137,7 @@ sluice_test_run(order_at_a_limit order SUITE "limit" ENV ${fake} SLUICE_FAKE_LIM
 # Each public header compiled alone, and the C one as C.
 file(GLOB_RECURSE headers RELATIVE "${PROJECT_SOURCE_DIR}/include" CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/*.hpp"
      "${PROJECT_SOURCE_DIR}/include/*.h")
-set(header_sources "")
-foreach(header ${headers})
-  # Those of the adapters may need more than the core; their own tests include them.
-  if(header MATCHES "^sluice/(service|httplib)")
-    continue()
-  endif()
-  string(MAKE_C_IDENTIFIER "${header}" name)
-  set(source "${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.cpp")
-  file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"@header@\"\n#include \"@header@\"\n" @ONLY)
-  list(APPEND header_sources "${source}")
-endforeach()
-add_library(sluice_headers OBJECT ${header_sources})
-sluice_target_defaults(sluice_headers)
-target_link_libraries(sluice_headers PRIVATE sluice::sluice)
+sluice_compile_headers(sluice_headers sluice::sluice ${headers})
 include(CheckLanguage)
 check_language(C)
 if(CMAKE_C_COMPILER)

@@ -2,7 +2,8 @@
 add_test(NAME quickstart COMMAND sluice-quickstart)
 set_tests_properties(quickstart PROPERTIES PASS_REGULAR_EXPRESSION "10 +11 +sum 21")
 if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
-  add_test(NAME server COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/server_test.py $<TARGET_FILE:sluice-server>)
+  add_test(NAME server COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/server_test.py $<TARGET_FILE:sluice-server>
+                               ${SLUICE_TEST_MODULES}/fake)
   set_tests_properties(server PROPERTIES TIMEOUT 300)
   if("${CMAKE_CXX_FLAGS}" MATCHES "-fsanitize")
     set_tests_properties(server PROPERTIES ENVIRONMENT SLUICE_TEST_SANITIZED=1)

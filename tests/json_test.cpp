@@ -206,8 +206,8 @@ TEST_CASE("JSON that says what cannot be: 422, with the numbers") {
     CAPTURE(std::string(body.substr(0, 60)));
     check_problem(post(s, std::move(name), body), 422, words);
   };
-  refuse(R"({"a":[[1,2],[3]]})", "a[1] has 1 elements and a[0] has 2");
-  refuse(R"({"a":[[[1],[2]],[[3]]]})", "a[1] has 1 elements and a[0] has 2");
+  refuse(R"({"a":[[1,2],[3]]})", "a[1] has 1 element and a[0] has 2");
+  refuse(R"({"a":[[[1],[2]],[[3]]]})", "a[1] has 1 element and a[0] has 2");
   refuse(R"({"a":[[[1],[2]],[[3],[4,5]]]})", "a[1][1] has 2 elements and a[0][0] has 1");
   refuse(R"({"a":[]})", "a is an empty list");
   refuse(R"({"a":[[]]})", "a[0] is an empty list");

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
@@ -47,9 +48,22 @@ os.chdir(folder)
 # A bar on a terminal, within its width; Ctrl-C.
 with open("large.bin", "wb") as f:
     f.truncate(64 << 30)
+summing = ["large.bin", "--columns", "1024", "-o", "large.npy"]
+
+
+def once(*signals):
+    """Sends the signals at the first output, and none at the second: that one ends a process that is about to end well."""
+    left = list(signals)
+
+    def send(child):
+        while left:
+            child.send_signal(left.pop(0))
+
+    return send
+
+
 for columns in [120, 40]:
-    code, bar, out = on_a_terminal(["large.bin", "--columns", "1024", "-o", "large.npy"], columns,
-                                   lambda child: child.send_signal(signal.SIGINT))
+    code, bar, out = on_a_terminal(summing, columns, once(signal.SIGINT))
     assert code == 130 and out == "", (code, bar, out)
     lines = bar.replace("\x1b[K", "").replace("\n", "\r").split("\r")
     assert any("68.72 GB" in line and "GB/s" in line and "left" in line or columns == 40 for line in lines), bar
@@ -57,5 +71,8 @@ for columns in [120, 40]:
     assert "cancelled after" in bar
     assert os.listdir(".") == ["large.bin"]
 
-os.remove("large.bin")
-os.rmdir(folder)
+# A second signal, here before the first has had any effect, ends it as if nobody had asked for the first.
+code, bar, out = on_a_terminal(summing, 120, once(signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT))
+assert code in (-signal.SIGINT, -signal.SIGTERM) and "cancelled" not in bar, (code, bar, out)
+
+shutil.rmtree(folder)

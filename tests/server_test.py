@@ -1,9 +1,10 @@
-"""The example server as its users meet it: over HTTP, from another process. Usage: server_test.py SLUICE-SERVER"""
+"""The example server as its users meet it: over HTTP, from another process. Usage: server_test.py SLUICE-SERVER FAKE-MODULES"""
 import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,14 +12,16 @@ import threading
 import time
 import unittest
 
+FAKE_MODULES = sys.argv.pop()
 SERVER = sys.argv.pop()
 
 
 class Server:
     """sluice-server on a free port; its notes live in `data`."""
 
-    def __init__(self, data, *options):
-        self.process = subprocess.Popen([SERVER, "--port", "0", "--data-dir", data, *options], stdout=subprocess.PIPE, text=True)
+    def __init__(self, data, *options, **more):
+        command = [SERVER, "--port", "0", "--data-dir", data, *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
         self.start = [self.process.stdout.readline()]
         self.port = int(re.search(r":(\d+)$", self.start[0].strip()).group(1))
         while "curl" not in self.start[-1]:
@@ -110,6 +113,17 @@ class TestServer(unittest.TestCase):
         if not os.environ.get("SLUICE_TEST_SANITIZED"):  # sanitizers' own memory says nothing of the server's
             self.assertLess(peak() - before, 32 << 10)
 
+    def test_the_chunks_of_a_delete_are_not_the_next_request(self):
+        note = self.server.ask("POST", "/items", {"text": "kept"})[1]
+        hidden = f"DELETE /items/{note['id']} HTTP/1.1\r\nHost: x\r\n\r\n"
+        for path in (f"/items/{note['id']}", "/nothing"):
+            with socket.create_connection(("127.0.0.1", self.server.port), 60) as wire:
+                wire.sendall(f"DELETE {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{hidden}".encode())
+                answer = b"".join(iter(lambda: wire.recv(65536), b""))  # until it is closed
+            self.assertTrue(answer.startswith(b"HTTP/1.1 411 "), answer)
+            self.assertEqual(answer.count(b"HTTP/1.1"), 1, answer)
+        self.assertEqual(self.server.ask("GET", f"/items/{note['id']}"), (200, note))
+
     def test_the_product_with_ones(self):
         self.assertEqual(self.server.ask("POST", "/gpu_multiply", {"matrix": [[1, 2], [3, 4]]}), (200, {"result": [[3, 3], [7, 7]]}))
         n = 65
@@ -171,6 +185,62 @@ class TestProcess(unittest.TestCase):
                 finally:
                     server.kill()
 
+    def fake_server(self, data, *options):
+        environment = {**os.environ, "SLUICE_BACKEND_PATH": FAKE_MODULES}
+        return Server(data, "--device", "fake:1", *options, env=environment, stderr=subprocess.PIPE)
+
+    def lose_a_device(self, server):
+        """Sums what the fake device does not survive."""
+        status, answer = server.ask("POST", "/v1/rowsum", {"a": [[-77777, 1]]})
+        self.assertEqual((status, answer["code"]), (503, "device_lost"))
+        self.assertIn("fake:1 is lost: it summed -77777", answer["detail"])
+
+    def multiply_slowly(self, server):
+        """Returns when the product is at work: where its answer will be, and the thread that waits for it."""
+        ones = [[1] * 400] * 400
+        answers = []
+        caller = threading.Thread(target=lambda: answers.append(server.ask("POST", "/v1/matmul", {"a": ones, "b": ones})))
+        caller.start()
+        while b"\nsluice_compute_slots_in_use 1\n" not in server.ask("GET", "/metrics")[1] and caller.is_alive():
+            pass
+        return answers, caller
+
+    def test_a_signal_lets_answers_under_way_be_sent(self):
+        with tempfile.TemporaryDirectory() as data:
+            server = self.fake_server(data)
+            slow, caller = self.multiply_slowly(server)
+            self.assertEqual(server.stop(), 0)
+            caller.join()
+            self.assertEqual([(status, answer["result"][399][399]) for status, answer in slow], [(200, 400)])
+            server.process.stderr.close()
+
+    def test_a_lost_device_shows_in_readiness(self):
+        for rule, expected in (("all", 503), ("any", 200)):
+            with tempfile.TemporaryDirectory() as data:
+                server = self.fake_server(data, "--ready", rule)
+                self.assertEqual(server.ask("GET", "/health/ready")[0], 200)
+                self.lose_a_device(server)
+                status, answer = server.ask("GET", "/health/ready")
+                self.assertEqual((status, answer["ready"], answer["degraded"]), (expected, expected == 200, True))
+                self.assertEqual(answer["devices"]["fake:1"], {"healthy": False, "state": "it summed -77777"})
+                self.assertEqual(server.ask("GET", "/health/live")[0], 200)
+                self.assertEqual(server.stop(), 0)
+                with server.process.stderr as log:
+                    self.assertEqual(log.read(), "sluice-server: fake:1 is lost: it summed -77777\n")
+
+    def test_a_lost_device_ends_it_when_told_so_after_what_is_under_way(self):
+        with tempfile.TemporaryDirectory() as data:
+            server = self.fake_server(data, "--exit-on-device-lost")
+            self.assertEqual(server.ask("POST", "/v1/rowsum", {"a": [[1, 2]]})[1]["result"], [3])
+            slow, caller = self.multiply_slowly(server)
+            self.lose_a_device(server)
+            caller.join()
+            self.assertEqual([(status, answer["code"]) for status, answer in slow], [(503, "device_lost")])
+            self.assertEqual(server.process.wait(20), 75)
+            server.process.stdout.close()
+            with server.process.stderr as log:
+                self.assertEqual(log.read(), "sluice-server: fake:1 is lost: it summed -77777\n")
+
     def test_what_it_cannot_do_it_says(self):
         def run(*options):
             done = subprocess.run([SERVER, *options], capture_output=True, text=True, timeout=60)
@@ -196,7 +266,7 @@ class TestProcess(unittest.TestCase):
             self.assertIn(device, text)
         code, text = run("--help")
         self.assertEqual(code, 0)
-        for option in ("--host", "--port", "--threads", "--data-dir", "--device"):
+        for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost"):
             self.assertIn(option, text)
 
 

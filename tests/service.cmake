@@ -8,15 +8,11 @@ endforeach()
 sluice_add_test(service_loss LIBRARIES sluice::service)
 add_dependencies(service_loss_test sluice_fake)
 set_tests_properties(service_loss PROPERTIES ENVIRONMENT "${fake}")
+sluice_add_test(pinned LIBRARIES sluice::service)
+add_dependencies(pinned_test sluice_fake)
+set_tests_properties(pinned PROPERTIES ENVIRONMENT
+                     "${fake};SLUICE_FAKE_LIMIT=1000000;SLUICE_FAKE_MARK=${CMAKE_CURRENT_BINARY_DIR}/copies.txt")
 
 # Each public header of the adapters compiled alone.
-set(adapter_sources "")
-foreach(header service.hpp service/endpoint.hpp service/message.hpp httplib.hpp httplib/coding.hpp)
-  string(MAKE_C_IDENTIFIER "${header}" name)
-  set(source "${CMAKE_CURRENT_BINARY_DIR}/headers/adapter_${name}.cpp")
-  file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"sluice/@header@\"\n#include \"sluice/@header@\"\n" @ONLY)
-  list(APPEND adapter_sources "${source}")
-endforeach()
-add_library(sluice_adapter_headers OBJECT ${adapter_sources})
-sluice_target_defaults(sluice_adapter_headers)
-target_link_libraries(sluice_adapter_headers PRIVATE sluice::httplib)
+sluice_compile_headers(sluice_adapter_headers sluice::httplib sluice/service.hpp sluice/service/endpoint.hpp
+                       sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp)

@@ -1,5 +1,7 @@
-// What the service says and does when a device is lost, on the fake backend: summing what begins with -77777 is its end.
+// What the service says and does when a device is lost, and when its server ends. On the fake backend: summing what begins
+// with -77777 is a device's end.
 #include <stdexcept>
+#include <thread>
 
 #include "service_testing.hpp"
 
@@ -50,6 +52,12 @@ TEST_CASE("a lost device is an error, is told of once, and decides readiness by 
   CHECK(not_ready.status == 503);
   CHECK(says(not_ready, R"({"ready":false,"degraded":true,)"));
   CHECK(says(not_ready, R"("fake:0":{"healthy":true},"fake:1":{"healthy":false,"state":"it summed -77777"})"));
+  const auto model_not_ready = send(strict, "GET", "/v2/models/rowsum/ready");
+  CHECK(model_not_ready.status == 503);
+  CHECK(model_not_ready.text() == R"({"name":"rowsum","ready":false})");
+  CHECK(send(strict, "GET", "/v2/health/ready").status == 503);
+  CHECK(says(send(strict, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":"a device)"));
+  CHECK(send(lenient, "GET", "/v2/models/rowsum/ready").status == 200);
   for (int i = 0; i < 2; ++i) {
     const auto degraded = send(lenient, "GET", "/health/ready");
     CHECK(degraded.status == 200);
@@ -63,4 +71,25 @@ TEST_CASE("a lost device is an error, is told of once, and decides readiness by 
     CHECK(says(metrics, line));
   CHECK(told.size() == 1);
   CHECK(told_by_a_look.size() == 1);
+}
+
+TEST_CASE("draining refuses new work and waits for what is under way") {
+  service s;
+  CHECK(s.drain(0));  // nothing is
+  check_problem(post(s, "rowsum", R"({"a": [1]})"), 503, "about to end");
+  const auto inference = send(s, "POST", "/v2/models/rowsum/infer", "{}");
+  CHECK(inference.status == 503);
+  CHECK(says(inference, "{\"error\":\"[http] this server is about to end"));
+  CHECK(says(send(s, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":")"));
+  const auto ready = send(s, "GET", "/health/ready");
+  CHECK(ready.status == 503);
+  CHECK(ready.text().starts_with(R"({"ready":false,"degraded":)"));
+  CHECK(send(s, "GET", "/health/live").status == 200);
+  auto one = s.begin_request();
+  auto two = s.begin_request();
+  one.reset();
+  CHECK_FALSE(s.drain(0.001));
+  std::thread end([&] { two.reset(); });
+  CHECK(s.drain(60));
+  end.join();
 }

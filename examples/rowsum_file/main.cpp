@@ -8,13 +8,14 @@
 #include <charconv>
 #include <cstdio>
 #include <exception>
+#include <stop_token>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <sluice/pipeline.hpp>
 
-#include "interrupt.hpp"
+#include "../common/interrupt.hpp"
 #include "progress.hpp"
 
 namespace {
@@ -78,7 +79,8 @@ void describe(CLI::App& app, arguments& a) {
 }
 
 int run(const arguments& a) {
-  const interrupt interrupted;
+  std::stop_source stop;
+  const interrupt interrupted([&] { stop.request_stop(); });
   progress_display display;
   try {
     sluice::file_stream_options shape;
@@ -90,7 +92,7 @@ int run(const arguments& a) {
 
     sluice::pipeline_options options;
     options.where = a.device;
-    options.cancel = interrupted.token();
+    options.cancel = stop.get_token();
     options.progress_interval = display.interval();
     if (!a.quiet) options.progress = [&](const sluice::pipeline_progress& p) { display.show(p); };
     const auto done = sluice::rowsum_file(in, a.out, options);

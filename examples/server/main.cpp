@@ -1,15 +1,14 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
-#include <sys/socket.h>
-#include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include "../common/interrupt.hpp"
 #include "routes.hpp"
 #include "sluice/httplib.hpp"
 #include "sluice/sluice.hpp"
@@ -22,34 +21,30 @@ struct settings {
   int threads = 64;
   std::string data_dir = "sluice-data";
   std::string device = "automatic";
+  std::string ready = "all";
+  bool exit_on_device_lost = false;
 };
 
-// Ctrl-C and SIGTERM are taken by one thread, which stops the server: nothing runs inside a signal handler.
-class stop_on_signal {
+// EX_TEMPFAIL of sysexits.h: start me again. Only a new process brings a lost device back.
+constexpr int device_lost_status = 75;
+
+// Stops the server on Ctrl-C, SIGTERM, or when it is told to, after the answers under way.
+class stopper {
  public:
-  explicit stop_on_signal(httplib::Server& server) {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);  // before any other thread starts
-    waiter_ = std::thread([this, &server] {
-      int signal = 0;
-      sigwait(&signals_, &signal);
-      while (!over_ && !server.is_running())
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
-      server.stop();
-    });
-  }
-  ~stop_on_signal() {
-    over_ = true;
-    kill(getpid(), SIGTERM);  // ends the wait where no signal came
-    waiter_.join();
-  }
+  stopper(httplib::Server& server, sluice::service& service)
+      : interrupted_([this, &server, &service] {
+          service.drain(10);
+          while (!over_ && !server.is_running())
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
+          server.stop();
+        }) {}
+  ~stopper() { over_ = true; }
+
+  void stop() noexcept { interrupted_.stop(); }
 
  private:
-  sigset_t signals_{};
   std::atomic<bool> over_{false};
-  std::thread waiter_;
+  interrupt interrupted_;
 };
 
 void print_start(const settings& s, int port) {
@@ -65,11 +60,21 @@ void print_start(const settings& s, int port) {
 
 int serve(const settings& s) {
   httplib::Server server;
-  const stop_on_signal stopper(server);
   const sluice::device wanted(s.device);
   if (!wanted.is_automatic())
     static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
-  sluice::service service({.device = wanted});
+  std::atomic<int> status{0};
+  std::function<void()> end;
+  sluice::service service({.device = wanted,
+                           .ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices,
+                           .on_device_lost = [&](const sluice::device_info& d) {
+                             std::fprintf(stderr, "sluice-server: %s is lost: %s\n", d.where.str().c_str(), d.state.c_str());
+                             if (!s.exit_on_device_lost) return;
+                             status = device_lost_status;
+                             end();
+                           }});
+  stopper stopping(server, service);
+  end = [&] { stopping.stop(); };
   std::filesystem::create_directories(s.data_dir);
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
 
@@ -86,7 +91,7 @@ int serve(const settings& s) {
     return 1;
   }
   print_start(s, port);
-  return server.listen_after_bind() ? 0 : 1;
+  return server.listen_after_bind() ? status.load() : 1;
 }
 
 }  // namespace
@@ -104,6 +109,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 65535));
   app.add_option("--data-dir", s.data_dir, "folder for notes.db, made when missing")->capture_default_str();
   app.add_option("--device", s.device, "cpu, cuda, cuda:1, ... or automatic")->capture_default_str();
+  app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"all", "any"}));
+  app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
+               "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
   CLI11_PARSE(app, argc, argv);
   try {
     return serve(s);

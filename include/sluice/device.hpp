@@ -80,6 +80,10 @@ SLUICE_API std::vector<device_info> devices();
 // Why each backend that is not among devices() was refused.
 SLUICE_API std::vector<refusal> refusals();
 
+// `wanted` while it is awake and not lost; for automatic the first such device that is no CPU; else the CPU. Asks no device,
+// loads no module, waits for nothing: for whoever prepares work that may go to a device.
+SLUICE_API device awake_device(const device& wanted = device::automatic) noexcept;
+
 struct memory_stats {
   std::uint64_t in_use = 0;       // bytes handed out now
   std::uint64_t pooled = 0;       // bytes kept for reuse

@@ -69,7 +69,8 @@ class tensor {
     tensor t(extents, dtype_of<T>);
     if (static_cast<std::int64_t>(values.size()) != t.count())
       throw error(error_code::invalid_argument, "[tensor::of] shape " + extents.str() + " has " + std::to_string(t.count()) +
-                                                    " elements, and " + std::to_string(values.size()) + " were given");
+                                                    (t.count() == 1 ? " element, and " : " elements, and ") +
+                                                    std::to_string(values.size()) + " were given");
     std::copy(values.begin(), values.end(), static_cast<T*>(t.data()));
     return t;
   }
@@ -85,9 +86,9 @@ class tensor {
     auto* out = static_cast<T*>(t.data());
     for (const auto& row : rows) {
       if (static_cast<std::int64_t>(row.size()) != columns)
-        throw error(error_code::invalid_argument, "[tensor::of] row " + std::to_string(&row - rows.begin()) + " has " +
-                                                      std::to_string(row.size()) + " elements, row 0 has " +
-                                                      std::to_string(columns));
+        throw error(error_code::invalid_argument,
+                    "[tensor::of] row " + std::to_string(&row - rows.begin()) + " has " + std::to_string(row.size()) +
+                        (row.size() == 1 ? " element, row 0 has " : " elements, row 0 has ") + std::to_string(columns));
       out = std::copy(row.begin(), row.end(), out);
     }
     return t;

@@ -31,6 +31,7 @@ struct device_state {
   bool tried = false;
   sluice_status status = SLUICE_OK;
   sluice_message message{};
+  std::atomic<bool> awake{false};
   std::atomic<bool> lost{false};
   sluice_message loss{};  // written once, before `lost`
 };
@@ -105,7 +106,8 @@ device_state& state_of(const place_of_work& p) {
   return all().states[number_of(p.table)][static_cast<std::size_t>(p.index)];
 }
 
-// Devices lost: while there are none, nobody has to ask which.
+// Devices woken and devices lost: while there are none, nobody has to ask which.
+std::atomic<int> woken{0};
 std::atomic<int> losses{0};
 
 }  // namespace
@@ -152,6 +154,9 @@ place_of_work find_awake(const device& where) {
       log_line(2, fmt::format("{}: refused to wake: {}", where.str(), w.message.text).c_str());
       const std::lock_guard refusals_lock(r.mutex);
       r.refusals.push_back({where.str(), r.backends[number_of(p.table)].path, w.message.text});
+    } else {
+      w.awake.store(true, std::memory_order_release);
+      ++woken;
     }
   }
   check(p, w.status, w.message, where.str());
@@ -262,6 +267,19 @@ std::vector<refusal> refusals() {
   auto& r = core::all();
   const std::lock_guard lock(r.mutex);
   return r.refusals;
+}
+
+device awake_device(const device& wanted) noexcept {
+  if (core::woken.load(std::memory_order_acquire) == 0) return device::cpu;
+  auto& r = core::all();
+  for (std::size_t b = 0; b < r.backends.size(); ++b)
+    for (std::size_t i = 0; i < r.states[b].size(); ++i) {
+      const auto& s = r.states[b][i];
+      if (!s.awake.load(std::memory_order_acquire) || s.lost.load(std::memory_order_acquire)) continue;
+      const device d(r.backends[b].table.name, static_cast<int>(i));
+      if (wanted.is_automatic() || wanted == d) return d;
+    }
+  return device::cpu;
 }
 
 memory_stats memory_statistics(const device& where, memory kind) {

@@ -122,8 +122,8 @@ tensor tensor::operator[](std::int64_t i) const {
 
 tensor tensor::reshape(const sluice::shape& extents) const {
   if (extents.count() != count())
-    throw error(error_code::invalid_argument, fmt::format("[reshape] {} has {} elements, {} has {}", shape_.str(), count(),
-                                                          extents.str(), extents.count()));
+    throw error(error_code::invalid_argument, fmt::format("[reshape] {} has {} element{}, {} has {}", shape_.str(), count(),
+                                                          count() == 1 ? "" : "s", extents.str(), extents.count()));
   if (!is_contiguous())
     throw error(
         error_code::invalid_argument,

@@ -2,10 +2,12 @@
 // does every operation as the slow reference does, and dies where core breaks the table's rules.
 //
 //   SLUICE_FAKE_WAKE=refuse    no device wakes
-//   SLUICE_FAKE_LIMIT=BYTES    memory of each device
+//   SLUICE_FAKE_LIMIT=BYTES    memory of each device; half of it is what its pool says that it keeps
 //   SLUICE_FAKE_DELAY=US       the longest delay of work (200)
 //   SLUICE_FAKE_FREE=wait      its table has no deallocate_after: core has to wait before it frees
-//   SLUICE_FAKE_MARK=PATH      a line goes to this file whenever a slot that must not run early is entered
+//   SLUICE_FAKE_MARK=PATH      a line goes to this file whenever a slot that must not run early is entered, and for each
+//   copy
+//                              from the host: "pinned" from the device's own pinned memory, else "staged"
 //   full(-77777)               the fill fails when it runs, and its device is lost
 //   rowsum of -77777, ...      likewise
 
@@ -173,6 +175,7 @@ void deallocate_after(std::int32_t i, std::int32_t kind, void* data, std::size_t
 
 sluice_status stats(std::int32_t i, std::int32_t kind, sluice_memory_stats* s, sluice_message*) {
   *s = books().stats(i, kind);
+  s->limit = static_cast<std::uint64_t>(setting("SLUICE_FAKE_LIMIT", 1L << 30)) / 2;
   return SLUICE_OK;
 }
 
@@ -210,6 +213,11 @@ sluice_status wait_on_host(sluice_event* event, sluice_message* message) {
 
 sluice_status copy(std::int32_t i, sluice_queue* queue, const sluice_array* target, const sluice_array* source,
                    sluice_message*) {
+  const allocation from = books().holder(*source, "copy");
+  if (from.kind == SLUICE_MEMORY_PINNED && from.device == i)
+    leave_mark("pinned");
+  else if (from.id == 0 || from.kind == SLUICE_MEMORY_PINNED)
+    leave_mark("staged");
   return enqueue(i, queue, "copy", {{*target, true}, {*source, true}},
                  [t = *target, s = *source] { reference::copy(t, s); });
 }

@@ -21,8 +21,8 @@ constexpr std::size_t alignment = 64;
 
 }  // namespace
 
-body_buffer body_buffer::read(const request& r, std::int64_t limit, std::size_t aligned) {
-  body_buffer b;
+body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_room& room, std::size_t aligned) {
+  body_buffer b(room);
   b.lead_ = (alignment - aligned % alignment) % alignment;
   const auto most = static_cast<std::size_t>(limit);
   if (!r.read_body) {
@@ -57,7 +57,7 @@ void body_buffer::append(std::string_view bytes) {
 
 void body_buffer::grow(std::size_t needed) {
   needed = std::max({needed, expected_ > first_bytes && size_ > 0 ? expected_ : 0, size_ + size_ / 2, std::size_t{4000}});
-  tensor larger(shape{static_cast<std::int64_t>(lead_ + needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
+  tensor larger = room_.make({static_cast<std::int64_t>(lead_ + needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
   auto* data = static_cast<char*>(larger.data()) + lead_;
   if (size_ > 0) std::memcpy(data, data_, size_);
   memory_ = std::move(larger);
@@ -72,7 +72,7 @@ tensor body_buffer::tensor_at(const char* at, dtype type, const shape& extents, 
   tensor keeper = memory_;
   const std::size_t bytes = static_cast<std::size_t>(extents.count()) * size_of(type);
   if (bytes == 0 || reinterpret_cast<std::uintptr_t>(data) % size_of(type) != 0) {
-    keeper = tensor(shape{extents.count()}, type);
+    keeper = room_.make({extents.count()}, type);
     data = static_cast<char*>(keeper.data());
     if (bytes > 0) std::memcpy(data, at, bytes);
   }

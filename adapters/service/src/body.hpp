@@ -1,15 +1,16 @@
 // A request's body in memory that the JSON parser may read a little beyond, and that a tensor may be laid over.
 #pragma once
 
+#include "host_room.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice::http {
 
 class body_buffer {
  public:
-  // The whole body. Throws refused: 413 beyond `limit` bytes, as soon as that is known; 400 when it broke off. Byte
-  // `aligned` comes to stand at a multiple of 64, where a tensor's data are best.
-  static body_buffer read(const request& r, std::int64_t limit, std::size_t aligned = 0);
+  // The whole body, in memory of `room`. Throws refused: 413 beyond `limit` bytes, as soon as that is known; 400 when it
+  // broke off. Byte `aligned` comes to stand at a multiple of 64, where a tensor's data are best.
+  static body_buffer read(const request& r, std::int64_t limit, const host_room& room, std::size_t aligned = 0);
 
   [[nodiscard]] const char* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -18,11 +19,13 @@ class body_buffer {
   [[nodiscard]] tensor tensor_at(const char* at, dtype type, const shape& extents, const strides& steps) const;
 
  private:
+  explicit body_buffer(const host_room& room) : room_(room) {}
   void append(std::string_view bytes);
   void grow(std::size_t needed);
   void pad() noexcept;
 
-  tensor memory_;  // the host pool's: page-aligned, and touched before more often than not
+  host_room room_;
+  tensor memory_;  // a pool's: page-aligned, and touched before more often than not
   char* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;

@@ -50,6 +50,12 @@ void check_deadline(const endpoint& row, const call_record& record, const call_c
 
 engine::engine(service_options o) : options(checked(std::move(o))), compute(options.compute_slots, options.queue_length) {}
 
+void engine::check_open() const {
+  if (draining)
+    throw refused{
+        503, name_of(error_code::unavailable), "[http] this server is about to end: try again", {{"Retry-After", "1"}}};
+}
+
 response engine::call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode) {
   stage_clock clock(record);
   const slots::held slot(compute);
@@ -79,6 +85,7 @@ response engine::call(const endpoint& row, call_record& record, const decoder& d
 
 health engine::look() {
   auto now = health::now(options.ready);
+  now.ready = now.ready && !draining;
   for (const auto& d : now.devices) {
     if (!d.lost || !options.on_device_lost) continue;
     {

@@ -1,6 +1,7 @@
 // What all protocols share: the catalogue, the slots, and the one place where calls are admitted, computed and measured.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <set>
@@ -24,6 +25,11 @@ class engine {
   decoder_pool decoders;
   http::metrics metrics;
   http::statistics statistics;
+
+  std::atomic<bool> draining{false};  // the server is about to end
+
+  // Throws refused (503) while draining: to be asked before a body is read.
+  void check_open() const;
 
   // Gives the inputs of a call, and may set its deadline and priority.
   using decoder = std::function<std::vector<tensor>(call_context&)>;

@@ -14,8 +14,8 @@ namespace {
 template <class T>
 class array_reader {
  public:
-  array_reader(std::string_view name, const body_buffer& body, const service_limits& limits)
-      : name_(name), body_(body), limits_(limits) {}
+  array_reader(std::string_view name, const body_buffer& body, const service_limits& limits, const host_room& room)
+      : name_(name), body_(body), limits_(limits), room_(room) {}
 
   tensor read(od::value v) {
     begin_ = v.raw_json_token().data();
@@ -58,8 +58,8 @@ class array_reader {
     } else if (extents_[d] != i) {
       std::string first(name_);
       for (int k = 0; k < depth; ++k) first += "[0]";
-      fail(error_code::invalid_argument,
-           fmt::format("{} has {} elements and {} has {}: rows must be equally long", path(depth), i, first, extents_[d]));
+      fail(error_code::invalid_argument, fmt::format("{} has {} element{} and {} has {}: rows must be equally long",
+                                                     path(depth), i, i == 1 ? "" : "s", first, extents_[d]));
     }
   }
 
@@ -75,13 +75,14 @@ class array_reader {
   // least.
   void grow(const char* at) {
     if (used_ >= limits_.elements)
-      fail(error_code::limit_exceeded, fmt::format("{} has more than {} elements", name_, limits_.elements));
+      fail(error_code::limit_exceeded,
+           fmt::format("{} has more than {} element{}", name_, limits_.elements, limits_.elements == 1 ? "" : "s"));
     const auto rest = body_.data() + body_.size() - at;
     const double length = used_ == 0 ? 8.0 : static_cast<double>(at - begin_) / static_cast<double>(used_);
     auto wanted = used_ + static_cast<std::int64_t>(static_cast<double>(rest) / length * 1.05) + 16;
     wanted = std::max(wanted, used_ + used_ / 2);
     wanted = std::min({wanted, used_ + rest / 2 + 1, limits_.elements});
-    tensor larger(shape{wanted}, dtype_of<T>);
+    tensor larger = room_.make({wanted}, dtype_of<T>);
     auto* data = static_cast<T*>(larger.data());
     std::copy(data_, data_ + used_, data);
     memory_ = std::move(larger);
@@ -128,6 +129,7 @@ class array_reader {
   const std::string_view name_;
   const body_buffer& body_;
   const service_limits& limits_;
+  const host_room& room_;
   const char* begin_ = nullptr;
   tensor memory_;
   T* data_ = nullptr;
@@ -144,11 +146,12 @@ class array_reader {
   }
 };
 
-tensor read_array(od::value v, dtype type, std::string_view name, const body_buffer& body, const service_limits& limits) {
+tensor read_array(od::value v, dtype type, std::string_view name, const body_buffer& body, const service_limits& limits,
+                  const host_room& room) {
   return visit(type, [&](auto tag) -> tensor {
     using T = typename decltype(tag)::type;
     if constexpr (has_json(dtype_of<T>))
-      return array_reader<T>(name, body, limits).read(v);
+      return array_reader<T>(name, body, limits, room).read(v);
     else
       fail(error_code::unsupported, fmt::format("{} has no JSON", name_of(type)));
   });
@@ -218,7 +221,8 @@ struct json_decoder::state {
 json_decoder::json_decoder() : state_(std::make_unique<state>()) {}
 json_decoder::~json_decoder() = default;
 
-std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint& row, const service_limits& limits) {
+std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint& row, const service_limits& limits,
+                                         const host_room& room) {
   if (body.size() == 0) fail(error_code::malformed, "the body is empty");
   state_->open(body);
   const auto wanted = state_->wanted_dtype(body);
@@ -241,7 +245,7 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
     if (is_dtype ? dtype_read : read[at].has_value())
       fail(error_code::invalid_argument, fmt::format("the key {} is there twice", json_string(key)));
     if (!is_dtype) {
-      read[at] = read_array(value, dtype_for(*input, wanted), input->name, body, limits);
+      read[at] = read_array(value, dtype_for(*input, wanted), input->name, body, limits, room);
       continue;
     }
     std::string_view text;

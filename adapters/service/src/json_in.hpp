@@ -15,9 +15,10 @@ class json_decoder {
   json_decoder();
   ~json_decoder();
 
-  // The inputs of `row`, in its order. Throws error: malformed for what is no JSON object; invalid_argument for keys, shapes
-  // and values that `row` does not take; limit_exceeded.
-  std::vector<tensor> decode(const body_buffer& body, const endpoint& row, const service_limits& limits);
+  // The inputs of `row`, in its order, in memory of `room`. Throws error: malformed for what is no JSON object;
+  // invalid_argument for keys, shapes and values that `row` does not take; limit_exceeded.
+  std::vector<tensor> decode(const body_buffer& body, const endpoint& row, const service_limits& limits,
+                             const host_room& room);
 
  private:
   struct state;

@@ -1,6 +1,7 @@
 #include "sluice/service.hpp"
 
 #include <array>
+#include <condition_variable>
 
 #include "protocol.hpp"
 #include "status.hpp"
@@ -18,6 +19,9 @@ struct service::state {
   // The first that owns a path answers.
   const std::array<std::unique_ptr<http::protocol>, 3> protocols{http::operations(engine), http::v1(engine),
                                                                  http::v2(engine)};
+  std::mutex mutex;  // of the next
+  std::condition_variable idle;
+  int under_way = 0;
 
   http::protocol* owner_of(std::string_view path) const {
     for (const auto& p : protocols)
@@ -72,6 +76,24 @@ std::vector<std::string> service::patterns() const {
 
 response service::refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const {
   return state_->refusal(path, status, code, detail);
+}
+
+std::shared_ptr<void> service::begin_request() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    ++state_->under_way;
+  }
+  return {state_.get(), [](void* p) {  // called, too, when there is no memory to hold it
+            auto* const s = static_cast<state*>(p);
+            const std::lock_guard lock(s->mutex);
+            if (--s->under_way == 0) s->idle.notify_all();
+          }};
+}
+
+bool service::drain(double seconds) {
+  state_->engine.draining = true;
+  std::unique_lock lock(state_->mutex);
+  return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }
 
 response service::handle(const request& r) noexcept try {

@@ -6,6 +6,8 @@
 //     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
 //     server.listen("127.0.0.1", 8080);
 //
+// Server::stop() cuts off answers that are being sent: service.drain(10) before it waits for them.
+//
 // Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.
 #pragma once
 
@@ -186,7 +188,7 @@ class exchange {
     auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
     // A provider, because httplib would compress a string in this thread, and copy it.
     res_.set_content_provider(size, type,
-                              [pieces, close, rest, spare = service_.options().limits.body_bytes](
+                              [pieces, close, rest, under_way = under_way_, spare = service_.options().limits.body_bytes](
                                   std::size_t offset, std::size_t, httplib::DataSink& sink) {
                                 return write(*pieces, offset, sink) && !(close && linger(rest, spare));
                               });
@@ -222,6 +224,7 @@ class exchange {
   const httplib::ContentReader* reader_;
   framing framing_;
   bool drained_ = false;
+  std::shared_ptr<void> under_way_ = service_.begin_request();
 };
 
 // A pattern that matches `text` alone.

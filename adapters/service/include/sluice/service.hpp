@@ -90,6 +90,11 @@ class SLUICE_API service {
   // transport's own in the form that the protocol at `path` gives its refusals.
   [[nodiscard]] std::vector<std::string> patterns() const;
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
+  // For a transport: a request is under way until what this returns goes, which is when its answer is sent.
+  [[nodiscard]] std::shared_ptr<void> begin_request();
+  // Before a server stops: endpoints refuse requests from now on, with 503, and so does readiness; waits until those under
+  // way are answered, `seconds` at most. Returns whether all were. Not for a thread that is answering a request.
+  bool drain(double seconds);
 
   [[nodiscard]] const service_options& options() const noexcept;
 

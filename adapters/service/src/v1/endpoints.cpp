@@ -27,19 +27,24 @@ class v1_protocol final : public protocol {
 
  private:
   response call(const request& r, const endpoint& row, call_record& record) {
+    engine_.check_open();
     const auto type = header(r, "Content-Type");
     const media form = body_media(type, row.inputs.size());
     const media wanted = answer_media(header(r, "Accept"), form, row.outputs.size());
-    const auto body = body_buffer::read(r, engine_.options.limits.body_bytes);
+    const host_room room(engine_.options.device);
+    // Tensors of .npy lie over the body, those of JSON beside it.
+    const auto body =
+        body_buffer::read(r, engine_.options.limits.body_bytes, form == media::json ? host_room(device::cpu) : room);
     return engine_.call(
-        row, record, [&](call_context&) { return decode(body, form, type, row); },
+        row, record, [&](call_context&) { return decode(body, form, type, row, room); },
         [&](const std::vector<tensor>& results, const std::string& where) { return encode(row, results, where, wanted); });
   }
 
-  std::vector<tensor> decode(const body_buffer& body, media form, std::string_view type, const endpoint& row) {
+  std::vector<tensor> decode(const body_buffer& body, media form, std::string_view type, const endpoint& row,
+                             const host_room& room) {
     const auto& limits = engine_.options.limits;
     switch (form) {
-      case media::json: return decoder_pool::lease(engine_.decoders)->decode(body, row, limits);
+      case media::json: return decoder_pool::lease(engine_.decoders)->decode(body, row, limits, room);
       case media::npy: return decode_npy_body(body, limits);
       case media::multipart: return decode_multipart(body, boundary_of(type), row, limits);
     }

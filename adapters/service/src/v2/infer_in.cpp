@@ -88,12 +88,13 @@ std::size_t field_named(const Fields& fields, const std::string& name, const mod
 class request_reader {
  public:
   request_reader(const body_buffer& body, std::size_t json_bytes, bool binary_follows, const model& m,
-                 const service_limits& limits)
+                 const service_limits& limits, const host_room& room)
       : body_(body),
         cursor_(json_bytes),
         binary_follows_(binary_follows),
         model_(m),
         limits_(limits),
+        room_(room),
         inputs_(m.row->inputs.size()) {}
 
   void read(od::object root) {
@@ -222,7 +223,7 @@ class request_reader {
     in.value = visit(type, [&](auto tag) -> tensor {
       using T = typename decltype(tag)::type;
       if constexpr (has_json(dtype_of<T>))
-        return data_reader<T>(name, *in.extents).read(v);
+        return data_reader<T>(name, *in.extents, room_).read(v);
       else
         fail(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
     });
@@ -315,6 +316,7 @@ class request_reader {
   const bool binary_follows_;
   const model& model_;
   const service_limits& limits_;
+  const host_room& room_;
   infer_request out_;
   std::vector<std::optional<tensor>> inputs_;
   std::vector<output> wanted_;
@@ -331,9 +333,9 @@ infer_decoder::infer_decoder() : state_(std::make_unique<state>()) {}
 infer_decoder::~infer_decoder() = default;
 
 infer_request infer_decoder::decode(const body_buffer& body, std::optional<std::size_t> json_bytes, const model& m,
-                                    const service_limits& limits) {
+                                    const service_limits& limits, const host_room& room) {
   const std::size_t size = json_bytes.value_or(body.size());
-  request_reader reader(body, size, json_bytes.has_value(), m, limits);
+  request_reader reader(body, size, json_bytes.has_value(), m, limits, room);
   if (json_bytes == 0u) return reader.raw();
   if (size == 0) fail("the body is empty", error_code::malformed);
   if (size > body.size())

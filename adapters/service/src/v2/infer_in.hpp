@@ -30,9 +30,10 @@ class infer_decoder {
   ~infer_decoder();
 
   // `json_bytes` as the header Inference-Header-Content-Length says; without it all of the body is JSON, and 0 makes the
-  // body the data of the model's one input. Throws error: malformed, invalid_argument, limit_exceeded.
+  // body the data of the model's one input. What comes in JSON lies in memory of `room`. Throws error: malformed,
+  // invalid_argument, limit_exceeded.
   infer_request decode(const body_buffer& body, std::optional<std::size_t> json_bytes, const model& m,
-                       const service_limits& limits);
+                       const service_limits& limits, const host_room& room);
 
  private:
   struct state;

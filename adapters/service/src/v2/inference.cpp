@@ -113,14 +113,18 @@ class v2_protocol final : public protocol {
   }
 
   response infer(const request& r, const model& m, call_record& record) {
+    engine_.check_open();
     const auto json_bytes = json_length(r);
     const auto& limits = engine_.options.limits;
-    const auto body = body_buffer::read(r, limits.body_bytes, json_bytes.value_or(0));
+    const host_room room(engine_.options.device);
+    // Binary tensors lie over the body, those of JSON beside it.
+    const auto body =
+        body_buffer::read(r, limits.body_bytes, json_bytes ? room : host_room(device::cpu), json_bytes.value_or(0));
     infer_request asked;
     return engine_.call(
         *m.row, record,
         [&](call_context& context) {
-          asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits);
+          asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, room);
           if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
             context.deadline = record.begin + std::chrono::microseconds(asked.timeout_us);
           context.priority = asked.priority;
@@ -139,12 +143,14 @@ class v2_protocol final : public protocol {
     if (at.size() == 4 && at[1] == "models" && (at[3] == "load" || at[3] == "unload"))
       fail_unsupported(fmt::format("models are not to be {}ed by a client", at[3]));
     if (at.size() != 2 || at[1] != "index") fail_not_found(r);
-    body_buffer::read(r, engine_.options.limits.body_bytes);
-    const bool ready = engine_.look().ready;
+    body_buffer::read(r, engine_.options.limits.body_bytes, host_room(device::cpu));
+    const auto now = engine_.look();
+    const std::string_view state = now.ready ? "READY" : "UNAVAILABLE";
+    const std::string_view reason = now.ready ? "" : now.degraded ? "a device is not healthy" : "the server is about to end";
     std::string all = "[";
     for (const auto& m : all_models(engine_.rows))
       all += fmt::format(R"({}{{"name":"{}","version":"{}","state":"{}","reason":"{}"}})", all.size() > 1 ? "," : "",
-                         m.name(), model_version, ready ? "READY" : "UNAVAILABLE", ready ? "" : "a device is not healthy");
+                         m.name(), model_version, state, reason);
     return json(all + "]");
   }
 

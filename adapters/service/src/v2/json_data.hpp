@@ -2,16 +2,16 @@
 // tensor's memory.
 #pragma once
 
+#include "host_room.hpp"
 #include "json_number.hpp"
-#include "sluice/tensor.hpp"
 
 namespace sluice::http {
 
 template <class T>
 class data_reader {
  public:
-  data_reader(std::string name, const shape& extents)
-      : name_(std::move(name)), shape_(extents), count_(extents.count()), memory_(extents, dtype_of<T>) {}
+  data_reader(std::string name, const shape& extents, const host_room& room)
+      : name_(std::move(name)), shape_(extents), count_(extents.count()), memory_(room.make(extents, dtype_of<T>)) {}
 
   tensor read(od::value v) {
     out_ = static_cast<T*>(memory_.data());
