@@ -318,15 +318,15 @@ TEST_CASE("large lists of every rank are read by blocks without a seam") {
     std::string body = "{\"a\":[";
     std::vector<double> sums;
     for (int r = 0; r < rows; ++r) {
-      body += r == 0 ? "[" : ", [";
+      body.append(r == 0 ? "[" : ", [");
       double sum = 0;
       for (int c = 0; c < columns; ++c) {
         const auto x = n.below(100'000);
-        body += c == 0 ? "" : ",";
-        body += std::to_string(x);
+        if (c > 0) body += ',';
+        body.append(std::to_string(x));
         sum += static_cast<double>(x);
       }
-      body += "]";
+      body += ']';
       sums.push_back(sum);
     }
     const auto answer = post(s, "rowsum", cat(body, "],\"dtype\":\"f64\"}"), {{"Accept", "application/x-npy"}});
@@ -336,7 +336,7 @@ TEST_CASE("large lists of every rank are read by blocks without a seam") {
     REQUIRE(t.count() == rows);
     CHECK(std::equal(sums.begin(), sums.end(), static_cast<const double*>(t.data())));
     check_problem(post(s, "rowsum", cat(body, ",[1,2,3]]}")), 422, "rows must be equally long");
-    body.insert(body.size() / 2, "x");
+    body.insert(body.begin() + static_cast<std::ptrdiff_t>(body.size() / 2), 'x');
     CHECK(post(s, "rowsum", cat(body, "]}")).status == 400);
   }
 }

@@ -162,12 +162,6 @@ class engine::passage {
   response out_;
 };
 
-void engine::check_open() const {
-  if (draining)
-    throw refused{
-        503, name_of(error_code::unavailable), "[http] this server is about to end: try again", {{"Retry-After", "1"}}};
-}
-
 response engine::call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode) {
   return passage(*this, row, record).go(decode, encode);
 }
