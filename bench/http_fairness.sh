@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# http_fairness.sh BIN_FOLDER [SECONDS]: an application's own GET /items/1 on the example server, without load, beside 8 clients
-# that post 1024 x 1024 matrices without pause, and the same with 1,000 idle connections. Two clients ask 100 times a second each.
+# http_fairness.sh BIN_FOLDER [SECONDS]: an application's own GET /items/1 on the example server: without load, beside 8
+# clients that post 1024 x 1024 matrices without pause, and with 1,000 idle connections. Two clients ask 100 times a second.
 set -euo pipefail
 bin=$1 seconds=${2:-6}
 port=8090

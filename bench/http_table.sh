@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# http_table.sh BIN_FOLDER [VENV]: the example server beside http_peer, and beside FastAPI where VENV has it (fastapi, uvicorn,
-# orjson, numpy); medians of three rounds, in each of which all are asked one after the other. Columns: requests a second with 8
-# clients, and median ms with one.
+# http_table.sh BIN_FOLDER [VENV]: the example server beside http_peer, and beside FastAPI where VENV has it (fastapi,
+# uvicorn, orjson, numpy); medians of three rounds, in each of which all are asked one after the other. Columns: requests a
+# second with 8 clients, and median ms with one.
 set -euo pipefail
 bin=$1 venv=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
