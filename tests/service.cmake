@@ -2,7 +2,9 @@
 foreach(part json service)
   sluice_add_test(${part} LIBRARIES sluice::service)
 endforeach()
-sluice_add_test(httplib LIBRARIES sluice::httplib)
+foreach(part httplib hardened hardened_idle)
+  sluice_add_test(${part} LIBRARIES sluice::httplib)
+endforeach()
 sluice_add_test(service_loss LIBRARIES sluice::service)
 add_dependencies(service_loss_test sluice_fake)
 set_tests_properties(service_loss PROPERTIES ENVIRONMENT "${fake}")
@@ -13,4 +15,4 @@ set_tests_properties(pinned PROPERTIES ENVIRONMENT
 
 # Each public header of the adapters compiled alone.
 sluice_compile_headers(sluice_adapter_headers sluice::httplib sluice/service.hpp sluice/service/endpoint.hpp
-                       sluice/service/message.hpp sluice/httplib.hpp)
+                       sluice/service/message.hpp sluice/httplib.hpp sluice/hardened_server.hpp)

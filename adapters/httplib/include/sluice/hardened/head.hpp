@@ -95,7 +95,7 @@ class head {
     if (target.empty() || target.find_first_of(" \t") != target.npos)
       return refuse(400, "the request's target has blanks in it");
     old_ = version == "HTTP/1.0";
-    if (!old_ && version != "HTTP/1.1") return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    if (!old_ && version != "HTTP/1.1") return refuse(505, "the version is neither 1.1 nor 1.0");
     close = old_;
     text.append(line).append("\r\n");
   }

@@ -18,7 +18,11 @@ namespace hardened {
 
 // A whole answer that closes the connection.
 inline std::string refusal(const fault& why) {
-  const auto answer = problem(why.status, why.status < 500 ? "refused" : "unavailable", std::string("[http] ") + why.detail);
+  const auto answer = problem(why.status,
+                              why.status == 503   ? "unavailable"
+                              : why.status == 500 ? "internal"
+                                                  : "refused",
+                              std::string("[http] ") + why.detail);
   const auto text = answer.text();
   const char* const reason = why.status == 400   ? "Bad Request"
                              : why.status == 408 ? "Request Timeout"
