@@ -8,6 +8,10 @@ if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   if("${CMAKE_CXX_FLAGS}" MATCHES "-fsanitize")
     set_tests_properties(server PROPERTIES ENVIRONMENT SLUICE_TEST_SANITIZED=1)
   endif()
+  # Its client comes from PyPI, once, into the build folder.
+  add_test(NAME triton COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/triton_test.py $<TARGET_FILE:sluice-server>
+                               ${CMAKE_BINARY_DIR}/tritonclient)
+  set_tests_properties(triton PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 else()
-  sluice_skip_tests("needs python3 and sluice-server" server)
+  sluice_skip_tests("needs python3 and sluice-server" server triton)
 endif()

@@ -86,6 +86,24 @@ TEST_CASE("operands of a named device are decoded into its pinned memory") {
   CHECK(copies_of([&] { ask("second", form(odd, b), multipart_type); }) == one_pinned);
 }
 
+TEST_CASE("so are those of the Open Inference Protocol, in JSON and in binary") {
+  service s({.device = "fake:1"});
+  const auto infer = [&](const char* model, const std::string& json, std::string_view data, const headers& with) {
+    CHECK(send(s, "POST", cat("/v2/models/", model, "/infer"), json + std::string(data), with).status == 200);
+  };
+  const std::string json = R"({"inputs":[{"name":"a","datatype":"FP32","shape":[3],"data":[1,2,3]}]})";
+  CHECK(copies_of([&] { infer("rowsum", json, "", {}); }) == one_pinned);
+  for (const std::size_t askew : {0u, 1u}) {
+    const auto binary = [](std::string_view name) {
+      return cat(R"({"name":")", name, R"(","datatype":"FP32","shape":[1,1],"parameters":{"binary_data_size":4}})");
+    };
+    const std::string two = cat(R"({"inputs":[)", binary("a"), ",", binary("b"), "]}", std::string(askew, ' '));
+    CHECK(copies_of([&] {
+            infer("matmul", two, "12345678", {{"Inference-Header-Content-Length", std::to_string(two.size())}});
+          }) == two_pinned);
+  }
+}
+
 TEST_CASE("where the device is left to choose, only large ones are, and those of the CPU never") {
   service automatic, on_cpu({.device = "cpu"});
   for (service* s : {&automatic, &on_cpu})

@@ -1,8 +1,14 @@
 # The service without a transport, and over sockets by cpp-httplib.
-foreach(part json service)
+foreach(part json service v2 v2_refusal)
   sluice_add_test(${part} LIBRARIES sluice::service)
 endforeach()
-foreach(part httplib hardened hardened_idle)
+sluice_add_test(number LIBRARIES sluice::sluice fmt::fmt $<TARGET_NAME_IF_EXISTS:dragonbox::dragonbox>)
+target_include_directories(number_test PRIVATE "${PROJECT_SOURCE_DIR}/adapters/service/src")
+target_compile_definitions(number_test PRIVATE SLUICE_DRAGONBOX=$<TARGET_EXISTS:dragonbox::dragonbox>)
+sluice_add_test(slots SOURCES slots_test.cpp "${PROJECT_SOURCE_DIR}/adapters/service/src/slots.cpp" LIBRARIES sluice::sluice
+                                                                                                Threads::Threads)
+target_include_directories(slots_test PRIVATE "${PROJECT_SOURCE_DIR}/adapters/service/src")
+foreach(part httplib v2_httplib hardened hardened_idle)
   sluice_add_test(${part} LIBRARIES sluice::httplib)
 endforeach()
 sluice_add_test(service_loss LIBRARIES sluice::service)
@@ -15,4 +21,4 @@ set_tests_properties(pinned PROPERTIES ENVIRONMENT
 
 # Each public header of the adapters compiled alone.
 sluice_compile_headers(sluice_adapter_headers sluice::httplib sluice/service.hpp sluice/service/endpoint.hpp
-                       sluice/service/message.hpp sluice/httplib.hpp sluice/hardened_server.hpp)
+                       sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp sluice/hardened_server.hpp)

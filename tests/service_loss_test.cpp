@@ -52,6 +52,12 @@ TEST_CASE("a lost device is an error, is told of once, and decides readiness by 
   CHECK(not_ready.status == 503);
   CHECK(says(not_ready, R"({"ready":false,"degraded":true,)"));
   CHECK(says(not_ready, R"("fake:0":{"healthy":true},"fake:1":{"healthy":false,"state":"it summed -77777"})"));
+  const auto model_not_ready = send(strict, "GET", "/v2/models/rowsum/ready");
+  CHECK(model_not_ready.status == 503);
+  CHECK(model_not_ready.text() == R"({"name":"rowsum","ready":false})");
+  CHECK(send(strict, "GET", "/v2/health/ready").status == 503);
+  CHECK(says(send(strict, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":"a device)"));
+  CHECK(send(lenient, "GET", "/v2/models/rowsum/ready").status == 200);
   for (int i = 0; i < 2; ++i) {
     const auto degraded = send(lenient, "GET", "/health/ready");
     CHECK(degraded.status == 200);
@@ -71,6 +77,9 @@ TEST_CASE("draining refuses new work and waits for what is under way") {
   service s;
   CHECK(s.drain(0));  // nothing is
   check_problem(post(s, "rowsum", R"({"a": [1]})"), 503, "about to end");
+  const auto inference = send(s, "POST", "/v2/models/rowsum/infer", "{}");
+  CHECK(inference.status == 503);
+  CHECK(says(inference, "{\"error\":\"[http] this server is about to end"));
   const auto ready = send(s, "GET", "/health/ready");
   CHECK(ready.status == 503);
   CHECK(ready.text().starts_with(R"({"ready":false,"degraded":)"));

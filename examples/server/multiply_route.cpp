@@ -18,6 +18,10 @@ void add_multiply_route(httplib::Server& server, sluice::service& service) {
              const auto ones = sluice::tensor::full(matrix.shape(), 1, matrix.dtype());
              return std::vector{sluice::matmul(matrix, ones, c.where)};
            },
-       .described = false});
+       .described = false,
+       .estimate =
+           [](std::span<const sluice::tensor> in) {
+             return in[0].extent(0) == in[0].extent(1) ? sluice::matmul_work(in[0], in[0]) : sluice::work{};
+           }});
   sluice::mount_endpoint(server, service, "gpu_multiply", "/gpu_multiply");
 }

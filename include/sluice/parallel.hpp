@@ -20,6 +20,10 @@ inline namespace v0 {
 // Threads that one parallel_for may use at once, the caller included. At least 1.
 SLUICE_API std::int32_t parallel_size() noexcept;
 
+// Has the pool's helpers give way to other threads: they run at this niceness, 0 to 19, from their next loop on. The system
+// lets it grow only; a call with less changes nothing. The threads that call parallel_for keep their own.
+SLUICE_API void parallel_nice(std::int32_t nice) noexcept;
+
 namespace detail {
 // The raw form, for tables of C functions: `body` must not throw. Once `stop`, where there is one, is true, no further index
 // is handed out.

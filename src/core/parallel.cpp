@@ -108,6 +108,11 @@ class pool {
     if (!last) wait_for_helpers(j);
   }
 
+  void set_nice(int nice) noexcept {
+    int now = nice_.load(std::memory_order_relaxed);
+    while (nice > now && !nice_.compare_exchange_weak(now, nice)) continue;
+  }
+
   static thread_local bool inside;
 
  private:
@@ -192,8 +197,10 @@ class pool {
 
   void help() {
     inside = true;
+    int nice = 0;
     std::unique_lock lock(mutex_);
     for (;;) {
+      if (const int wanted = nice_.load(std::memory_order_relaxed); wanted != nice) platform::set_nice(nice = wanted);
       if (busy_ < size_ && queue_.first != nullptr)
         run_queued(*take(), lock);
       else if (job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr)
@@ -256,6 +263,7 @@ class pool {
   job_list jobs_;                     // loops begun that helpers may join
   std::atomic<std::uint64_t> calls_{0};
   std::condition_variable work_;
+  std::atomic<int> nice_{0};  // of the helpers
 };
 
 thread_local bool pool::inside = false;
@@ -283,6 +291,8 @@ pool& the_pool() {
 }  // namespace
 
 std::int32_t parallel_size() noexcept { return forked.load(std::memory_order_relaxed) ? 1 : the_pool().size(); }
+
+void parallel_nice(std::int32_t nice) noexcept { the_pool().set_nice(std::min(nice, 19)); }
 
 void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t), void* context,
                           const std::atomic<bool>* stop) {

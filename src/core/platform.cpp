@@ -5,6 +5,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -117,6 +121,12 @@ void start_thread(void (*work)(void* context), void* context) {
     throw;
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void set_nice([[maybe_unused]] int nice) {
+#if defined(__linux__)
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
+#endif
 }
 
 void after_fork_in_child(void (*f)()) { ::pthread_atfork(nullptr, nullptr, f); }

@@ -13,6 +13,7 @@ namespace {
 
 // A client's word alone gets no more memory than this.
 constexpr std::size_t first_bytes = 1 << 20;
+constexpr std::size_t alignment = 64;
 
 [[noreturn]] void fail_large(std::int64_t limit, const std::string& size) {
   throw refused{413, "limit_exceeded", fmt::format("[http] the body has {} bytes: at most {} are taken", size, limit)};
@@ -20,8 +21,9 @@ constexpr std::size_t first_bytes = 1 << 20;
 
 }  // namespace
 
-body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_room& room) {
+body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_room& room, std::size_t aligned) {
   body_buffer b(room);
+  b.lead_ = (alignment - aligned % alignment) % alignment;
   const auto most = static_cast<std::size_t>(limit);
   if (!r.read_body) {
     if (r.body.size() > most) fail_large(limit, std::to_string(r.body.size()));
@@ -55,14 +57,27 @@ void body_buffer::append(std::string_view bytes) {
 
 void body_buffer::grow(std::size_t needed) {
   needed = std::max({needed, expected_ > first_bytes && size_ > 0 ? expected_ : 0, size_ + size_ / 2, std::size_t{4000}});
-  tensor larger = room_.make({static_cast<std::int64_t>(needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
-  auto* data = static_cast<char*>(larger.data());
+  tensor larger = room_.make({static_cast<std::int64_t>(lead_ + needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
+  auto* data = static_cast<char*>(larger.data()) + lead_;
   if (size_ > 0) std::memcpy(data, data_, size_);
   memory_ = std::move(larger);
   data_ = data;
   capacity_ = needed + simdjson::SIMDJSON_PADDING;
 }
 
-void body_buffer::pad() noexcept { std::memset(data_ + size_, ' ', simdjson::SIMDJSON_PADDING); }
+// Zeros, which end any run of blanks, digits or letters.
+void body_buffer::pad() noexcept { std::memset(data_ + size_, 0, simdjson::SIMDJSON_PADDING); }
+
+tensor body_buffer::tensor_at(const char* at, dtype type, const shape& extents, const strides& steps) const {
+  auto* data = const_cast<char*>(at);  // the body's own memory, which nobody else uses
+  tensor keeper = memory_;
+  const std::size_t bytes = static_cast<std::size_t>(extents.count()) * size_of(type);
+  if (bytes == 0 || reinterpret_cast<std::uintptr_t>(data) % size_of(type) != 0) {
+    keeper = room_.make({extents.count()}, type);
+    data = static_cast<char*>(keeper.data());
+    if (bytes > 0) std::memcpy(data, at, bytes);
+  }
+  return tensor::wrap(data, type, extents, steps, std::make_shared<tensor>(std::move(keeper)));
+}
 
 }  // namespace sluice::http

@@ -9,15 +9,14 @@ namespace sluice::http {
 class body_buffer {
  public:
   // The whole body, in memory of `room`. Throws refused: 413 beyond `limit` bytes, as soon as that is known; 400 when it
-  // broke off.
-  static body_buffer read(const request& r, std::int64_t limit, const host_room& room);
+  // broke off. Byte `aligned` comes to stand at a multiple of 64, where a tensor's data are best.
+  static body_buffer read(const request& r, std::int64_t limit, const host_room& room, std::size_t aligned = 0);
 
   [[nodiscard]] const char* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t padded_size() const noexcept { return capacity_; }
-  [[nodiscard]] const host_room& room() const noexcept { return room_; }
-  // Keeps data() where it is.
-  [[nodiscard]] std::shared_ptr<void> owner() const { return std::make_shared<tensor>(memory_); }
+  // A tensor whose data begin at `at`, within the body: over the body's memory, or a copy where elements would stand askew.
+  [[nodiscard]] tensor tensor_at(const char* at, dtype type, const shape& extents, const strides& steps) const;
 
  private:
   explicit body_buffer(const host_room& room) : room_(room) {}
@@ -31,6 +30,7 @@ class body_buffer {
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
   std::size_t expected_ = 0;
+  std::size_t lead_ = 0;  // bytes of memory_ before data_
 };
 
 }  // namespace sluice::http

@@ -37,6 +37,9 @@ void check_fields(const endpoint& row, const std::vector<field>& fields, const c
     if (f.min_rank < 0 || f.max_rank > max_rank || f.min_rank > f.max_rank)
       fail(row,
            fmt::format("{} {} has ranks {} to {}: they lie in 0 to {}", kind, f.name, f.min_rank, f.max_rank, max_rank));
+    if (f.usual_rank != 0 && (f.usual_rank < f.min_rank || f.usual_rank > f.max_rank))
+      fail(row, fmt::format("{} {} has the usual rank {}, and ranks {} to {}", kind, f.name, f.usual_rank, f.min_rank,
+                            f.max_rank));
   }
 }
 
@@ -47,9 +50,6 @@ void catalogue::add(endpoint row) {
   if (row.name == "devices") fail(row, "the name is reserved");
   check_fields(row, row.inputs, "input", {"dtype"});
   check_fields(row, row.outputs, "output", {"shape", "dtype", "device"});
-  for (const auto& f : row.inputs)
-    if (std::find(f.dtypes.begin(), f.dtypes.end(), dtype::bf16) != f.dtypes.end())
-      fail(row, fmt::format("input {} takes bf16, which has neither JSON nor .npy", f.name));
   if (!row.run) fail(row, "it has no run");
   auto shared = std::make_shared<const endpoint>(std::move(row));
   const std::unique_lock lock(mutex_);
@@ -69,7 +69,7 @@ std::vector<std::shared_ptr<const endpoint>> catalogue::rows() const {
 }
 
 endpoint matmul_row() {
-  const std::vector floats{dtype::f32, dtype::f64};
+  const std::vector floats{dtype::f32, dtype::f64, dtype::f16, dtype::bf16};
   return {
       .name = "matmul",
       .summary = "The product of two matrices, or of two batches of matrices",
@@ -84,10 +84,14 @@ endpoint rowsum_row() {
   return {.name = "rowsum",
           .summary = "The sum of every row, bit for bit the same on every device",
           .inputs = {{.name = "a",
-                      .dtypes = {dtype::f32, dtype::f64, dtype::i64, dtype::i32, dtype::u8, dtype::f16},
+                      .dtypes = {dtype::f32, dtype::f64, dtype::i64, dtype::i32, dtype::u8, dtype::f16, dtype::bf16},
                       .min_rank = 1,
-                      .summary = "(..., columns)"}},
-          .outputs = {{.name = "result", .dtypes = {dtype::f32, dtype::f64, dtype::i64}, .summary = "(...)"}},
+                      .summary = "(..., columns)",
+                      .usual_rank = 2}},
+          .outputs = {{.name = "result",
+                       .dtypes = {dtype::f32, dtype::f64, dtype::i64},
+                       .summary = "(...)",
+                       .dtype_for = rowsum_dtype}},
           .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{rowsum(in[0], c.where)}; },
           .estimate = [](std::span<const tensor> in) { return rowsum_work(in[0]); }};
 }

@@ -3,9 +3,10 @@
 #include <cmath>
 #include <cstring>
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include "json_number.hpp"
+#include "print_number.hpp"
 #include "sluice/npy.hpp"
 #include "sluice/parallel.hpp"
 #include "status.hpp"
@@ -16,23 +17,6 @@ namespace {
 
 // Elements that are printed into one piece, by one thread.
 constexpr std::int64_t block_elements = 1 << 14;
-
-// Characters that a number of T takes at most.
-template <class T>
-constexpr std::int64_t width() {
-  if constexpr (std::is_same_v<T, double>) return 24;  // -2.2250738585072014e-308
-  if constexpr (std::is_same_v<T, std::int64_t>) return 20;
-  if constexpr (sizeof(T) == 1) return 3;
-  return 15;  // -1.17549435e-38, and less for the others
-}
-
-template <class T>
-char* print_number(char* out, T x) {
-  if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>)
-    return fmt::format_to(out, FMT_COMPILE("{}"), static_cast<float>(x));
-  else
-    return fmt::format_to(out, FMT_COMPILE("{}"), x);
-}
 
 template <class T>
 bool is_finite(T x) {
@@ -47,7 +31,9 @@ bool is_finite(T x) {
 template <class T>
 class list_printer {
  public:
-  list_printer(const tensor& t) : data_(static_cast<const T*>(t.data())), shape_(t.shape()), rank_(t.rank()) {
+  // `otherwise` is what a client may do about numbers that JSON has not.
+  list_printer(const tensor& t, std::string_view otherwise)
+      : otherwise_(otherwise), data_(static_cast<const T*>(t.data())), shape_(t.shape()), rank_(t.rank()) {
     std::int64_t size = 1;
     for (int i = rank_ - 1; i >= 0; --i) sizes_[static_cast<std::size_t>(i)] = size *= shape_[i];
   }
@@ -71,7 +57,8 @@ class list_printer {
   body_piece print_block(std::int64_t begin, std::int64_t end) const {
     const std::int64_t columns = rank_ == 0 ? 1 : shape_[rank_ - 1];
     const std::int64_t brackets = 2 * rank_ * ((end - begin) / columns + 3);
-    auto memory = std::make_shared<tensor>(shape{(end - begin) * (width<T>() + 1) + brackets}, dtype::u8);
+    auto memory =
+        std::make_shared<tensor>(shape{(end - begin) * (print_width<T>() + 1) + brackets + print_slack}, dtype::u8);
     auto* const first = static_cast<char*>(memory->data());
     char* out = first;
     for (std::int64_t i = begin; i < end;) {
@@ -119,10 +106,11 @@ class list_printer {
     for (int d = 0; d < rank_; ++d) where += fmt::format("[{}]", first / steps[d] % shape_[d]);
     throw refused{422, "not_finite",
                   fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
-                              "such numbers; ask for application/x-npy",
-                              bad, count, where)};
+                              "such numbers; {}",
+                              bad, count, where, otherwise_)};
   }
 
+  std::string_view otherwise_;
   const T* data_;
   shape shape_;
   int rank_;
@@ -133,25 +121,14 @@ void append(std::vector<body_piece>& to, std::vector<body_piece>&& pieces) {
   for (auto& p : pieces) to.push_back(std::move(p));
 }
 
-std::vector<body_piece> print_lists(const tensor& t) {
-  return visit(t.dtype(), [&](auto tag) { return list_printer<typename decltype(tag)::type>(t).print(); });
+std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise) {
+  return visit(t.dtype(), [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, otherwise).print(); });
 }
 
 std::string form_of(const tensor& t) {
   std::string extents;
   for (const auto e : t.shape()) extents += fmt::format("{}{}", extents.empty() ? "" : ",", e);
   return fmt::format(R"("shape":[{}],"dtype":"{}")", extents, name_of(t.dtype()));
-}
-
-// Short answers go out in one piece.
-void join_small(std::vector<body_piece>& pieces) {
-  std::size_t size = 0;
-  for (const auto& p : pieces) size += p.bytes.size();
-  if (size > 1 << 14) return;
-  std::string all;
-  all.reserve(size);
-  for (const auto& p : pieces) all += p.bytes;
-  pieces = {body_piece::of(std::move(all))};
 }
 
 }  // namespace
@@ -164,7 +141,7 @@ std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tenso
     const bool wrapped = row.described && results.size() > 1;
     between += json_string(row.outputs[i].name) + (wrapped ? ":{\"data\":" : ":");
     body.push_back(body_piece::of(std::move(between)));
-    append(body, print_lists(t));
+    append(body, print_lists(t, "ask for application/x-npy"));
     between = (row.described ? "," + form_of(t) : "") + (wrapped ? "}" : "") + ",";
   }
   if (row.described)
@@ -183,6 +160,24 @@ std::vector<body_piece> encode_npy(const tensor& result) {
                   "[npy] the result is of bf16, which .npy has no type for; ask for application/json"};
   return {body_piece::of(npy_header_bytes(held->dtype(), held->shape())),
           {std::string_view(static_cast<const char*>(held->data()), held->bytes()), held}};
+}
+
+std::vector<body_piece> print_flat(const tensor& t, const std::string& name) {
+  if (!has_json(t.dtype()))
+    throw refused{
+        422, "unsupported",
+        fmt::format("[json] the output {} is of {}, which has no JSON: ask for binary_data", name, name_of(t.dtype()))};
+  return print_lists(t.reshape(shape{t.count()}), "ask for binary_data");
+}
+
+void join_small(std::vector<body_piece>& pieces) {
+  std::size_t size = 0;
+  for (const auto& p : pieces) size += p.bytes.size();
+  if (size > 1 << 14) return;
+  std::string all;
+  all.reserve(size);
+  for (const auto& p : pieces) all += p.bytes;
+  pieces = {body_piece::of(std::move(all))};
 }
 
 }  // namespace sluice::http

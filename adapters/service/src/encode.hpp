@@ -10,4 +10,10 @@ namespace sluice::http {
 std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tensor>& results, std::string_view device);
 std::vector<body_piece> encode_npy(const tensor& result);
 
+// A contiguous tensor's numbers as one list. Throws refused: 422 for NaN and infinities, and for half-precision floats.
+std::vector<body_piece> print_flat(const tensor& t, const std::string& name);
+
+// Short answers go out in one piece.
+void join_small(std::vector<body_piece>& pieces);
+
 }  // namespace sluice::http

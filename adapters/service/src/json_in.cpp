@@ -1,85 +1,15 @@
 #include "json_in.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <charconv>
-#include <cmath>
-#include <limits>
 #include <optional>
 
-#include <fmt/format.h>
-#include <simdjson.h>
-
-#include "text.hpp"
+#include "json_lists.hpp"
+#include "json_number.hpp"
 
 namespace sluice::http {
 namespace {
 
-namespace od = simdjson::ondemand;
-
 [[noreturn]] void fail(error_code code, const std::string& sentence) { throw error(code, "[json] " + sentence); }
-
-std::string_view trimmed(std::string_view token) {
-  while (!token.empty() && (token.back() == ' ' || token.back() == '\n' || token.back() == '\r' || token.back() == '\t'))
-    token.remove_suffix(1);
-  return token;
-}
-
-// Whether `s` is a number by JSON's grammar.
-bool is_number(std::string_view s) {
-  const auto digits = [&] {
-    const auto n = std::min(s.find_first_not_of("0123456789"), s.size());
-    s.remove_prefix(n);
-    return n;
-  };
-  if (s.starts_with('-')) s.remove_prefix(1);
-  if (s.starts_with('0'))
-    s.remove_prefix(1);
-  else if (digits() == 0)
-    return false;
-  if (s.starts_with('.')) {
-    s.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  if (s.starts_with('e') || s.starts_with('E')) {
-    s.remove_prefix(1);
-    if (s.starts_with('+') || s.starts_with('-')) s.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  return s.empty();
-}
-
-// The double nearest to a decimal, rounded again to float, is the float nearest to it unless the double lies half-way
-// between two floats. Below the normal floats half-way is elsewhere.
-bool may_round_twice(double x) noexcept {
-  return (std::bit_cast<std::uint64_t>(x) & 0x1fffffffu) == 0x10000000u || (std::fabs(x) < 0x1p-126 && x != 0);
-}
-
-// One number at `v`, or false when there is none that T has.
-template <class T>
-bool read_number(od::value& v, T& out) {
-  if constexpr (std::is_integral_v<T>) {
-    std::int64_t x = 0;
-    if (v.get_int64().get(x) != simdjson::SUCCESS || !std::in_range<T>(x)) return false;
-    out = static_cast<T>(x);
-    return true;
-  } else {
-    // The token's place is asked for first: reading the number moves on.
-    const char* const at = v.raw_json_token().data();
-    double x = 0;
-    if (v.get_double().get(x) != simdjson::SUCCESS) return false;
-    out = static_cast<T>(x);
-    if constexpr (std::is_same_v<T, float>) {
-      if (may_round_twice(x)) {
-        const char* end = at;
-        while (*end != '\0' && std::string_view("+-.0123456789eE").find(*end) != std::string_view::npos) ++end;
-        if (std::from_chars(at, end, out).ec != std::errc{}) out = static_cast<float>(x);
-      }
-      if (std::isinf(out)) return false;
-    }
-    return true;
-  }
-}
 
 // Reads one input: nested lists of numbers, straight into a tensor's memory.
 template <class T>
@@ -174,33 +104,21 @@ class array_reader {
                                             at - body_.data(), shown(around), simdjson::error_message(e)));
   }
   [[noreturn]] void fail_malformed(od::value& v, simdjson::error_code e) const {
-    const std::string_view token = trimmed(v.raw_json_token());
+    const std::string_view token = trimmed_token(v.raw_json_token());
     fail(error_code::malformed,
          fmt::format("not JSON at byte {}, {}: {}", token.data() - body_.data(), shown(token), simdjson::error_message(e)));
   }
 
   // What stands where a number was to be.
   [[noreturn]] void fail_number(od::value& v, int depth) const {
-    const std::string_view token = trimmed(v.raw_json_token());
+    const std::string_view token = trimmed_token(v.raw_json_token());
     if (!is_number(token)) fail_kind(v, depth, "a number");
-    constexpr auto type = dtype_of<T>;
-    if constexpr (std::is_integral_v<T>)
-      fail(error_code::invalid_argument,
-           fmt::format("{} is {}: no whole number between {} and {}, as {} needs", path(depth), shown(token),
-                       static_cast<std::int64_t>(std::numeric_limits<T>::min()),
-                       static_cast<std::int64_t>(std::numeric_limits<T>::max()), name_of(type)));
-    fail(error_code::invalid_argument, fmt::format("{} is {}: it overflows {}, whose largest number is {}", path(depth),
-                                                   shown(token), name_of(type), std::numeric_limits<T>::max()));
+    fail(error_code::invalid_argument, fmt::format("{} is {}", path(depth), misfit<T>(token)));
   }
 
   [[noreturn]] void fail_kind(od::value& v, int depth, std::string_view wanted) const {
-    const std::string_view token = trimmed(v.raw_json_token());
-    std::string_view is;
-    if (token.starts_with('[')) is = "a list";
-    if (token.starts_with('{')) is = "an object";
-    if (token.starts_with('"')) is = "a string";
-    if (token == "true" || token == "false" || token == "null") is = token;
-    if (is_number(token)) is = "a number";
+    const std::string_view token = trimmed_token(v.raw_json_token());
+    const std::string_view is = kind_of(token);
     if (is.empty())
       fail(error_code::malformed,
            fmt::format("{} is {}, at byte {}: not JSON", path(depth), shown(token), token.data() - body_.data()));
@@ -229,8 +147,6 @@ class array_reader {
   }
 };
 
-constexpr bool has_json(dtype t) { return t != dtype::f16 && t != dtype::bf16; }
-
 tensor read_array(od::value v, dtype type, std::string_view name, const body_buffer& body, const service_limits& limits,
                   const host_room& room) {
   return visit(type, [&](auto tag) -> tensor {
@@ -251,16 +167,12 @@ std::string list_of(const std::vector<dtype>& types) {
 
 // The dtype to read `input` as, where the body asks for `wanted`.
 dtype dtype_for(const field& input, const std::optional<std::string>& wanted) {
-  const auto& types = input.dtypes;
-  if (!wanted) {
-    const auto first = std::find_if(types.begin(), types.end(), has_json);
-    if (first != types.end()) return *first;
-    fail(error_code::invalid_argument, fmt::format("{} takes no dtype that JSON can carry: send .npy", input.name));
-  }
-  for (const auto t : types)
-    if (has_json(t) && name_of(t) == *wanted) return t;
+  if (const auto t = json_dtype(input, wanted)) return *t;
+  if (!wanted)
+    fail(error_code::invalid_argument,
+         fmt::format("{} takes {}, which JSON cannot carry: send it in binary", input.name, name_of(input.dtypes.front())));
   fail(error_code::invalid_argument,
-       fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(types)));
+       fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(input.dtypes)));
 }
 
 }  // namespace
@@ -280,15 +192,7 @@ struct json_decoder::state {
     od::object o;
     const auto e = document.get_object().get(o);
     if (!e) return o;
-    const std::string_view text = trimmed({body.data(), body.size()});
-    if (e == simdjson::INCORRECT_TYPE)
-      fail(error_code::malformed,
-           fmt::format("the body is not an object with a key for each input: it begins with {}", shown(text, 16)));
-    if (!text.ends_with('}'))  // simdjson calls all of these "ended early"
-      fail(error_code::malformed,
-           fmt::format("the body is not JSON: it ends with {} at byte {}, not with the '}}' of an object",
-                       json_string(text.substr(text.size() - 1)), text.size() - 1));
-    fail(error_code::malformed, fmt::format("the body is not JSON: {}", simdjson::error_message(e)));
+    fail(error_code::malformed, no_object({body.data(), body.size()}, e));
   }
 
   // The "dtype" that may stand behind the numbers it is about. Only a body with such a key is looked through, before it is
@@ -313,9 +217,12 @@ struct json_decoder::state {
 json_decoder::json_decoder() : state_(std::make_unique<state>()) {}
 json_decoder::~json_decoder() = default;
 
+std::size_t json_decoder::memory() const noexcept { return parser_memory(state_->parser); }
+
 std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint& row, const service_limits& limits,
                                          const host_room& room) {
   if (body.size() == 0) fail(error_code::malformed, "the body is empty");
+  if (auto plain = read_plain_lists(body, row, limits, room)) return std::move(*plain);
   state_->open(body);
   const auto wanted = state_->wanted_dtype(body);
   std::vector<std::optional<tensor>> read(row.inputs.size());
@@ -356,24 +263,6 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, const endpoint
     inputs.push_back(std::move(*read[i]));
   }
   return inputs;
-}
-
-std::unique_ptr<json_decoder> decoder_pool::take() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
-      auto d = std::move(idle_.back());
-      idle_.pop_back();
-      return d;
-    }
-  }
-  return std::make_unique<json_decoder>();
-}
-
-void decoder_pool::put(std::unique_ptr<json_decoder> decoder) noexcept try {
-  const std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(decoder));
-} catch (...) {  // no memory to keep it
 }
 
 }  // namespace sluice::http

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "body.hpp"
+#include "pool.hpp"
 
 namespace sluice::http {
 
@@ -20,33 +20,13 @@ class json_decoder {
   std::vector<tensor> decode(const body_buffer& body, const endpoint& row, const service_limits& limits,
                              const host_room& room);
 
+  [[nodiscard]] std::size_t memory() const noexcept;  // bytes that it keeps
+
  private:
   struct state;
   std::unique_ptr<state> state_;
 };
 
-// Decoders at rest: never more than there are compute slots.
-class decoder_pool {
- public:
-  class lease {
-   public:
-    explicit lease(decoder_pool& pool) : pool_(pool), decoder_(pool.take()) {}
-    ~lease() { pool_.put(std::move(decoder_)); }
-    lease(const lease&) = delete;
-    lease& operator=(const lease&) = delete;
-    json_decoder* operator->() const noexcept { return decoder_.get(); }
-
-   private:
-    decoder_pool& pool_;
-    std::unique_ptr<json_decoder> decoder_;
-  };
-
- private:
-  std::unique_ptr<json_decoder> take();
-  void put(std::unique_ptr<json_decoder> decoder) noexcept;
-
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<json_decoder>> idle_;
-};
+using decoder_pool = pool<json_decoder>;
 
 }  // namespace sluice::http

@@ -1,5 +1,6 @@
 #include "metrics.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 #include <fmt/format.h>
@@ -33,41 +34,82 @@ void device_text(std::string& out, const health& now) {
   }
 }
 
+std::uint64_t& at(std::map<std::string, std::uint64_t, std::less<>>& counters, std::string_view label) {
+  const auto it = counters.find(label);
+  return it != counters.end() ? it->second : counters.emplace(label, 0).first->second;
+}
+
 }  // namespace
 
-void metrics::record(std::string_view route, int status, double seconds, std::size_t answer_bytes) {
+void histogram::add(double seconds) {
+  ++counts_[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin())];
+  sum_ += seconds;
+}
+
+void histogram::print(std::string& out, std::string_view name, std::string_view labels) const {
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < bounds.size(); ++i)
+    out += fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bounds[i], below += counts_[i]);
+  out += fmt::format("{0}_bucket{{{1},le=\"+Inf\"}} {2}\n{0}_sum{{{1}}} {3}\n{0}_count{{{1}}} {2}\n", name, labels,
+                     below + counts_.back(), sum_);
+}
+
+void metrics::record(const call_record& call, int status, std::size_t answer_bytes) {
   const std::lock_guard lock(mutex_);
-  auto it = routes_.find(route);
-  if (it == routes_.end()) it = routes_.emplace(route, series{}).first;
-  auto& s = it->second;
+  auto& s = routes_[call.route];
   ++s.by_status[status];
-  ++s.count;
-  for (std::size_t i = 0; i < bounds.size(); ++i) s.below[i] += seconds <= bounds[i] ? 1 : 0;
-  s.seconds += seconds;
+  s.whole.add(seconds_of(call.taken()));
+  s.request_bytes += static_cast<std::uint64_t>(call.body_bytes);
   s.answer_bytes += answer_bytes;
+  if (!call.rejection.empty()) ++at(rejections_, call.rejection);
+  if (status != 200 || call.model.empty()) return;
+  s.computes = true;
+  for (const auto which : {stage::read, stage::queue, stage::input, stage::infer, stage::output})
+    s.stages[static_cast<std::size_t>(which)].add(seconds_of(call.stages[static_cast<std::size_t>(which)]));
+}
+
+void metrics::sent(const std::string& route, double seconds) {
+  const std::lock_guard lock(mutex_);
+  routes_[route].stages[static_cast<std::size_t>(stage::write)].add(seconds);
+}
+
+void metrics::placed(const device& where, std::string_view reason) {
+  const auto labels = fmt::format("device=\"{}\",reason=\"{}\"", where.str(), reason);
+  const std::lock_guard lock(mutex_);
+  ++at(placements_, labels);
+}
+
+void metrics::request_text(std::string& out) const {
+  const std::lock_guard lock(mutex_);
+  head(out, "sluice_requests_total", "counter", "Requests answered, by route and HTTP status.");
+  for (const auto& [route, s] : routes_)
+    for (const auto& [status, n] : s.by_status)
+      out += fmt::format("sluice_requests_total{{route=\"{}\",code=\"{}\"}} {}\n", route, status, n);
+  head(out, "sluice_request_seconds", "histogram", "From the request's headers to its answer being ready to send.");
+  for (const auto& [route, s] : routes_) s.whole.print(out, "sluice_request_seconds", fmt::format("route=\"{}\"", route));
+  head(
+      out, "sluice_stage_seconds", "histogram",
+      "Of calls that were answered with 200: reading the body, waiting for a slot, decoding, computing, encoding, sending.");
+  for (const auto& [route, s] : routes_) {
+    if (!s.computes) continue;
+    for (std::size_t i = 0; i < stage_count; ++i)
+      s.stages[i].print(out, "sluice_stage_seconds", fmt::format("route=\"{}\",stage=\"{}\"", route, stage_names[i]));
+  }
+  head(out, "sluice_request_bytes_total", "counter", "Bytes of the bodies of requests to endpoints, decompressed.");
+  for (const auto& [route, s] : routes_)
+    out += fmt::format("sluice_request_bytes_total{{route=\"{}\"}} {}\n", route, s.request_bytes);
+  head(out, "sluice_response_bytes_total", "counter", "Bytes of the bodies of answers.");
+  for (const auto& [route, s] : routes_)
+    out += fmt::format("sluice_response_bytes_total{{route=\"{}\"}} {}\n", route, s.answer_bytes);
+  head(out, "sluice_rejections_total", "counter", "Requests that were refused, by reason.");
+  for (const auto& [reason, n] : rejections_) out += fmt::format("sluice_rejections_total{{reason=\"{}\"}} {}\n", reason, n);
+  head(out, "sluice_placements_total", "counter", "Where calls were computed, and what spoke for that device.");
+  for (const auto& [labels, n] : placements_) out += fmt::format("sluice_placements_total{{{}}} {}\n", labels, n);
 }
 
 std::string metrics::text(const slots& compute, int slot_count, const health& devices) const {
   std::string out;
-  {
-    const std::lock_guard lock(mutex_);
-    head(out, "sluice_requests_total", "counter", "Requests answered, by route and HTTP status.");
-    for (const auto& [route, s] : routes_)
-      for (const auto& [status, n] : s.by_status)
-        out += fmt::format("sluice_requests_total{{route=\"{}\",code=\"{}\"}} {}\n", route, status, n);
-    head(out, "sluice_request_seconds", "histogram", "From the request's headers to its answer being ready to send.");
-    for (const auto& [route, s] : routes_) {
-      for (std::size_t i = 0; i < bounds.size(); ++i)
-        out += fmt::format("sluice_request_seconds_bucket{{route=\"{}\",le=\"{}\"}} {}\n", route, bounds[i], s.below[i]);
-      out += fmt::format(
-          "sluice_request_seconds_bucket{{route=\"{0}\",le=\"+Inf\"}} {1}\nsluice_request_seconds_sum{{route=\"{0}\"}} {2}\n"
-          "sluice_request_seconds_count{{route=\"{0}\"}} {1}\n",
-          route, s.count, s.seconds);
-    }
-    head(out, "sluice_response_bytes_total", "counter", "Bytes of the bodies of answers.");
-    for (const auto& [route, s] : routes_)
-      out += fmt::format("sluice_response_bytes_total{{route=\"{}\"}} {}\n", route, s.answer_bytes);
-  }
+  request_text(out);
   const auto now = compute.now();
   head(out, "sluice_compute_slots", "gauge", "Requests that may be at work at once.");
   out += fmt::format("sluice_compute_slots {}\n", slot_count);

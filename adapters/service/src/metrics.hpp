@@ -8,29 +8,48 @@
 
 #include "health.hpp"
 #include "slots.hpp"
+#include "statistics.hpp"
 
 namespace sluice::http {
 
+// How often something took how long.
+class histogram {
+ public:
+  void add(double seconds);
+  // The lines of one series; `labels` as in `route="matmul"`.
+  void print(std::string& out, std::string_view name, std::string_view labels) const;
+
+ private:
+  static constexpr std::array bounds{1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0};  // seconds
+
+  std::array<std::uint64_t, bounds.size() + 1> counts_{};  // up to each bound from the one before, and beyond the last
+  double sum_ = 0;
+};
+
 class metrics {
  public:
-  // `route` is a name of the catalogue or of a fixed route: a client cannot make new ones.
-  void record(std::string_view route, int status, double seconds, std::size_t answer_bytes);
+  void record(const call_record& call, int status, std::size_t answer_bytes);
+  void sent(const std::string& route, double seconds);  // an answer, by the transport
+  void placed(const device& where, std::string_view reason);
   // Everything as text, with the state of the slots at this moment and of the devices.
   [[nodiscard]] std::string text(const slots& compute, int slot_count, const health& now) const;
 
  private:
-  static constexpr std::array bounds{1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0};  // seconds
-
   struct series {
     std::map<int, std::uint64_t> by_status;
-    std::array<std::uint64_t, bounds.size()> below{};
-    std::uint64_t count = 0;
+    histogram whole;
+    std::array<histogram, stage_count> stages;
+    std::uint64_t request_bytes = 0;
     std::uint64_t answer_bytes = 0;
-    double seconds = 0;
+    bool computes = false;  // it has stages
   };
+  void request_text(std::string& out) const;
+
+  using by_label = std::map<std::string, std::uint64_t, std::less<>>;
 
   mutable std::mutex mutex_;
-  std::map<std::string, series, std::less<>> routes_;
+  std::map<std::string, series, std::less<>> routes_;  // named by the catalogue or fixed: a client cannot make new ones
+  by_label rejections_, placements_;
 };
 
 }  // namespace sluice::http

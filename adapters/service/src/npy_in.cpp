@@ -1,8 +1,6 @@
 #include "npy_in.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 #include <optional>
 
 #include <fmt/format.h>
@@ -18,12 +16,6 @@ namespace {
 constexpr std::size_t part_header_limit = 8192;
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, sentence); }
-
-bool same(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-  });
-}
 
 npy_header header_of(std::string_view bytes, const service_limits& limits) try {
   const auto h = parse_npy_header(std::as_bytes(std::span(bytes.substr(0, npy_header_limit))));
@@ -42,17 +34,10 @@ npy_header header_of(std::string_view bytes, const service_limits& limits) try {
 
 std::size_t size_of(const npy_header& h) { return static_cast<std::size_t>(h.data_offset + h.data_bytes()); }
 
-// The tensor of `h`, whose .npy begins at `at`: over the body's memory, or a copy where elements would stand askew.
+// The tensor of `h`, whose .npy begins at `at`.
 tensor tensor_at(const npy_header& h, const char* at, const body_buffer& body) {
-  auto* const data = const_cast<char*>(at + h.data_offset);  // the body's own memory, which nobody else uses
-  if (h.data_bytes() == 0) return npy_tensor(h);
   const strides steps = h.fortran_order ? column_major(h.shape) : row_major(h.shape);
-  if (reinterpret_cast<std::uintptr_t>(data) % sluice::size_of(h.dtype) == 0)
-    return tensor::wrap(data, h.dtype, h.shape, steps, body.owner());
-  auto copy = std::make_shared<tensor>(body.room().make({h.data_bytes()}, dtype::u8));
-  void* const to = copy->data();
-  std::memcpy(to, data, static_cast<std::size_t>(h.data_bytes()));
-  return tensor::wrap(to, h.dtype, h.shape, steps, std::move(copy));
+  return body.tensor_at(at + h.data_offset, h.dtype, h.shape, steps);
 }
 
 // The value of form-data's name="...".
@@ -87,7 +72,8 @@ class multipart_reader {
       const auto line = lines.substr(0, lines.find("\r\n"));
       lines.remove_prefix(std::min(lines.size(), line.size() + 2));
       const auto colon = line.find(':');
-      if (colon != line.npos && same(line.substr(0, colon), "Content-Disposition")) name = name_in(line.substr(colon + 1));
+      if (colon != line.npos && same_ignoring_case(line.substr(0, colon), "Content-Disposition"))
+        name = name_in(line.substr(colon + 1));
     }
     if (name.empty()) fail(fmt::format("[multipart] part {} has no Content-Disposition with a name", part_));
     rest_.remove_prefix(end + 4);

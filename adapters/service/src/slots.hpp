@@ -1,73 +1,74 @@
-// Requests at work at once: so many, and a queue of so many more, first come first served.
+// Requests at work at once: so many, each on a thread of lower priority, and a queue of so many more. Connections wait here
+// for their answers; an application's own routes never do.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <mutex>
+#include <thread>
+#include <vector>
 
 namespace sluice::http {
 
 class slots {
  public:
-  slots(int count, int queue_length) : free_(count), queue_length_(queue_length) {}
+  using clock = std::chrono::steady_clock;
 
-  // One slot, given back when it goes; empty when the queue was full.
-  class held {
-   public:
-    explicit held(slots& from) : from_(from.acquire() ? &from : nullptr) {}
-    ~held() {
-      if (from_ != nullptr) from_->release();
-    }
-    held(const held&) = delete;
-    held& operator=(const held&) = delete;
-    explicit operator bool() const noexcept { return from_ != nullptr; }
-
-   private:
-    slots* from_;
+  // What a request asks of the queue.
+  struct terms {
+    clock::time_point deadline = clock::time_point::max();
+    int priority = 0;              // 1 goes before 0, which is to say none, and that before 2 and more
+    std::function<bool()> gone{};  // whether nobody waits for the answer any more; may be null
   };
-
+  enum class outcome { done, full, expired, gone };
   struct counts {
     int free, waiting;
   };
-  [[nodiscard]] counts now() const {
-    const std::lock_guard lock(mutex_);
-    return {free_, static_cast<int>(queue_.size())};
-  }
+
+  slots(int count, int queue_length, int nice) : count_(count), queue_length_(queue_length), nice_(nice) {}
+  ~slots();  // nobody waits any more
+  slots(const slots&) = delete;
+  slots& operator=(const slots&) = delete;
+
+  // Has a slot do `work`, and waits until it is done; what it throws is thrown here. Anything but `done`: it was not begun,
+  // because the queue was full, the deadline passed before its turn, or the client went away.
+  outcome run(const terms& t, const std::function<void()>& work);
+
+  // Seconds until what is at work and waits now should be done, by the times that requests have taken; at least 1.
+  [[nodiscard]] int seconds_to_wait() const;
+  [[nodiscard]] counts now() const;
 
  private:
-  struct waiter {
-    std::condition_variable turn;
-    bool granted = false;
+  enum class state { waiting, working, ended };
+  struct job {
+    const terms& asked;
+    const std::function<void()>& work;
+    std::condition_variable changed{};
+    clock::time_point begun{};
+    std::exception_ptr error{};
+    state at = state::waiting;
+    outcome end = outcome::done;
   };
+  using place = std::list<job*>::iterator;
 
-  bool acquire() {
-    std::unique_lock lock(mutex_);
-    if (free_ > 0) return --free_, true;
-    if (static_cast<int>(queue_.size()) >= queue_length_) return false;
-    auto& self = queue_.emplace_back();
-    const auto place = std::prev(queue_.end());
-    self.turn.wait(lock, [&] { return self.granted; });
-    granted_.erase(place);
-    return true;
-  }
-
-  // Hands the slot to whoever waits longest; nobody who comes later can take it.
-  void release() {
-    const std::lock_guard lock(mutex_);
-    if (queue_.empty()) {
-      ++free_;
-      return;
-    }
-    auto& first = queue_.front();
-    granted_.splice(granted_.end(), queue_, queue_.begin());
-    first.granted = true;
-    first.turn.notify_one();
-  }
+  void serve();
+  void start_thread();
+  void enqueue(job& j);
+  void settle(job& j, std::unique_lock<std::mutex>& lock);
+  static void finish(job& j, outcome end);
 
   mutable std::mutex mutex_;
-  std::list<waiter> queue_, granted_;
-  int free_;
+  std::condition_variable wanted_;
+  std::list<job*> queue_, working_;  // in the order of their turns; the oldest first
+  std::vector<std::thread> threads_;
+  int idle_ = 0;      // threads that wait for a job
+  double usual_ = 0;  // seconds a request takes, the latest counting most
+  bool ending_ = false;
+  const int count_;
   const int queue_length_;
+  const int nice_;
 };
 
 }  // namespace sluice::http

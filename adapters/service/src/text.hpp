@@ -13,4 +13,7 @@ std::string json_string(std::string_view text);
 // would end the message).
 std::string shown(std::string_view text, std::size_t length = 40);
 
+// For names that HTTP writes in any case.
+bool same_ignoring_case(std::string_view a, std::string_view b) noexcept;
+
 }  // namespace sluice::http

@@ -3,7 +3,7 @@
 //     httplib::Server server;
 //     sluice::service service;                 // outlives the server
 //     sluice::tune(server);                    // optional: what cpp-httplib leaves slow by default
-//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v1/devices, /api/health/live, ...
+//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
 //     server.listen("127.0.0.1", 8080);
 //
 // Server::stop() cuts off answers that are being sent: service.drain(10) before it waits for them.
@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "sluice/httplib/coding.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -73,18 +74,6 @@ inline framing framing_of(const httplib::Request& req) {
   return f;
 }
 
-// What this build of httplib can decode.
-inline bool can_decode(std::string_view encoding) noexcept {
-  if (encoding.empty() || encoding == "identity") return true;
-#ifdef CPPHTTPLIB_ZLIB_SUPPORT
-  if (encoding == "gzip" || encoding == "deflate") return true;
-#endif
-#ifdef CPPHTTPLIB_BROTLI_SUPPORT
-  if (encoding == "br") return true;
-#endif
-  return false;
-}
-
 // One request of httplib's as one of ours, and the answer back. Used within the handler's call.
 class exchange {
  public:
@@ -105,14 +94,17 @@ class exchange {
 
  private:
   std::optional<response> refused() const {
-    if (!framing_.fault.empty()) return problem(framing_.status, "malformed", "[http] " + framing_.fault);
+    const auto refusal = [this](int status, const char* code, const std::string& detail) {
+      return service_.refusal(path_, status, code, "[http] " + detail);
+    };
+    if (!framing_.fault.empty()) return refusal(framing_.status, "malformed", framing_.fault);
     if (!framing_.has_body()) return std::nullopt;
     const std::string encoding = req_.get_header_value("Content-Encoding");
     if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
-      return problem(415, "unsupported", "[http] Content-Encoding is \"" + encoding + "\": this server does not decode it");
+      return refusal(415, "unsupported", "Content-Encoding is \"" + encoding + "\": this server does not decode it");
     // Only decoded bytes can be counted below, and a compressed stream can go on for ever without giving any.
     if (framing_.chunked && req_.has_header("Content-Encoding"))
-      return problem(411, "malformed", "[http] a compressed body needs a Content-Length");
+      return refusal(411, "malformed", "a compressed body needs a Content-Length");
     return std::nullopt;
   }
 
@@ -125,6 +117,10 @@ class exchange {
       const auto it = req_.headers.find(std::string(name));
       return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
     };
+    r.gone = gone(req_);
+#ifdef CPPHTTPLIB_ZLIB_SUPPORT
+    r.compress = compressed;
+#endif
     if (framing_.has_body()) {
       r.content_length = framing_.chunked ? -1 : framing_.length;
       r.compressed = req_.has_header("Content-Encoding");
@@ -157,6 +153,15 @@ class exchange {
     if (type != req_.headers.end()) type->second = std::move(saved);
     mark_read(req_);
     return drained_ && taking;
+  }
+
+  // Whether the client has gone: 0.18 and newer can tell, 0.11.4 lets nobody at its socket.
+  template <class Request>
+  static std::function<bool()> gone(const Request& r) {
+    if constexpr (requires { r.is_connection_closed; })
+      return r.is_connection_closed;
+    else
+      return nullptr;
   }
 
   // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
@@ -192,11 +197,12 @@ class exchange {
     const std::size_t size = answer.size();
     auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
     // A provider, because httplib would compress a string in this thread, and copy it.
-    res_.set_content_provider(size, type,
-                              [pieces, close, rest, under_way = under_way_, spare = service_.options().limits.body_bytes](
-                                  std::size_t offset, std::size_t, httplib::DataSink& sink) {
-                                return write(*pieces, offset, sink) && !(close && linger(rest, spare));
-                              });
+    res_.set_content_provider(
+        size, type,
+        [pieces, close, rest, under_way = under_way_, sending = std::move(answer.sending),
+         spare = service_.options().limits.body_bytes](std::size_t offset, std::size_t, httplib::DataSink& sink) {
+          return write(*pieces, offset, sink) && !(close && linger(rest, spare));
+        });
   }
 
   // In one call all that is left. An exception here would end the process.
@@ -277,9 +283,7 @@ inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std
     throw error(error_code::invalid_argument,
                 "[mount] the prefix is \"" + prefix + "\": it must be empty, or begin with '/' and not end with it");
   const auto below = [size = prefix.size()](const std::string& path) { return path.substr(std::min(size, path.size())); };
-  // One bounded pattern for all endpoints; the matcher's recursion is as deep as the pattern is long.
-  for (const std::string path : {"/v1/[A-Za-z0-9_-]{1,64}", "/health/live", "/health/ready", "/metrics"})
-    detail::serve(server, detail::escaped(prefix) + path, s, below);
+  for (const std::string& pattern : s->patterns()) detail::serve(server, detail::escaped(prefix) + pattern, s, below);
 }
 
 // The same for a service that outlives the server.

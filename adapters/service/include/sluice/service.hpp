@@ -7,6 +7,7 @@
 //
 // Routes, below the prefix the service is mounted at:
 //   POST /v1/NAME         an endpoint of the catalogue
+//   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
 //   GET  /v1/devices      the devices, and why others were refused
 //   GET  /health/live     200 while the process answers
 //   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503; which are not, and why
@@ -22,8 +23,15 @@
 // input, named after it. Accept: application/x-npy has the (one) output come as .npy; without an Accept header the answer
 // has the form of the request. The answer's header Sluice-Device names the device either way.
 //
-// Errors are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values that
-// cannot be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken.
+// Under /v2 an endpoint NAME is a model of version 1, and so is NAME_fp64 and so on for every dtype that its first input
+// takes after the first. Health, metadata, config, statistics, the repository's index, and POST /v2/models/NAME/infer with
+// JSON or binary tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone. `timeout`,
+// in microseconds from the request's coming, and `priority` reach the endpoint; a call whose timeout has passed before it is
+// computed is refused with 504. Answers are compressed for a client that accepts gzip, or deflate, and names nothing else.
+// Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+//
+// Errors under /v1 are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values
+// that cannot be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken.
 #pragma once
 
 #include <cstddef>
@@ -53,6 +61,12 @@ struct service_options {
   // them; beyond that the answer is 429.
   int compute_slots = 0;
   int queue_length = 256;
+  // Where the body is no larger and the endpoint's estimate says as much of the work, the thread that holds the connection
+  // does it all: a slot's thread takes longer to wake. -1: never.
+  std::int64_t inline_bytes = 48 << 10;
+  // Slots are threads of this niceness, 0 to 19, where the system has one for each thread, and so are sluice's other helpers
+  // from then on: an application's own routes come first. 0 leaves all as they are.
+  int compute_nice = 10;
   sluice::device device = sluice::device::automatic;  // given to every endpoint
   sluice::ready_when ready = ready_when::all_devices;
   // Called once for each device that is lost, by a thread that is answering a request: the one that met the loss, or one
@@ -70,7 +84,7 @@ class SLUICE_API service {
   service& operator=(const service&) = delete;
 
   // Adds an endpoint; served from now on. Throws invalid_argument for a name that is taken, reserved or not of the right
-  // letters, for a row without inputs, outputs or `run`, and for a dtype that has neither JSON nor .npy (bf16).
+  // letters, and for a row without inputs, outputs or `run`.
   void add(endpoint row);
   // The catalogue, in the order of adding.
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> catalogue() const;
@@ -78,6 +92,10 @@ class SLUICE_API service {
   // Answers a request. Never throws: every failure is a response.
   [[nodiscard]] response handle(const request& r) noexcept;
 
+  // For transports: regular expressions (ECMAScript, bounded) of all paths that are answered, and a refusal of the
+  // transport's own in the form that the protocol at `path` gives its refusals.
+  [[nodiscard]] std::vector<std::string> patterns() const;
+  [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
   // For a transport: a request is under way until what this returns goes, which is when its answer is sent.
   [[nodiscard]] std::shared_ptr<void> begin_request();
   // Before a server stops: endpoints refuse requests from now on, with 503, and so does readiness; waits until those under

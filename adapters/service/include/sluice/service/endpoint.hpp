@@ -1,5 +1,5 @@
-// One row of the catalogue: what an endpoint is called, takes and gives. JSON, .npy bodies and the metrics are derived from
-// it.
+// One row of the catalogue: what an endpoint is called, takes and gives. JSON, .npy bodies, models of the Open Inference
+// Protocol and the metrics are derived from it.
 //
 //     service.add({.name = "scale",
 //                  .summary = "Twice a matrix",
@@ -10,6 +10,7 @@
 //                  }});
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -26,14 +27,22 @@ struct field {
   int min_rank = 0;
   int max_rank = sluice::max_rank;
   std::string summary{};
+  // The rank that metadata show, which have one alone; 0: min_rank, but 1 for a field that may have more than none.
+  int usual_rank = 0;
+  // Of an output: its dtype where the first input has the given one. Null: that one itself if it is among `dtypes`, else the
+  // first of them.
+  std::function<sluice::dtype(sluice::dtype)> dtype_for{};
 };
 
 struct call_context {
   device where;  // service_options::device: pass it on, or leave the choice to placement with `automatic`
+  // When nobody waits for the result any more. A call whose deadline has passed is not begun.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  std::uint64_t priority = 0;  // as the client gave it: 1 is the highest, 0 none
 };
 
 struct endpoint {
-  std::string name{};     // letters, digits, '_' and '-', at most 64: served at /v1/NAME
+  std::string name{};     // letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
   std::string summary{};  // one line
   std::vector<field> inputs{};
   std::vector<field> outputs{};  // as many as `run` returns; "result" is the name for a single one

@@ -22,6 +22,17 @@ inline namespace v0 {
 // Gets the next bytes of a body; returns false to have no more of them.
 using body_receiver = std::function<bool(std::string_view)>;
 
+// Bytes of an answer, and what keeps them alive.
+struct body_piece {
+  std::string_view bytes;
+  std::shared_ptr<const void> owner;
+
+  static body_piece of(std::string text) {
+    auto held = std::make_shared<const std::string>(std::move(text));
+    return {*held, held};
+  }
+};
+
 struct request {
   std::string method{};  // "POST"
   std::string path{};    // decoded, below the prefix the service is mounted at: "/v1/matmul"
@@ -36,23 +47,20 @@ struct request {
   std::function<bool(const body_receiver&)> read_body{};
   std::int64_t content_length = -1;  // bytes that will come over the wire; -1: not known
   bool compressed = false;           // read_body passes on more of them, decoded
-};
 
-// Bytes of an answer, and what keeps them alive.
-struct body_piece {
-  std::string_view bytes;
-  std::shared_ptr<const void> owner;
+  // Whether the client has closed its connection, and nobody waits for the answer. May be asked by another thread, while
+  // handle() has not returned. Null: the transport cannot tell.
+  std::function<bool()> gone{};
 
-  static body_piece of(std::string text) {
-    auto held = std::make_shared<const std::string>(std::move(text));
-    return {*held, held};
-  }
+  // An answer's body in the coding "gzip" or "deflate" (which means zlib's). Null: the transport has none.
+  std::function<std::vector<body_piece>(const std::vector<body_piece>&, std::string_view coding)> compress{};
 };
 
 struct response {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers{};  // Content-Type is among them, Content-Length is not
   std::vector<body_piece> body{};                              // to be sent one after the other
+  std::shared_ptr<void> sending{};                             // to be let go of when they are sent: it takes the time
 
   [[nodiscard]] std::size_t size() const noexcept {  // bytes of the body
     std::size_t n = 0;

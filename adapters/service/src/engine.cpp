@@ -1,0 +1,193 @@
+#include "engine.hpp"
+
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "sluice/parallel.hpp"
+#include "status.hpp"
+
+namespace sluice::http {
+namespace {
+
+service_options checked(service_options o) {
+  const auto need = [](bool holds, const char* name, std::int64_t value, std::string_view range) {
+    if (!holds)
+      throw error(error_code::invalid_argument, fmt::format("[service] {} is {}: it must be {}", name, value, range));
+  };
+  need(o.limits.body_bytes >= 1, "limits.body_bytes", o.limits.body_bytes, "at least 1");
+  need(o.limits.elements >= 1, "limits.elements", o.limits.elements, "at least 1");
+  need(o.limits.rank >= 0 && o.limits.rank <= max_rank, "limits.rank", o.limits.rank, fmt::format("0 to {}", max_rank));
+  need(o.compute_slots >= 0, "compute_slots", o.compute_slots, "at least 0");
+  need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
+  need(o.inline_bytes >= -1, "inline_bytes", o.inline_bytes, "at least -1");
+  need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
+  if (o.compute_slots == 0) o.compute_slots = parallel_size();
+  return o;
+}
+
+// Writes each stage's time into the record as it ends.
+class stage_clock {
+ public:
+  explicit stage_clock(call_record& record) : record_(record) {}
+  void ends(stage s) {
+    const auto now = std::chrono::steady_clock::now();
+    record_.stages[static_cast<std::size_t>(s)] = now - last_;
+    last_ = now;
+  }
+
+ private:
+  call_record& record_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+[[noreturn]] void fail_late(const endpoint& row, const call_record& record, const call_context& context) {
+  using seconds = std::chrono::duration<double>;
+  throw refused{504, "deadline_exceeded",
+                fmt::format("[{}] was to be done {:.6g} s after the request came, and would begin after {:.6g} s: it is not",
+                            row.name, seconds(context.deadline - record.begin).count(), seconds(record.taken()).count())};
+}
+
+void check_deadline(const endpoint& row, const call_record& record, const call_context& context) {
+  if (std::chrono::steady_clock::now() >= context.deadline) fail_late(row, record, context);
+}
+
+std::string_view word_of(why because) {
+  switch (because) {
+    case why::requested: return "requested";
+    case why::environment: return "environment";
+    case why::operands_there: return "operands_there";
+    case why::device_lost: return "device_lost";
+    case why::default_device: break;
+  }
+  return "default_device";
+}
+
+}  // namespace
+
+engine::engine(service_options o)
+    : options(checked(std::move(o))), compute(options.compute_slots, options.queue_length, options.compute_nice) {
+  if (options.compute_nice > 0) parallel_nice(options.compute_nice);
+}
+
+void engine::check_open() const {
+  if (draining)
+    throw refused{
+        503, name_of(error_code::unavailable), "[http] this server is about to end: try again", {{"Retry-After", "1"}}};
+}
+
+// One call on its way through. Decoding goes to a slot with the rest, unless the body is small.
+class engine::passage {
+ public:
+  passage(engine& e, const endpoint& row, call_record& record) : engine_(e), row_(row), record_(record), clock_(record) {
+    context_.where = e.options.device;
+    context_.deadline = record.deadline;
+  }
+
+  response go(const decoder& decode, const encoder& encode) {
+    if (record_.body_bytes > engine_.options.inline_bytes) {
+      in_slot([&] { take_in(decode), compute(encode); });
+    } else {
+      take_in(decode);
+      is_small() ? compute(encode) : in_slot([&] { compute(encode); });
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void take_in(const decoder& decode) {
+    check_deadline(row_, record_, context_);
+    inputs_ = decode(context_);
+    context_.deadline = std::min(context_.deadline, record_.deadline);
+    check_inputs(row_, inputs_);
+    if (row_.estimate) cost_ = row_.estimate(inputs_);
+    clock_.ends(stage::input);
+  }
+
+  // A call that takes less than the half of a millisecond or so: a slot's thread would take a fifth of that to wake. What an
+  // application's endpoint costs that has no estimate, nobody knows.
+  bool is_small() const {
+    constexpr double flops = 5e6;
+    const auto most = engine_.options.inline_bytes;
+    return cost_ && cost_->flops <= flops && cost_->result_bytes <= most && cost_->bytes <= 8.0 * static_cast<double>(most);
+  }
+
+  void in_slot(const std::function<void()>& work) {
+    const slots::terms terms{context_.deadline, static_cast<int>(std::min<std::uint64_t>(context_.priority, 1'000'000)),
+                             record_.gone};
+    const auto end = engine_.compute.run(terms, [&] {
+      clock_.ends(stage::queue);
+      work();
+    });
+    if (end == slots::outcome::expired) fail_late(row_, record_, context_);
+    if (end == slots::outcome::gone) throw refused{503, "client_gone", "[http] the client has gone"};
+    if (end == slots::outcome::full)
+      throw refused{429,
+                    "busy",
+                    fmt::format("[http] {} requests are at work and {} wait: try again", engine_.options.compute_slots,
+                                engine_.options.queue_length),
+                    {{"Retry-After", std::to_string(engine_.compute.seconds_to_wait())}}};
+  }
+
+  void compute(const encoder& encode) {
+    check_deadline(row_, record_, context_);
+    auto results = row_.run(inputs_, context_);
+    if (results.size() != row_.outputs.size())
+      throw error(error_code::internal,
+                  fmt::format("[{}] gave {} results and is to give {}", row_.name, results.size(), row_.outputs.size()));
+    const auto where = results[0].device();
+    for (auto& t : results) t = t.to(device::cpu);  // waits for the device: still computing
+    clock_.ends(stage::infer);
+    check_deadline(row_, record_, context_);
+    engine_.metrics->placed(where, reason());
+    out_ = encode(results, where.str());
+    clock_.ends(stage::output);
+  }
+
+  // What speaks for the device, by the rule that the endpoint is asked to leave the choice to.
+  std::string_view reason() const try {
+    return cost_ ? word_of(place(*cost_, context_.where).because) : "endpoint";
+  } catch (const error&) {  // no device is left by now
+    return "endpoint";
+  }
+
+  engine& engine_;
+  const endpoint& row_;
+  call_record& record_;
+  stage_clock clock_;
+  call_context context_{};
+  std::vector<tensor> inputs_;
+  std::optional<work> cost_;
+  response out_;
+};
+
+response engine::call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode) {
+  return passage(*this, row, record).go(decode, encode);
+}
+
+body_buffer engine::read_body(const request& r, call_record& record, const host_room& room, std::size_t aligned) const {
+  stage_clock clock(record);
+  auto body = body_buffer::read(r, options.limits.body_bytes, room, aligned);
+  clock.ends(stage::read);
+  record.body_bytes = static_cast<std::int64_t>(body.size());
+  return body;
+}
+
+health engine::look() {
+  auto now = health::now(options.ready);
+  now.ready = now.ready && !draining;
+  for (const auto& d : now.devices) {
+    if (!d.lost || !options.on_device_lost) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!reported_.insert(d.where.str()).second) continue;
+    }
+    try {
+      options.on_device_lost(d);
+    } catch (...) {  // the application's own; the request goes on
+    }
+  }
+  return now;
+}
+
+}  // namespace sluice::http

@@ -1,0 +1,58 @@
+// What all protocols share: the catalogue, the slots, and the one place where calls are admitted, computed and measured.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "catalogue.hpp"
+#include "health.hpp"
+#include "json_in.hpp"
+#include "metrics.hpp"
+#include "slots.hpp"
+#include "statistics.hpp"
+
+namespace sluice::http {
+
+class engine {
+ public:
+  explicit engine(service_options o);  // throws invalid_argument for a limit, slot or queue below its minimum
+
+  const service_options options;
+  catalogue rows;
+  slots compute;
+  decoder_pool decoders;
+  // Answers that are still being sent count there.
+  const std::shared_ptr<http::metrics> metrics = std::make_shared<http::metrics>();
+  http::statistics statistics;
+
+  std::atomic<bool> draining{false};  // the server is about to end
+
+  // Throws refused (503) while draining: to be asked before a body is read.
+  void check_open() const;
+
+  // Gives the inputs of a call, and may set its deadline and priority.
+  using decoder = std::function<std::vector<tensor>(call_context&)>;
+  // Turns results, on the CPU, into an answer; `where` is the device that they were computed on.
+  using encoder = std::function<response(const std::vector<tensor>& results, const std::string& where)>;
+
+  // A body, in memory before a slot is asked for: clients may be slow. See body_buffer::read.
+  body_buffer read_body(const request& r, call_record& record, const host_room& room, std::size_t aligned = 0) const;
+
+  // One call of `row`. What takes long is done in a slot, from decoding to encoding, while the caller waits; what takes no
+  // longer than a slot's thread takes to wake is done by the caller. Throws refused: 429 when slots and queue are full, 504
+  // when the deadline has passed.
+  response call(const endpoint& row, call_record& record, const decoder& decode, const encoder& encode);
+
+  // The devices now, after a word to the application about those that were lost.
+  health look();
+
+ private:
+  class passage;
+
+  std::mutex mutex_;                // of the next
+  std::set<std::string> reported_;  // devices that on_device_lost has been told of
+};
+
+}  // namespace sluice::http

@@ -1,0 +1,144 @@
+#include "slots.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cmath>
+#include <system_error>
+
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace sluice::http {
+namespace {
+
+// On Linux niceness is a thread's own; elsewhere it would be the application's.
+void lower_priority([[maybe_unused]] int nice) {
+#if defined(__linux__)
+  if (nice > 0) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
+#endif
+}
+
+int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'000'000); }
+
+}  // namespace
+
+slots::~slots() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  wanted_.notify_all();
+  for (auto& t : threads_) t.join();
+}
+
+slots::outcome slots::run(const terms& t, const std::function<void()>& work) {
+  job j{.asked = t, .work = work};
+  std::unique_lock lock(mutex_);
+  if (static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
+  if (idle_ <= static_cast<int>(queue_.size()) && threads_.size() < static_cast<std::size_t>(count_)) start_thread();
+  if (threads_.empty()) {  // the system gives none
+    lock.unlock();
+    work();
+    return outcome::done;
+  }
+  enqueue(j);
+  wanted_.notify_one();
+  const auto begun = [&] { return j.at != state::waiting; };
+  if (t.deadline == clock::time_point::max()) {
+    j.changed.wait(lock, begun);
+  } else if (!j.changed.wait_until(lock, t.deadline, begun)) {
+    queue_.remove(&j);
+    return outcome::expired;
+  }
+  j.changed.wait(lock, [&] { return j.at == state::ended; });
+  if (j.error) std::rethrow_exception(j.error);
+  return j.end;
+}
+
+// Behind all that have no later turn.
+void slots::enqueue(job& j) {
+  const auto behind = std::find_if(queue_.begin(), queue_.end(), [&](const job* other) {
+    return turn_of(other->asked.priority) > turn_of(j.asked.priority);
+  });
+  queue_.insert(behind, &j);
+}
+
+// Signals are for the application's threads.
+void slots::start_thread() {
+  sigset_t away;
+  sigset_t before;
+  ::sigfillset(&away);
+  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) ::sigdelset(&away, own);
+  ::pthread_sigmask(SIG_SETMASK, &away, &before);
+  try {
+    threads_.emplace_back([this] { serve(); });
+    ++idle_;
+  } catch (const std::system_error&) {  // those that there are do the work
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void slots::serve() {
+  lower_priority(nice_);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wanted_.wait(lock, [&] { return ending_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    --idle_;
+    job& j = *queue_.front();
+    working_.splice(working_.end(), queue_, queue_.begin());
+    settle(j, lock);
+    ++idle_;
+  }
+}
+
+// Does the work, unless nobody wants it any more. `j` is the caller's, and gone once it has ended and the mutex is free.
+void slots::settle(job& j, std::unique_lock<std::mutex>& lock) {
+  j.at = state::working;
+  j.begun = clock::now();
+  const auto here = std::prev(working_.end());
+  outcome end = j.begun < j.asked.deadline ? outcome::done : outcome::expired;
+  lock.unlock();
+  if (end == outcome::done) {
+    try {
+      if (j.asked.gone && j.asked.gone())
+        end = outcome::gone;
+      else
+        j.work();
+    } catch (...) {
+      j.error = std::current_exception();
+    }
+  }
+  const double seconds = std::chrono::duration<double>(clock::now() - j.begun).count();
+  lock.lock();
+  if (end == outcome::done) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
+  working_.erase(here);
+  finish(j, end);
+}
+
+void slots::finish(job& j, outcome end) {
+  j.end = end;
+  j.at = state::ended;
+  j.changed.notify_one();
+}
+
+int slots::seconds_to_wait() const {
+  const std::lock_guard lock(mutex_);
+  double each = usual_;
+  for (const job* j : working_) each = std::max(each, std::chrono::duration<double>(clock::now() - j->begun).count());
+  const double all = each * static_cast<double>(queue_.size() + 1) / count_;
+  return static_cast<int>(std::clamp(std::ceil(all), 1.0, 3600.0));
+}
+
+slots::counts slots::now() const {
+  const std::lock_guard lock(mutex_);
+  const int here = static_cast<int>(working_.size() + queue_.size());  // a thread may be on its way to the latest
+  return {std::max(0, count_ - here), std::max(0, here - count_)};
+}
+
+}  // namespace sluice::http

@@ -1,0 +1,182 @@
+// Slots: order, bounds, deadlines, clients that have gone, and threads that give way.
+#include "slots.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <string>
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sluice/parallel.hpp"
+
+using sluice::http::slots;
+using outcome = slots::outcome;
+using terms = slots::terms;
+
+namespace {
+
+// Work that does not end before it is told to.
+class gate {
+ public:
+  void open() {
+    {
+      const std::lock_guard lock(mutex_);
+      open_ = true;
+    }
+    changed_.notify_all();
+  }
+  void pass() {
+    std::unique_lock lock(mutex_);
+    ++inside;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return open_; });
+  }
+  void wait_for(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return inside >= count; });
+  }
+  int inside = 0;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
+
+void wait_until_waiting(const slots& s, int count) {
+  while (s.now().waiting != count) std::this_thread::yield();
+}
+
+int own_nice() {
+  errno = 0;
+  return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)));
+}
+
+// One slot, taken until the test opens it; what comes meanwhile waits.
+struct taken {
+  explicit taken(int queue_length) : s(1, queue_length, 0) {
+    holder = std::thread([this] { s.run({}, [this] { door.pass(); }); });
+    door.wait_for(1);
+  }
+  ~taken() {
+    door.open();
+    holder.join();
+  }
+  slots s;
+  gate door;
+  std::thread holder;
+};
+
+}  // namespace
+
+TEST_CASE("work is done on another thread, of lower priority, and what it throws comes back") {
+  slots s(2, 0, 7);
+  std::thread::id where;
+  int nice = 0;
+  CHECK(s.run({}, [&] {
+    where = std::this_thread::get_id();
+    nice = own_nice();
+  }) == outcome::done);
+  CHECK(where != std::this_thread::get_id());
+  CHECK(nice == own_nice() + 7);
+  CHECK_THROWS_AS(s.run({}, [] { throw std::runtime_error("x"); }), std::runtime_error);
+  CHECK(s.run({}, [] {}) == outcome::done);
+  CHECK(s.now().free == 2);
+}
+
+TEST_CASE("so many at once, so many in the queue, and no more") {
+  gate door;
+  std::atomic<int> most{0}, at_once{0}, done{0};
+  slots s(2, 3, 0);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 5; ++i)
+    callers.emplace_back([&] {
+      done += s.run({}, [&] {
+        const int now = ++at_once;
+        for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) continue;
+        door.pass();
+        --at_once;
+      }) == outcome::done;
+    });
+  door.wait_for(2);
+  wait_until_waiting(s, 3);
+  CHECK(s.now().free == 0);
+  bool ran = false;
+  CHECK(s.run({}, [&] { ran = true; }) == outcome::full);
+  CHECK(!ran);
+  CHECK(s.seconds_to_wait() >= 1);
+  door.open();
+  for (auto& c : callers) c.join();
+  CHECK(done == 5);
+  CHECK(most == 2);
+  CHECK(s.now().free == 2);
+}
+
+TEST_CASE("a deadline that passes in the queue, or before, is not computed for") {
+  std::atomic<int> ran{0};
+  taken t(10);
+  const auto soon = slots::clock::now() + std::chrono::milliseconds(20);
+  CHECK(t.s.run({.deadline = soon}, [&] { ++ran; }) == outcome::expired);
+  CHECK(slots::clock::now() >= soon);
+  CHECK(t.s.now().waiting == 0);
+  slots free(1, 0, 0);
+  CHECK(free.run({.deadline = slots::clock::now() - std::chrono::seconds(1)}, [&] { ++ran; }) == outcome::expired);
+  CHECK(free.run({.deadline = slots::clock::now() + std::chrono::hours(1)}, [&] { ++ran; }) == outcome::done);
+  CHECK(ran == 1);
+}
+
+TEST_CASE("a client that has gone is not computed for") {
+  slots s(1, 0, 0);
+  bool ran = false;
+  CHECK(s.run({.gone = [] { return true; }}, [&] { ran = true; }) == outcome::gone);
+  CHECK(!ran);
+  CHECK(s.run({.gone = [] { return false; }}, [&] { ran = true; }) == outcome::done);
+  CHECK(ran);
+}
+
+TEST_CASE("turns: by priority, and first come first served within one") {
+  std::string order;
+  std::vector<std::thread> callers;
+  {
+    taken t(10);
+    for (const auto& [name, priority] : {std::pair{'c', 0}, {'e', 2}, {'a', 1}, {'d', 0}, {'b', 1}, {'f', 5}}) {
+      const int before = t.s.now().waiting;
+      callers.emplace_back([&t, &order, n = name, p = priority] { t.s.run({.priority = p}, [&] { order += n; }); });
+      wait_until_waiting(t.s, before + 1);
+    }
+    t.door.open();
+    for (auto& c : callers) c.join();
+  }
+  CHECK(order == "abcdef");
+}
+
+TEST_CASE("the time to wait grows with what is at work and in the queue") {
+  slots s(1, 100, 0);
+  CHECK(s.seconds_to_wait() == 1);
+  s.run({}, [] { std::this_thread::sleep_for(std::chrono::milliseconds(300)); });
+  gate door;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 21; ++i) callers.emplace_back([&] { s.run({}, [&] { door.pass(); }); });
+  door.wait_for(1);
+  wait_until_waiting(s, 20);
+  CHECK(s.seconds_to_wait() >= 6);  // 21 times 0.3 s
+  door.open();
+  for (auto& c : callers) c.join();
+}
+
+TEST_CASE("the pool's helpers give way when asked to, and never the less for another call") {
+  sluice::parallel_nice(5);
+  sluice::parallel_nice(3);
+  if (sluice::parallel_size() == 1) return;
+  const auto own = std::this_thread::get_id();
+  std::atomic<int> nice{-1};
+  while (nice < 0)  // until a helper joins
+    sluice::parallel_for(1000, [&](std::int64_t) {
+      if (std::this_thread::get_id() != own) nice = own_nice();
+    });
+  CHECK(nice == own_nice() + 5);
+}

@@ -1,0 +1,295 @@
+// The Open Inference Protocol on the service alone: what its clients ask for, and get.
+#include "v2_testing.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+using namespace testing;
+
+TEST_CASE("what the server says of itself") {
+  sluice::service s;
+  for (const char* path : {"/v2", "/v2/"}) {
+    const auto text = send(s, "GET", path).text();
+    CHECK(text == cat(R"({"name":"sluice","version":")", SLUICE_VERSION_STRING,
+                      R"(","extensions":["binary_tensor_data","model_configuration","statistics"]})"));
+  }
+  CHECK(send(s, "GET", "/v2/health/live").text() == R"({"live":true})");
+  CHECK(send(s, "GET", "/v2/health/ready").text() == R"({"ready":true})");
+  for (const char* path : {"/v2/models/matmul/ready", "/v2/models/matmul/versions/1/ready"})
+    CHECK(send(s, "GET", path).text() == R"({"name":"matmul","ready":true})");
+  CHECK(send(s, "HEAD", "/v2/health/live").status == 200);
+  for (const char* kind : {"system", "cuda"}) {
+    const std::string root = cat("/v2/", kind, "sharedmemory");
+    CHECK(send(s, "GET", root + "/status").text() == "[]");
+    check_error(send(s, "GET", root + "/region/x/status"), 404, "no region \\\"x\\\"");
+    for (const char* path : {"/region/x/register", "/region/x/unregister", "/unregister"})
+      check_error(send(s, "POST", root + path, "{}"), 501, "shared memory");
+  }
+  for (const char* path : {"load", "unload"})
+    check_error(send(s, "POST", cat("/v2/repository/models/matmul/", path), "{}"), 501, path);
+}
+
+TEST_CASE("models are the catalogue's rows, and one a dtype") {
+  sluice::service s;
+  CHECK(
+      send(s, "GET", "/v2/models/matmul").text() ==
+      R"({"name":"matmul","versions":["1"],"platform":"sluice","inputs":[{"name":"a","datatype":"FP32","shape":[-1,-1]},)"
+      R"({"name":"b","datatype":"FP32","shape":[-1,-1]}],"outputs":[{"name":"result","datatype":"FP32","shape":[-1,-1]}]})");
+  const auto datatypes = [&](std::string model) {
+    const auto text = send(s, "GET", cat("/v2/models/", model, "/versions/1")).text();
+    std::string all;
+    for (std::size_t at = 0; (at = text.find("\"datatype\":\"", at)) != text.npos;) {
+      at += 12;
+      all += cat(all.empty() ? "" : " ", text.substr(at, text.find('"', at) - at));
+    }
+    return all;
+  };
+  CHECK(datatypes("matmul_fp64") == "FP64 FP64 FP64");
+  CHECK(datatypes("matmul_fp16") == "FP16 FP16 FP16");
+  CHECK(datatypes("matmul_bf16") == "BF16 BF16 BF16");
+  CHECK(datatypes("rowsum") == "FP32 FP32");
+  CHECK(datatypes("rowsum_fp64") == "FP64 FP64");
+  CHECK(datatypes("rowsum_bf16") == "BF16 FP32");
+  CHECK(datatypes("rowsum_int64") == "INT64 INT64");
+  CHECK(datatypes("rowsum_int32") == "INT32 INT64");
+  CHECK(datatypes("rowsum_uint8") == "UINT8 INT64");
+  const auto config = send(s, "GET", "/v2/models/rowsum_int32/config").text();
+  for (const char* words : {R"("name":"rowsum_int32")", R"("max_batch_size":0)",
+                            R"("input":[{"name":"a","data_type":"TYPE_INT32","format":"FORMAT_NONE","dims":[-1,-1])",
+                            R"("output":[{"name":"result","data_type":"TYPE_INT64","dims":[-1]}])"})
+    CHECK_MESSAGE(config.find(words) != config.npos, config);
+  for (const char* name : {"matmul_fp32", "matmul_int32", "rowsum_", "_fp64", "nothing", "rowsum_fp64_fp64", "\xff", ""})
+    check_error(send(s, "GET", cat("/v2/models/", name)), 404, "there is no model");
+}
+
+TEST_CASE("an application's row is a model from the moment it is added") {
+  sluice::service s;
+  const auto index = [&] { return send(s, "POST", "/v2/repository/index", "{}").text(); };
+  check_error(send(s, "GET", "/v2/models/echo"), 404, "echo");
+  CHECK(index().find("echo") == std::string::npos);
+  s.add(echo({sluice::dtype::bf16, sluice::dtype::f32}));
+  CHECK(index().ends_with(R"({"name":"echo","version":"1","state":"READY","reason":""},)"
+                          R"({"name":"echo_fp32","version":"1","state":"READY","reason":""}])"));
+  CHECK(index().find(R"("name":"rowsum_uint8")") != std::string::npos);
+  const auto r = infer(s, "echo_fp32", request(input("a", "FP32", "[2]", R"("data":[1,2])")));
+  CHECK(r.text() == R"({"model_name":"echo_fp32","model_version":"1","outputs":[)"
+                    R"({"name":"same","datatype":"FP32","shape":[2],"data":[1,2]},)"
+                    R"({"name":"first","datatype":"FP32","shape":[1],"data":[1]}]})");
+  // A row of this very name comes before the one that is derived.
+  auto row = echo({sluice::dtype::f64});
+  row.name = "echo_fp32";
+  s.add(std::move(row));
+  CHECK(send(s, "GET", "/v2/models/echo_fp32").text().find("FP64") != std::string::npos);
+  CHECK(index().find(R"("name":"echo_fp32")") == index().rfind(R"("name":"echo_fp32")"));
+}
+
+TEST_CASE("inference in JSON: flat or nested, in any order, whatever the datatype") {
+  echo_service s;
+  const std::string product = R"("outputs":[{"name":"result","datatype":"FP32","shape":[2,2],"data":[19,22,43,50]}]})";
+  CHECK(infer(s, "matmul", request(cat(square, ",", other), R"(,"id":"a\"\u0041")")).text() ==
+        cat(R"({"model_name":"matmul","model_version":"1","id":"a\"A",)", product));
+  CHECK(infer(s, "matmul/versions/1", request(cat(other, ",", square), R"(,"parameters":{"priority":3,"timeout":0})"))
+            .text() == cat(R"({"model_name":"matmul","model_version":"1",)", product));
+  struct item {
+    const char *datatype, *shape, *data, *printed;
+  };
+  for (const auto& x : {item{"FP32", "[2,3]", "[[1,2,3],[4,5,6.5]]", "[1,2,3,4,5,6.5]"},
+                        {"FP32", "[1,2,1]", "[[[1],[2]]]", "[1,2]"},
+                        {"FP32", "[1]", "[0.1]", "[0.1]"},
+                        {"FP32", "[]", "[7]", "[7]"},
+                        {"FP32", "[0,3]", "[]", "[]"},
+                        {"FP32", "[2,0]", "[[],[]]", "[]"},
+                        {"FP64", "[2]", "[0.1,1e300]", "[0.1,1e+300]"},
+                        {"INT64", "[1]", "[-9223372036854775808]", "[-9223372036854775808]"},
+                        {"INT32", "[2]", "[-1,2147483647]", "[-1,2147483647]"},
+                        {"UINT8", "[2]", "[0,255]", "[0,255]"}}) {
+    CAPTURE(x.data);
+    const auto wanted = cat(R"("outputs":[{"name":"same",)", R"("datatype":")", x.datatype, R"(","shape":)", x.shape,
+                            R"(,"data":)", x.printed, "}]}");
+    const auto only = R"(,"outputs":[{"name":"same"}])";
+    const auto shape = cat(R"("shape":)", x.shape), data = cat(R"("data":)", x.data);
+    const auto datatype = cat(R"("datatype":")", x.datatype, "\"");
+    for (const auto& fields :
+         {cat(R"("name":"a",)", shape, ",", datatype, ",", data), cat(data, ",", datatype, ",", shape, R"(,"name":"a")"),
+          cat(datatype, ",", data, ",", shape, R"(,"name":"a")")}) {
+      const auto text = infer(s, "echo", request(cat("{", fields, "}"), only)).text();
+      CHECK_MESSAGE(text.ends_with(wanted), text);
+    }
+  }
+}
+
+TEST_CASE("inference in binary, in and out, and mixed") {
+  echo_service s;
+  struct item {
+    const char* datatype;
+    std::string data;
+  };
+  for (const auto& x : {item{"FP32", bytes<float>({1, -0.0f, 3e38f})},
+                        {"FP64", bytes<double>({1, 2, 1e300})},
+                        {"FP16", bytes<std::uint16_t>({0x3c00, 0x7e00, 1})},
+                        {"BF16", bytes<std::uint16_t>({0x3f80, 0x7fc0, 1})},
+                        {"INT64", bytes<std::int64_t>({1, -2, 3})},
+                        {"INT32", bytes<std::int32_t>({1, -2, 3})},
+                        {"UINT8", "abc"}}) {
+    CAPTURE(x.datatype);
+    const auto in = binary_input("a", x.datatype, "[3]", x.data.size());
+    for (
+        const auto& [more, expected] :
+        {std::pair{R"(,"parameters":{"binary_data_output":true})", x.data + x.data.substr(0, x.data.size() / 3)},
+         {R"(,"outputs":[{"name":"first","parameters":{"binary_data":true}},{"name":"same","parameters":{"binary_data":true}}])",
+          x.data.substr(0, x.data.size() / 3) + x.data},
+         {R"(,"outputs":[{"name":"same"}],"parameters":{"binary_data_output":true})", x.data}}) {
+      // Padding moves the data to every alignment that they can have.
+      for (std::size_t blanks = 0; blanks < 9; ++blanks) {
+        const auto r = infer_binary(s, "echo", request(in, more) + std::string(blanks, ' '), x.data);
+        const bool same = binary_of(r) == expected;
+        CHECK(same);
+        CHECK(r.header("Content-Type") == "application/octet-stream");
+      }
+    }
+  }
+  const auto r = infer_binary(
+      s, "echo",
+      request(
+          binary_input("a", "FP32", "[2]", 8),
+          R"(,"parameters":{"binary_data_output":true},"outputs":[{"name":"same","parameters":{"binary_data":false}},{"name":"first"}])"),
+      bytes<float>({1, 2}));
+  CHECK(r.text() ==
+        cat(R"({"model_name":"echo","model_version":"1","outputs":[{"name":"same","datatype":"FP32","shape":[2],)"
+            R"("data":[1,2]},{"name":"first","datatype":"FP32","shape":[1],"parameters":{"binary_data_size":4}}]})",
+            bytes<float>({1})));
+  // One operand in binary, one in JSON, the binary one behind.
+  const auto mixed = request(cat(binary_input("b", "FP32", "[2,2]", 16), ",", square));
+  CHECK(infer_binary(s, "matmul", mixed, bytes<float>({5, 6, 7, 8})).text().find("[19,22,43,50]") != std::string::npos);
+  const auto two = request(cat(binary_input("b", "FP32", "[2,2]", 16), ",", binary_input("a", "FP32", "[2,2]", 16)));
+  CHECK(infer_binary(s, "matmul", two, bytes<float>({5, 6, 7, 8, 1, 2, 3, 4})).text().find("[19,22,43,50]") !=
+        std::string::npos);
+}
+
+TEST_CASE("a raw request is the data of the one input") {
+  echo_service s;
+  CHECK(binary_of(infer(s, "rowsum", bytes<float>({1, 2, 3.5}), {{length_header, "0"}})) == bytes<float>({6.5}));
+  CHECK(binary_of(infer(s, "rowsum_int32", bytes<std::int32_t>({1, -2}), {{length_header, "0"}})) ==
+        bytes<std::int64_t>({-1}));
+  check_error(infer(s, "rowsum", "12345", {{length_header, "0"}}), 400, "5 bytes, no multiple of the 4 of FP32");
+  check_error(infer(s, "matmul", "1234", {{length_header, "0"}}), 400, "matmul has 2");
+}
+
+TEST_CASE("tensors are laid over the body where their elements can stand") {
+  sluice::service s;
+  const void* seen = nullptr;
+  auto row = echo({sluice::dtype::f64});
+  row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context&) {
+    seen = in[0].data();
+    return std::vector{in[0], in[0]};
+  };
+  s.add(row);
+  for (std::size_t blanks = 0; blanks < 70; ++blanks) {
+    const auto json = request(binary_input("a", "FP64", "[2]", 16)) + std::string(blanks, ' ');
+    REQUIRE(infer_binary(s, "echo", json, bytes<double>({1, 2})).status == 200);
+    CHECK(reinterpret_cast<std::uintptr_t>(seen) % 64 == 0);
+  }
+}
+
+TEST_CASE("one place measures the calls of every protocol") {
+  echo_service s;
+  post(s, "matmul", R"({"a":[[1]],"b":[[1]]})");
+  infer(s, "matmul", request(cat(square, ",", other)));
+  infer(s, "matmul", "{}");
+  infer(s, "echo_fp64", request(input("a", "FP64", "[1]", R"("data":[1])")));
+  const auto stats = send(s, "GET", "/v2/models/matmul/stats").text();
+  CAPTURE(stats);
+  for (const char* words :
+       {R"({"model_stats":[{"name":"matmul","version":"1","last_inference":1)", R"("inference_count":2,"execution_count":2)",
+        R"("success":{"count":2,"ns":)", R"("fail":{"count":1,"ns":)", R"("queue":{"count":2)",
+        R"("compute_input":{"count":2)", R"("compute_infer":{"count":2)", R"("compute_output":{"count":2)",
+        R"("cache_hit":{"count":0,"ns":0})"})
+    CHECK_MESSAGE(stats.find(words) != stats.npos, words);
+  const auto all = send(s, "GET", "/v2/models/stats").text();
+  CHECK(all.find(R"({"name":"echo_fp64","version":"1","last_inference":1)") != all.npos);
+  CHECK(all.find(R"({"name":"echo","version":"1","last_inference":0,"inference_count":0)") != all.npos);
+  const auto metrics = send(s, "GET", "/metrics").text();
+  for (const char* line : {"\nsluice_requests_total{route=\"matmul\",code=\"200\"} 2\n",
+                           "\nsluice_requests_total{route=\"matmul\",code=\"400\"} 1\n",
+                           "\nsluice_requests_total{route=\"echo_fp64\",code=\"200\"} 1\n",
+                           "\nsluice_requests_total{route=\"v2\",code=\"200\"} 2\n"})
+    CHECK_MESSAGE(metrics.find(line) != metrics.npos, line);
+}
+
+TEST_CASE("deadline and priority reach the call; past the deadline nothing is computed") {
+  sluice::service_options o;
+  o.compute_slots = 1;
+  o.queue_length = 1;
+  sluice::service s(o);
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool go = false;
+  std::atomic<int> entered{0};
+  sluice::call_context seen;
+  auto row = echo({sluice::dtype::f32});
+  row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context& c) {
+    ++entered;
+    std::unique_lock lock(mutex);
+    seen = c;
+    changed.wait(lock, [&] { return go; });
+    return std::vector{in[0], in[0]};
+  };
+  s.add(row);
+  const auto call = [&](std::string_view parameters) {
+    return infer(s, "echo", request(square, cat(",\"parameters\":", parameters)));
+  };
+  sluice::response first, second;
+  std::thread slow([&] { first = call(R"({"priority":2,"timeout":60000000})"); });
+  while (entered == 0) std::this_thread::yield();
+  std::thread late([&] { second = call(R"({"timeout":1000})"); });
+  while (send(s, "GET", "/metrics").text().find("\nsluice_compute_queue_length 1\n") == std::string::npos)
+    std::this_thread::yield();
+  const auto third = call("{}");
+  check_error(third, 429, "1 requests are at work and 1 wait");
+  CHECK(third.header("Retry-After") == "1");
+  std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  {
+    const std::lock_guard lock(mutex);
+    go = true;
+  }
+  changed.notify_all();
+  slow.join();
+  late.join();
+  CHECK(first.status == 200);
+  CHECK(seen.priority == 2);
+  CHECK(seen.deadline < std::chrono::steady_clock::now() + std::chrono::seconds(60));
+  CHECK(seen.deadline > std::chrono::steady_clock::now() + std::chrono::seconds(1));
+  check_error(second, 504, "was to be done 1000 us after the request came");
+  CHECK(entered == 1);
+  CHECK(call(R"({"timeout":18446744073709551615})").status == 200);
+  CHECK(seen.deadline == std::chrono::steady_clock::time_point::max());
+}
+
+TEST_CASE("answers are compressed where the transport can and a client asks for it alone") {
+  sluice::service s;
+  const auto ask = [&](std::string accept) {
+    sluice::request r{.method = "POST", .path = "/v2/models/rowsum/infer"};
+    r.header = [&](std::string_view name) { return name == "Accept-Encoding" ? std::string_view(accept) : ""; };
+    const auto body = request(square);
+    r.body = body;
+    r.compress = [](const std::vector<sluice::body_piece>&, std::string_view coding) {
+      return std::vector{sluice::body_piece::of(std::string(coding))};
+    };
+    return s.handle(r);
+  };
+  for (const char* coding : {"gzip", "deflate"}) {
+    const auto r = ask(coding);
+    CHECK(r.text() == coding);
+    CHECK(r.header("Content-Encoding") == coding);
+    CHECK(r.header("Vary") == "Accept-Encoding");
+  }
+  CHECK(ask(" GZIP ").text() == "gzip");
+  for (const char* accept : {"", "identity", "br", "gzip, deflate", "gzip;q=0", "gzipx"}) {
+    const auto r = ask(accept);
+    CHECK(r.text().starts_with("{\"model_name\""));
+    CHECK(r.header("Content-Encoding").empty());
+  }
+  CHECK(infer(s, "rowsum", request(square), {{"Accept-Encoding", "gzip"}}).text().starts_with("{\"model_name\""));
+}
