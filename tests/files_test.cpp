@@ -1,5 +1,5 @@
 // Files that clients name: inside the directories, and never a byte outside.
-#include "files.hpp"
+#include <files.hpp>  // of the service: the tests have one as well
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -52,7 +52,9 @@ std::string read(const data_directories& d, std::string_view path) {
 int status(const data_directories& d, std::string_view path) try {
   static_cast<void>(d.open(path));
   return 200;
-} catch (const sluice::http::refused& e) { return e.status; }
+} catch (const sluice::http::refused& e) {
+  return e.status;
+}
 
 }  // namespace
 

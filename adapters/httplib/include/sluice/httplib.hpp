@@ -117,6 +117,7 @@ class exchange {
       const auto it = req_.headers.find(std::string(name));
       return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
     };
+    r.client = req_.remote_addr;
     r.gone = gone(req_);
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
     r.compress = compressed;
