@@ -1,6 +1,5 @@
-# What the core is built with; service, examples and tests look for theirs where they are
-# added, but for what several of them use. All by find_package: on Debian
-# cmake/install-deps brings them.
+# What the core is built with; service, examples and tests look for theirs where they are added, but for what several of them
+# use. All by find_package: on Debian cmake/install-deps brings them.
 
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)

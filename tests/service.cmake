@@ -1,5 +1,5 @@
 # The service without a transport, and over sockets by cpp-httplib.
-foreach(part access json service v2 v2_refusal)
+foreach(part access admission json service v2 v2_refusal)
   sluice_add_test(${part} LIBRARIES sluice::service)
 endforeach()
 sluice_add_test(number LIBRARIES sluice::sluice fmt::fmt $<TARGET_NAME_IF_EXISTS:dragonbox::dragonbox>)

@@ -80,6 +80,7 @@ TEST_CASE("draining refuses new work and waits for what is under way") {
   const auto inference = send(s, "POST", "/v2/models/rowsum/infer", "{}");
   CHECK(inference.status == 503);
   CHECK(says(inference, "{\"error\":\"[http] this server is about to end"));
+  CHECK(says(send(s, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":")"));
   const auto ready = send(s, "GET", "/health/ready");
   CHECK(ready.status == 503);
   CHECK(ready.text().starts_with(R"({"ready":false,"degraded":)"));

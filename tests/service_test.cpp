@@ -123,8 +123,8 @@ TEST_CASE("routes and methods") {
   CHECK(devices.starts_with(R"({"devices":[{"device":"cpu","description":")"));
   CHECK(devices.find("\"refusals\":[") != devices.npos);
   CHECK(send(s, "HEAD", "/health/live").status == 200);
-  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2x", "/health", "/metrics/x",
-                           "v1/matmul", "/v1/\xff"})
+  for (const char* path :
+       {"", "/", "/v1", "/v1/", "/v1/nothing", "/v1/matmul/", "/v2x", "/health", "/metrics/x", "v1/matmul", "/v1/\xff"})
     check_problem(send(s, "POST", path), 404, "nothing is served at");
   for (const char* method : {"GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}) {
     const auto r = send(s, method, "/v1/matmul");
@@ -152,7 +152,16 @@ TEST_CASE("metrics count what was answered") {
         "\nsluice_requests_total{route=\"matmul\",code=\"400\"} 1\n",
         "\nsluice_requests_total{route=\"none\",code=\"404\"} 1\n", "\nsluice_request_seconds_count{route=\"matmul\"} 3\n",
         "\nsluice_request_seconds_bucket{route=\"matmul\",le=\"+Inf\"} 3\n", "\nsluice_compute_queue_length 0\n",
-        "\nsluice_device_healthy{device=\"cpu\"} 1\n"})
+        "\nsluice_device_healthy{device=\"cpu\"} 1\n", "\nsluice_rejections_total{reason=\"malformed\"} 1\n",
+        "\nsluice_rejections_total{reason=\"not_found\"} 1\n",
+        "\nsluice_placements_total{device=\"cpu\",reason=\"operands_there\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"read\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"queue\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"decode\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"compute\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"encode\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"write\"} 2\n",
+        "\nsluice_request_bytes_total{route=\"matmul\"} 74\n"})
     CHECK_MESSAGE(text.find(line) != text.npos, line);
   CHECK(text.find("thing") == text.npos);
   CHECK(text.back() == '\n');
@@ -313,53 +322,6 @@ TEST_CASE("bodies that are read in pieces") {
   CHECK(taken < 4'010'000);
 }
 
-TEST_CASE("beyond the slots and the queue: 429") {
-  sluice::service_options o;
-  o.compute_slots = 1;
-  o.queue_length = 1;
-  sluice::service s(o);
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool go = false;
-  std::atomic<int> entered{0};
-  auto row = scale();
-  row.outputs.pop_back();
-  row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context&) {
-    ++entered;
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return go; });
-    return std::vector{in[0]};
-  };
-  s.add(row);
-  std::atomic<int> done{0};
-  const auto call = [&] { done += post(s, "scale", R"({"a":[[1]]})").status == 200; };
-  const auto reaches = [&](std::string_view line) {
-    for (int i = 0; i < 1000; ++i) {
-      if (send(s, "GET", "/metrics").text().find(line) != std::string::npos) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return false;
-  };
-  std::thread first(call);
-  CHECK(reaches("\nsluice_compute_slots_in_use 1\n"));
-  std::thread second(call);
-  CHECK(reaches("\nsluice_compute_queue_length 1\n"));
-  const auto r = post(s, "scale", R"({"a":[[1]]})");
-  check_problem(r, 429, "1 requests are at work and 1 wait");
-  CHECK(r.header("Retry-After") == "1");
-  CHECK(send(s, "GET", "/health/live").status == 200);
-  {
-    const std::lock_guard lock(mutex);
-    go = true;
-  }
-  changed.notify_all();
-  first.join();
-  second.join();
-  CHECK(done == 2);
-  CHECK(entered == 2);
-  CHECK(post(s, "scale", R"({"a":[[1]]})").status == 200);
-}
-
 TEST_CASE("many threads, one service") {
   sluice::service s;
   std::atomic<int> wrong{0};
@@ -392,4 +354,6 @@ TEST_CASE("options that cannot be") {
   refused([](auto& o) { o.limits.rank = 9; });
   refused([](auto& o) { o.compute_slots = -1; });
   refused([](auto& o) { o.queue_length = -1; });
+  refused([](auto& o) { o.inline_bytes = -2; });
+  refused([](auto& o) { o.compute_nice = 20; });
 }

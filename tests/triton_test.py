@@ -270,7 +270,7 @@ class TestPlainRequests(Case):
         self.assertEqual(json.loads(self.ask("/v2/models/matmul/ready")[2]), {"name": "matmul", "ready": True})
         status, headers, body = self.ask("/v2/models/nothing/ready")
         self.assertEqual((status, headers["Content-Type"], list(json.loads(body))), (404, "application/json", ["error"]))
-        asked = {"id": "1", "inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4]]}]}
+        asked = {"id": "1", "model_name": "rowsum", "inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4]]}]}
         status, headers, body = self.ask("/v2/models/rowsum/infer", json.dumps(asked).encode(), Content_Type="application/json")
         self.assertEqual((status, headers["Content-Type"]), (200, "application/json"))
         self.assertEqual(json.loads(body), {"model_name": "rowsum", "model_version": "1", "id": "1", "outputs": [

@@ -33,6 +33,7 @@ TEST_CASE("requests that are refused: 400, with what is wrong") {
   refuse(request(square, R"(,"what":1)"),
          R"(the request has \"what\", which is not known: id, parameters, inputs or outputs)");
   refuse(request(square, R"(,"id":1)"), "id is 1: a string is needed");
+  refuse(request(square, R"(,"model_name":{})"), "model_name is an object: a string is needed");
   refuse(request(square, R"(,"id":"1","id":"2")"), R"(the request has \"id\" twice)");
   refuse(request(square, R"(,"parameters":{"sequence_id":1})"),
          R"(parameters has \"sequence_id\", which is not known: timeout, )");

@@ -92,6 +92,7 @@ TEST_CASE("inference in JSON: flat or nested, in any order, whatever the datatyp
         cat(R"({"model_name":"matmul","model_version":"1","id":"a\"A",)", product));
   CHECK(infer(s, "matmul/versions/1", request(cat(other, ",", square), R"(,"parameters":{"priority":3,"timeout":0})"))
             .text() == cat(R"({"model_name":"matmul","model_version":"1",)", product));
+  CHECK(infer(s, "matmul", request(cat(square, ",", other), R"(,"model_name":"matmul")")).status == 200);
   struct item {
     const char *datatype, *shape, *data, *printed;
   };

@@ -42,10 +42,11 @@ class stage_clock {
 };
 
 [[noreturn]] void fail_late(const endpoint& row, const call_record& record, const call_context& context) {
-  using seconds = std::chrono::duration<double>;
-  throw refused{504, "deadline_exceeded",
-                fmt::format("[{}] was to be done {:.6g} s after the request came, and would begin after {:.6g} s: it is not",
-                            row.name, seconds(context.deadline - record.begin).count(), seconds(record.taken()).count())};
+  using microseconds = std::chrono::duration<double, std::micro>;
+  throw refused{
+      504, "deadline_exceeded",
+      fmt::format("[{}] was to be done {:.0f} us after the request came, and would begin after {:.0f} us: it is not",
+                  row.name, microseconds(context.deadline - record.begin).count(), microseconds(record.taken()).count())};
 }
 
 void check_deadline(const endpoint& row, const call_record& record, const call_context& context) {

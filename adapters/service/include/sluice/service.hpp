@@ -31,7 +31,9 @@
 // Errors there are {"error": "..."}; what is 422 and 406 below is 400.
 //
 // Errors under /v1 are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values
-// that cannot be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken.
+// that cannot be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken,
+// with the seconds to wait in Retry-After; 504 past the deadline that the header X-Request-Timeout sets, in seconds after the
+// request came (0.5): a call that is not begun by then is not computed.
 #pragma once
 
 #include <cstddef>

@@ -101,6 +101,8 @@ class request_reader {
     each_field(root, "the request", "id, parameters, inputs or outputs", [&](std::string_view key, od::value v) {
       if (key == "id")
         out_.id = string_at(v, "id");
+      else if (key == "model_name")  // KServe's client sends it; the path decides
+        string_at(v, "model_name");
       else if (key == "parameters")
         read_parameters(object_at(v, "parameters"));
       else if (key == "inputs")

@@ -143,11 +143,13 @@ class v2_protocol final : public protocol {
       fail_unsupported(fmt::format("models are not to be {}ed by a client", at[3]));
     if (at.size() != 2 || at[1] != "index") fail_not_found(r);
     body_buffer::read(r, engine_.options.limits.body_bytes, host_room(device::cpu));
-    const bool ready = engine_.look().ready;
+    const auto now = engine_.look();
+    const std::string_view state = now.ready ? "READY" : "UNAVAILABLE";
+    const std::string_view reason = now.ready ? "" : now.degraded ? "a device is not healthy" : "the server is about to end";
     std::string all = "[";
     for (const auto& m : all_models(engine_.rows))
       all += fmt::format(R"({}{{"name":"{}","version":"{}","state":"{}","reason":"{}"}})", all.size() > 1 ? "," : "",
-                         m.name(), model_version, ready ? "READY" : "UNAVAILABLE", ready ? "" : "a device is not healthy");
+                         m.name(), model_version, state, reason);
     return json(all + "]");
   }
 
