@@ -56,8 +56,9 @@ TEST_CASE("bearer tokens") {
   };
   CHECK(status({{"Authorization", "Bearer first-token"}}) == 200);
   CHECK(status({{"Authorization", "bearer  other-one"}}) == 200);
-  for (const char* wrong : {"Bearer", "Bearer ", "Bearer firs", "Bearer first-token2", "Bearer first-tokem",
-                            "Bearer other-oneother-one", "Basic other-one", "other-one", "Bearer other-one other-one", "Bearerxother-one"}) {
+  for (const char* wrong :
+       {"Bearer", "Bearer ", "Bearer firs", "Bearer first-token2", "Bearer first-tokem", "Bearer other-oneother-one",
+        "Basic other-one", "other-one", "Bearer other-one other-one", "Bearerxother-one"}) {
     CAPTURE(wrong);
     CHECK(status({{"Authorization", wrong}}) == 401);
     CHECK(s.last.json.find("other-one") == std::string::npos);
@@ -149,7 +150,7 @@ TEST_CASE("request ids: the client's when it is sane") {
   }
   std::set<std::string> made;
   for (const std::string& id : {std::string(), longest + "a", std::string("a b"), std::string("a\"b"),
-                               std::string("a\r\nX: y"), std::string("a_b"), std::string("\xc3\xa9")}) {
+                                std::string("a\r\nX: y"), std::string("a_b"), std::string("\xc3\xa9")}) {
     const auto got = post(s.service, "rowsum", sums, {{"X-Request-Id", id}});
     CHECK(got.header("X-Request-Id").size() == 32);
     CHECK(s.last.request_id == got.header("X-Request-Id"));

@@ -141,6 +141,7 @@ class stream final : public httplib::Stream {
 
   // Waits for more of the body.
   bool fill() {
+    if (!flush()) return false;
     if (std::exchange(continue_, false) && !send("HTTP/1.1 100 Continue\r\n\r\n")) return false;
     for (;;) {
       const auto m = receive();
