@@ -58,8 +58,9 @@ class workers {
       open_.emplace(&added, std::move(c));
     }
     added.until = clock::now() + seconds(options_.head_seconds);
+    const int fd = added.wire->fd();
     added.deadline = added.until.time_since_epoch().count();
-    control(EPOLL_CTL_ADD, added.wire->fd(), EPOLLIN | EPOLLONESHOT, &added);
+    control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, &added);
     return true;
   }
 
@@ -110,7 +111,7 @@ class workers {
       if (n <= 0) continue;
       if (e.data.ptr == nullptr) return;
       auto& c = *static_cast<connection*>(e.data.ptr);
-      c.deadline = 0;
+      c.deadline.exchange(0);  // reads what its last thread stored, and with it all that it did
       short events = 0;
       try {
         events = step_(c, {scratch.get(), scratch_bytes});
@@ -120,10 +121,10 @@ class workers {
         close(c);
       } else {
         if (draining_ && c.at == connection::phase::lingering) tell();
+        const int fd = c.wire->fd();
         c.deadline = c.until.time_since_epoch().count();
         // From here on it may be another thread's.
-        control(EPOLL_CTL_MOD, c.wire->fd(), static_cast<unsigned>(events == POLLOUT ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
-                &c);
+        control(EPOLL_CTL_MOD, fd, static_cast<unsigned>(events == POLLOUT ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT, &c);
       }
     }
   }
