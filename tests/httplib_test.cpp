@@ -1,5 +1,6 @@
 // The service on a real socket, beside an application's own routes: what goes well, and what a client may do to it.
 #include "httplib_testing.hpp"
+#include "wire.hpp"
 
 #include <atomic>
 
@@ -7,61 +8,8 @@ using namespace testing;
 
 namespace {
 
-// A client that sends any bytes and reads until the server closes, or until a second without any.
-class wire {
- public:
-  explicit wire(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
-    const timeval second{1, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
-  }
-  ~wire() { ::close(fd_); }
-  wire(const wire&) = delete;
-  wire& operator=(const wire&) = delete;
-
-  wire& send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const auto n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0) break;
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return *this;
-  }
-  std::string read() {
-    std::string all;
-    char buffer[4096];
-    for (;;) {
-      const auto n = ::recv(fd_, buffer, sizeof buffer, 0);
-      closed = n == 0 || (n < 0 && errno == ECONNRESET);
-      if (n <= 0) return all;
-      all.append(buffer, static_cast<std::size_t>(n));
-    }
-  }
-
-  bool closed = false;
-
- private:
-  int fd_;
-};
-
 std::string post_head(std::string_view extra, std::string_view path = "/v1/rowsum") {
   return cat("POST ", path, " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n", extra, "\r\n");
-}
-
-std::string chunk(std::string_view bytes) {
-  char size[20];
-  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  return cat(size, bytes, "\r\n");
-}
-
-std::size_t answers_in(std::string_view text) {
-  std::size_t n = 0;
-  for (std::size_t at = 0; (at = text.find("HTTP/1.1 ", at)) != text.npos; ++at) ++n;
-  return n;
 }
 
 // A column times a row, 0 to n - 1 each.

@@ -3,8 +3,10 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -185,6 +187,86 @@ class TestProcess(unittest.TestCase):
                 finally:
                     server.kill()
 
+    def test_an_access_log_tokens_and_origins(self):
+        with tempfile.TemporaryDirectory() as data:
+            log, tokens = os.path.join(data, "log"), os.path.join(data, "tokens")
+            with open(tokens, "w") as f:
+                f.write("a-token\nanother\n")
+            server = Server(data, "--access-log", log, "--token-file", tokens, "--origin", "https://a.example")
+            self.assertEqual(server.ask("POST", "/v1/rowsum", {"a": [[1, 2]]})[0], 401)
+            self.assertEqual(server.ask("GET", "/health/ready")[0], 200)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            headers = {"Content-Type": "application/json", "Authorization": "Bearer another", "Origin": "https://a.example"}
+            connection.request("POST", "/v1/rowsum", '{"a": [[1, 2]]}', {**headers, "X-Request-Id": "mine-1", "traceparent": parent})
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, json.loads(answer.read())["result"]), (200, [3]))
+            self.assertEqual(answer.getheader("X-Request-Id"), "mine-1")
+            self.assertEqual(answer.getheader("Access-Control-Allow-Origin"), "https://a.example")
+            preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+            connection.request("OPTIONS", "/v1/rowsum", headers=preflight)
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.read()), (204, b""))
+            connection.close()
+            self.assertEqual(server.stop(signal.SIGTERM), 0)
+            with open(log) as f:
+                lines = [json.loads(line) for line in f]
+            self.assertEqual([(r["method"], r["route"], r["status"]) for r in lines],
+                             [("POST", "none", 401), ("GET", "ready", 200), ("POST", "rowsum", 200), ("OPTIONS", "none", 204)])
+            call = lines[2]
+            self.assertEqual((call["request_id"], call["trace_id"], call["device"], call["client"], call["bytes_in"]),
+                             ("mine-1", parent[3:35], "cpu", "127.0.0.1", 15))
+            self.assertNotEqual(call["span_id"], parent[36:52])
+            self.assertGreater(call["seconds"], 0)
+            self.assertNotIn("another", json.dumps(lines))
+
+    def test_tls(self):
+        if "--cert" not in subprocess.run([SERVER, "--help"], capture_output=True, text=True).stdout or not shutil.which("openssl"):
+            self.skipTest("needs TLS in cpp-httplib, and openssl")
+        with tempfile.TemporaryDirectory() as data:
+            cert, key = os.path.join(data, "cert.pem"), os.path.join(data, "key.pem")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                            "-out", cert, "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+                           check=True, capture_output=True)
+            server = Server(data, "--cert", cert, "--key", key)
+            context = ssl.create_default_context(cafile=cert)
+            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60, context=context)
+            note = json.dumps({"text": "n" * 60000})
+            for _ in range(3):  # on one connection; more than a record holds, both ways
+                connection.request("POST", "/items", note, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                self.assertEqual((answer.status, json.loads(answer.read())["text"]), (201, "n" * 60000))
+            ones = [[1] * 300] * 300
+            connection.request("POST", "/v1/matmul", json.dumps({"a": ones, "b": ones}), {"Content-Type": "application/json"})
+            self.assertEqual(json.loads(connection.getresponse().read())["result"], [[300] * 300] * 300)
+            with socket.create_connection(("127.0.0.1", server.port), 60) as silent:  # it holds nobody up
+                connection.request("GET", "/health/live")
+                self.assertEqual(connection.getresponse().read(), b'{"live":true}')
+                silent.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")  # no TLS
+                try:
+                    self.assertNotIn(b"HTTP", silent.recv(100))
+                except ConnectionResetError:
+                    pass
+            connection.close()
+            self.assertEqual(server.stop(), 0)
+            bad = subprocess.run([SERVER, "--port", "0", "--data-dir", data, "--cert", key, "--key", cert], capture_output=True, text=True, timeout=60)
+            self.assertEqual((bad.returncode, "cert.pem" in bad.stderr), (1, True))
+
+    def test_slow_and_idle_clients_hold_nobody_up(self):
+        with tempfile.TemporaryDirectory() as data:
+            server = Server(data, "--threads", "2")
+            wires = [socket.create_connection(("127.0.0.1", server.port), 60) for _ in range(100)]
+            for i, wire in enumerate(wires):
+                wire.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + (b"\r\n" if i % 2 else b""))
+            for wire in wires[1::2]:
+                self.assertTrue(wire.recv(1000).startswith(b"HTTP/1.1 200"))
+            self.assertEqual(server.ask("POST", "/items", {"text": "quick"})[0], 201)
+            self.assertEqual(server.stop(signal.SIGTERM), 0)
+            for wire in wires[1::2]:
+                self.assertEqual(wire.recv(1000), b"")
+            for wire in wires:
+                wire.close()
+
     def fake_server(self, data, *options):
         environment = {**os.environ, "SLUICE_BACKEND_PATH": FAKE_MODULES}
         return Server(data, "--device", "fake:1", *options, env=environment, stderr=subprocess.PIPE)
@@ -266,7 +348,8 @@ class TestProcess(unittest.TestCase):
             self.assertIn(device, text)
         code, text = run("--help")
         self.assertEqual(code, 0)
-        for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost"):
+        for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost", "--access-log",
+                       "--token-file", "--origin"):
             self.assertIn(option, text)
 
 

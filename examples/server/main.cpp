@@ -1,15 +1,22 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
+#include <sys/resource.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "../common/interrupt.hpp"
+#include "access_log.hpp"
 #include "routes.hpp"
+#include "sluice/hardened_server.hpp"
 #include "sluice/httplib.hpp"
 #include "sluice/sluice.hpp"
 
@@ -23,17 +30,22 @@ struct settings {
   std::string device = "automatic";
   std::string ready = "all";
   bool exit_on_device_lost = false;
+  std::string access_log{}, token_file{}, cert{}, key{};
+  std::vector<std::string> origins{};
 };
 
 // EX_TEMPFAIL of sysexits.h: start me again. Only a new process brings a lost device back.
 constexpr int device_lost_status = 75;
 
-// Stops the server on Ctrl-C, SIGTERM, or when it is told to, after the answers under way.
+// Stops the server on Ctrl-C, SIGTERM, or when it is told to: readiness goes first, then what is under way is answered, the
+// application's own routes too.
 class stopper {
  public:
-  stopper(httplib::Server& server, sluice::service& service)
+  template <class Server>
+  stopper(Server& server, sluice::service& service)
       : interrupted_([this, &server, &service] {
           service.drain(10);
+          server.drain(10);
           while (!over_ && !server.is_running())
             std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
           server.stop();
@@ -48,18 +60,39 @@ class stopper {
 };
 
 void print_start(const settings& s, int port) {
-  std::printf("sluice-server %s on http://%s:%d\n", SLUICE_VERSION_STRING, s.host.c_str(), port);
+  const char* const scheme = s.cert.empty() ? "http" : "https";
+  std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, s.host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
   std::printf(
-      "try:\n  curl -s http://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
+      "try:\n  curl -s %s://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
       "1], [1, 1]]}'\n",
-      s.host.c_str(), port);
+      scheme, s.host.c_str(), port);
   std::fflush(stdout);
 }
 
-int serve(const settings& s) {
-  httplib::Server server;
+std::vector<std::string> lines_of(const std::string& path) {
+  std::vector<std::string> lines;
+  if (path.empty()) return lines;
+  std::ifstream file(path);
+  if (!file) throw std::runtime_error(path + " cannot be read");
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty()) lines.push_back(line);
+  if (lines.empty()) throw std::runtime_error(path + " has no token in it");
+  return lines;
+}
+
+// Thousands of connections need as many descriptors: as many as the system lets us have.
+void raise_descriptors() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+template <class Server>
+int serve(const settings& s, Server& server) {
+  const access_log log(s.access_log);
   const sluice::device wanted(s.device);
   if (!wanted.is_automatic())
     static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
@@ -67,19 +100,22 @@ int serve(const settings& s) {
   std::function<void()> end;
   sluice::service service({.device = wanted,
                            .ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices,
-                           .on_device_lost = [&](const sluice::device_info& d) {
-                             std::fprintf(stderr, "sluice-server: %s is lost: %s\n", d.where.str().c_str(), d.state.c_str());
-                             if (!s.exit_on_device_lost) return;
-                             status = device_lost_status;
-                             end();
-                           }});
+                           .on_device_lost =
+                               [&](const sluice::device_info& d) {
+                                 std::fprintf(stderr, "sluice-server: %s is lost: %s\n", d.where.str().c_str(),
+                                              d.state.c_str());
+                                 if (!s.exit_on_device_lost) return;
+                                 status = device_lost_status;
+                                 end();
+                               },
+                           .on_request = [&log](const sluice::access_record& r) { log.write(r); },
+                           .tokens = lines_of(s.token_file),
+                           .origins = s.origins});
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
   std::filesystem::create_directories(s.data_dir);
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
 
-  sluice::tune(server);
-  server.new_task_queue = [&s] { return new httplib::ThreadPool(static_cast<std::size_t>(s.threads)); };
   sluice::mount(server, service);
   add_note_routes(server, notes);
   add_multiply_route(server, service);
@@ -94,6 +130,34 @@ int serve(const settings& s) {
   return server.listen_after_bind() ? status.load() : 1;
 }
 
+int serve(const settings& s) {
+  raise_descriptors();
+  const sluice::hardened_options options{.threads = static_cast<std::size_t>(s.threads)};
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+  if (!s.cert.empty()) {
+    sluice::hardened_tls_server server(options, s.cert.c_str(), s.key.c_str());
+    if (!server.is_valid()) throw std::runtime_error(s.cert + " and " + s.key + " are no certificate and its key");
+    return serve(s, server);
+  }
+#endif
+  sluice::hardened_server server(options);
+  return serve(s, server);
+}
+
+void add_access_options(CLI::App& app, settings& s) {
+  app.add_option("--access-log", s.access_log,
+                 "a file to which each request of sluice's routes adds a JSON line; - is the output");
+  app.add_option("--token-file", s.token_file,
+                 "a file of bearer tokens, one a line: sluice's routes, but for health, need one");
+  app.add_option("--origin", s.origins, "an origin whose web pages may ask from browsers, as https://example.org; * is any");
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+  auto* const cert = app.add_option("--cert", s.cert, "certificate chain for TLS, as PEM")->check(CLI::ExistingFile);
+  auto* const key = app.add_option("--key", s.key, "its private key, as PEM")->check(CLI::ExistingFile);
+  cert->needs(key);
+  key->needs(cert);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -104,7 +168,7 @@ int main(int argc, char** argv) {
   app.add_option("--port", s.port, "port to listen on; 0 takes a free one")
       ->capture_default_str()
       ->check(CLI::Range(0, 65535));
-  app.add_option("--threads", s.threads, "threads that hold connections; computing has its own")
+  app.add_option("--threads", s.threads, "threads that answer requests; computing and idle connections have none of them")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
   app.add_option("--data-dir", s.data_dir, "folder for notes.db, made when missing")->capture_default_str();
@@ -114,6 +178,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"all", "any"}));
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
                "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
+  add_access_options(app, s);
   CLI11_PARSE(app, argc, argv);
   try {
     return serve(s);

@@ -83,6 +83,8 @@ class engine::passage {
   passage(engine& e, const endpoint& row, call_record& record) : engine_(e), row_(row), record_(record), clock_(record) {
     context_.where = e.options.device;
     context_.deadline = record.deadline;
+    context_.request_id = record.request_id;
+    context_.traceparent = record.traceparent;
   }
 
   response go(const decoder& decode, const encoder& encode) {

@@ -1,10 +1,13 @@
 #include "sluice/service.hpp"
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 
+#include "access.hpp"
 #include "protocol.hpp"
 #include "status.hpp"
+#include "trace.hpp"
 
 namespace sluice {
 
@@ -13,9 +16,10 @@ using http::refused;
 inline namespace v0 {
 
 struct service::state {
-  explicit state(service_options o) : engine(std::move(o)) {}
+  explicit state(service_options o) : engine(std::move(o)), access(engine.options.tokens, engine.options.origins) {}
 
   http::engine engine;
+  const http::access access;
   // The first that owns a path answers.
   const std::array<std::unique_ptr<http::protocol>, 3> protocols{http::operations(engine), http::v1(engine),
                                                                  http::v2(engine)};
@@ -35,11 +39,35 @@ struct service::state {
   }
 
   response answer(const request& r, http::call_record& record) {
+    if (auto answer = access.preflight(r)) return std::move(*answer);
+    access.check(r);
     http::protocol* const p = owner_of(r.path);
     if (p == nullptr) http::fail_not_found(r);
     record.deadline = http::deadline_of(r, record.begin);
     record.gone = r.gone;
     return p->answer(r, record);
+  }
+
+  // The application's own log.
+  void tell(const request& r, const http::call_record& record, std::chrono::system_clock::time_point came,
+            const http::trace& trace, const response& out) const noexcept try {
+    if (!engine.options.on_request) return;
+    constexpr std::array<std::string_view, 7> methods{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
+    engine.options.on_request(
+        {.time = came,
+         .request_id = record.request_id,
+         .trace_id = trace.id,
+         .span_id = trace.span,
+         .method =
+             std::find(methods.begin(), methods.end(), r.method) != methods.end() ? std::string_view(r.method) : "other",
+         .route = record.route,
+         .status = out.status,
+         .bytes_in = std::max({r.content_length, record.body_bytes, static_cast<std::int64_t>(r.body.size())}),
+         .bytes_out = static_cast<std::int64_t>(out.size()),
+         .seconds = http::seconds_of(record.taken()),
+         .device = out.header("Sluice-Device"),
+         .client = r.client});
+  } catch (...) {
   }
 
   // Every failure as a response.
@@ -104,11 +132,18 @@ bool service::drain(double seconds) {
 
 response service::handle(const request& r) noexcept try {
   http::call_record record;
+  const auto came = std::chrono::system_clock::now();
+  const auto trace = http::trace::begin(http::header(r, "traceparent"));
+  record.request_id = http::request_id(http::header(r, "X-Request-Id"));
+  record.traceparent = trace.traceparent();
   response out = state_->guarded(r, record);
+  out.headers.emplace_back("X-Request-Id", record.request_id);
+  state_->access.admit(r, out);
   const auto taken = record.taken();
   state_->engine.metrics->record(record, out.status, out.size());
   state_->engine.statistics.record(record, out.status == 200, taken);
   if (out.status == 200 && !record.model.empty()) out.sending = http::until_sent(state_->engine.metrics, record.route);
+  state_->tell(r, record, came, trace, out);
   return out;
 } catch (...) {  // no memory even for a problem
   return {.status = 500};

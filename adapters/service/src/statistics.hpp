@@ -30,6 +30,7 @@ struct call_record {
   std::string_view rejection{};  // the code of a refusal: one of few, and always there
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::function<bool()> gone{};  // whether the client is, where the transport can tell
+  std::string request_id{}, traceparent{};
 
   [[nodiscard]] std::chrono::nanoseconds taken() const { return std::chrono::steady_clock::now() - begin; }
 };

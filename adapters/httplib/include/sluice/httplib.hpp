@@ -117,6 +117,7 @@ class exchange {
       const auto it = req_.headers.find(std::string(name));
       return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
     };
+    r.client = req_.remote_addr;
     r.gone = gone(req_);
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
     r.compress = compressed;
@@ -195,6 +196,7 @@ class exchange {
     if constexpr (reader_outlives_handler<httplib::Request>)
       if (close && reader_ != nullptr && !framing_.chunked && framing_.fault.empty()) rest = *reader_;
     const std::size_t size = answer.size();
+    if (size == 0 && !close) return;  // httplib 0.11.4 would ask a provider for bytes without end
     auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
     // A provider, because httplib would compress a string in this thread, and copy it.
     res_.set_content_provider(

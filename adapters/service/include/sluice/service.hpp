@@ -40,6 +40,7 @@
 #include <functional>
 #include <memory>
 
+#include "sluice/service/access.hpp"
 #include "sluice/service/endpoint.hpp"
 #include "sluice/service/message.hpp"
 
@@ -75,6 +76,12 @@ struct service_options {
   // that asked for the devices' state. It must return soon. Only a new process brings such a device back: have the server
   // stop, and a supervisor start it again.
   std::function<void(const device_info&)> on_device_lost{};
+  // Called after each request, when its answer is about to be sent, by the thread that sends it: for an access log.
+  std::function<void(const access_record&)> on_request{};
+  // Where there are any, each request but those for health needs "Authorization: Bearer TOKEN" with one of them, or gets 401.
+  std::vector<std::string> tokens{};
+  // Whose web pages may ask from a browser (CORS): "https://example.org", or "*" for all. None: no page of another origin.
+  std::vector<std::string> origins{};
 };
 
 // Safe to use from any number of threads. It must outlive the server it is mounted on, or be held by it as a shared_ptr.

@@ -39,6 +39,8 @@ struct call_context {
   // When nobody waits for the result any more. A call whose deadline has passed is not begun.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::uint64_t priority = 0;  // as the client gave it: 1 is the highest, 0 none
+  // For whom an endpoint asks in turn: headers X-Request-Id and traceparent (W3C Trace Context), there while `run` is.
+  std::string_view request_id{}, traceparent{};
 };
 
 struct endpoint {

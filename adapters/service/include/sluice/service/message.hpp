@@ -37,6 +37,7 @@ struct request {
   std::string method{};  // "POST"
   std::string path{};    // decoded, below the prefix the service is mounted at: "/v1/matmul"
   std::string query{};   // after '?', as it came
+  std::string client{};  // address, for the access log
   // The value of the header called `name` (any case), or empty. A null function has no headers.
   std::function<std::string_view(std::string_view name)> header{};
 

@@ -1,0 +1,75 @@
+// How long a slow client is waited for by a thread.
+#pragma once
+
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "sluice/hardened/connection.hpp"
+#include "sluice/hardened/head.hpp"
+
+namespace sluice {
+inline namespace v0 {
+namespace hardened {
+
+// Threads that wait for clients, of those that there are: the rest stay for others.
+class waiting_room {
+ public:
+  explicit waiting_room(std::size_t size) : size_(size) {}
+
+  class seat {
+   public:
+    explicit seat(waiting_room& room) : room_(room), taken_(room.taken_.fetch_add(1) < room.size_) {}
+    ~seat() { --room_.taken_; }
+    seat(const seat&) = delete;
+    seat& operator=(const seat&) = delete;
+    explicit operator bool() const noexcept { return taken_; }
+
+   private:
+    waiting_room& room_;
+    bool taken_;
+  };
+
+ private:
+  std::size_t size_;
+  std::atomic<std::size_t> taken_{0};
+};
+
+// One direction of one request.
+class patience {
+ public:
+  patience(const hardened_options& o, waiting_room& room, double at_most) : options_(o), room_(room), at_most_(at_most) {}
+
+  void moved(std::size_t bytes) noexcept { bytes_ += bytes; }
+
+  // Until `fd` can be read or written. A fault when there is no time or no seat left.
+  fault wait(int fd, short events) {
+    const waiting_room::seat seat(room_);
+    if (!seat) return {503, "too many slow clients are waited for"};
+    const auto begin = clock::now();
+    double allowed = options_.grace_seconds + static_cast<double>(bytes_) / static_cast<double>(options_.bytes_per_second);
+    if (at_most_ > 0) allowed = std::min(allowed, at_most_);
+    const auto end = begin + seconds(allowed) - waited_;
+    pollfd p{.fd = fd, .events = events, .revents = 0};
+    int ready = 0;
+    for (auto now = begin; ready == 0 && now < end; now = clock::now()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - now).count();
+      ready = ::poll(&p, 1, static_cast<int>(std::min<decltype(left)>(left, 60'000)));
+      if (ready < 0 && errno == EINTR) ready = 0;
+    }
+    waited_ += clock::now() - begin;
+    return ready != 0 ? fault{} : fault{408, "the client was too slow"};
+  }
+
+ private:
+  const hardened_options& options_;
+  waiting_room& room_;
+  double at_most_;
+  std::size_t bytes_ = 0;
+  clock::duration waited_{};
+};
+
+}  // namespace hardened
+}  // namespace v0
+}  // namespace sluice

@@ -1,0 +1,180 @@
+// What httplib reads one request from, and writes its answer to.
+#pragma once
+
+#include <httplib.h>
+
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "sluice/hardened/body.hpp"
+#include "sluice/hardened/patience.hpp"
+#include "sluice/service/message.hpp"
+
+namespace sluice {
+inline namespace v0 {
+namespace hardened {
+
+// A whole answer that closes the connection.
+inline std::string refusal(const fault& why) {
+  const auto answer = problem(why.status,
+                              why.status == 503   ? "unavailable"
+                              : why.status == 500 ? "internal"
+                                                  : "refused",
+                              std::string("[http] ") + why.detail);
+  const auto text = answer.text();
+  const char* const reason = why.status == 400   ? "Bad Request"
+                             : why.status == 408 ? "Request Timeout"
+                             : why.status == 413 ? "Content Too Large"
+                             : why.status == 414 ? "URI Too Long"
+                             : why.status == 415 ? "Unsupported Media Type"
+                             : why.status == 416 ? "Range Not Satisfiable"
+                             : why.status == 417 ? "Expectation Failed"
+                             : why.status == 431 ? "Request Header Fields Too Large"
+                             : why.status == 501 ? "Not Implemented"
+                             : why.status == 503 ? "Service Unavailable"
+                             : why.status == 505 ? "HTTP Version Not Supported"
+                                                 : "Internal Server Error";
+  return "HTTP/1.1 " + std::to_string(why.status) + " " + reason +
+         "\r\nContent-Type: application/problem+json\r\nContent-Length: " + std::to_string(text.size()) +
+         "\r\nConnection: close\r\n\r\n" + text;
+}
+
+// The head comes from memory, as it was written anew; then the body, and not a byte more. What goes wrong with the body
+// before an answer has begun is answered by us, whatever the handler makes of it. (Which of these override differs between
+// httplib's versions; so none says it.)
+class stream final : public httplib::Stream {
+ public:
+  // Bytes are received into `scratch` in large pieces: httplib asks for 4 KiB at a time.
+  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, waiting_room& room,
+         std::span<char> scratch)
+      : connection_(c),
+        head_(h.text),
+        body_(h, limit),
+        continue_(h.expects),
+        in_(o, room, o.body_seconds),
+        out_(o, room, 0),
+        scratch_(scratch),
+        why_(body_.why()) {}
+
+  [[nodiscard]] const fault& why() const noexcept { return why_; }
+  [[nodiscard]] bool begun() const noexcept { return begun_; }  // the answer
+
+  ssize_t read(char* to, std::size_t size) {
+    if (!head_.empty()) return copy(to, head_, std::min(size, head_.size()));
+    if (why_) return -1;
+    if (body_.done() || size == 0) return 0;
+    if (unread_.empty() && !fill()) return -1;
+    const auto n = body_.take(unread_.substr(0, size));
+    if ((why_ = body_.why())) return -1;
+    return copy(to, unread_, n);
+  }
+
+  ssize_t write(const char* from, std::size_t size) {
+    if (why_) return -1;
+    const std::string_view bytes(from, size);
+    if (!begun_) {
+      begun_ = true;
+      // httplib sends the head apart: with TCP_NODELAY that is a packet more. It waits when a body of known length follows.
+      if (bytes.starts_with("HTTP/1.1 2") && bytes.ends_with("\r\n\r\n") && bytes.find("Content-Length: ") != bytes.npos) {
+        held_ = bytes;
+        return static_cast<ssize_t>(size);
+      }
+    } else if (!held_.empty() && size < 16 << 10) {
+      held_ += bytes;
+      return flush() ? static_cast<ssize_t>(size) : -1;
+    }
+    return flush() && send(bytes) ? static_cast<ssize_t>(size) : -1;
+  }
+
+  // Sends what is held.
+  bool flush() {
+    const std::string held = std::exchange(held_, {});
+    return held.empty() || send(held);
+  }
+
+  // Throws away what has come of the body. Whether it is at its end: what was received behind it is the next request.
+  bool finish() {
+    for (int i = 0; i < 2 && !body_.done() && !why_ && !continue_; ++i) {
+      unread_.remove_prefix(body_.take(unread_));
+      why_ = body_.why();
+      if (unread_.empty() && !body_.done() && i == 0) receive();
+    }
+    if (!body_.done() || why_) return false;
+    connection_.received.assign(unread_);
+    return true;
+  }
+
+  // Bytes that were received with the head, or before it was answered.
+  void start_with(std::string_view bytes) noexcept { unread_ = bytes; }
+
+  bool is_readable() const { return !head_.empty() || !unread_.empty(); }
+  bool is_writable() const { return !why_; }
+  bool wait_readable() const { return !why_; }
+  bool wait_writable() const { return !why_; }
+  bool is_peer_alive() const { return !why_; }
+  time_t duration() const { return std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - begin_).count(); }
+  socket_t socket() const { return connection_.wire->fd(); }
+  void get_remote_ip_and_port(std::string& ip, int& port) const {
+    ip = connection_.remote.ip;
+    port = connection_.remote.port;
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const {
+    ip = connection_.local.ip;
+    port = connection_.local.port;
+  }
+
+ private:
+  static ssize_t copy(char* to, std::string_view& from, std::size_t n) noexcept {
+    std::memcpy(to, from.data(), n);
+    from.remove_prefix(n);
+    return static_cast<ssize_t>(n);
+  }
+
+  moved receive() {
+    const auto m = connection_.wire->receive(scratch_.data(), scratch_.size());
+    unread_ = {scratch_.data(), m.count};
+    in_.moved(m.count);
+    return m;
+  }
+
+  // Waits for more of the body.
+  bool fill() {
+    if (!flush()) return false;
+    if (std::exchange(continue_, false) && !send("HTTP/1.1 100 Continue\r\n\r\n")) return false;
+    for (;;) {
+      const auto m = receive();
+      if (m.count > 0) return true;
+      why_ = m.over() ? fault{400, "the body ended before its time"} : in_.wait(connection_.wire->fd(), m.wait);
+      if (why_) return false;
+    }
+  }
+
+  bool send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const auto m = connection_.wire->send(bytes.data(), bytes.size());
+      bytes.remove_prefix(m.count);
+      out_.moved(m.count);
+      if (m.count > 0) continue;
+      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(connection_.wire->fd(), m.wait);
+      if (why_) return begun_ = true, false;  // there is no one to be told
+    }
+    return true;
+  }
+
+  connection& connection_;
+  std::string_view head_, unread_{};
+  body body_;
+  bool continue_;  // 100 Continue is owed
+  bool begun_ = false;
+  std::string held_{};
+  patience in_, out_;
+  std::span<char> scratch_;
+  fault why_;
+  clock::time_point begin_ = clock::now();
+};
+
+}  // namespace hardened
+}  // namespace v0
+}  // namespace sluice

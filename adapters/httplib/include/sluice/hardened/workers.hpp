@@ -1,0 +1,198 @@
+// The threads of a hardened server. Connections wait in one epoll for their next request, and hold a thread only from a
+// whole head (and a whole small body) to the end of its answer.
+#pragma once
+
+#include <httplib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <system_error>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "sluice/hardened/connection.hpp"
+#include "sluice/hardened/options.hpp"
+
+namespace sluice {
+inline namespace v0 {
+namespace hardened {
+
+class workers {
+ public:
+  // What to wait for next; 0: the connection is to be closed.
+  using step = std::function<short(connection&, std::span<char> scratch)>;
+
+  workers(const hardened_options& o, step s) : options_(o), step_(std::move(s)) {
+    if (poller_.fd < 0 || stop_.fd < 0) throw std::system_error(errno, std::generic_category(), "epoll");
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
+      room_ = std::min(room_, static_cast<std::size_t>(files.rlim_cur - files.rlim_cur / 16));
+    control(EPOLL_CTL_ADD, stop_.fd, EPOLLIN, nullptr);
+    threads_.reserve(options_.threads + 1);
+    try {
+      threads_.emplace_back([this] { keep_time(); });
+      for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+    } catch (...) {
+      join();
+      throw;
+    }
+  }
+  ~workers() { join(); }
+  workers(const workers&) = delete;
+  workers& operator=(const workers&) = delete;
+
+  // Takes it over; false when there is no room for it.
+  bool add(std::unique_ptr<connection>& c) {
+    connection& added = *c;
+    {
+      const std::lock_guard lock(mutex_);
+      if (open_.size() >= room_) return false;
+      open_.emplace(&added, std::move(c));
+    }
+    added.until = clock::now() + seconds(options_.head_seconds);
+    const int fd = added.wire->fd();
+    added.deadline = added.until.time_since_epoch().count();
+    control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, &added);
+    return true;
+  }
+
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
+
+  // Has answers close their connections from now on, and those without a request; waits until no request is under way,
+  // `time` at most.
+  bool drain(double time) {
+    std::unique_lock lock(mutex_);
+    draining_ = true;
+    wake_.notify_all();
+    return drained_.wait_for(lock, seconds(time), [this] { return std::none_of(open_.begin(), open_.end(), is_under_way); });
+  }
+
+  // Ends with the answers under way; clients that are waited for are cut off after `time`.
+  void stop(double time) {
+    if (!drain(time)) {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [c, owner] : open_) ::shutdown(c->wire->fd(), SHUT_RDWR);
+    }
+    join();
+  }
+
+ private:
+  struct descriptor {
+    int fd;
+    ~descriptor() {
+      if (fd >= 0) ::close(fd);
+    }
+  };
+  using owned = std::unordered_map<connection*, std::unique_ptr<connection>>;
+
+  static bool is_under_way(const owned::value_type& c) noexcept { return c.first->at != connection::phase::lingering; }
+
+  void control(int what, int fd, unsigned events, connection* c) noexcept {
+    epoll_event e{};
+    e.events = events;
+    e.data.ptr = c;
+    ::epoll_ctl(poller_.fd, what, fd, &e);
+  }
+
+  void run() {
+    const auto scratch = std::make_unique<char[]>(scratch_bytes);
+    for (;;) {
+      epoll_event e{};
+      const int n = ::epoll_wait(poller_.fd, &e, 1, -1);
+      if (n < 0 && errno != EINTR) return;
+      if (n <= 0) continue;
+      if (e.data.ptr == nullptr) return;
+      auto& c = *static_cast<connection*>(e.data.ptr);
+      c.deadline.exchange(0);  // reads what its last thread stored, and with it all that it did
+      short events = 0;
+      try {
+        events = step_(c, {scratch.get(), scratch_bytes});
+      } catch (...) {  // no memory
+      }
+      if (events == 0) {
+        close(c);
+      } else {
+        if (draining_ && c.at == connection::phase::lingering) tell();
+        const int fd = c.wire->fd();
+        c.deadline = c.until.time_since_epoch().count();
+        // From here on it may be another thread's.
+        control(EPOLL_CTL_MOD, fd, static_cast<unsigned>(events == POLLOUT ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT, &c);
+      }
+    }
+  }
+
+  void close(connection& c) {
+    const std::lock_guard lock(mutex_);
+    open_.erase(&c);  // under the lock: the timekeeper looks at its descriptor
+    if (draining_) drained_.notify_all();
+  }
+
+  void tell() {
+    const std::lock_guard lock(mutex_);
+    drained_.notify_all();
+  }
+
+  // Connections whose time is up get their end of file now, behind what was received: their worker sees to the rest.
+  void keep_time() {
+    const auto shortest = std::min({options_.head_seconds, options_.idle_seconds, options_.grace_seconds});
+    const auto tick = std::clamp(seconds(shortest / 4), clock::duration(std::chrono::milliseconds(5)),
+                                 clock::duration(std::chrono::milliseconds(250)));
+    std::unique_lock lock(mutex_);
+    while (!ending_) {
+      const auto now = clock::now();
+      for (const auto& [c, owner] : open_)
+        if (is_late(*c, now) && !c->expired.exchange(true)) ::shutdown(c->wire->fd(), SHUT_RD);
+      wake_.wait_for(lock, draining_ ? std::min(tick, clock::duration(std::chrono::milliseconds(10))) : tick);
+    }
+  }
+
+  [[nodiscard]] bool is_late(const connection& c, clock::time_point now) const noexcept {
+    const auto deadline = c.deadline.load();
+    if (deadline == 0) return false;
+    const clock::time_point end{clock::duration(deadline)};
+    if (end <= now) return true;
+    if (!draining_) return false;
+    // While draining, nobody waits for a next request, and a second at most for a first.
+    const auto at = c.at.load();
+    if (at == connection::phase::idle) return true;
+    return at < connection::phase::body && end - now < seconds(options_.head_seconds - 1);
+  }
+
+  void join() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+      wake_.notify_all();
+    }
+    const std::uint64_t one = 1;
+    static_cast<void>(::write(stop_.fd, &one, sizeof one) < 0);
+    for (auto& t : threads_) t.join();
+    threads_.clear();
+    open_.clear();
+  }
+
+  static constexpr std::size_t scratch_bytes = 256 << 10;
+
+  const hardened_options& options_;
+  const step step_;
+  const descriptor poller_{::epoll_create1(EPOLL_CLOEXEC)}, stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::size_t room_ = options_.connections;
+  std::mutex mutex_;  // of the next
+  owned open_;
+  bool ending_ = false;
+  std::condition_variable wake_, drained_;
+  std::atomic<bool> draining_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace hardened
+}  // namespace v0
+}  // namespace sluice

@@ -1,0 +1,121 @@
+#include "access.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "protocol.hpp"
+#include "sluice/service/access.hpp"
+#include "status.hpp"
+#include "text.hpp"
+
+namespace sluice {
+namespace http {
+namespace {
+
+bool is_plain(std::string_view s) {
+  return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return c > 32 && c < 127; });
+}
+
+std::vector<std::string> checked(std::vector<std::string> all, const char* what, bool secret) {
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (!is_plain(all[i]))
+      throw error(error_code::invalid_argument,
+                  fmt::format("[service] {}[{}]{} must be of visible ASCII characters, at least one", what, i,
+                              secret ? "" : " is " + json_string(all[i]) + ": it"));
+  return all;
+}
+
+bool is_health(std::string_view path) {
+  return path == "/health/live" || path == "/health/ready" || path == "/v2/health/live" || path == "/v2/health/ready";
+}
+
+// "Bearer TOKEN", the scheme in any case.
+std::string_view bearer(std::string_view value) {
+  constexpr std::string_view scheme = "bearer ";
+  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; };
+  if (value.size() <= scheme.size() ||
+      !std::equal(scheme.begin(), scheme.end(), value.begin(), [&](char b, char a) { return same(a, b); }))
+    return {};
+  value.remove_prefix(scheme.size());
+  while (value.starts_with(' ')) value.remove_prefix(1);
+  return value;
+}
+
+}  // namespace
+
+access::access(std::vector<std::string> tokens, std::vector<std::string> origins)
+    : tokens_(checked(std::move(tokens), "tokens", true)), origins_(checked(std::move(origins), "origins", false)) {}
+
+// In a time that depends on the given token's length and on how many there are, on nothing that they hold.
+bool access::knows(std::string_view token) const noexcept {
+  unsigned found = 0;
+  for (const auto& own : tokens_) {
+    unsigned differs = own.size() != token.size();
+    for (std::size_t i = 0; i < token.size(); ++i)
+      differs |= static_cast<unsigned char>(token[i]) ^ static_cast<unsigned char>(own[i % own.size()]);
+    found |= differs == 0;
+  }
+  return found != 0;
+}
+
+bool access::lists(std::string_view origin) const {
+  return std::any_of(origins_.begin(), origins_.end(), [&](const auto& o) { return o == "*" || o == origin; });
+}
+
+void access::check(const request& r) const {
+  if (tokens_.empty() || is_health(r.path)) return;
+  const auto given = bearer(header(r, "Authorization"));
+  if (given.empty()) throw refused{401, "unauthorized", "[http] a bearer token is needed", {{"WWW-Authenticate", "Bearer"}}};
+  if (!knows(given))
+    throw refused{401,
+                  "unauthorized",
+                  "[http] the bearer token is not known",
+                  {{"WWW-Authenticate", R"(Bearer error="invalid_token")"}}};
+}
+
+std::optional<response> access::preflight(const request& r) const {
+  if (r.method != "OPTIONS" || header(r, "Access-Control-Request-Method").empty() || !lists(header(r, "Origin"))) return {};
+  return response{.status = 204,
+                  .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE"},
+                              {"Access-Control-Allow-Headers",
+                               "Accept, Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
+                               "Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
+                              {"Access-Control-Max-Age", "600"}}};
+}
+
+void access::admit(const request& r, response& answer) const {
+  if (origins_.empty()) return;
+  answer.headers.emplace_back("Vary", "Origin");
+  const auto origin = header(r, "Origin");
+  if (origin.empty() || !lists(origin)) return;
+  // What is listed is plain; an origin that "*" admits may hold anything, so it is not repeated.
+  const bool named = std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
+  answer.headers.emplace_back("Access-Control-Allow-Origin", named ? std::string(origin) : "*");
+  answer.headers.emplace_back(
+      "Access-Control-Expose-Headers",
+      "Content-Range, Inference-Header-Content-Length, Location, Retry-After, Sluice-Device, X-Request-Id");
+}
+
+}  // namespace http
+
+inline namespace v0 {
+
+std::string access_record::json() const {
+  using namespace std::chrono;
+  const auto ms = floor<milliseconds>(time.time_since_epoch());
+  const std::time_t whole = floor<std::chrono::seconds>(ms).count();
+  std::tm utc{};
+  ::gmtime_r(&whole, &utc);
+  return fmt::format(
+      R"({{"time":"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z","request_id":{},"trace_id":{},"span_id":{},"method":{},"route":{},)"
+      R"("status":{},"bytes_in":{},"bytes_out":{},"seconds":{:.6f},"device":{},"client":{}}})",
+      utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+      (ms % std::chrono::seconds(1)).count(), http::json_string(request_id), http::json_string(trace_id),
+      http::json_string(span_id), http::json_string(method), http::json_string(route), status, bytes_in, bytes_out, seconds,
+      http::json_string(device), http::json_string(client));
+}
+
+}  // namespace v0
+}  // namespace sluice
