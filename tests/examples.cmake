@@ -10,8 +10,7 @@ if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   endif()
   # Every route once, as a newcomer would ask.
   add_test(NAME examples_run COMMAND ${PROJECT_SOURCE_DIR}/examples/run --once)
-  set_tests_properties(examples_run PROPERTIES TIMEOUT 300 ENVIRONMENT SLUICE_BIN_DIR=$<TARGET_FILE_DIR:sluice-server>
-                                                           PASS_REGULAR_EXPRESSION "the server stopped cleanly")
+  set_tests_properties(examples_run PROPERTIES TIMEOUT 300 ENVIRONMENT SLUICE_BIN_DIR=$<TARGET_FILE_DIR:sluice-server>)
   # Its client comes from PyPI, once, into the build folder.
   add_test(NAME triton COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/triton_test.py $<TARGET_FILE:sluice-server>
                                ${CMAKE_BINARY_DIR}/tritonclient)
