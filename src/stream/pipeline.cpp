@@ -18,8 +18,8 @@ using stream::cutting;
 using stream::run_plan;
 
 // What one thread reads and computes at once on the CPU: it stays in the caches in between. Smaller pieces were slower and
-// larger ones no faster on two shared cores, whose figures moved by a fifth between minutes: 256 KiB gave 15 GB/s, 512 KiB
-// 16 to 17, 1 MiB 18 to 21, up to 8 MiB 18 to 19.
+// larger ones no faster on two shared cores, whose ceilings moved by a factor of two between hours: 256 KiB gave 15 GB/s,
+// 512 KiB 16 to 17, 1 MiB 18 to 21, up to 8 MiB 18 to 19.
 constexpr std::int64_t cpu_piece_bytes = 1 << 20;
 constexpr std::int64_t cpu_product_bytes = 4 << 20;    // products gain from taller pieces
 constexpr std::int64_t device_chunk_bytes = 16 << 20;  // 46 GB/s through a bus of 55; 4 MiB 40, 8 MiB 42, 32 MiB 44
