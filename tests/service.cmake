@@ -24,4 +24,5 @@ set_tests_properties(pinned PROPERTIES ENVIRONMENT
 
 # Each public header of the adapters compiled alone.
 sluice_compile_headers(sluice_adapter_headers sluice::httplib sluice/service.hpp sluice/service/endpoint.hpp
-                       sluice/service/access.hpp sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp sluice/hardened_server.hpp)
+                       sluice/service/access.hpp sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp sluice/httplib/direct.hpp
+                       sluice/hardened_server.hpp)

@@ -162,6 +162,7 @@ class basic_hardened_server : public Base {
   template <class Server>
   static bool process(Server& self, hardened::stream& s, hardened::connection& c, bool last, bool& closed) {
     const auto set_up = [&](auto& request) {
+      s.opens_for(request);
       if constexpr (requires { request.ssl; }) request.ssl = static_cast<decltype(request.ssl)>(c.wire->session());
     };
     const std::function<void(httplib::Request&)> setup(set_up);

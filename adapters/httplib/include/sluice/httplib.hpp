@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "sluice/httplib/coding.hpp"
+#include "sluice/httplib/direct.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -126,6 +127,8 @@ class exchange {
       r.content_length = framing_.chunked ? -1 : framing_.length;
       r.compressed = req_.has_header("Content-Encoding");
       if (reader_ != nullptr) r.read_body = [this](const body_receiver& take) { return read(take); };
+      if (auto* const direct = direct_body::of(req_); direct != nullptr && reader_ != nullptr)
+        r.read_some = [this, direct](char* to, std::size_t size) { return read_some(*direct, to, size); };
     }
     return r;
   }
@@ -154,6 +157,14 @@ class exchange {
     if (type != req_.headers.end()) type->second = std::move(saved);
     mark_read(req_);
     return drained_ && taking;
+  }
+
+  std::ptrdiff_t read_some(direct_body& from, char* to, std::size_t size) {
+    const auto n = from.read_body(to, size);
+    direct_ += n > 0 ? n : 0;
+    drained_ = n >= 0 && direct_ == framing_.length;
+    mark_read(req_);
+    return n;
   }
 
   // Whether the client has gone: 0.18 and newer can tell, 0.11.4 lets nobody at its socket.
@@ -274,6 +285,7 @@ class exchange {
   httplib::Response& res_;
   const httplib::ContentReader* reader_;
   framing framing_;
+  std::int64_t direct_ = 0;  // bytes of the body that were read past httplib
   bool drained_ = false;
   std::shared_ptr<void> under_way_ = service_.begin_request();
 };

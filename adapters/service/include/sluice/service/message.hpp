@@ -6,6 +6,7 @@
 //     answer.text();    // {"result":[3,7],"shape":[2],"dtype":"f32","device":"cpu"}
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,6 +47,9 @@ struct request {
   // or the means to read it, used once at most: passes pieces on, in order, until they end or the receiver returns false.
   // Returns true when the body came to its end.
   std::function<bool(const body_receiver&)> read_body{};
+  // Beside read_body, where the transport can: the next bytes, `size` at most, straight to `to`, waiting for the first. How
+  // many; 0 when the body came to its end, -1 when it broke off. Of the two, one alone is used for a request.
+  std::function<std::ptrdiff_t(char* to, std::size_t size)> read_some{};
   std::int64_t content_length = -1;  // bytes that will come over the wire; -1: not known
   bool compressed = false;           // read_body passes on more of them, decoded
 
