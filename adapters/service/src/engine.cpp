@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "sluice/parallel.hpp"
+#include "spool.hpp"
 #include "status.hpp"
 
 namespace sluice::http {
@@ -22,6 +23,11 @@ service_options checked(service_options o) {
   need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
   need(o.inline_bytes >= -1, "inline_bytes", o.inline_bytes, "at least -1");
   need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
+  need(o.stream.uploads >= 0, "stream.uploads", o.stream.uploads, "at least 0");
+  need(o.stream.body_bytes >= -1, "stream.body_bytes", o.stream.body_bytes, "at least -1");
+  need(o.stream.quota_bytes >= 1, "stream.quota_bytes", o.stream.quota_bytes, "at least 1");
+  need(o.stream.spool_memory >= 0, "stream.spool_memory", o.stream.spool_memory, "at least 0");
+  if (!o.stream.spool_directory.empty()) static_cast<void>(spool::make_file(o.stream.spool_directory));
   if (o.compute_slots == 0) o.compute_slots = parallel_size();
   return o;
 }

@@ -8,6 +8,8 @@
 
 namespace sluice::http {
 
+inline constexpr std::string_view rowsum_stream_path = "/v1/rowsum/stream";
+
 class protocol {
  public:
   protocol() = default;
@@ -25,9 +27,10 @@ class protocol {
   }
 };
 
-std::unique_ptr<protocol> operations(engine& e);  // health, metrics, devices
-std::unique_ptr<protocol> v1(engine& e);          // JSON and .npy
-std::unique_ptr<protocol> v2(engine& e);          // the Open Inference Protocol
+std::unique_ptr<protocol> operations(engine& e);        // health, metrics, devices
+std::unique_ptr<protocol> v1(engine& e);                // JSON and .npy
+std::unique_ptr<protocol> v1_rowsum_stream(engine& e);  // bodies of any length
+std::unique_ptr<protocol> v2(engine& e);                // the Open Inference Protocol
 
 // The value of the header called `name`, or empty.
 inline std::string_view header(const request& r, std::string_view name) {

@@ -21,8 +21,8 @@ struct service::state {
   http::engine engine;
   const http::access access;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 3> protocols{http::operations(engine), http::v1(engine),
-                                                                 http::v2(engine)};
+  const std::array<std::unique_ptr<http::protocol>, 4> protocols{http::operations(engine), http::v1_rowsum_stream(engine),
+                                                                 http::v1(engine), http::v2(engine)};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;
@@ -62,7 +62,9 @@ struct service::state {
              std::find(methods.begin(), methods.end(), r.method) != methods.end() ? std::string_view(r.method) : "other",
          .route = record.route,
          .status = out.status,
-         .bytes_in = std::max({r.content_length, record.body_bytes, static_cast<std::int64_t>(r.body.size())}),
+         .bytes_in = record.streamed
+                         ? record.body_bytes
+                         : std::max({r.content_length, record.body_bytes, static_cast<std::int64_t>(r.body.size())}),
          .bytes_out = static_cast<std::int64_t>(out.size()),
          .seconds = http::seconds_of(record.taken()),
          .device = out.header("Sluice-Device"),
@@ -106,6 +108,11 @@ std::vector<std::string> service::patterns() const {
   for (const auto& p : state_->protocols)
     for (auto& pattern : p->patterns()) all.push_back(std::move(pattern));
   return all;
+}
+
+std::span<const std::string_view> service::long_bodies() noexcept {
+  static constexpr std::array paths{http::rowsum_stream_path};
+  return paths;
 }
 
 response service::refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const {

@@ -39,7 +39,7 @@ slots::~slots() {
 slots::outcome slots::run(const terms& t, const std::function<void()>& work) {
   job j{.asked = t, .work = work};
   std::unique_lock lock(mutex_);
-  if (static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
+  if (!t.patient && static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
   if (idle_ <= static_cast<int>(queue_.size()) && threads_.size() < static_cast<std::size_t>(count_)) start_thread();
   if (threads_.empty()) {  // the system gives none
     lock.unlock();
@@ -116,7 +116,7 @@ void slots::settle(job& j, std::unique_lock<std::mutex>& lock) {
   }
   const double seconds = std::chrono::duration<double>(clock::now() - j.begun).count();
   lock.lock();
-  if (end == outcome::done) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
+  if (end == outcome::done && !j.asked.patient) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
   working_.erase(here);
   finish(j, end);
 }

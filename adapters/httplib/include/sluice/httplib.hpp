@@ -26,6 +26,7 @@
 
 #include "sluice/httplib/coding.hpp"
 #include "sluice/httplib/direct.hpp"
+#include "sluice/httplib/long_bodies.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -104,7 +105,7 @@ class exchange {
     if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
       return refusal(415, "unsupported", "Content-Encoding is \"" + encoding + "\": this server does not decode it");
     // Only decoded bytes can be counted below, and a compressed stream can go on for ever without giving any.
-    if (framing_.chunked && req_.has_header("Content-Encoding"))
+    if (framing_.chunked && req_.has_header("Content-Encoding") && !long_)
       return refusal(411, "malformed", "a compressed body needs a Content-Length");
     return std::nullopt;
   }
@@ -141,7 +142,7 @@ class exchange {
     std::string saved;
     if (type != req_.headers.end()) saved = std::exchange(type->second, "application/octet-stream");
     bool taking = true;
-    std::int64_t spare = service_.options().limits.body_bytes;
+    std::int64_t spare = long_ ? 0 : service_.options().limits.body_bytes;
     drained_ = (*reader_)([&](const char* data, std::size_t size) {
       if (taking) {
         try {
@@ -149,7 +150,7 @@ class exchange {
         } catch (...) {  // httplib's stack has no one to catch it
           taking = false;
         }
-        return true;
+        return taking || spare > 0;
       }
       spare -= static_cast<std::int64_t>(size);
       return spare > 0;
@@ -176,6 +177,11 @@ class exchange {
       return nullptr;
   }
 
+  static bool is_long(std::string_view path) noexcept {
+    const auto all = service::long_bodies();
+    return std::find(all.begin(), all.end(), path) != all.end();
+  }
+
   // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
   template <class Request>
   static void mark_read(Request& r) {
@@ -191,7 +197,7 @@ class exchange {
 
   void send(response&& answer) {
     const bool close = !framing_.fault.empty() || (framing_.has_body() && !drained_);
-    if (!framing_.fault.empty()) mark_read(req_);  // there is no telling where it would end
+    if (!framing_.fault.empty() || long_) mark_read(req_);  // there is no telling where it would end
     // A HEAD request with a body: there is no way to close after an answer without one, so it gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;
@@ -205,7 +211,7 @@ class exchange {
     if (close) res_.set_header("Connection", "close");
     std::optional<httplib::ContentReader> rest;
     if constexpr (reader_outlives_handler<httplib::Request>)
-      if (close && reader_ != nullptr && !framing_.chunked && framing_.fault.empty()) rest = *reader_;
+      if (close && reader_ != nullptr && !framing_.chunked && !long_ && framing_.fault.empty()) rest = *reader_;
     const std::size_t size = answer.size();
     const bool in_chunks = answer.write_body && answer.content_length < 0;
     if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would ask a provider for bytes without end
@@ -285,7 +291,8 @@ class exchange {
   httplib::Response& res_;
   const httplib::ContentReader* reader_;
   framing framing_;
-  std::int64_t direct_ = 0;  // bytes of the body that were read past httplib
+  const bool long_ = is_long(path_);  // the body may be of any length: what is refused of it is not read
+  std::int64_t direct_ = 0;           // bytes of the body that were read past httplib
   bool drained_ = false;
   std::shared_ptr<void> under_way_ = service_.begin_request();
 };
@@ -335,6 +342,8 @@ inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std
     throw error(error_code::invalid_argument,
                 "[mount] the prefix is \"" + prefix + "\": it must be empty, or begin with '/' and not end with it");
   const auto below = [size = prefix.size()](const std::string& path) { return path.substr(std::min(size, path.size())); };
+  if (auto* const own = dynamic_cast<detail::long_bodies*>(&server))
+    for (const auto path : service::long_bodies()) own->take_long_bodies(prefix + std::string(path));
   for (const std::string& pattern : s->patterns()) detail::serve(server, detail::escaped(prefix) + pattern, s, below);
 }
 

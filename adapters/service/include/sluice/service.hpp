@@ -7,6 +7,7 @@
 //
 // Routes, below the prefix the service is mounted at:
 //   POST /v1/NAME         an endpoint of the catalogue
+//   POST /v1/rowsum/stream  sums of rows from a body of any length, below
 //   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
 //   GET  /v1/devices      the devices, and why others were refused
 //   GET  /health/live     200 while the process answers
@@ -32,13 +33,14 @@
 //
 // Errors under /v1 are application/problem+json: 400 for bytes that are not what they claim to be, 422 for shapes and values
 // that cannot be, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all slots and the queue are taken,
-// with the seconds to wait in Retry-After; 504 past the deadline that the header X-Request-Timeout sets, in seconds after the
-// request came (0.5): a call that is not begun by then is not computed.
+// with the seconds to wait in Retry-After; 504 past the deadline that the header X-Request-Timeout sets, in seconds after
+// the request came (0.5): a call that is not begun by then is not computed.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "sluice/service/access.hpp"
 #include "sluice/service/endpoint.hpp"
@@ -51,6 +53,17 @@ struct service_limits {
   std::int64_t body_bytes = 64 << 20;  // of a request, as it comes and after decompression
   std::int64_t elements = 16 << 20;    // of one input
   int rank = sluice::max_rank;         // of one input; with it, how deep JSON may nest
+};
+
+// POST /v1/rowsum/stream.
+struct stream_options {
+  int uploads = 8;               // at once; beyond, the answer is 429. Each has a thread of the transport while it comes
+  std::int64_t body_bytes = -1;  // of one body, decoded; -1: as many as come
+  // Sums are held until the body has ended: this many bytes of them, of which spool_memory in memory and the rest in a file
+  // without a name in spool_directory. Without a directory there is no rest. Beyond, the answer is 413.
+  std::int64_t quota_bytes = std::int64_t{1} << 30;
+  std::int64_t spool_memory = 16 << 20;
+  std::string spool_directory{};
 };
 
 enum class ready_when {
@@ -78,10 +91,12 @@ struct service_options {
   std::function<void(const device_info&)> on_device_lost{};
   // Called after each request, when its answer is about to be sent, by the thread that sends it: for an access log.
   std::function<void(const access_record&)> on_request{};
-  // Where there are any, each request but those for health needs "Authorization: Bearer TOKEN" with one of them, or gets 401.
+  // Where there are any, each request but those for health needs "Authorization: Bearer TOKEN" with one of them, or gets
+  // 401.
   std::vector<std::string> tokens{};
   // Whose web pages may ask from a browser (CORS): "https://example.org", or "*" for all. None: no page of another origin.
   std::vector<std::string> origins{};
+  stream_options stream{};
 };
 
 // Safe to use from any number of threads. It must outlive the server it is mounted on, or be held by it as a shared_ptr.
@@ -104,6 +119,9 @@ class SLUICE_API service {
   // For transports: regular expressions (ECMAScript, bounded) of all paths that are answered, and a refusal of the
   // transport's own in the form that the protocol at `path` gives its refusals.
   [[nodiscard]] std::vector<std::string> patterns() const;
+  // And the paths whose bodies may be of any length: no limit of the transport's holds for them, they are read as fast as
+  // they are worked on, and not to their end when they are refused.
+  [[nodiscard]] static std::span<const std::string_view> long_bodies() noexcept;
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
   // For a transport: a request is under way until what this returns goes, which is when its answer is sent.
   [[nodiscard]] std::shared_ptr<void> begin_request();

@@ -55,7 +55,8 @@ class stream final : public httplib::Stream, public detail::direct_body {
         body_(h, limit),
         continue_(h.expects),
         plain_(h.length > 0 && h.encoding.empty()),
-        in_(o, room, o.body_seconds),
+        long_(limit == body::no_limit),
+        in_(o, room, long_ ? 0 : o.body_seconds),
         out_(o, room, 0),
         scratch_(scratch),
         why_(body_.why()) {}
@@ -65,7 +66,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
 
   ssize_t read(char* to, std::size_t size) {
     if (!head_.empty()) return copy(to, head_, std::min(size, head_.size()));
-    if (why_) return -1;
+    if (why_ || (long_ && begun_)) return -1;  // what was refused is not read to its end
     if (body_.done() || size == 0) return 0;
     if (unread_.empty() && (unread_ = {scratch_.data(), fill(scratch_)}).empty()) return -1;
     const auto n = body_.take(unread_.substr(0, size));
@@ -180,6 +181,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   body body_;
   bool continue_;  // 100 Continue is owed
   bool plain_;     // the body comes as it is, in one piece
+  bool long_;      // the body may be of any length
   bool begun_ = false;
   std::string held_{};
   patience in_, out_;
