@@ -23,10 +23,13 @@ class protocol {
   [[nodiscard]] virtual response refusal(int status, std::string_view code, std::string_view detail) const {
     return problem(status, code, detail);
   }
+  // The server is about to end: what it does on its own, beside answering, ends soon.
+  virtual void drain() noexcept {}
 };
 
 std::unique_ptr<protocol> operations(engine& e);  // health, metrics, devices
 std::unique_ptr<protocol> v1(engine& e);          // JSON and .npy
+std::unique_ptr<protocol> v1_jobs(engine& e);     // work on files
 std::unique_ptr<protocol> v2(engine& e);          // the Open Inference Protocol
 
 // The value of the header called `name`, or empty.

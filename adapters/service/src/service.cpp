@@ -21,8 +21,8 @@ struct service::state {
   http::engine engine;
   const http::access access;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 3> protocols{http::operations(engine), http::v1(engine),
-                                                                 http::v2(engine)};
+  const std::array<std::unique_ptr<http::protocol>, 4> protocols{http::operations(engine), http::v1_jobs(engine),
+                                                                 http::v1(engine), http::v2(engine)};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;
@@ -126,6 +126,7 @@ std::shared_ptr<void> service::begin_request() {
 
 bool service::drain(double seconds) {
   state_->engine.draining = true;
+  for (const auto& p : state_->protocols) p->drain();
   std::unique_lock lock(state_->mutex);
   return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }

@@ -7,6 +7,7 @@
 //
 // Routes, below the prefix the service is mounted at:
 //   POST /v1/NAME         an endpoint of the catalogue
+//   /v1/jobs              work on files of the server's, where service_options::jobs has a folder, below
 //   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
 //   GET  /v1/devices      the devices, and why others were refused
 //   GET  /health/live     200 while the process answers
@@ -23,6 +24,13 @@
 // input, named after it. Accept: application/x-npy has the (one) output come as .npy; without an Accept header the answer
 // has the form of the request. The answer's header Sluice-Device names the device either way.
 //
+// Jobs: POST /v1/jobs {"operation": "rowsum", "input": "NAME/path"} is answered at once, with 202 and the job's address in
+// Location, for an .npy or a raw file ("columns", "dtype", "offset") below the data directory of that name. "column_totals":
+// true sums the columns as well; "matmul" takes an "operand", the .npy that the rows are multiplied by. GET /v1/jobs lists
+// them, GET /v1/jobs/ID says how far one is, .../events sends that as it changes (server-sent events), .../result and
+// .../column_totals give an .npy, or ranges of it; DELETE cancels a job, or removes one that has ended. Jobs outlive the
+// process, however it ends: the next one goes on with them.
+//
 // Under /v2 an endpoint NAME is a model of version 1, and so is NAME_fp64 and so on for every dtype that its first input
 // takes after the first. Health, metadata, config, statistics, the repository's index, and POST /v2/models/NAME/infer with
 // JSON or binary tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone. `timeout`,
@@ -38,6 +46,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "sluice/service/access.hpp"
@@ -51,6 +60,19 @@ struct service_limits {
   std::int64_t body_bytes = 64 << 20;  // of a request, as it comes and after decompression
   std::int64_t elements = 16 << 20;    // of one input
   int rank = sluice::max_rank;         // of one input; with it, how deep JSON may nest
+};
+
+// Jobs on files. One process at a time may use a folder.
+struct job_options {
+  std::string folder{};  // for jobs' states and results, made when missing; none: no jobs. Needs a build with SQLite
+  int running = 1;       // at once; each has a thread of compute_nice, and the process's helpers
+  int queued = 64;       // that may wait; beyond, the answer is 429
+  int kept = 1000;       // that have ended; beyond, the oldest go, with their results
+  // Streams of events at once, each of which has a thread of the transport: much fewer than there are. Beyond, 429: to ask
+  // for the job is always possible.
+  int event_streams = 16;
+  double heartbeat_seconds = 15;  // between comments on a stream where nothing happens: they find clients that are gone
+  double sync_seconds = 1;        // between syncs: what a kill costs
 };
 
 enum class ready_when {
@@ -82,12 +104,18 @@ struct service_options {
   std::vector<std::string> tokens{};
   // Whose web pages may ask from a browser (CORS): "https://example.org", or "*" for all. None: no page of another origin.
   std::vector<std::string> origins{};
+  // Whose files clients may have read by jobs: as NAME/path, for the regular files below the directory at `NAME`. A path that
+  // leads out of it, a symbolic link even within, leads nowhere.
+  std::map<std::string, std::string> data_directories{};
+  job_options jobs{};
 };
 
 // Safe to use from any number of threads. It must outlive the server it is mounted on, or be held by it as a shared_ptr.
 class SLUICE_API service {
  public:
-  explicit service(service_options options = {});  // throws invalid_argument for a limit, slot or queue below its minimum
+  // Throws invalid_argument for a limit, slot or queue below its minimum; for jobs, io when their folder or a data directory
+  // cannot be used, unavailable while another process has the folder, unsupported in a build without SQLite.
+  explicit service(service_options options = {});
   ~service();
   service(const service&) = delete;  // servers point at it
   service& operator=(const service&) = delete;
@@ -107,8 +135,8 @@ class SLUICE_API service {
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
   // For a transport: a request is under way until what this returns goes, which is when its answer is sent.
   [[nodiscard]] std::shared_ptr<void> begin_request();
-  // Before a server stops: endpoints refuse requests from now on, with 503, and so does readiness; waits until those under
-  // way are answered, `seconds` at most. Returns whether all were. Not for a thread that is answering a request.
+  // Before a server stops: endpoints refuse requests from now on, with 503, and so does readiness; jobs at work stop, to be
+  // gone on with by the next process, and streams of events end; waits until those under way are answered, `seconds` at most. Returns whether all were. Not for a thread that is answering a request.
   bool drain(double seconds);
 
   [[nodiscard]] const service_options& options() const noexcept;
