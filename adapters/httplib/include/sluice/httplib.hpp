@@ -196,15 +196,42 @@ class exchange {
     if constexpr (reader_outlives_handler<httplib::Request>)
       if (close && reader_ != nullptr && !framing_.chunked && framing_.fault.empty()) rest = *reader_;
     const std::size_t size = answer.size();
-    if (size == 0 && !close) return;  // httplib 0.11.4 would ask a provider for bytes without end
-    auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
+    const bool in_chunks = answer.write_body && answer.content_length < 0;
+    if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would ask a provider for bytes without end
+    const auto sent = [close, rest, under_way = under_way_, sending = std::move(answer.sending),
+                       spare = service_.options().limits.body_bytes] { return !(close && linger(rest, spare)); };
+    if (in_chunks) return send_chunks(type, std::move(answer.write_body), sent);
     // A provider, because httplib would compress a string in this thread, and copy it.
-    res_.set_content_provider(
-        size, type,
-        [pieces, close, rest, under_way = under_way_, sending = std::move(answer.sending),
-         spare = service_.options().limits.body_bytes](std::size_t offset, std::size_t, httplib::DataSink& sink) {
-          return write(*pieces, offset, sink) && !(close && linger(rest, spare));
-        });
+    if (answer.write_body)
+      return res_.set_content_provider(
+          size, type, [write_body = std::move(answer.write_body), sent](std::size_t, std::size_t, httplib::DataSink& sink) {
+            return write(write_body, sink) && sent();
+          });
+    auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
+    res_.set_content_provider(size, type, [pieces, sent](std::size_t offset, std::size_t, httplib::DataSink& sink) {
+      return write(*pieces, offset, sink) && sent();
+    });
+  }
+
+  // HTTP/1.0 has no chunks: there the body ends with the connection.
+  template <class Sent>
+  void send_chunks(const std::string& type, std::function<bool(const body_receiver&)> write_body, Sent sent) {
+    req_.headers.erase("Accept-Encoding");  // httplib would compress them in this thread
+    const bool old = req_.version == "HTTP/1.0";
+    const auto provider = [old, write_body = std::move(write_body), sent](std::size_t, httplib::DataSink& sink) {
+      if (!write(write_body, sink)) return false;
+      sink.done();
+      return sent() && !old;
+    };
+    if (!old) return res_.set_chunked_content_provider(type, provider);
+    res_.set_header("Connection", "close");
+    res_.set_content_provider(type, provider);
+  }
+
+  static bool write(const std::function<bool(const body_receiver&)>& write_body, httplib::DataSink& sink) noexcept try {
+    return write_body([&](std::string_view bytes) { return bytes.empty() || sink.write(bytes.data(), bytes.size()); });
+  } catch (...) {
+    return false;
   }
 
   // In one call all that is left. An exception here would end the process.
