@@ -18,7 +18,7 @@
 namespace sluice::http {
 namespace {
 
-constexpr std::size_t piece_bytes = 256 << 10;
+constexpr std::int64_t piece_bytes = 256 << 10;
 
 struct range {
   std::int64_t begin, end;
@@ -68,14 +68,16 @@ auto pieces_of(descriptor file, range part) {
   struct state {
     descriptor file;
     std::int64_t at, end;
-    std::vector<char> room = std::vector<char>(piece_bytes);
+    std::vector<char> room;
   };
-  return [s = std::make_shared<state>(state{std::move(file), part.begin, part.end})](const body_receiver& send) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::int64_t>(piece_bytes, s->end - s->at));
-    ssize_t n = 0;
-    do n = ::pread(s->file.get(), s->room.data(), wanted, s->at);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0) return false;  // the transport sees that bytes are missing
+  const auto most = static_cast<std::size_t>(std::min<std::int64_t>(piece_bytes, part.end - part.begin));
+  return [s = std::make_shared<state>(state{std::move(file), part.begin, part.end, std::vector<char>(most)})](
+             const body_receiver& send) {
+    const auto wanted = std::min<std::int64_t>(std::ssize(s->room), s->end - s->at);
+    const auto n = ::pread(s->file.get(), s->room.data(), static_cast<std::size_t>(wanted), s->at);
+    if (n < 0 && errno == EINTR) return true;
+    if (n <= 0 && wanted > 0)
+      throw error(error_code::io, fmt::format("[http] a result of {} bytes cannot be read at byte {}", s->end, s->at));
     s->at += n;
     return send({s->room.data(), static_cast<std::size_t>(n)}) && s->at < s->end;
   };

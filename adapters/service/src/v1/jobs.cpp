@@ -33,7 +33,7 @@ class event_stream {
   event_stream(const jobs::runner& r, std::string id, std::int64_t seen, double heartbeat, std::shared_ptr<void> seat)
       : runner_(r), id_(std::move(id)), seen_(seen), heartbeat_(heartbeat), seat_(std::move(seat)) {}
 
-  // Sends what there is, or waits a moment for it. Whether there is more to come.
+  // Sends what there is, or waits a moment for it. Whether there is more to come, and a client for it.
   bool next(const body_receiver& send) {
     if (!std::exchange(begun_, true) && !send("retry: 2000\n\n")) return false;
     const auto j = runner_.wait(id_, seen_, std::min(moment, heartbeat_));
