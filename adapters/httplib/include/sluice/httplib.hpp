@@ -205,10 +205,12 @@ class exchange {
     if (in_chunks) return send_chunks(type, std::move(answer.write_body), sent);
     // A provider, because httplib would compress a string in this thread, and copy it.
     if (answer.write_body)
-      return res_.set_content_provider(
-          size, type, [write_body = std::move(answer.write_body), sent](std::size_t, std::size_t, httplib::DataSink& sink) {
-            return write(write_body, sink) && sent();
-          });
+      return res_.set_content_provider(size, type,
+                                       [write_body = std::move(answer.write_body), left = answer.content_length, sent](
+                                           std::size_t, std::size_t, httplib::DataSink& sink) mutable {
+                                         const int going = write(write_body, sink, left);
+                                         return going >= 0 && (left == 0 ? sent() : going > 0);
+                                       });
     auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
     res_.set_content_provider(size, type, [pieces, sent](std::size_t offset, std::size_t, httplib::DataSink& sink) {
       return write(*pieces, offset, sink) && sent();
@@ -221,7 +223,9 @@ class exchange {
     req_.headers.erase("Accept-Encoding");  // httplib would compress them in this thread
     const bool old = req_.version == "HTTP/1.0";
     const auto provider = [old, write_body = std::move(write_body), sent](std::size_t, httplib::DataSink& sink) {
-      if (!write(write_body, sink)) return false;
+      std::int64_t unlimited = 0;
+      const int going = write(write_body, sink, unlimited);
+      if (going != 0) return going > 0;
       sink.done();
       return sent() && !old;
     };
@@ -230,10 +234,17 @@ class exchange {
     res_.set_content_provider(type, provider);
   }
 
-  static bool write(const std::function<bool(const body_receiver&)>& write_body, httplib::DataSink& sink) noexcept try {
-    return write_body([&](std::string_view bytes) { return bytes.empty() || sink.write(bytes.data(), bytes.size()); });
+  // Once: 1 when it is to be called again, 0 when it was the last time, -1 when there is no going on. Counts down `left`.
+  static int write(const std::function<bool(const body_receiver&)>& write_body, httplib::DataSink& sink,
+                   std::int64_t& left) noexcept try {
+    bool taken = true;
+    const bool more = write_body([&](std::string_view bytes) {
+      left -= static_cast<std::int64_t>(bytes.size());
+      return taken = taken && (bytes.empty() || sink.write(bytes.data(), bytes.size()));
+    });
+    return !taken ? -1 : more ? 1 : 0;
   } catch (...) {
-    return false;
+    return -1;
   }
 
   // In one call all that is left. An exception here would end the process.

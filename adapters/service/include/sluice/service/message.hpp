@@ -63,11 +63,11 @@ struct response {
   std::vector<body_piece> body{};                              // to be sent one after the other
   std::shared_ptr<void> sending{};                             // to be let go of when they are sent: it takes the time
 
-  // In place of `body`, one that is not in memory, or not there yet: asked once, by the transport, and passes pieces on, in
-  // order, until they end or the receiver returns false, because the client has gone. Returns true when all were passed on;
-  // else the connection is closed. Where it throws, too.
+  // In place of `body`, one that is not in memory, or not there yet. The transport calls it again and again: each time it
+  // passes on what there is, a moment's wait included, and returns whether it is to be called again. A receiver that returns
+  // false has no client any more. It throws when the body breaks off, which closes the connection.
   std::function<bool(const body_receiver&)> write_body{};
-  std::int64_t content_length = -1;  // bytes that write_body passes on; -1: not known, they go out in chunks
+  std::int64_t content_length = -1;  // bytes that write_body passes on in all; -1: not known, they go out in chunks
 
   [[nodiscard]] std::size_t size() const noexcept {  // bytes of the body, as far as they are known
     if (write_body) return static_cast<std::size_t>(content_length < 0 ? 0 : content_length);
@@ -79,7 +79,8 @@ struct response {
     std::string all;
     all.reserve(size());
     for (const auto& piece : body) all += piece.bytes;
-    if (write_body) write_body([&](std::string_view bytes) { return all += bytes, true; });
+    while (write_body && write_body([&](std::string_view bytes) { return all += bytes, true; })) {
+    }
     return all;
   }
   // The value of the header spelled `name`, or empty.
