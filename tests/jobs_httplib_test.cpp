@@ -68,7 +68,8 @@ TEST_CASE("a job, below a prefix") {
     CHECK(events->body.starts_with("retry: 2000\n\nid: "));
     CHECK(events->body.find("\"state\":\"done\"") != std::string::npos);
     CHECK(events->body.ends_with("}\n\n"));
-    const auto id = events->body.substr(events->body.rfind("id: ") + 4, events->body.rfind("\ndata") - events->body.rfind("id: ") - 4);
+    const auto id =
+        events->body.substr(events->body.rfind("id: ") + 4, events->body.rfind("\ndata") - events->body.rfind("id: ") - 4);
     CHECK(c.Get(where + "/events", {{"Last-Event-ID", id}})->status == 204);
     CHECK(c.Get(where + "/events", {{"Last-Event-ID", "1"}, {"Accept-Encoding", "gzip"}})->body.find("\nid: " + id + "\n") !=
           std::string::npos);
@@ -108,8 +109,8 @@ TEST_CASE("paths that lead elsewhere") {
   until_done(c, where);
   for (const std::string& path :
        {where + "/../../jobs.db", where + "/%2e%2e/jobs.db", where + "%00/result", where + "/result/../../../jobs/jobs.db",
-        std::string("/v1/jobs/..%2f..%2fsecret/result"), std::string("/v1/jobs/%2e%2e/result"), where + ".npy", where + "/result.npy",
-        std::string("/v1/jobs/jobs.db"), where + "/"}) {
+        std::string("/v1/jobs/..%2f..%2fsecret/result"), std::string("/v1/jobs/%2e%2e/result"), where + ".npy",
+        where + "/result.npy", std::string("/v1/jobs/jobs.db"), where + "/"}) {
     CAPTURE(path);
     wire w(app.port);
     const auto answer = w.send(get(path)).read_until("\r\n\r\n");

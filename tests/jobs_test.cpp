@@ -270,7 +270,8 @@ TEST_CASE("ranges of a result") {
     CHECK(r.header("Content-Range") == "bytes */528");
   }
   // What is no single range of bytes is passed over.
-  for (const char* range : {"bytes=0-1,4-5", "bytes=5-4", "bytes=", "bytes=-", "bytes=a-b", "bytes=1", "rows=0-1", "bytes=+1-2"}) {
+  for (const char* range :
+       {"bytes=0-1,4-5", "bytes=5-4", "bytes=", "bytes=-", "bytes=a-b", "bytes=1", "rows=0-1", "bytes=+1-2"}) {
     CAPTURE(range);
     CHECK(ask(s, "GET", path, {{"Range", range}}).status == 200);
   }

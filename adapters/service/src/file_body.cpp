@@ -101,10 +101,11 @@ response file_response(const request& r, descriptor file, std::string_view type,
   if (r.method == "GET" && (condition.empty() || condition == quoted))
     if (const auto asked = range_of(header(r, "Range"), s.st_size)) {
       if (asked->begin >= asked->end)
-        throw refused{416,
-                      "range_not_satisfiable",
-                      fmt::format("[http] the range {} is not of the {} bytes that there are", header(r, "Range"), s.st_size),
-                      {{"Content-Range", fmt::format("bytes */{}", s.st_size)}}};
+        throw refused{
+            416,
+            "range_not_satisfiable",
+            fmt::format("[http] the range {} is not of the {} bytes that there are", header(r, "Range"), s.st_size),
+            {{"Content-Range", fmt::format("bytes */{}", s.st_size)}}};
       part = *asked;
       out.status = 206;
       out.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", part.begin, part.end - 1, s.st_size));

@@ -35,7 +35,8 @@ folder::folder(std::string path) : path_(std::move(path)) {
   if (lock_.get() < 0) fail(error_code::io, name, "cannot be opened: " + std::generic_category().message(errno));
   // It goes with the process, however that ends.
   if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) fail(error_code::unavailable, path_, "is in use by another service: each needs a folder of its own");
+    if (errno == EWOULDBLOCK)
+      fail(error_code::unavailable, path_, "is in use by another service: each needs a folder of its own");
     fail(error_code::io, name, "cannot be locked: " + std::generic_category().message(errno));
   }
 }

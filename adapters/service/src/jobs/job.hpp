@@ -35,10 +35,10 @@ struct job {
   std::int64_t event = 1;
   std::int64_t bytes = 0, bytes_total = -1;  // of input; -1: not known
   std::int64_t rows = 0, rows_total = -1;
-  std::int64_t resumed_bytes = 0;                             // of them done before the process was interrupted
+  std::int64_t resumed_bytes = 0;                               // of them done before the process was interrupted
   double bytes_per_second = 0, seconds = 0, seconds_left = -1;  // at work
-  double created = 0, ended = 0;                              // seconds since 1970; 0: not yet
-  std::string code{}, detail{};                               // why it failed
+  double created = 0, ended = 0;                                // seconds since 1970; 0: not yet
+  std::string code{}, detail{};                                 // why it failed
 
   // A process that takes it over may not know the latest events of the one before, which was killed: it counts from beyond
   // all that those can be.

@@ -17,9 +17,7 @@ namespace {
 
 constexpr double progress_interval = 0.2;  // seconds between events of a job
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double now_seconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 std::map<std::string, data_directories> opened(const std::map<std::string, std::string>& named) {
   std::map<std::string, data_directories> all;
@@ -98,8 +96,8 @@ void runner::inspect(job& j) const {
   const auto b = open(j.asked, j.asked.operand, true);
   const std::int64_t elements = checked_product(b.rows(), b.columns());
   if (elements > options_.limits.elements)
-    throw error(error_code::limit_exceeded, fmt::format("[jobs] {} has {} elements: an operand may have {}",
-                                                        j.asked.operand, elements, options_.limits.elements));
+    throw error(error_code::limit_exceeded, fmt::format("[jobs] {} has {} elements: an operand may have {}", j.asked.operand,
+                                                        elements, options_.limits.elements));
   if (b.shape().rank() != 2 || b.rows() != in.columns() || b.dtype() != in.dtype())
     throw error(error_code::invalid_argument,
                 fmt::format("[jobs] {} is {} of {}, {} is {} of {}: the operand must be ({}, n) of {}", j.asked.input,
@@ -114,7 +112,8 @@ job runner::submit(order o) {
   e->now.created = now_seconds();
   inspect(e->now);
   const std::lock_guard lock(mutex_);
-  if (queue_length() >= options_.jobs.queued + std::max(0, options_.jobs.running - static_cast<int>(threads_.size()) + idle_))
+  if (queue_length() >=
+      options_.jobs.queued + std::max(0, options_.jobs.running - static_cast<int>(threads_.size()) + idle_))
     throw refused{429,
                   "busy",
                   fmt::format("[jobs] {} jobs wait, and no more may: try again", queue_length()),
@@ -165,10 +164,11 @@ std::optional<job> runner::remove(const std::string& id) {
 descriptor runner::open_result(const std::string& id, bool totals) const {
   const auto j = find(id);
   if (j.state != state::done)
-    throw refused{409, "not_done",
-                  fmt::format("[jobs] job {} {}", id,
-                              has_ended(j.state) ? fmt::format("is {}: it has no result", name_of(j.state))
-                                                 : fmt::format("is {}: its result is there when it is done", name_of(j.state)))};
+    throw refused{
+        409, "not_done",
+        fmt::format("[jobs] job {} {}", id,
+                    has_ended(j.state) ? fmt::format("is {}: it has no result", name_of(j.state))
+                                       : fmt::format("is {}: its result is there when it is done", name_of(j.state)))};
   if (totals && !j.asked.column_totals)
     throw refused{404, "not_found", fmt::format("[jobs] job {} was not asked for column totals", id)};
   auto file = folder::open(totals ? folder_.totals(id) : folder_.result(id));
@@ -182,8 +182,7 @@ std::optional<job> runner::wait(const std::string& id, std::int64_t event, doubl
   if (there == jobs_.end()) return std::nullopt;
   const auto e = there->second;
   const auto removed = [&] { return !jobs_.contains(e->now.number); };
-  changed_.wait_for(lock, std::chrono::duration<double>(most),
-                    [&] { return e->now.event > event || ending_ || removed(); });
+  changed_.wait_for(lock, std::chrono::duration<double>(most), [&] { return e->now.event > event || ending_ || removed(); });
   if (ending_ || removed()) return std::nullopt;
   return e->now;
 }
@@ -334,9 +333,8 @@ void runner::keep(const job& j) noexcept try { store_->update(j); } catch (...) 
 }
 
 int runner::queue_length() const {
-  return static_cast<int>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& e) {
-    return e.second->now.state == state::queued;
-  }));
+  return static_cast<int>(
+      std::count_if(jobs_.begin(), jobs_.end(), [](const auto& e) { return e.second->now.state == state::queued; }));
 }
 
 // Until one of those at work should be done.

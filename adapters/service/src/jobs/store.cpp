@@ -46,12 +46,14 @@ class sqlite_store final : public store {
                                               "that is newer",
                                               path_, there, version));
     if (there == 0) execute(fmt::format("PRAGMA user_version = {}", version).c_str());
-    insert_ = prepare(fmt::format("INSERT INTO jobs ({}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                                  "?, ?, ?, ?)",
-                                  all_columns));
-    update_ = prepare("UPDATE jobs SET state = ?, event = ?, bytes = ?, bytes_total = ?, rows = ?, rows_total = ?, "
-                      "resumed_bytes = ?, rate = ?, seconds = ?, created = ?, ended = ?, code = ?, detail = ? "
-                      "WHERE number = ?");
+    insert_ =
+        prepare(fmt::format("INSERT INTO jobs ({}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                            "?, ?, ?, ?)",
+                            all_columns));
+    update_ = prepare(
+        "UPDATE jobs SET state = ?, event = ?, bytes = ?, bytes_total = ?, rows = ?, rows_total = ?, "
+        "resumed_bytes = ?, rate = ?, seconds = ?, created = ?, ended = ?, code = ?, detail = ? "
+        "WHERE number = ?");
     remove_ = prepare("DELETE FROM jobs WHERE number = ?");
   }
 
@@ -122,7 +124,8 @@ class sqlite_store final : public store {
     double real(int at) const { return sqlite3_column_double(handle_, at); }
     std::string text(int at) const {
       const auto* const bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_, at));
-      return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, at)));
+      return bytes == nullptr ? std::string()
+                              : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, at)));
     }
 
    private:
@@ -150,8 +153,8 @@ class sqlite_store final : public store {
   // One thread at a time, as the class says: SQLite need not lock.
   static connection open(const std::string& path) {
     sqlite3* db = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                     nullptr);
+    const int code =
+        sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     connection owned(db);
     if (code != SQLITE_OK)
       throw error(error_code::io, fmt::format("[jobs] {} cannot be opened: {}", path, sqlite3_errstr(code)));

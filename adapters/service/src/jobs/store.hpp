@@ -18,9 +18,9 @@ class store {
   store(const store&) = delete;
   store& operator=(const store&) = delete;
 
-  virtual std::vector<job> load() = 0;      // in the order of coming
-  virtual void add(job& j) = 0;             // gives it its number
-  virtual void update(const job& j) = 0;    // all but what was asked for
+  virtual std::vector<job> load() = 0;    // in the order of coming
+  virtual void add(job& j) = 0;           // gives it its number
+  virtual void update(const job& j) = 0;  // all but what was asked for
   virtual void remove(std::int64_t number) = 0;
 };
 

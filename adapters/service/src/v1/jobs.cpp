@@ -17,6 +17,7 @@
 #include "protocol.hpp"
 #include "status.hpp"
 #include "text.hpp"
+#include "v1/describe_jobs.hpp"
 
 namespace sluice::http {
 namespace {
@@ -80,21 +81,22 @@ class jobs_protocol final : public protocol {
     const auto slash = std::min(rest.find('/'), rest.size());
     const std::string id(rest.substr(0, slash));
     const auto part = rest.substr(slash);
-    record.route = r.path == root        ? "jobs"
-                   : part.empty()        ? "job"
-                   : part == "/events"   ? "job_events"
-                   : part == "/result"   ? "job_result"
+    record.route = r.path == root             ? "jobs"
+                   : part.empty()             ? "job"
+                   : part == "/events"        ? "job_events"
+                   : part == "/result"        ? "job_result"
                    : part == "/column_totals" ? "job_column_totals"
-                                         : "none";
+                                              : "none";
     if (record.route == "none") fail_not_found(r);
     check_method(r, r.path == root ? "GET, HEAD, POST" : part.empty() ? "GET, HEAD, DELETE" : "GET, HEAD");
-    if (!runner_)
-      throw refused{501, "unsupported", "[jobs] this server was given no folder for jobs: it has none"};
+    if (!runner_) throw refused{501, "unsupported", "[jobs] this server was given no folder for jobs: it has none"};
     if (r.path == root) return r.method == "POST" ? submit(r, record) : list(r);
     if (part == "/events") return events(r, id);
     if (!part.empty()) return result(r, id, part == "/column_totals");
     return r.method == "DELETE" ? remove(id) : text_response("application/json", json(runner_->find(id)));
   }
+
+  void describe(document& d) const override { describe_jobs(d); }
 
   void drain() noexcept override {
     if (runner_) runner_->drain();
@@ -105,7 +107,8 @@ class jobs_protocol final : public protocol {
     engine_.check_open();
     if (body_media(header(r, "Content-Type"), 2) != media::json)
       throw refused{415, "unsupported", "[jobs] a job is asked for in JSON: application/json"};
-    const auto body = body_buffer::read(r, std::min(longest_body, engine_.options.limits.body_bytes), host_room(device::cpu));
+    const auto body =
+        body_buffer::read(r, std::min(longest_body, engine_.options.limits.body_bytes), host_room(device::cpu));
     record.body_bytes = static_cast<std::int64_t>(body.size());
     const auto j = runner_->submit(jobs::parse_order({body.data(), body.size()}, body.padded_size()));
     auto out = text_response("application/json", json(j), 202);
@@ -123,7 +126,8 @@ class jobs_protocol final : public protocol {
       const auto number = one.substr(key.size());
       const auto [end, e] = std::from_chars(number.data(), number.data() + number.size(), most);
       if (e != std::errc{} || end != number.data() + number.size() || most < 1 || most > 1000)
-        throw refused{422, "invalid_argument", fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
+        throw refused{422, "invalid_argument",
+                      fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
     }
     std::string all = R"({"jobs":[)";
     for (const auto& j : runner_->list(most)) all += fmt::format("{}{}", all.back() == '[' ? "" : ",", json(j));
@@ -136,7 +140,7 @@ class jobs_protocol final : public protocol {
     std::int64_t seen = 0;
     const auto last = header(r, "Last-Event-ID");
     std::from_chars(last.data(), last.data() + last.size(), seen);
-    if (seen > j.event) seen = 0;  // none of ours
+    if (seen > j.event) seen = 0;                                       // none of ours
     if (has_ended(j.state) && seen == j.event) return {.status = 204};  // which has browsers not ask again
     response out{.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}};
     auto seat = runner_->take_event_stream();
@@ -147,8 +151,8 @@ class jobs_protocol final : public protocol {
                                 engine_.options.jobs.event_streams),
                     {{"Retry-After", "5"}}};
     if (r.method == "HEAD") return out;
-    auto stream = std::make_shared<event_stream>(*runner_, id, seen,
-                                                 engine_.options.jobs.heartbeat_seconds, std::move(seat));
+    auto stream =
+        std::make_shared<event_stream>(*runner_, id, seen, engine_.options.jobs.heartbeat_seconds, std::move(seat));
     out.write_body = [stream](const body_receiver& send) { return stream->next(send); };
     return out;
   }
