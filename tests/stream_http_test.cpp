@@ -337,6 +337,20 @@ TEST_CASE_TEMPLATE("a client that goes leaves nothing behind", Server, plain, ow
   }));
 }
 
+TEST_CASE("metrics know uploads while they come") {
+  owned running;
+  auto client = running.client();
+  const auto metrics = [&] { return client.Get("/metrics")->body; };
+  CHECK(metrics().find("\nsluice_uploads 0\n") != std::string::npos);
+  wire w(running.port());
+  w.send(head(chunks)).send(chunk(std::string(20'480, '\0')));
+  CHECK(eventually([&] { return metrics().find("\nsluice_upload_bytes_total 20480\n") != std::string::npos; }));
+  CHECK(metrics().find("\nsluice_uploads 1\n") != std::string::npos);
+  CHECK(says(w.send("0\r\n\r\n").read_until("NUMPY"), "200"));
+  CHECK(eventually([&] { return metrics().find("\nsluice_uploads 0\n") != std::string::npos; }));
+  CHECK(metrics().find("sluice_stage_seconds_count{route=\"rowsum_stream\",stage=\"read\"} 1") != std::string::npos);
+}
+
 TEST_CASE_TEMPLATE("slow uploads hold no slot, and are bounded in number", Server, plain, owned) {
   Server running({.compute_slots = 1, .queue_length = 0, .inline_bytes = -1, .stream = {.uploads = 5}});
   std::list<wire> slow;

@@ -21,11 +21,16 @@ struct service::state {
   http::engine engine;
   const http::access access;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 4> protocols{http::operations(engine), http::v1_rowsum_stream(engine),
-                                                                 http::v1(engine), http::v2(engine)};
+  const std::array<std::unique_ptr<http::protocol>, 6> protocols{
+      http::operations(engine), http::v1_jobs(engine), http::v1_rowsum_stream(engine),
+      http::v1(engine),         http::v2(engine),      http::docs(engine, [this](http::document& d) { describe(d); })};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;
+
+  void describe(http::document& d) const {
+    for (const auto& p : protocols) p->describe(d);
+  }
 
   http::protocol* owner_of(std::string_view path) const {
     for (const auto& p : protocols)
@@ -133,6 +138,7 @@ std::shared_ptr<void> service::begin_request() {
 
 bool service::drain(double seconds) {
   state_->engine.draining = true;
+  for (const auto& p : state_->protocols) p->drain();
   std::unique_lock lock(state_->mutex);
   return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }
@@ -149,7 +155,8 @@ response service::handle(const request& r) noexcept try {
   const auto taken = record.taken();
   state_->engine.metrics->record(record, out.status, out.size());
   state_->engine.statistics.record(record, out.status == 200, taken);
-  if (out.status == 200 && !record.model.empty()) out.sending = http::until_sent(state_->engine.metrics, record.route);
+  if (out.status == 200 && (!record.model.empty() || record.streamed))
+    out.sending = http::until_sent(state_->engine.metrics, record.route);
   state_->tell(r, record, came, trace, out);
   return out;
 } catch (...) {  // no memory even for a problem

@@ -1,27 +1,13 @@
 #include "slots.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <cmath>
 #include <system_error>
 
-#if defined(__linux__)
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "background.hpp"
 
 namespace sluice::http {
 namespace {
-
-// On Linux niceness is a thread's own; elsewhere it would be the application's.
-void lower_priority([[maybe_unused]] int nice) {
-#if defined(__linux__)
-  if (nice > 0) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
-#endif
-}
 
 int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'000'000); }
 
@@ -68,23 +54,13 @@ void slots::enqueue(job& j) {
   queue_.insert(behind, &j);
 }
 
-// Signals are for the application's threads.
-void slots::start_thread() {
-  sigset_t away;
-  sigset_t before;
-  ::sigfillset(&away);
-  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) ::sigdelset(&away, own);
-  ::pthread_sigmask(SIG_SETMASK, &away, &before);
-  try {
-    threads_.emplace_back([this] { serve(); });
-    ++idle_;
-  } catch (const std::system_error&) {  // those that there are do the work
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+void slots::start_thread() try {
+  threads_.push_back(background(nice_, [this] { serve(); }));
+  ++idle_;
+} catch (const std::system_error&) {  // those that there are do the work
 }
 
 void slots::serve() {
-  lower_priority(nice_);
   std::unique_lock lock(mutex_);
   for (;;) {
     wanted_.wait(lock, [&] { return ending_ || !queue_.empty(); });

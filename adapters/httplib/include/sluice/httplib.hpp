@@ -205,6 +205,8 @@ class exchange {
     for (auto& [name, value] : answer.headers) {
       if (name == "Content-Type")
         type = std::move(value);
+      else if (name == "Location" && req_.path.ends_with(path_))  // the service does not know where it is mounted
+        res_.set_header(name, req_.path.substr(0, req_.path.size() - path_.size()) + value);
       else
         res_.set_header(name, value);
     }

@@ -7,12 +7,15 @@
 //
 // Routes, below the prefix the service is mounted at:
 //   POST /v1/NAME         an endpoint of the catalogue
-//   POST /v1/rowsum/stream  sums of rows from a body of any length, below
+//   POST /v1/rowsum/stream    rows from a body of any length, below
+//   /v1/jobs              work on files of the server's, where service_options::jobs has a folder, below
 //   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
 //   GET  /v1/devices      the devices, and why others were refused
 //   GET  /health/live     200 while the process answers
 //   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503; which are not, and why
 //   GET  /metrics         Prometheus text, in seconds and bytes
+//   GET  /openapi.json    all of this for programs (OpenAPI 3.1), the application's endpoints among it
+//   GET  /docs            a page that tries each endpoint and draws the figures
 //
 // JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: a key an input, each once, nested lists of equal lengths
 // without empty ones; "dtype" may be left out. A number is taken as the nearest value of the dtype; one that overflows it,
@@ -23,6 +26,18 @@
 // .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part of .npy for each
 // input, named after it. Accept: application/x-npy has the (one) output come as .npy; without an Accept header the answer
 // has the form of the request. The answer's header Sluice-Device names the device either way.
+//
+// /v1/rowsum/stream sums rows as they come, from a body that may be larger than memory: .npy, or application/octet-stream
+// with ?columns=1024&dtype=f32, in chunks or not. The sums come when the body has ended, as .npy unless Accept prefers JSON,
+// and are held until then within stream_options::quota_bytes: 413 beyond, and the rest of the body is not read; 507 where
+// the file that holds them has no room.
+//
+// Jobs: POST /v1/jobs {"operation": "rowsum", "input": "NAME/path"} is answered at once, with 202 and the job's address in
+// Location, for an .npy or a raw file ("columns", "dtype", "offset") below the data directory of that name. "column_totals":
+// true sums the columns as well; "matmul" takes an "operand", the .npy that the rows are multiplied by. GET /v1/jobs lists
+// them, GET /v1/jobs/ID says how far one is, .../events sends that as it changes (server-sent events), .../result and
+// .../column_totals give an .npy, or ranges of it; DELETE cancels a job, or removes one that has ended. Jobs outlive the
+// process, however it ends: the next one goes on with them.
 //
 // Under /v2 an endpoint NAME is a model of version 1, and so is NAME_fp64 and so on for every dtype that its first input
 // takes after the first. Health, metadata, config, statistics, the repository's index, and POST /v2/models/NAME/infer with
@@ -39,6 +54,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 
@@ -66,6 +82,19 @@ struct stream_options {
   std::string spool_directory{};
 };
 
+// Jobs on files. One process at a time may use a folder.
+struct job_options {
+  std::string folder{};  // for jobs' states and results, made when missing; none: no jobs. Needs a build with SQLite
+  int running = 1;       // at once; each has a thread of compute_nice, and the process's helpers
+  int queued = 64;       // that may wait; beyond, the answer is 429
+  int kept = 1000;       // that have ended; beyond, the oldest go, with their results
+  // Streams of events at once, each of which has a thread of the transport: much fewer than there are. Beyond, 429: to ask
+  // for the job is always possible.
+  int event_streams = 16;
+  double heartbeat_seconds = 15;  // between comments on a stream where nothing happens: they find clients that are gone
+  double sync_seconds = 1;        // between syncs: what a kill costs
+};
+
 enum class ready_when {
   all_devices,  // every device is healthy
   any_device,   // one is; the answer says that the service is degraded, and so does a metric
@@ -91,18 +120,26 @@ struct service_options {
   std::function<void(const device_info&)> on_device_lost{};
   // Called after each request, when its answer is about to be sent, by the thread that sends it: for an access log.
   std::function<void(const access_record&)> on_request{};
-  // Where there are any, each request but those for health needs "Authorization: Bearer TOKEN" with one of them, or gets
-  // 401.
+  // Where there are any, each request but those for health and the documents needs "Authorization: Bearer TOKEN" with one of
+  // them, or gets 401.
   std::vector<std::string> tokens{};
+  // Whether /openapi.json and the page /docs are served. They need no token: they tell what there is, and hold no data.
+  bool docs = true;
   // Whose web pages may ask from a browser (CORS): "https://example.org", or "*" for all. None: no page of another origin.
   std::vector<std::string> origins{};
   stream_options stream{};
+  // Whose files clients may have read by jobs: as NAME/path, for the regular files below the directory at `NAME`. A path
+  // that leads out of it, a symbolic link even within, leads nowhere.
+  std::map<std::string, std::string> data_directories{};
+  job_options jobs{};
 };
 
 // Safe to use from any number of threads. It must outlive the server it is mounted on, or be held by it as a shared_ptr.
 class SLUICE_API service {
  public:
-  explicit service(service_options options = {});  // throws invalid_argument for a limit, slot or queue below its minimum
+  // Throws invalid_argument for a limit, slot or queue below its minimum; for jobs, io when their folder or a data directory
+  // cannot be used, unavailable while another process has the folder, unsupported in a build without SQLite.
+  explicit service(service_options options = {});
   ~service();
   service(const service&) = delete;  // servers point at it
   service& operator=(const service&) = delete;
@@ -125,8 +162,9 @@ class SLUICE_API service {
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
   // For a transport: a request is under way until what this returns goes, which is when its answer is sent.
   [[nodiscard]] std::shared_ptr<void> begin_request();
-  // Before a server stops: endpoints refuse requests from now on, with 503, and so does readiness; waits until those under
-  // way are answered, `seconds` at most. Returns whether all were. Not for a thread that is answering a request.
+  // Before a server stops: endpoints refuse requests from now on, with 503, and so does readiness; jobs at work stop, to be
+  // gone on with by the next process, and streams of events end; waits until those under way are answered, `seconds` at
+  // most. Returns whether all were. Not for a thread that is answering a request.
   bool drain(double seconds);
 
   [[nodiscard]] const service_options& options() const noexcept;

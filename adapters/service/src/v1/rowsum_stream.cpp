@@ -54,7 +54,16 @@ std::optional<upload::form> form_of(const request& r) {
 
 class rowsum_stream final : public protocol {
  public:
-  explicit rowsum_stream(engine& e) : engine_(e) {}
+  explicit rowsum_stream(engine& e) : engine_(e) {
+    e.meters.emplace_back([this](std::string& out) {
+      out += fmt::format(
+          "# HELP sluice_uploads Bodies of rowsum/stream that are coming, or whose answer is being sent.\n"
+          "# TYPE sluice_uploads gauge\nsluice_uploads {}\n"
+          "# HELP sluice_upload_bytes_total Bytes of such bodies that have come, counted as they come.\n"
+          "# TYPE sluice_upload_bytes_total counter\nsluice_upload_bytes_total {}\n",
+          under_way_.load(), bytes_.load());
+    });
+  }
 
   std::vector<std::string> patterns() const override { return {std::string(rowsum_stream_path)}; }
   bool owns(std::string_view path) const override { return path == rowsum_stream_path; }
@@ -69,6 +78,37 @@ class rowsum_stream final : public protocol {
     const auto u = std::make_shared<upload>(engine_, record, bytes_, seat(), wanted, form);
     u->read(r);
     return upload::answer(u);
+  }
+
+  void describe(document& d) const override {
+    const content npy{.type = "application/x-npy"};
+    d.add({.method = "POST",
+           .path = std::string(rowsum_stream_path),
+           .tag = "calls",
+           .summary = "The sum of every row of a body of any length, summed as it comes",
+           .description = "Row by row, as `.npy` or as bare bytes with `columns` and `dtype`. A body that is refused is not "
+                          "read to its end: the connection closes.",
+           .parameters = {{.name = "columns",
+                           .summary = "Elements of a row; application/octet-stream needs it",
+                           .in = "query",
+                           .schema = R"({"type":"integer","minimum":1})",
+                           .example = "1024"},
+                          {.name = "dtype",
+                           .summary = "Of application/octet-stream: f32 unless given",
+                           .in = "query",
+                           .schema = R"({"enum":["f64","f32","f16","bf16","i64","i32","u8"]})"},
+                          timeout_parameter()},
+           .takes = {{.type = "application/octet-stream"}, npy},
+           .gives = {{200,
+                      "The sums",
+                      {npy,
+                       {.schema =
+                            R"({"type":"object","required":["result","shape","dtype","device"],"properties":{"result":{},)"
+                            R"("shape":{"type":"array","items":{"type":"integer"}},"dtype":{"type":"string"},)"
+                            R"("device":{"type":"string"}}})",
+                        .example = R"({"result":[3,7],"shape":[2],"dtype":"f32","device":"cpu"})"}},
+                      {"Sluice-Device"}}},
+           .refusals = {406, 413, 415, 422, 429, 504, 507}});
   }
 
  private:
