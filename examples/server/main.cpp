@@ -98,6 +98,7 @@ int serve(const settings& s, Server& server) {
     static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
   std::atomic<int> status{0};
   std::function<void()> end;
+  std::filesystem::create_directories(s.data_dir);
   sluice::service service({.device = wanted,
                            .ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices,
                            .on_device_lost =
@@ -110,10 +111,10 @@ int serve(const settings& s, Server& server) {
                                },
                            .on_request = [&log](const sluice::access_record& r) { log.write(r); },
                            .tokens = lines_of(s.token_file),
-                           .origins = s.origins});
+                           .origins = s.origins,
+                           .stream = {.spool_directory = s.data_dir}});
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
-  std::filesystem::create_directories(s.data_dir);
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
 
   sluice::mount(server, service);
@@ -171,7 +172,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", s.threads, "threads that answer requests; computing and idle connections have none of them")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
-  app.add_option("--data-dir", s.data_dir, "folder for notes.db, made when missing")->capture_default_str();
+  app.add_option("--data-dir", s.data_dir, "folder for notes.db and for the sums of uploads, made when missing")->capture_default_str();
   app.add_option("--device", s.device, "cpu, cuda, cuda:1, ... or automatic")->capture_default_str();
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()

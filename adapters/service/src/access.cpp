@@ -27,7 +27,9 @@ std::vector<std::string> checked(std::vector<std::string> all, const char* what,
   return all;
 }
 
-bool is_health(std::string_view path) {
+// Health, and what tells what there is.
+bool is_open(std::string_view path) {
+  if (path == "/openapi.json" || path == "/docs" || path.starts_with("/docs/")) return true;
   return path == "/health/live" || path == "/health/ready" || path == "/v2/health/live" || path == "/v2/health/ready";
 }
 
@@ -65,7 +67,7 @@ bool access::lists(std::string_view origin) const {
 }
 
 void access::check(const request& r) const {
-  if (tokens_.empty() || is_health(r.path)) return;
+  if (tokens_.empty() || is_open(r.path)) return;
   const auto given = bearer(header(r, "Authorization"));
   if (given.empty()) throw refused{401, "unauthorized", "[http] a bearer token is needed", {{"WWW-Authenticate", "Bearer"}}};
   if (!knows(given))
@@ -80,8 +82,8 @@ std::optional<response> access::preflight(const request& r) const {
   return response{.status = 204,
                   .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE"},
                               {"Access-Control-Allow-Headers",
-                               "Accept, Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
-                               "Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
+                               "Accept, Authorization, Content-Encoding, Content-Type, If-None-Match, If-Range, "
+                               "Inference-Header-Content-Length, Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
                               {"Access-Control-Max-Age", "600"}}};
 }
 
@@ -95,7 +97,7 @@ void access::admit(const request& r, response& answer) const {
   answer.headers.emplace_back("Access-Control-Allow-Origin", named ? std::string(origin) : "*");
   answer.headers.emplace_back(
       "Access-Control-Expose-Headers",
-      "Content-Range, Inference-Header-Content-Length, Location, Retry-After, Sluice-Device, X-Request-Id");
+      "Content-Range, ETag, Inference-Header-Content-Length, Location, Retry-After, Sluice-Device, X-Request-Id");
 }
 
 }  // namespace http

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "sluice/parallel.hpp"
+#include "spool.hpp"
 #include "status.hpp"
 
 namespace sluice::http {
@@ -22,6 +23,15 @@ service_options checked(service_options o) {
   need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
   need(o.inline_bytes >= -1, "inline_bytes", o.inline_bytes, "at least -1");
   need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
+  need(o.stream.uploads >= 0, "stream.uploads", o.stream.uploads, "at least 0");
+  need(o.stream.body_bytes >= -1, "stream.body_bytes", o.stream.body_bytes, "at least -1");
+  need(o.stream.quota_bytes >= 1, "stream.quota_bytes", o.stream.quota_bytes, "at least 1");
+  need(o.stream.spool_memory >= 0, "stream.spool_memory", o.stream.spool_memory, "at least 0");
+  if (!o.stream.spool_directory.empty()) static_cast<void>(spool::make_file(o.stream.spool_directory));
+  need(o.jobs.running >= 1, "jobs.running", o.jobs.running, "at least 1");
+  need(o.jobs.queued >= 0, "jobs.queued", o.jobs.queued, "at least 0");
+  need(o.jobs.kept >= 1, "jobs.kept", o.jobs.kept, "at least 1");
+  need(o.jobs.event_streams >= 0, "jobs.event_streams", o.jobs.event_streams, "at least 0");
   if (o.compute_slots == 0) o.compute_slots = parallel_size();
   return o;
 }

@@ -5,6 +5,8 @@
 #include <functional>
 #include <mutex>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "catalogue.hpp"
 #include "health.hpp"
@@ -26,6 +28,7 @@ class engine {
   // Answers that are still being sent count there.
   const std::shared_ptr<http::metrics> metrics = std::make_shared<http::metrics>();
   http::statistics statistics;
+  std::vector<std::function<void(std::string&)>> meters;  // of protocols: more lines for the metrics
 
   std::atomic<bool> draining{false};  // the server is about to end
 

@@ -6,6 +6,7 @@
 #include "protocol.hpp"
 #include "status.hpp"
 #include "text.hpp"
+#include "v2/describe.hpp"
 #include "v2/infer_out.hpp"
 
 namespace sluice::http {
@@ -66,6 +67,8 @@ class v2_protocol final : public protocol {
   response refusal(int status, std::string_view, std::string_view detail) const override {
     return json(fmt::format(R"({{"error":{}}})", json_string(detail)), status == 422 || status == 406 ? 400 : status);
   }
+
+  void describe(document& d) const override { describe_v2(d, engine_.rows, engine_.options.limits); }
 
  private:
   static response get(const request& r, std::string text, int status = 200) {

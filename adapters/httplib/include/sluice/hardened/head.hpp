@@ -72,10 +72,11 @@ class head {
     text += "\r\n";
   }
 
-  std::string text{};    // for httplib
-  fault why{};           // the request cannot be read
-  bool close = false;    // the client says that it is its last
-  bool expects = false;  // 100-continue
+  std::string text{};     // for httplib
+  std::string address{};  // the target, as it came
+  fault why{};            // the request cannot be read
+  bool close = false;     // the client says that it is its last
+  bool expects = false;   // 100-continue
   bool chunked = false;
   std::int64_t length = 0;  // without chunks
   std::string encoding{};   // of the body
@@ -98,6 +99,7 @@ class head {
     if (!old_ && version != "HTTP/1.1") return refuse(505, "the version is neither 1.1 nor 1.0");
     close = old_;
     text.append(line).append("\r\n");
+    address = target;
   }
 
   void read_header(std::string_view line) {
