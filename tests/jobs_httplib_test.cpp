@@ -146,6 +146,7 @@ TEST_CASE("a server that stops ends the streams, with and without a drain") {
   for (const bool drained : {false, true}) {
     const house h;
     auto app = std::make_unique<running>("", h.options());
+    app->server.set_keep_alive_timeout(1);  // which it waits for, with connections that it leaves open
     const auto where = [&] {
       auto c = app->client();  // not kept: the server would wait for it
       return started(c, "", long_job);
