@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,6 +33,8 @@ struct settings {
   bool exit_on_device_lost = false;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
+  std::vector<std::string> data{};  // NAME=DIR
+  sluice::job_options jobs{};
 };
 
 // EX_TEMPFAIL of sysexits.h: start me again. Only a new process brings a lost device back.
@@ -82,6 +85,16 @@ std::vector<std::string> lines_of(const std::string& path) {
   return lines;
 }
 
+std::map<std::string, std::string> named_directories(const std::vector<std::string>& all) {
+  std::map<std::string, std::string> named;
+  for (const auto& one : all) {
+    const auto equals = one.find('=');
+    if (equals == std::string::npos) throw std::runtime_error("--data " + one + " is not NAME=DIR");
+    named[one.substr(0, equals)] = one.substr(equals + 1);
+  }
+  return named;
+}
+
 // Thousands of connections need as many descriptors: as many as the system lets us have.
 void raise_descriptors() {
   rlimit files{};
@@ -112,7 +125,9 @@ int serve(const settings& s, Server& server) {
                            .on_request = [&log](const sluice::access_record& r) { log.write(r); },
                            .tokens = lines_of(s.token_file),
                            .origins = s.origins,
-                           .stream = {.spool_directory = s.data_dir}});
+                           .stream = {.spool_directory = s.data_dir},
+                           .data_directories = named_directories(s.data),
+                           .jobs = s.jobs});
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
@@ -159,6 +174,12 @@ void add_access_options(CLI::App& app, settings& s) {
 #endif
 }
 
+void add_job_options(CLI::App& app, settings& s) {
+  app.add_option("--data", s.data, "NAME=DIR: files below DIR may be worked on, as NAME/path; may be given again");
+  app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, made when missing; without it there are none");
+  app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")->capture_default_str();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -180,6 +201,7 @@ int main(int argc, char** argv) {
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
                "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
   add_access_options(app, s);
+  add_job_options(app, s);
   CLI11_PARSE(app, argc, argv);
   try {
     return serve(s);
