@@ -91,18 +91,18 @@ async function drawCrossing(api) {
   const into = at('crossing');
   const say = (text) => into.replaceChildren(element('p', {class: 'note item'}, text));
   if (!api.has('/v1/placement', 'post')) return say('This service does not tell where it would compute.');
-  const decisions = await Promise.all(sizes.map((n) => api.json('/v1/placement', {op: 'matmul', dtype: 'f32', m: n, n, k: n})));
-  if (decisions.some((d) => !d?.predictions?.length)) return say('The service has no predictions yet.');
-  const names = [...new Set(decisions.flatMap((d) => d.predictions.map((p) => p.device)))].slice(0, 2);
-  const series = names.map((name, i) => ({name, mark: i === 0 ? 'one' : 'two', points: decisions.flatMap((d, k) =>
-    d.predictions.filter((p) => p.device === name).map((p) => [sizes[k], p.seconds]))}));
-  const first = decisions.findIndex((d) => d.device !== decisions[0].device);
+  const points = (await api.json('/v1/placement', {operation: 'matmul', dtype: 'f32', sizes}))?.points;
+  if (!points?.length || points.some((p) => !p.predictions?.length)) return say('The service has no predictions yet.');
+  const names = [...new Set(points.flatMap((p) => p.predictions.map((q) => q.device)))].slice(0, 2);
+  const series = names.map((name, i) => ({name, mark: i === 0 ? 'one' : 'two', points: points.flatMap((p) =>
+    p.predictions.filter((q) => q.device === name).map((q) => [p.size, q.seconds]))}));
+  const cross = points.find((p) => p.device !== points[0].device);
   const sentence = names.length < 2 ? `Only ${names[0]} is there: nothing to cross.`
-    : first < 0 ? `${decisions[0].device} is chosen at every size.` : `From n = ${sizes[first]} on, ${decisions[first].device} is chosen.`;
+    : cross ? `From n = ${cross.size} on, ${cross.device} is chosen.` : `${points[0].device} is chosen at every size.`;
   const svg = shape('svg', {class: 'chart', role: 'img'});
   into.replaceChildren(element('p', {class: 'item'}, legend(...series.map((s) => [s.mark, '', s.name]))), svg,
-                       element('p', {class: 'note'}, `${sentence} Predicted time of an n × n product, f32.`));
-  curves(svg, {series, labelX: (n) => String(Math.round(n)), labelY: seconds, cross: first > 0 ? sizes[first] : null, says: sentence});
+                       element('p', {class: 'note item'}, `${sentence} Predicted times of an n × n product in f32.`));
+  curves(svg, {series, labelX: (n) => String(Math.round(n)), labelY: seconds, cross: cross?.size, says: sentence});
 }
 
 async function look(api) {
