@@ -101,9 +101,11 @@ std::vector<content> gives(document& d, const endpoint& row) {
 
 std::string fields_text(const std::vector<field>& fields) {
   names all;
-  for (const auto& f : fields)
-    all.push_back(fmt::format("`{}`{}{}", f.name, f.summary.empty() ? "" : " " + f.summary,
-                              fmt::format(" of {}", names_of(f.dtypes).substr(1, names_of(f.dtypes).size() - 2))));
+  for (const auto& f : fields) {
+    names types;
+    for (const auto t : f.dtypes) types.emplace_back(name_of(t));
+    all.push_back(fmt::format("`{}`{}{}: {}", f.name, f.summary.empty() ? "" : " ", f.summary, fmt::join(types, ", ")));
+  }
   return fmt::format("{}", fmt::join(all, "; "));
 }
 
@@ -156,7 +158,7 @@ operation describe_call(document& d, const endpoint& row, const service_limits& 
           .path = "/v1/" + row.name,
           .tag = "calls",
           .summary = row.summary,
-          .description = fmt::format("Takes {}. Gives {}. The answer comes in the form of the request, or that of Accept.",
+          .description = fmt::format("In: {}. Out: {}. The answer comes in the form of the request, or that of Accept.",
                                      fields_text(row.inputs), fields_text(row.outputs)),
           .parameters = {timeout_parameter()},
           .takes = takes(d, row, limits.rank),

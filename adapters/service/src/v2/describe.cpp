@@ -119,6 +119,7 @@ operation infer(std::string path, std::string summary, std::string schema, std::
                           .summary = "Bytes of JSON before the binary tensors; 0: the body is the one input's data",
                           .schema = R"({"type":"integer","minimum":0})"}},
           .takes = {{.schema = std::move(schema), .example = std::move(example)}, {.type = "application/octet-stream"}},
+          .needs_body = false,  // no bytes are a tensor of none
           .gives = {{200,
                      "The outputs",
                      {{.schema = schema_ref("InferenceResult")}, {.type = "application/octet-stream"}},

@@ -118,6 +118,11 @@ class v2_protocol final : public protocol {
   response infer(const request& r, const model& m, call_record& record) {
     engine_.check_open();
     const auto json_bytes = json_length(r);
+    constexpr std::string_view json_type = "application/json";
+    if (json_bytes == 0u && same_ignoring_case(header(r, "Content-Type").substr(0, json_type.size()), json_type))
+      throw error(
+          error_code::malformed,
+          fmt::format("[v2] {} is 0: the body is the data of a tensor, and Content-Type is {}", length_header, json_type));
     const auto& limits = engine_.options.limits;
     const host_room room(engine_.options.device);
     // Binary tensors lie over the body, those of JSON beside it.
