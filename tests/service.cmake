@@ -11,7 +11,7 @@ target_include_directories(slots_test PRIVATE "${PROJECT_SOURCE_DIR}/adapters/se
 set(service_sources "${PROJECT_SOURCE_DIR}/adapters/service/src")
 sluice_add_test(files SOURCES files_test.cpp "${service_sources}/files.cpp" "${service_sources}/text.cpp" LIBRARIES sluice::sluice fmt::fmt)
 target_include_directories(files_test PRIVATE "${service_sources}" "${PROJECT_SOURCE_DIR}/adapters/service/include")
-foreach(part httplib v2_httplib hardened hardened_idle)
+foreach(part direct httplib v2_httplib hardened hardened_idle)
   sluice_add_test(${part} LIBRARIES sluice::httplib)
 endforeach()
 sluice_add_test(service_loss LIBRARIES sluice::service)
