@@ -111,6 +111,11 @@ void file::check_reaches(std::int64_t end) const {
 void file::fail_changed() const {
   struct stat s {};
   ::fstat(descriptor_.get(), &s);
+  if (s.st_size == size_ && time_of_change(s) != changed_)
+    throw error(error_code::io,
+                fmt::format("[{}] {} changed while it was read: its {} bytes were last written at {} ns when "
+                            "it was opened, and at {} ns since",
+                            operation_, path_, size_, changed_, time_of_change(s)));
   throw error(error_code::io,
               fmt::format("[{}] {} had {} bytes when it was opened and has {} now: it changed while it was read", operation_,
                           path_, size_, s.st_size));
