@@ -170,7 +170,6 @@ class exchange {
     const auto n = from.read_body(to, size);
     direct_ += n > 0 ? n : 0;
     drained_ = n >= 0 && direct_ == framing_.length;
-    mark_read(req_);
     return n;
   }
 
@@ -181,12 +180,6 @@ class exchange {
       return r.is_connection_closed;
     else
       return nullptr;
-  }
-
-  // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
-  template <class Request>
-  static void mark_read(Request& r) {
-    if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
   }
 
   // Up to 0.22 nobody reads it: closing with bytes unread would reset the connection under the answer. (The reader refers to

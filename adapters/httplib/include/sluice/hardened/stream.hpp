@@ -74,11 +74,12 @@ class stream final : public httplib::Stream, public detail::direct_body {
   }
 
   // Has the handler of `r` read a body that comes as it is by read_body.
-  void opens_for(const httplib::Request& r) noexcept {
+  void opens_for(httplib::Request& r) noexcept {
     if (plain_) open_for(r);
   }
   // Received in place, and not a byte that belongs to the next request.
   std::ptrdiff_t read_body(char* to, std::size_t size) override {
+    take();
     if (!unread_.empty() || why_ || body_.done()) return read(to, size);
     const auto n = fill({to, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_.left()))});
     return n == 0 ? -1 : static_cast<std::ptrdiff_t>(body_.take({to, n}));
