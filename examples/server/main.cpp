@@ -137,6 +137,7 @@ int serve(const settings& s, Server& server) {
   add_note_routes(server, notes);
   add_multiply_route(server, service);
   add_other_routes(server);
+  log.watch(server);
 
   const int port = s.port != 0 ? (server.bind_to_port(s.host, s.port) ? s.port : -1) : server.bind_to_any_port(s.host);
   if (port < 0) {
@@ -162,8 +163,7 @@ int serve(const settings& s) {
 }
 
 void add_access_options(CLI::App& app, settings& s) {
-  app.add_option("--access-log", s.access_log,
-                 "a file to which each request of sluice's routes adds a JSON line; - is the output");
+  app.add_option("--access-log", s.access_log, "a file to which each request adds a JSON line; - is the output");
   app.add_option("--token-file", s.token_file,
                  "a file of bearer tokens, one a line: sluice's routes, but for health, need one");
   app.add_option("--origin", s.origins, "an origin whose web pages may ask from browsers, as https://example.org; * is any");

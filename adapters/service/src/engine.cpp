@@ -42,7 +42,7 @@ class stage_clock {
   explicit stage_clock(call_record& record) : record_(record) {}
   void ends(stage s) {
     const auto now = std::chrono::steady_clock::now();
-    record_.stages[static_cast<std::size_t>(s)] = now - last_;
+    record_.stages[static_cast<std::size_t>(s)] += now - last_;
     last_ = now;
   }
 
@@ -81,6 +81,8 @@ engine::engine(service_options o)
   if (options.compute_nice > 0) parallel_nice(options.compute_nice);
 }
 
+bool engine::is_crowded() const { return options.compute_slots >= parallel_size() && compute.now().free == 0; }
+
 void engine::check_open() const {
   if (draining)
     throw refused{
@@ -98,8 +100,15 @@ class engine::passage {
   }
 
   response go(const decoder& decode, const encoder& encode) {
-    if (record_.body_bytes > engine_.options.inline_bytes) {
-      in_slot([&] { take_in(decode), compute(encode); });
+    if (record_.text_bytes > engine_.options.inline_bytes) {
+      // What a long text says of its priority is known once it is read: others go before it now, if they are to.
+      bool later = false;
+      in_slot([&] {
+        take_in(decode);
+        later = context_.priority > 1;
+        if (!later) compute(encode);
+      });
+      if (later) in_slot([&] { compute(encode); });
     } else {
       take_in(decode);
       is_small() ? compute(encode) : in_slot([&] { compute(encode); });
@@ -130,6 +139,7 @@ class engine::passage {
                              record_.gone};
     const auto end = engine_.compute.run(terms, [&] {
       clock_.ends(stage::queue);
+      const parallel_alone alone(engine_.is_crowded());
       work();
     });
     if (end == slots::outcome::expired) fail_late(row_, record_, context_);
@@ -182,7 +192,7 @@ body_buffer engine::read_body(const request& r, call_record& record, const host_
   stage_clock clock(record);
   auto body = body_buffer::read(r, options.limits.body_bytes, room, aligned);
   clock.ends(stage::read);
-  record.body_bytes = static_cast<std::int64_t>(body.size());
+  record.body_bytes = record.text_bytes = static_cast<std::int64_t>(body.size());
   return body;
 }
 

@@ -40,6 +40,9 @@ class engine {
   // Turns results, on the CPU, into an answer; `where` is the device that they were computed on.
   using encoder = std::function<response(const std::vector<tensor>& results, const std::string& where)>;
 
+  // Whether every core has a slot at work: a call has one then, and its loops do not wait for those of others.
+  [[nodiscard]] bool is_crowded() const;
+
   // A body, in memory before a slot is asked for: clients may be slow. See body_buffer::read.
   body_buffer read_body(const request& r, call_record& record, const host_room& room, std::size_t aligned = 0) const;
 

@@ -14,7 +14,6 @@
 #include <httplib.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <iterator>
 #include <memory>
@@ -46,32 +45,39 @@ struct framing {
 };
 
 inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-  });
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 inline framing framing_of(const httplib::Request& req) {
   framing f;
-  for (const auto& header : req.headers)
-    if (header.first.find_first_of(" \t\v\f\r\n") != std::string::npos)
-      return {.fault = "a header's name has a blank in it: \"" + header.first + "\""};
-  const auto [te, te_end] = req.headers.equal_range("Transfer-Encoding");
-  const auto [cl, cl_end] = req.headers.equal_range("Content-Length");
-  if (te != te_end) {
+  const std::string *coding = nullptr, *length = nullptr;  // the first of each
+  bool codings = false;                                    // more than one
+  for (const auto& [name, value] : req.headers) {
+    if (name.find_first_of(" \t\v\f\r\n") != std::string::npos)
+      return {.fault = "a header's name has a blank in it: \"" + name + "\""};
+    if (equals_ignoring_case(name, "Transfer-Encoding")) {
+      codings = coding != nullptr;
+      if (!codings) coding = &value;
+    } else if (length == nullptr && equals_ignoring_case(name, "Content-Length")) {
+      length = &value;
+    }
+  }
+  if (coding != nullptr) {
     f.chunked = true;
-    if (std::next(te) != te_end || !equals_ignoring_case(te->second, "chunked"))
-      f = {.chunked = true, .fault = "Transfer-Encoding is \"" + te->second + "\": only \"chunked\" is read", .status = 501};
-    else if (cl != cl_end)
+    if (codings || !equals_ignoring_case(*coding, "chunked"))
+      f = {.chunked = true, .fault = "Transfer-Encoding is \"" + *coding + "\": only \"chunked\" is read", .status = 501};
+    else if (length != nullptr)
       f = {.chunked = true, .fault = "both Transfer-Encoding and Content-Length are there"};
     return f;
   }
-  for (auto it = cl; it != cl_end; ++it) {
-    const std::string& text = it->second;
+  if (length == nullptr) return f;
+  for (const auto& [name, text] : req.headers) {
+    if (!equals_ignoring_case(name, "Content-Length")) continue;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), f.length);
     if (error != std::errc{} || end != text.data() + text.size() || f.length < 0 || text.front() == '-')
       return {.length = 1, .fault = "Content-Length is \"" + text + "\": not a number of bytes"};
-    if (text != cl->second) return {.length = 1, .fault = "two Content-Lengths, " + cl->second + " and " + text};
+    if (text != *length) return {.length = 1, .fault = "two Content-Lengths, " + *length + " and " + text};
   }
   return f;
 }
@@ -116,8 +122,9 @@ class exchange {
     r.path = path_;
     if (const auto at = req_.target.find('?'); at != std::string::npos) r.query = req_.target.substr(at + 1);
     r.header = [this](std::string_view name) -> std::string_view {
-      const auto it = req_.headers.find(std::string(name));
-      return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
+      for (const auto& [key, value] : req_.headers)  // few: httplib's own look-up takes as long as ten of these
+        if (equals_ignoring_case(key, name)) return value;
+      return {};
     };
     r.client = req_.remote_addr;
     r.gone = gone(req_);
@@ -156,7 +163,7 @@ class exchange {
       return spare > 0;
     });
     if (type != req_.headers.end()) type->second = std::move(saved);
-    mark_read(req_);
+    detail::mark_read(req_);
     return drained_ && taking;
   }
 
@@ -164,7 +171,6 @@ class exchange {
     const auto n = from.read_body(to, size);
     direct_ += n > 0 ? n : 0;
     drained_ = n >= 0 && direct_ == framing_.length;
-    mark_read(req_);
     return n;
   }
 
@@ -182,12 +188,6 @@ class exchange {
     return std::find(all.begin(), all.end(), path) != all.end();
   }
 
-  // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
-  template <class Request>
-  static void mark_read(Request& r) {
-    if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
-  }
-
   // Up to 0.22 nobody reads it: closing with bytes unread would reset the connection under the answer. (The reader refers to
   // nothing that has ended by then; in the versions between it does.)
   template <class Request>
@@ -197,7 +197,7 @@ class exchange {
 
   void send(response&& answer) {
     const bool close = !framing_.fault.empty() || (framing_.has_body() && !drained_);
-    if (!framing_.fault.empty() || long_) mark_read(req_);  // there is no telling where it would end
+    if (!framing_.fault.empty() || long_) detail::mark_read(req_);  // there is no telling where it would end
     // A HEAD request with a body: there is no way to close after an answer without one, so it gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;

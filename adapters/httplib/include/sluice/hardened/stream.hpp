@@ -77,11 +77,12 @@ class stream final : public httplib::Stream, public detail::direct_body {
   }
 
   // Has the handler of `r` read a body that comes as it is by read_body.
-  void opens_for(const httplib::Request& r) noexcept {
+  void opens_for(httplib::Request& r) noexcept {
     if (plain_) open_for(r);
   }
   // Received in place, and not a byte that belongs to the next request.
   std::ptrdiff_t read_body(char* to, std::size_t size) override {
+    take();
     if (!unread_.empty() || why_ || body_.done()) return read(to, size);
     const auto n = fill({to, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_.left()))});
     return n == 0 ? -1 : static_cast<std::ptrdiff_t>(body_.take({to, n}));
@@ -101,13 +102,13 @@ class stream final : public httplib::Stream, public detail::direct_body {
       held_ += bytes;
       return flush() ? static_cast<ssize_t>(size) : -1;
     }
-    return flush() && send(bytes) ? static_cast<ssize_t>(size) : -1;
+    return flush(true) && send(bytes) ? static_cast<ssize_t>(size) : -1;
   }
 
-  // Sends what is held.
-  bool flush() {
+  // Sends what is held; `ahead` of more that follows at once.
+  bool flush(bool ahead = false) {
     const std::string held = std::exchange(held_, {});
-    return held.empty() || send(held);
+    return held.empty() || send(held, ahead);
   }
 
   // Throws away what has come of the body. Whether it is at its end: what was received behind it is the next request.
@@ -166,13 +167,14 @@ class stream final : public httplib::Stream, public detail::direct_body {
     }
   }
 
-  bool send(std::string_view bytes) {
+  bool send(std::string_view bytes, bool ahead = false) {
+    auto& wire = *connection_.wire;
     while (!bytes.empty()) {
-      const auto m = connection_.wire->send(bytes.data(), bytes.size());
+      const auto m = ahead ? wire.send_ahead(bytes.data(), bytes.size()) : wire.send(bytes.data(), bytes.size());
       bytes.remove_prefix(m.count);
       out_.moved(m.count);
       if (m.count > 0) continue;
-      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(connection_.wire->fd(), m.wait);
+      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(wire.fd(), m.wait);
       if (why_) return begun_ = true, false;  // there is no one to be told
     }
     return true;

@@ -9,6 +9,12 @@ namespace sluice {
 inline namespace v0 {
 namespace detail {
 
+// httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
+template <class Request>
+void mark_read(Request& r) {
+  if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
+}
+
 // A server that owns its connections opens it while it has a request answered; a handler finds it by that request.
 class direct_body {
  public:
@@ -26,16 +32,18 @@ class direct_body {
 
  protected:
   ~direct_body() { close(); }
-  void open_for(const httplib::Request& r) noexcept {
+  void open_for(httplib::Request& r) noexcept {
     request_ = &r;
     open = this;
   }
+  // The body is read this way, and not by httplib.
+  void take() { mark_read(*request_); }
   void close() noexcept {
     if (open == this) open = nullptr;
   }
 
  private:
-  const httplib::Request* request_ = nullptr;
+  httplib::Request* request_ = nullptr;
   inline static thread_local direct_body* open = nullptr;
 };
 
