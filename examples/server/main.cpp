@@ -104,31 +104,35 @@ void raise_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+sluice::service_options service_of(const settings& s, const access_log& log) {
+  sluice::service_options o;
+  o.device = sluice::device(s.device);
+  if (!o.device.is_automatic())
+    static_cast<void>(sluice::memory_statistics(o.device));  // throws, with the reasons, when not there
+  o.ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices;
+  o.on_request = [&log](const sluice::access_record& r) { log.write(r); };
+  o.tokens = lines_of(s.token_file);
+  o.origins = s.origins;
+  o.stream.spool_directory = s.data_dir;
+  o.data_directories = named_directories(s.data);
+  o.jobs = s.jobs;
+  return o;
+}
+
 template <class Server>
 int serve(const settings& s, Server& server) {
   const access_log log(s.access_log);
-  const sluice::device wanted(s.device);
-  if (!wanted.is_automatic())
-    static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
+  std::filesystem::create_directories(s.data_dir);
+  sluice::service_options options = service_of(s, log);
   std::atomic<int> status{0};
   std::function<void()> end;
-  std::filesystem::create_directories(s.data_dir);
-  sluice::service service({.device = wanted,
-                           .ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices,
-                           .on_device_lost =
-                               [&](const sluice::device_info& d) {
-                                 std::fprintf(stderr, "sluice-server: %s is lost: %s\n", d.where.str().c_str(),
-                                              d.state.c_str());
-                                 if (!s.exit_on_device_lost) return;
-                                 status = device_lost_status;
-                                 end();
-                               },
-                           .on_request = [&log](const sluice::access_record& r) { log.write(r); },
-                           .tokens = lines_of(s.token_file),
-                           .origins = s.origins,
-                           .stream = {.spool_directory = s.data_dir},
-                           .data_directories = named_directories(s.data),
-                           .jobs = s.jobs});
+  options.on_device_lost = [&](const sluice::device_info& d) {
+    std::fprintf(stderr, "sluice-server: %s is lost: %s\n", d.where.str().c_str(), d.state.c_str());
+    if (!s.exit_on_device_lost) return;
+    status = device_lost_status;
+    end();
+  };
+  sluice::service service(std::move(options));
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
@@ -194,7 +198,8 @@ int main(int argc, char** argv) {
   app.add_option("--threads", s.threads, "threads that answer requests; computing and idle connections have none of them")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
-  app.add_option("--data-dir", s.data_dir, "folder for notes.db and for the sums of uploads, made when missing")->capture_default_str();
+  app.add_option("--data-dir", s.data_dir, "folder for notes.db and for the sums of uploads, made when missing")
+      ->capture_default_str();
   app.add_option("--device", s.device, "cpu, cuda, cuda:1, ... or automatic")->capture_default_str();
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
