@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "files.hpp"
@@ -80,16 +81,25 @@ std::string started(service& s, std::string_view order) {
   return id;
 }
 
+// The rest of a stream of events, which must end.
+std::string rest_of(const response& events) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  std::string all;
+  while (events.write_body([&](std::string_view bytes) { return all += bytes, true; }))
+    if (std::chrono::steady_clock::now() > end) FAIL("the events never ended: " << all.substr(0, 500));
+  return all;
+}
+
 // The job once `is` says so of its JSON.
 template <class F>
 std::string until(service& s, const std::string& id, F is) {
-  for (int i = 0; i < 60'000; ++i) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (;;) {
     const auto text = ask(s, "GET", cat("/v1/jobs/", id)).text();
     if (is(text)) return text;
+    if (std::chrono::steady_clock::now() > end) FAIL("the job never came so far: " << text);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  FAIL("the job never came so far");
-  return "";
 }
 std::string until_state(service& s, const std::string& id, std::string_view state) {
   return until(s, id, [&](const std::string& text) { return value_of("state", text) == state; });
@@ -316,7 +326,7 @@ TEST_CASE("events") {
     CHECK(seen.starts_with("retry: 2000\n\nid: 1\ndata: {\"id\":\""));
     CHECK(seen.find("\n\n:\n\n") != seen.npos);
     int calls = 0;
-    while (r.write_body([&](std::string_view) { return false; })) ++calls;
+    while (calls < 5 && r.write_body([&](std::string_view) { return false; })) ++calls;
     CHECK(calls < 5);
     // So many streams, and no more; a stream that has gone makes room.
     const auto second = events(waiting);
@@ -331,7 +341,8 @@ TEST_CASE("events") {
     const auto r = events(running);
     std::string seen;
     std::int64_t last = 0;
-    for (int n = 0; n < 3;) {
+    for (int n = 0, calls = 0; n < 3; ++calls) {
+      REQUIRE(calls < 3000);  // of 10 ms
       seen.clear();
       REQUIRE(r.write_body([&](std::string_view bytes) { return seen += bytes, true; }));
       const auto id = seen.find("id: ");
@@ -345,13 +356,13 @@ TEST_CASE("events") {
     CHECK(std::stoll(value_of("bytes", seen)) > 0);
     CHECK(std::stod(value_of("seconds_left", seen)) > 0);
     CHECK(ask(s, "DELETE", cat("/v1/jobs/", running)).status == 202);
-    const auto rest = r.text();  // to the last event
+    const auto rest = rest_of(r);
     CHECK(rest.find("\"state\":\"cancelled\"") != rest.npos);
     CHECK(rest.ends_with("}\n\n"));
   }
   // After the end there is the last event, for who has not seen it.
   until_state(s, waiting, "done");
-  const auto late = events(waiting).text();
+  const auto late = rest_of(events(waiting));
   CHECK(late.find("\"state\":\"done\"") != late.npos);
   const auto id = late.substr(late.find("id: ") + 4, late.find("\ndata") - late.find("id: ") - 4);
   CHECK(events(waiting, {{"Last-Event-ID", id}}).status == 204);
@@ -359,12 +370,12 @@ TEST_CASE("events") {
     CAPTURE(other);
     const auto again = events(waiting, {{"Last-Event-ID", other}});
     CHECK(again.status == 200);
-    CHECK(again.text() == late);
+    CHECK(rest_of(again) == late);
   }
   // A job that is removed has no more of them.
   const auto stream = events(waiting);
   CHECK(ask(s, "DELETE", cat("/v1/jobs/", waiting)).status == 204);
-  CHECK(stream.text() == "retry: 2000\n\n");
+  CHECK(rest_of(stream) == "retry: 2000\n\n");
 }
 
 TEST_CASE("bounds, and cancelling") {
@@ -374,7 +385,8 @@ TEST_CASE("bounds, and cancelling") {
   auto options = p.options();
   options.jobs.queued = 2;
   options.jobs.kept = 3;
-  service s(options);
+  std::optional<service> held(options);
+  service& s = *held;
   const auto running = started(s, long_job);
   until_state(s, running, "running");
   check_problem(ask(s, "GET", cat("/v1/jobs/", running, "/result")), 409, "running: its result is there when it is done");
@@ -403,6 +415,15 @@ TEST_CASE("bounds, and cancelling") {
   CHECK(ask(s, "GET", cat("/v1/jobs/", second)).status == 404);
   CHECK(ask(s, "GET", cat("/v1/jobs/", running)).status == 200);
   CHECK(ask(s, "GET", cat("/v1/jobs/", third, "/result")).status == 200);
+  // Their results with them, and for good.
+  for (int i = 0; i < 2; ++i) until_state(s, started(s, R"({"operation":"rowsum","input":"d/a.npy"})"), "done");
+  CHECK(ask(s, "GET", cat("/v1/jobs/", third)).status == 404);
+  CHECK(p.files_of_jobs() == 3);
+  held.reset();
+  options.jobs.kept = 100;
+  service next(options);
+  CHECK(ask(next, "GET", cat("/v1/jobs/", third)).status == 404);
+  CHECK(ask(next, "GET", cat("/v1/jobs/", fourth, "/result")).status == 200);
 }
 
 TEST_CASE("a service that ends leaves its jobs to the next") {
@@ -412,12 +433,15 @@ TEST_CASE("a service that ends leaves its jobs to the next") {
   write_npy(p.data("a.npy"), testing::random({10, 3}, dtype::f32));
   auto options = p.options();
   options.jobs.sync_seconds = 0;
-  std::string first, second, done;
+  std::string first, second, done, removed;
   {
     const fault slow(p.data("slow.npy"), "slow=20");
     service s(options);
     done = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
     until_state(s, done, "done");
+    removed = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
+    until_state(s, removed, "done");
+    CHECK(ask(s, "DELETE", cat("/v1/jobs/", removed)).status == 204);
     first = started(s, R"({"operation":"rowsum","input":"d/slow.npy"})");
     second = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
     until(s, first, [](const std::string& text) { return value_of("bytes", text) != "0"; });
@@ -425,14 +449,15 @@ TEST_CASE("a service that ends leaves its jobs to the next") {
     // One folder, one service.
     CHECK_REFUSED(service(options), unavailable, "in use by another service");
     CHECK(s.drain(10));
-    CHECK(events.text() == "retry: 2000\n\n");
+    CHECK(rest_of(events) == "retry: 2000\n\n");
     CHECK(value_of("state", until_state(s, first, "queued")) == "queued");
     check_problem(testing::post(s, "jobs", long_job), 503, "about to end");
     check_problem(ask(s, "GET", cat("/v1/jobs/", first, "/events")), 503, "about to end");
     CHECK(ask(s, "GET", cat("/v1/jobs/", done, "/result")).status == 200);
   }
   testing::write_file(p.here / cat("jobs/", std::string(32, 'a'), ".npy"), "of a job that nobody knows");
-  testing::write_file(p.here / "jobs/other.npy", "none of ours");
+  const auto other = cat("jobs/", std::string(32, 'z'), ".npy");  // as long as an id, and none
+  testing::write_file(p.here / other, "none of ours");
   service s(options);
   const auto text = until_ended(s, first);
   CAPTURE(text);
@@ -442,7 +467,48 @@ TEST_CASE("a service that ends leaves its jobs to the next") {
   until_state(s, second, "done");
   CHECK(ask(s, "GET", cat("/v1/jobs/", done, "/result")).status == 200);
   CHECK(!std::filesystem::exists(p.here / cat("jobs/", std::string(32, 'a'), ".npy")));
-  CHECK(std::filesystem::exists(p.here / "jobs/other.npy"));
+  CHECK(std::filesystem::exists(p.here / other));
+  check_problem(ask(s, "GET", cat("/v1/jobs/", removed)), 404, removed);
+}
+
+// What a kill leaves is what is on the disk: here a copy of it, while the jobs are at work.
+TEST_CASE("after a kill a job with a result is done, and another goes on, with events that the clients do not know") {
+  const house p;
+  p.write_long("long", 400 * gigabyte);
+  auto options = p.options();
+  options.jobs.running = 2;
+  service s(options);
+  const auto whole = started(s, long_job), part = started(s, long_job);
+  until_state(s, whole, "running");
+  std::int64_t seen = 0;
+  {
+    const auto events = ask(s, "GET", cat("/v1/jobs/", part, "/events"));
+    for (int calls = 0; seen < 8; ++calls) {
+      REQUIRE(calls < 300);  // of 250 ms at most
+      std::string text;
+      REQUIRE(events.write_body([&](std::string_view bytes) { return text += bytes, true; }));
+      if (const auto at = text.find("id: "); at != text.npos) seen = std::stoll(text.substr(at + 4));
+    }
+  }
+  std::filesystem::create_directories(p.here / "copy");
+  for (const char* name : {"jobs.db", "jobs.db-wal"})
+    std::filesystem::copy_file(p.here / cat("jobs/", name), p.here / cat("copy/", name));
+  for (const auto& id : {whole, part}) ask(s, "DELETE", cat("/v1/jobs/", id));
+  testing::write_file(p.here / cat("copy/", whole, ".npy"), "its result");
+
+  options.jobs.folder = p.here / "copy";
+  service next(options);
+  const auto text = ask(next, "GET", cat("/v1/jobs/", whole)).text();
+  CAPTURE(text);
+  CHECK(value_of("state", text) == "done");
+  CHECK(value_of("bytes", text) == value_of("bytes_total", text));
+  CHECK(ask(next, "GET", cat("/v1/jobs/", whole, "/result")).text() == "its result");
+  until_state(next, part, "running");
+  CHECK(ask(next, "DELETE", cat("/v1/jobs/", part)).status == 202);
+  until_ended(next, part);
+  const auto last = rest_of(ask(next, "GET", cat("/v1/jobs/", part, "/events")));
+  REQUIRE(last.find("id: ") != last.npos);
+  CHECK(std::stoll(last.substr(last.find("id: ") + 4)) > seen);
 }
 
 TEST_CASE("a file that changes while its job waits for the next service fails it") {
