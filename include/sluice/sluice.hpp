@@ -24,6 +24,9 @@
 
 #include "sluice/placement.hpp"
 
+#include "sluice/advice.hpp"
+#include "sluice/calibration.hpp"
+
 #include "sluice/npy.hpp"
 
 #include "sluice/file_stream.hpp"
