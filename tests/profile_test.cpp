@@ -162,11 +162,13 @@ TEST_CASE("what is written is read back, and nothing else is taken") {
   for (std::size_t i = 0; i < text.size(); i += 3) {
     std::string other = text;
     other[i] = other[i] == '~' ? '!' : '~';
+    std::string read = "refused";
     try {
-      CHECK(text_of(parse_profiles(other)) != text);
+      read = text_of(parse_profiles(other));
     } catch (const sluice::error& e) {
       CHECK((e.code() == error_code::malformed || e.code() == error_code::invalid_argument));
     }
+    CHECK(read != text);
   }
   const auto refused_with = [&](const char* from, const char* to) {
     std::string other = text;

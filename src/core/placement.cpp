@@ -29,8 +29,11 @@ const device& environment_device() {
 inline namespace v0 {
 namespace {
 
-// A device must promise a twentieth less than the CPU: between equals the work stays.
-constexpr double gain = 0.95;
+// Work leaves the CPU for a twentieth less, and a device that its operands are on for a third less: to bring them back is a
+// burden on that device too. What a queue costs is known roughly: it sends work elsewhere where that saves a quarter.
+constexpr double gain_from_cpu = 0.95;
+constexpr double gain_from_device = 0.7;
+constexpr double gain_from_queue = 0.75;
 
 std::int64_t bytes_on(const work& w, const device& d) {
   std::int64_t there = 0;
@@ -63,8 +66,10 @@ class survey {
     }
     if (d.is_cpu()) cpu_ = e;
     if (d == preferred_) there_ = e, preferred_is_there_ = true;
-    if (!d.is_cpu() && e.seconds < best_elsewhere_.seconds) best_elsewhere_ = e;
-    if (!d.is_cpu() && e.seconds < best_awake_.seconds && core::is_awake(d)) best_awake_ = e;
+    if (e.seconds < best_.seconds) best_ = e;
+    if (e.seconds - e.waiting < best_alone_.seconds - best_alone_.waiting) best_alone_ = e;
+    if (e.seconds < best_awake_.seconds && core::is_awake(d)) best_awake_ = e;
+    if (!d.is_cpu() && !std::isnan(e.seconds)) measured_ = true;
   }
 
   void prefer(const device& d) { preferred_ = d; }
@@ -103,21 +108,30 @@ class survey {
     return e;
   }
 
-  [[nodiscard]] bool nobody_in_time() const {
-    return !(cpu_.seconds <= work_.deadline || best_awake_.seconds <= work_.deadline);
-  }
+  [[nodiscard]] bool nobody_in_time() const { return !(best_awake_.seconds <= work_.deadline); }
 
   // By the profiles, as far as there are any; else by where the operands are.
   decision soonest() {
-    const bool compared = !std::isnan(cpu_.seconds) && best_elsewhere_.seconds < infinite;
-    if (!compared || (most_there_ > 0 && std::isnan(holder_.seconds))) return where_operands_are();
-    if (best_elsewhere_.seconds >= gain * cpu_.seconds) return decided(device::cpu, why::soonest);
-    if (core::is_awake(best_elsewhere_.where)) return decided(best_elsewhere_.where, why::soonest);
+    if (!measured_ || std::isnan(cpu_.seconds) || (most_there_ > 0 && std::isnan(holder_.seconds)))
+      return where_operands_are();
+    const estimate best = worth_it();
+    if (core::is_awake(best.where)) return decided(best.where, why::soonest);
     const bool small = cpu_.seconds - cpu_.waiting < core::worth_waking;
-    if (!small && work_.deadline == infinite) return decided(best_elsewhere_.where, why::soonest);
+    if (!small && work_.deadline == infinite) return decided(best.where, why::soonest);
     // Waking takes some tenths of a second: never for little, and not before a deadline.
-    const bool awake_one = best_awake_.seconds < gain * cpu_.seconds;
-    return decided(awake_one ? best_awake_.where : device::cpu, small ? why::too_small : why::deadline);
+    return decided(best_awake_.seconds < infinite ? best_awake_.where : best.where, small ? why::too_small : why::deadline);
+  }
+
+  // The best, unless what speaks for it is too little to go by.
+  [[nodiscard]] estimate worth_it() const {
+    const bool from_device = most_there_ > 0;
+    const estimate& home = from_device ? holder_ : cpu_;
+    const double gain = from_device ? gain_from_device : gain_from_cpu;
+    const auto beaten = [](const estimate& by, const estimate& e, double share) {
+      return by.where == e.where || by.seconds < share * e.seconds;
+    };
+    const estimate& best = beaten(best_, best_alone_, gain_from_queue) ? best_ : best_alone_;
+    return beaten(best, home, gain) ? best : home;
   }
 
   decision where_operands_are() {
@@ -134,7 +148,8 @@ class survey {
   std::int64_t most_there_ = -1;
   estimate holder_;                      // the device with most bytes of the operands, if that is no CPU
   estimate cpu_{device::cpu, infinite};  // where it is no candidate, it is never done there
-  estimate best_elsewhere_{{}, infinite}, best_awake_{{}, infinite};
+  estimate best_{{}, infinite}, best_alone_{{}, infinite}, best_awake_{{}, infinite};
+  bool measured_ = false;  // a device that is no CPU
   device preferred_ = device::automatic;
   estimate there_;
   bool preferred_is_there_ = false;

@@ -40,13 +40,14 @@ std::string with_times(std::string sentence, const decision& d) {
   return all.empty() ? sentence : sentence + "; " + all;
 }
 
-// The first device considered that nothing is known of.
-const device* unknown(const decision& d) {
+// "cuda:0 has not been measured", of the first such device that work on the CPU might have gone to.
+std::string unmeasured(const decision& d, std::string_view before) {
+  if (!d.where.is_cpu()) return "";
   for (int i = 0; i < d.estimate_count; ++i) {
     const auto& e = d.estimates[static_cast<std::size_t>(i)];
-    if (!e.where.is_cpu() && std::isnan(e.seconds)) return &e.where;
+    if (!e.where.is_cpu() && std::isnan(e.seconds)) return fmt::format("{}{} has not been measured", before, e.where.str());
   }
-  return nullptr;
+  return "";
 }
 
 }  // namespace
@@ -77,7 +78,7 @@ std::string decision::reason() const {
   switch (because) {
     case why::requested: return fmt::format("{}: the caller named it", at);
     case why::environment: return fmt::format("{}: SLUICE_DEVICE names it", at);
-    case why::operands_there: return fmt::format("{}: the operands are there", at);
+    case why::operands_there: return fmt::format("{}: the operands are there{}", at, unmeasured(*this, ", and "));
     case why::device_lost: {
       const char* loss = core::loss_of(lost);
       return fmt::format("{}: {} is lost ({})", at, lost.str(), loss != nullptr ? loss : "no reason is known");
@@ -88,9 +89,8 @@ std::string decision::reason() const {
     case why::too_small: return with_times(at + ": the work is too small to wake another device for", *this);
     case why::default_device: break;
   }
-  const device* d = unknown(*this);
-  return d != nullptr && where.is_cpu() ? fmt::format("{}: {} has not been measured", at, d->str())
-                                        : fmt::format("{}: nothing speaks for another device", at);
+  const std::string because_of = unmeasured(*this, "");
+  return at + ": " + (because_of.empty() ? "nothing speaks for another device" : because_of);
 }
 
 }  // namespace v0
