@@ -42,6 +42,13 @@ class correction {
   std::atomic<std::uint32_t> count_{0};
 };
 
+// Calls of this process, on all devices: those that meet slow each other down, wherever they are.
+struct traffic {
+  std::atomic<int> open{0};               // under way
+  std::atomic<std::uint32_t> tickets{0};  // begun
+};
+inline traffic calls;
+
 // A device's, never destroyed.
 class live_state {
  public:
@@ -50,8 +57,6 @@ class live_state {
   [[nodiscard]] static int cell_of(const work& w, const device& where) noexcept;
 
   backlog queue;
-  std::atomic<int> open{0};               // calls under way
-  std::atomic<std::uint32_t> tickets{0};  // calls begun
   std::array<correction, cells> corrections{};
 };
 

@@ -37,8 +37,8 @@ double cpu_share(const work& w, double seconds) {
   return one + (1 - one) * std::clamp(octaves / (sums ? 5 : 6), 0.0, 1.0);
 }
 
-// Copies of short calls are mostly waiting, which others can do beside them; long ones fill the way.
-double copying_share(double seconds) { return 0.45 + 0.55 * std::clamp(std::log2(seconds / 60e-6) / 2, 0.0, 1.0); }
+// Calls that copy are mostly waiting while they are short, which others can do beside them; long ones fill the way.
+double copying_share(double seconds) { return 0.35 + 0.35 * std::clamp(std::log2(seconds / 60e-6) / 4, 0.0, 1.0); }
 
 }  // namespace
 

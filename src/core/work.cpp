@@ -132,21 +132,21 @@ detail::call_account::call_account(const work& w, const decision& d, bool comes_
   predicted_ = p.seconds;
   busy_ = p.busy * live.corrections[static_cast<std::size_t>(cell_)].factor();
   began_ = core::now_ns();
-  alone_ = live.open.fetch_add(1, std::memory_order_relaxed) == 0 && live.queue.seconds(began_) == 0;
-  ticket_ = live.tickets.fetch_add(1, std::memory_order_relaxed) + 1;
+  alone_ = core::calls.open.fetch_add(1, std::memory_order_relaxed) == 0 && live.queue.seconds(began_) == 0;
+  ticket_ = core::calls.tickets.fetch_add(1, std::memory_order_relaxed) + 1;
   watched_ ? live.queue.begin(busy_) : live.queue.leave(busy_, began_);
   live_ = &live;
   core::unaccounted::enter();
 }
 
-// Only a call that had the device to itself tells what the work takes.
+// Only a call that met no other tells what the work takes.
 void detail::call_account::end() noexcept {
   core::unaccounted::leave();
   auto& live = *static_cast<core::live_state*>(live_);
-  live.open.fetch_sub(1, std::memory_order_relaxed);
+  core::calls.open.fetch_sub(1, std::memory_order_relaxed);
   if (!watched_) return;
   live.queue.end(busy_);
-  if (!succeeded_ || !alone_ || live.tickets.load(std::memory_order_relaxed) != ticket_) return;
+  if (!succeeded_ || !alone_ || core::calls.tickets.load(std::memory_order_relaxed) != ticket_) return;
   const auto taken = static_cast<double>(core::now_ns() - began_) * 1e-9;
   live.corrections[static_cast<std::size_t>(cell_)].observe(taken / predicted_);
 }
