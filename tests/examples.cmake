@@ -15,6 +15,13 @@ if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   add_test(NAME triton COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/triton_test.py $<TARGET_FILE:sluice-server>
                                ${CMAKE_BINARY_DIR}/tritonclient)
   set_tests_properties(triton PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+  # So does what asks for everything in /openapi.json.
+  add_test(NAME schemathesis COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/openapi_test.py $<TARGET_FILE:sluice-server>
+                                     ${CMAKE_BINARY_DIR}/schemathesis)
+  # And what opens the page in a browser, where there is one: tests/full installs it.
+  add_test(NAME docs COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/docs_test.py $<TARGET_FILE:sluice-server>
+                             ${CMAKE_BINARY_DIR}/selenium)
+  set_tests_properties(schemathesis docs PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 else()
-  sluice_skip_tests("needs python3 and sluice-server" server examples_run triton)
+  sluice_skip_tests("needs python3 and sluice-server" server examples_run triton schemathesis docs)
 endif()

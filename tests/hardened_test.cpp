@@ -98,6 +98,18 @@ TEST_CASE("heads that can be read in two ways, or not at all") {
   CHECK(says(a.tell(last_get), "200"));
 }
 
+TEST_CASE("methods that httplib cannot route are refused by name") {
+  app a;
+  a.start();
+  for (const std::string method : {"TRACE", "CONNECT", "QUERY", "BREW"}) {
+    const auto answer = a.tell(cat(method, " /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+    CAPTURE(answer);
+    CHECK(says(answer, "405"));
+    CHECK(answer.find("\r\nAllow: GET, ") != answer.npos);
+    CHECK(answer.find("application/problem+json") != answer.npos);
+  }
+}
+
 TEST_CASE("bodies that nobody reads are no requests") {
   app a;
   a.start();

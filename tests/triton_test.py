@@ -5,7 +5,6 @@ FOLDER gets a virtual environment with the client; where it cannot be had, the t
 import concurrent.futures
 import gzip
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,28 +14,10 @@ import urllib.error
 import urllib.request
 import zlib
 
+import environment
+
 SERVER, FOLDER = sys.argv[1:3]
-
-
-def enter_environment():
-    """Starts over in FOLDER's Python, which has the client."""
-    python = os.path.join(FOLDER, "bin", "python")
-    has_client = [python, "-c", "import tritonclient.http.aio"]
-    if not os.path.exists(python) or subprocess.run(has_client, capture_output=True).returncode != 0:
-        for command in (
-            [sys.executable, "-m", "venv", "--clear", FOLDER],
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "tritonclient[http]"],
-        ):
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode != 0:
-                last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no word"]
-                print(f"skipped: tritonclient cannot be installed: {' '.join(command[:4])}: {last[0]}")
-                sys.exit(77)
-    os.execv(python, [python, os.path.abspath(__file__), SERVER, FOLDER])
-
-
-if os.path.realpath(sys.prefix) != os.path.realpath(FOLDER):
-    enter_environment()
+environment.enter(FOLDER, "tritonclient.http.aio", ["tritonclient[http]"])
 
 import numpy as np
 import tritonclient.http as triton

@@ -176,6 +176,8 @@ TEST_CASE("a raw request is the data of the one input") {
         bytes<std::int64_t>({-1}));
   check_error(infer(s, "rowsum", "12345", {{length_header, "0"}}), 400, "5 bytes, no multiple of the 4 of FP32");
   check_error(infer(s, "matmul", "1234", {{length_header, "0"}}), 400, "matmul has 2");
+  for (const char* type : {"application/json", "Application/JSON; charset=utf-8"})
+    check_error(infer(s, "rowsum", "[1, 2, 3]   ", {{length_header, "0"}, {"Content-Type", type}}), 400, "Content-Type is");
 }
 
 TEST_CASE("tensors are laid over the body where their elements can stand") {

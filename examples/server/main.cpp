@@ -68,6 +68,7 @@ void print_start(const settings& s, int port) {
       "try:\n  curl -s %s://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
       "1], [1, 1]]}'\n",
       scheme, s.host.c_str(), port);
+  std::printf("or, in a browser: %s://%s:%d/docs\n", scheme, s.host.c_str(), port);
   std::fflush(stdout);
 }
 

@@ -22,6 +22,26 @@ std::string devices_json(const health& now) {
   return out + "]}";
 }
 
+constexpr std::string_view device_schema =
+    R"({"type":"object","required":["device","description","memory_total","memory_free","awake","healthy","state"],)"
+    R"("properties":{"device":{"type":"string","examples":["cpu","cuda:0"]},"description":{"type":"string"},)"
+    R"("memory_total":{"type":"integer","minimum":0,"description":"Bytes; 0 while asking would wake the device"},)"
+    R"("memory_free":{"type":"integer","minimum":0,"description":"Bytes; likewise"},"awake":{"type":"boolean"},)"
+    R"("healthy":{"type":"boolean"},"state":{"type":"string","description":"Why it is not healthy"}}})";
+constexpr std::string_view health_schema =
+    R"({"type":"object","required":["ready","degraded","devices"],"properties":{"ready":{"type":"boolean"},)"
+    R"("degraded":{"type":"boolean","description":"A device is not healthy"},"devices":{"type":"object",)"
+    R"("additionalProperties":{"type":"object","required":["healthy"],"properties":{"healthy":{"type":"boolean"},)"
+    R"("state":{"type":"string"}}}}}})";
+
+std::string devices_schema() {
+  return fmt::format(
+      R"({{"type":"object","required":["devices","refusals"],"properties":{{"devices":{{"type":"array","items":{}}},)"
+      R"("refusals":{{"type":"array","items":{{"type":"object","required":["backend","reason"],"properties":{{)"
+      R"("backend":{{"type":"string"}},"reason":{{"type":"string"}}}}}}}}}}}})",
+      schema_ref("Device"));
+}
+
 class operations_protocol final : public protocol {
  public:
   explicit operations_protocol(engine& e) : engine_(e) {}
@@ -39,6 +59,31 @@ class operations_protocol final : public protocol {
     record.route = found->name;
     check_method(r, "GET, HEAD");
     return (this->*found->get)();
+  }
+
+  void describe(document& d) const override {
+    d.tag("operations", "Devices, health and figures, for those who run the service");
+    d.schema("Device", std::string(device_schema));
+    d.schema("Health", std::string(health_schema));
+    const auto get = [&](std::string path, std::string summary, std::vector<reply> gives, bool open) {
+      d.add({.method = "GET",
+             .path = std::move(path),
+             .tag = "operations",
+             .summary = std::move(summary),
+             .gives = std::move(gives),
+             .open = open});
+    };
+    const content look{.schema = schema_ref("Health"),
+                       .example = R"({"ready":true,"degraded":false,"devices":{"cpu":{"healthy":true}}})"};
+    get("/v1/devices", "The devices, and why others were refused",
+        {{200, "The devices as they are now", {{.schema = devices_schema()}}}}, false);
+    get("/health/live", "Whether the process answers",
+        {{200, "It does", {{.schema = R"({"type":"object","required":["live"],"properties":{"live":{"const":true}}})"}}}},
+        true);
+    get("/health/ready", "Whether the devices are healthy",
+        {{200, "They are", {look}}, {503, "They are not, or the server is about to end", {look}}}, true);
+    get("/metrics", "Figures as Prometheus reads them, in seconds and bytes",
+        {{200, "Text, version 0.0.4", {{.type = "text/plain", .schema = R"({"type":"string"})"}}}}, false);
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "document.hpp"
 #include "engine.hpp"
 
 namespace sluice::http {
@@ -23,11 +24,15 @@ class protocol {
   [[nodiscard]] virtual response refusal(int status, std::string_view code, std::string_view detail) const {
     return problem(status, code, detail);
   }
+  // Adds its routes to the service's document: document.hpp shows how.
+  virtual void describe(document& d) const = 0;
 };
 
 std::unique_ptr<protocol> operations(engine& e);  // health, metrics, devices
 std::unique_ptr<protocol> v1(engine& e);          // JSON and .npy
 std::unique_ptr<protocol> v2(engine& e);          // the Open Inference Protocol
+// /openapi.json, written by `describe_all`, and the page of /docs that is drawn from it.
+std::unique_ptr<protocol> docs(engine& e, std::function<void(document&)> describe_all);
 
 // The value of the header called `name`, or empty.
 inline std::string_view header(const request& r, std::string_view name) {

@@ -21,11 +21,16 @@ struct service::state {
   http::engine engine;
   const http::access access;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 3> protocols{http::operations(engine), http::v1(engine),
-                                                                 http::v2(engine)};
+  const std::array<std::unique_ptr<http::protocol>, 4> protocols{
+      http::operations(engine), http::v1(engine), http::v2(engine),
+      http::docs(engine, [this](http::document& d) { describe(d); })};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;
+
+  void describe(http::document& d) const {
+    for (const auto& p : protocols) p->describe(d);
+  }
 
   http::protocol* owner_of(std::string_view path) const {
     for (const auto& p : protocols)

@@ -12,6 +12,8 @@
 //   GET  /health/live     200 while the process answers
 //   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503; which are not, and why
 //   GET  /metrics         Prometheus text, in seconds and bytes
+//   GET  /openapi.json    all of this for programs (OpenAPI 3.1), the application's endpoints among it
+//   GET  /docs            a page that tries each endpoint and draws the figures
 //
 // JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: a key an input, each once, nested lists of equal lengths
 // without empty ones; "dtype" may be left out. A number is taken as the nearest value of the dtype; one that overflows it,
@@ -78,8 +80,10 @@ struct service_options {
   std::function<void(const device_info&)> on_device_lost{};
   // Called after each request, when its answer is about to be sent, by the thread that sends it: for an access log.
   std::function<void(const access_record&)> on_request{};
-  // Where there are any, each request but those for health needs "Authorization: Bearer TOKEN" with one of them, or gets 401.
+  // Where there are any, each request but those for health and the documents needs "Authorization: Bearer TOKEN" with one of them, or gets 401.
   std::vector<std::string> tokens{};
+  // Whether /openapi.json and the page /docs are served. They need no token: they tell what there is, and hold no data.
+  bool docs = true;
   // Whose web pages may ask from a browser (CORS): "https://example.org", or "*" for all. None: no page of another origin.
   std::vector<std::string> origins{};
 };

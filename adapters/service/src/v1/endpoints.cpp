@@ -3,6 +3,7 @@
 #include "media.hpp"
 #include "npy_in.hpp"
 #include "protocol.hpp"
+#include "rows.hpp"
 
 namespace sluice::http {
 namespace {
@@ -23,6 +24,12 @@ class v1_protocol final : public protocol {
     check_method(r, "POST");
     record.model = row->name;
     return call(r, *row, record);
+  }
+
+  void describe(document& d) const override {
+    d.tag("calls", "The catalogue: JSON or .npy in, JSON or .npy out");
+    describe_numbers(d);
+    for (const auto& row : engine_.rows.rows()) d.add(describe_call(d, *row, engine_.options.limits));
   }
 
  private:

@@ -6,6 +6,7 @@
 #include "protocol.hpp"
 #include "status.hpp"
 #include "text.hpp"
+#include "v2/describe.hpp"
 #include "v2/infer_out.hpp"
 
 namespace sluice::http {
@@ -67,6 +68,8 @@ class v2_protocol final : public protocol {
     return json(fmt::format(R"({{"error":{}}})", json_string(detail)), status == 422 || status == 406 ? 400 : status);
   }
 
+  void describe(document& d) const override { describe_v2(d, engine_.rows, engine_.options.limits); }
+
  private:
   static response get(const request& r, std::string text, int status = 200) {
     check_method(r, "GET, HEAD");
@@ -115,6 +118,11 @@ class v2_protocol final : public protocol {
   response infer(const request& r, const model& m, call_record& record) {
     engine_.check_open();
     const auto json_bytes = json_length(r);
+    constexpr std::string_view json_type = "application/json";
+    if (json_bytes == 0u && same_ignoring_case(header(r, "Content-Type").substr(0, json_type.size()), json_type))
+      throw error(
+          error_code::malformed,
+          fmt::format("[v2] {} is 0: the body is the data of a tensor, and Content-Type is {}", length_header, json_type));
     const auto& limits = engine_.options.limits;
     const host_room room(engine_.options.device);
     // Binary tensors lie over the body, those of JSON beside it.

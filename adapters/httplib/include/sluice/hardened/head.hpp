@@ -54,6 +54,8 @@ inline bool has_control(std::string_view s) noexcept {
                      [](char c) { return (static_cast<unsigned char>(c) < 32 && c != '\t') || c == 127; });
 }
 
+inline constexpr std::string_view methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 class head {
  public:
   // `block` ends with the empty line.
@@ -97,6 +99,8 @@ class head {
     old_ = version == "HTTP/1.0";
     if (!old_ && version != "HTTP/1.1") return refuse(505, "the version is neither 1.1 nor 1.0");
     close = old_;
+    // What httplib can have no handler for it would call malformed.
+    if (!lists(methods, line.substr(0, a))) return refuse(405, "of methods this server takes those of Allow");
     text.append(line).append("\r\n");
   }
 

@@ -25,6 +25,7 @@ inline std::string refusal(const fault& why) {
                               std::string("[http] ") + why.detail);
   const auto text = answer.text();
   const char* const reason = why.status == 400   ? "Bad Request"
+                             : why.status == 405 ? "Method Not Allowed"
                              : why.status == 408 ? "Request Timeout"
                              : why.status == 413 ? "Content Too Large"
                              : why.status == 414 ? "URI Too Long"
@@ -37,6 +38,7 @@ inline std::string refusal(const fault& why) {
                              : why.status == 505 ? "HTTP Version Not Supported"
                                                  : "Internal Server Error";
   return "HTTP/1.1 " + std::to_string(why.status) + " " + reason +
+         (why.status == 405 ? "\r\nAllow: " + std::string(methods) : "") +
          "\r\nContent-Type: application/problem+json\r\nContent-Length: " + std::to_string(text.size()) +
          "\r\nConnection: close\r\n\r\n" + text;
 }

@@ -1,0 +1,85 @@
+// A request that somebody has filled in, and its answer.
+import {bytes, element, seconds} from './dom.js';
+
+const longest = 100_000;  // characters of an answer that are shown
+
+// JSON as people write it: a list of numbers on one line.
+export function compact(value, indent = '') {
+  if (Array.isArray(value)) {
+    if (value.every((v) => typeof v !== 'object' || v === null)) return `[${value.map((v) => JSON.stringify(v)).join(', ')}]`;
+    return `[\n${value.map((v) => `${indent}  ${compact(v, `${indent}  `)}`).join(',\n')}\n${indent}]`;
+  }
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const keys = Object.keys(value);
+  if (keys.length === 0) return '{}';
+  return `{\n${keys.map((k) => `${indent}  ${JSON.stringify(k)}: ${compact(value[k], `${indent}  `)}`).join(',\n')}\n${indent}}`;
+}
+
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+function curl(api, {method, path, headers, body}) {
+  const parts = ['curl', ...(method === 'GET' ? [] : ['-X', method]), quoted(api.url(path))];
+  if (api.token) parts.push('-H', '"Authorization: Bearer $TOKEN"');
+  for (const [name, value] of Object.entries(headers)) parts.push('-H', quoted(`${name}: ${value}`));
+  if (typeof body === 'string' && body !== '') parts.push('-d', quoted(body));
+  else if (body instanceof File) parts.push('--data-binary', quoted(`@${body.name}`));
+  else if (body instanceof FormData) for (const [name, file] of body) parts.push('-F', quoted(`${name}=@${file.name}`));
+  return parts.join(' ');
+}
+
+function bodyNode(type, buffer) {
+  if (buffer.byteLength === 0) return element('p', {class: 'note'}, 'No body.');
+  if (!/json|text|javascript|svg/.test(type)) {
+    const link = element('a', {href: URL.createObjectURL(new Blob([buffer], {type})), download: type.includes('npy') ? 'answer.npy' : 'answer.bin'}, 'Keep it as a file');
+    return element('p', {class: 'note'}, `${bytes(buffer.byteLength)} of ${type}. `, link);
+  }
+  let text = new TextDecoder().decode(buffer);
+  if (type.includes('json')) try {
+    text = compact(JSON.parse(text));
+  } catch {  // shown as it came
+  }
+  const cut = text.length > longest ? `${text.slice(0, longest)}\n… ${text.length - longest} more characters` : text;
+  return element('pre', {tabindex: '0', 'aria-label': 'The answer\'s body'}, cut);
+}
+
+async function read(response, show) {
+  const parts = [], reader = response.body?.getReader();
+  for (let size = 0; reader;) {
+    const {done, value} = await reader.read();
+    if (done) break;
+    parts.push(value);
+    size += value.length;
+    if (/event-stream/.test(response.headers.get('Content-Type') ?? '') && size < longest) show(await new Blob(parts).arrayBuffer());
+  }
+  return new Blob(parts).arrayBuffer();
+}
+
+// Sends `asked`, {method, path, headers, body}, and shows what comes in `told`; meanwhile the button stops it.
+export async function send(api, asked, button, told) {
+  if (button.stop) return button.stop();
+  const stopping = new AbortController();
+  button.stop = () => stopping.abort();
+  button.textContent = 'Stop';
+  const command = element('details', {}, element('summary', {}, 'As a command'), element('pre', {class: 'plain', tabindex: '0'}, curl(api, asked)));
+  const begin = performance.now();
+  const took = () => seconds((performance.now() - begin) / 1000);
+  try {
+    const body = asked.method === 'GET' ? undefined : asked.body;
+    const response = await fetch(api.url(asked.path), {method: asked.method, headers: {...asked.headers, ...api.credentials()}, body, signal: stopping.signal});
+    const type = response.headers.get('Content-Type') ?? '';
+    const headers = [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n');
+    const show = (buffer) => told.replaceChildren(
+      element('p', {class: 'line'}, element('span', {class: `status ${response.ok ? 'good' : 'bad'}`}, `${response.status} ${response.statusText}`),
+              element('span', {}, took()), element('span', {class: 'soft'}, bytes(buffer.byteLength)),
+              response.headers.has('Sluice-Device') ? element('span', {class: 'soft'}, `on ${response.headers.get('Sluice-Device')}`) : null),
+      bodyNode(type, buffer),
+      element('details', {}, element('summary', {}, 'Headers'), element('pre', {class: 'plain', tabindex: '0'}, headers)), command);
+    show(await read(response, show));
+  } catch (error) {
+    const why = stopping.signal.aborted ? `Stopped after ${took()}.` : `No answer: ${error.message}`;
+    told.replaceChildren(element('p', {class: 'status bad'}, why), command);
+  } finally {
+    button.stop = null;
+    button.textContent = 'Send';
+  }
+}
