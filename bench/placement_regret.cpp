@@ -1,7 +1,7 @@
 // What placement's choices cost: random products and row sums, each timed on two devices and where placement sends it, in
 // turn. Regret is the time of the chosen device over that of the better one; beside it that of three simple rules.
 //
-//     placement_regret NEAR FAR [--cases N] [--seed S] [--out FILE] [--quick]
+//     placement_regret NEAR FAR [--cases N] [--seed S] [--out FILE] [--quick] [--verbose]
 //     SLUICE_BACKEND_PATH=build/test-modules/paced placement_regret paced:0 paced:1
 //
 // NEAR is where the host's memory is, a CPU; FAR is a GPU. Both are calibrated first. With 8 callers the time is that of a
@@ -252,11 +252,14 @@ int main(int argc, char** argv) try {
   int cases = 320;
   unsigned seed = 1;
   double budget = 0.3;
+  bool verbose = false;
   std::string out;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
     if (a == "--quick")
       budget = 0.06;
+    else if (a == "--verbose")
+      verbose = true;
     else if (a == "--cases" && i + 1 < argc)
       cases = std::atoi(argv[++i]);
     else if (a == "--seed" && i + 1 < argc)
@@ -267,7 +270,7 @@ int main(int argc, char** argv) try {
       names.push_back(a);
   }
   if (names.size() != 2) {
-    std::fprintf(stderr, "placement_regret NEAR FAR [--cases N] [--seed S] [--out FILE] [--quick]\n");
+    std::fprintf(stderr, "placement_regret NEAR FAR [--cases N] [--seed S] [--out FILE] [--quick] [--verbose]\n");
     return 2;
   }
   const devices_under_test d{device(names[0]), device(names[1])};
@@ -277,7 +280,13 @@ int main(int argc, char** argv) try {
     std::printf("%s: %s\n", p.where.str().c_str(), p.source.c_str());
   std::printf("calibrated both in %.2f s\n", seconds_since(began));
   std::vector<outcome> all;
-  for (const auto& c : random_cases(cases, seed)) all.push_back(run(c, d, budget));
+  for (const auto& c : random_cases(cases, seed)) {
+    if (verbose)
+      std::fprintf(stderr, "%zu: %s %lldx%lldx%lld dtype %d, %s, %d callers\n", all.size(), c.product ? "matmul" : "rowsum",
+                   static_cast<long long>(c.n[0]), static_cast<long long>(c.n[1]), static_cast<long long>(c.n[2]),
+                   static_cast<int>(c.type), places[static_cast<std::size_t>(c.place)], c.callers);
+    all.push_back(run(c, d, budget));
+  }
   print(all);
   if (!out.empty()) write(out, all);
   return 0;

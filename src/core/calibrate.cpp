@@ -63,9 +63,12 @@ class calibrator {
     return !stopping && (c.count() == 0 || 5 * c.at(size) < left());
   }
 
-  // The median of some calls.
+  // The median of some calls. The first of them may load a kernel from disk, which takes up to seconds on a machine that has
+  // just started: like waking the device, that is not the budget's.
   void time(curve& c, double size, const std::function<void()>& call) {
+    const auto cold = clock::now();
     call();
+    const double first = seconds_since(cold);
     std::vector<double> all;
     const auto from = clock::now();
     do {
@@ -74,7 +77,10 @@ class calibrator {
       all.push_back(seconds_since(t));
     } while (all.size() < 25 && (all.size() < 3 || seconds_since(from) < 1e-3) && 2 * all.back() < left());
     std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
-    c.add(size, all[all.size() / 2]);
+    const double median = all[all.size() / 2];
+    if (first > 2 * median)
+      began_ += std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(first - 2 * median));
+    c.add(size, median);
   }
 
   void copies(profile& p) {

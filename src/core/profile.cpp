@@ -56,6 +56,7 @@ double curve::at(double size) const noexcept {
   if (count_ == 0) return not_known;
   const auto last = static_cast<std::size_t>(count_ - 1);
   if (!(size > points_[0].size)) return points_[0].seconds;
+  if (size > 1000 * points_[last].size) return not_known;  // a call of next to nothing says nothing of a large one
   if (size >= points_[last].size) return points_[last].seconds * (size / points_[last].size);
   std::size_t i = 1;
   while (points_[i].size < size) ++i;

@@ -15,7 +15,7 @@ namespace sluice::core {
 constexpr double not_known = std::numeric_limits<double>::quiet_NaN();
 
 // Seconds by size: straight between its points on a doubly logarithmic scale, as much as the first below it, in proportion
-// to the last beyond it.
+// to the last up to a thousand times its size; not known beyond.
 class curve {
  public:
   static constexpr int capacity = 8;
