@@ -64,6 +64,9 @@ void print_start(const settings& s, int port) {
   std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, s.host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
+  for (const auto& p : sluice::profiles())
+    std::printf("  placement on %s goes by %s\n", p.where.str().c_str(),
+                p.measured ? p.source.c_str() : ("defaults; " + p.source).c_str());
   std::printf(
       "try:\n  curl -s %s://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
       "1], [1, 1]]}'\n",
@@ -95,6 +98,7 @@ template <class Server>
 int serve(const settings& s, Server& server) {
   const access_log log(s.access_log);
   const sluice::device wanted(s.device);
+  if (sluice::devices().size() > 1) sluice::calibrate_in_background();  // unless a file has the figures
   if (!wanted.is_automatic())
     static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
   std::atomic<int> status{0};

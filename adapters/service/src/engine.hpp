@@ -10,6 +10,7 @@
 #include "health.hpp"
 #include "json_in.hpp"
 #include "metrics.hpp"
+#include "placed.hpp"
 #include "slots.hpp"
 #include "statistics.hpp"
 
@@ -34,8 +35,8 @@ class engine {
 
   // Gives the inputs of a call, and may set its deadline and priority.
   using decoder = std::function<std::vector<tensor>(call_context&)>;
-  // Turns results, on the CPU, into an answer; `where` is the device that they were computed on.
-  using encoder = std::function<response(const std::vector<tensor>& results, const std::string& where)>;
+  // Turns results, on the CPU, into an answer, which tells where they were computed.
+  using encoder = std::function<response(const std::vector<tensor>& results, const placed_call& where)>;
 
   // A body, in memory before a slot is asked for: clients may be slow. See body_buffer::read.
   body_buffer read_body(const request& r, call_record& record, const host_room& room, std::size_t aligned = 0) const;

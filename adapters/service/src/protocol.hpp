@@ -29,6 +29,7 @@ class protocol {
 };
 
 std::unique_ptr<protocol> operations(engine& e);  // health, metrics, devices
+std::unique_ptr<protocol> placement(engine& e);   // POST /v1/placement
 std::unique_ptr<protocol> v1(engine& e);          // JSON and .npy
 std::unique_ptr<protocol> v2(engine& e);          // the Open Inference Protocol
 // /openapi.json, written by `describe_all`, and the page of /docs that is drawn from it.
