@@ -117,7 +117,7 @@ class TestPage(unittest.TestCase):
         time.sleep(0.5)
         self.browser.save_screenshot(os.path.join(SCREENSHOTS, name + ".png"))
 
-    def size(self, width, height, dark=False):
+    def size(self, width, height):
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                                      {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
 
@@ -185,7 +185,7 @@ class TestPage(unittest.TestCase):
     def test_forms_of_bodies_and_answers(self):
         self.open()
         call = self.opened("POST", "/v1/rowsum")
-        types, accept = [Select(s) for s in call.find_elements(By.TAG_NAME, "select")][::-1]
+        types, accept = [Select(s) for s in call.find_elements(By.TAG_NAME, "select")]
         accept.select_by_visible_text("application/x-npy")
         self.assertEqual(self.sent(call), "200 OK")
         self.assertIn("of application/x-npy", call.find_element(By.CSS_SELECTOR, ".told").text)
@@ -242,7 +242,7 @@ class TestPage(unittest.TestCase):
         self.shoot("narrow", width=390, whole=True)
         self.size(390, 844)
         wider = self.browser.execute_script("return document.documentElement.scrollWidth")
-        self.assertEqual(wider, 390)
+        self.assertLessEqual(wider, 390)
         self.size(1280, 900)
         self.silent()
 

@@ -11,6 +11,10 @@ if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   # Every route once, as a newcomer would ask.
   add_test(NAME examples_run COMMAND ${PROJECT_SOURCE_DIR}/examples/run --once)
   set_tests_properties(examples_run PROPERTIES TIMEOUT 300 ENVIRONMENT SLUICE_BIN_DIR=$<TARGET_FILE_DIR:sluice-server>)
+  if(SLUICE_SQLITE)
+    add_test(NAME jobs_kill COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/jobs_kill_test.py $<TARGET_FILE:sluice-server>)
+    set_tests_properties(jobs_kill PROPERTIES TIMEOUT 300)
+  endif()
   # Its client comes from PyPI, once, into the build folder.
   add_test(NAME triton COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/triton_test.py $<TARGET_FILE:sluice-server>
                                ${CMAKE_BINARY_DIR}/tritonclient)
@@ -23,5 +27,5 @@ if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
                              ${CMAKE_BINARY_DIR}/selenium)
   set_tests_properties(schemathesis docs PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 else()
-  sluice_skip_tests("needs python3 and sluice-server" server examples_run triton schemathesis docs)
+  sluice_skip_tests("needs python3 and sluice-server" server examples_run jobs_kill triton schemathesis docs)
 endif()

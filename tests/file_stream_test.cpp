@@ -297,3 +297,24 @@ TEST_CASE("standard input") {
   });
   with_standard_input(here / "c", 0, true, [&] { CHECK(file_stream::standard_input({.columns = 6}).rows() == -1); });
 }
+
+TEST_CASE("a file that is open already") {
+  const testing::folder here;
+  const tensor a = testing::random({21, 5}, dtype::f64);
+  write_npy(here / "a.npy", a);
+  testing::write_file(here / "b", "other bytes");
+  const int fd = ::open((here / "a.npy").c_str(), O_RDONLY);
+  REQUIRE(fd >= 0);
+  std::filesystem::rename(here / "b", here / "a.npy");  // what was opened is read, not what has its name now
+  ::lseek(fd, 7, SEEK_SET);                             // where it stands does not matter
+  const auto in = file_stream::opened(fd, {}, "data/a.npy");
+  ::close(fd);
+  CHECK(in.path() == "data/a.npy");
+  CHECK(in.seekable());
+  CHECK(joined(in) == raw(a));
+  in.check_unchanged();
+  CHECK_REFUSED(file_stream::opened(-1, {}, "gone"), io, "gone");
+  const int folder = ::open((here / "").c_str(), O_RDONLY);
+  CHECK_REFUSED(file_stream::opened(folder, {}, "folder"), invalid_argument, "folder is a directory");
+  ::close(folder);
+}

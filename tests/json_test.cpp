@@ -192,6 +192,7 @@ TEST_CASE("bytes that are no JSON: 400") {
   refuse(std::string_view("{\"a\":[1]}\0", 10), R"(ends with \"\\u0000\" at byte 9)");
   refuse(std::string_view("\0{\"a\":[1]}", 10));
   refuse(std::string_view("{\"a\":[1\0]}", 10), "a[0] is 1?, at byte 6");  // a zero byte ends no sentence
+  for (const char* blanks : {"\t", " \r\n\t "}) refuse(blanks, "Empty: no JSON found");
   refuse("{\"a\":[1]} x \n", R"(ends with \"x\" at byte 10)");
   refuse("[1, 2]", "begins with [1, 2]");
   refuse("{\"a\":[1],\"\xff\":1}");

@@ -68,6 +68,43 @@ TEST_CASE("a result appears whole, and nothing else stays") {
   CHECK(r.here.count() == 1);
 }
 
+TEST_CASE("a result in place of one that may not be written") {
+  const rooms r;
+  testing::write_file(r.path, "old");
+  using std::filesystem::perms;
+  std::filesystem::permissions(r.path, perms(0440));
+  const auto may = [](const std::string& path) { return std::filesystem::status(path).permissions(); };
+  {
+    output out(r.path, "test");
+    out.start_again();
+    put(out, 0, "ab");
+    out.sync("2");
+    CHECK(may(r.partial) == perms(0640));  // or the next run could not open it
+  }
+  output out(r.path, "test");
+  CHECK(out.journal() == "2");
+  out.go_on(2);
+  out.commit();
+  CHECK(may(r.path) == perms(0440));
+  CHECK(testing::read_file(r.path) == "ab");
+}
+
+TEST_CASE("a folder that cannot be synced is an error") {
+  const rooms r;
+  output out(r.path, "test");
+  out.start_again();
+  put(out, 0, "ab");
+  rlimit old{};
+  ::getrlimit(RLIMIT_NOFILE, &old);
+  const int next = ::dup(STDIN_FILENO);  // the least number that is free
+  ::close(next);
+  const rlimit low{static_cast<rlim_t>(next), old.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &low);
+  const std::string wrong = testing::refused([&] { out.commit(); }, error_code::io, {"Too many open files"});
+  ::setrlimit(RLIMIT_NOFILE, &old);
+  CHECK(wrong == "");
+}
+
 TEST_CASE("what was not synced goes, what was stays") {
   const rooms r;
   {

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <mutex>
@@ -49,6 +51,32 @@ TEST_CASE("the size is at least 1, and what SLUICE_THREADS says") {
   if (wanted == nullptr && ::sched_getaffinity(0, sizeof allowed, &allowed) == 0)
     CHECK(parallel_size() <= CPU_COUNT(&allowed));
 #endif
+}
+
+TEST_CASE("a thread that is alone runs its loops itself, in order; others share theirs") {
+  const auto me = std::this_thread::get_id();
+  for (const bool alone : {true, false}) {
+    const sluice::parallel_alone outer;
+    { const sluice::parallel_alone inner(alone); }
+    std::vector<std::int64_t> order;
+    bool here = true;
+    parallel_for(1000, [&](std::int64_t i) {
+      order.push_back(i);
+      here = here && std::this_thread::get_id() == me;
+    });
+    CHECK(here);
+    CHECK(order.size() == 1000);
+    CHECK(std::is_sorted(order.begin(), order.end()));
+  }
+  if (parallel_size() == 1) return;
+  // Two that wait for one another end only side by side.
+  const sluice::parallel_alone not_alone(false);
+  std::atomic<int> here{0};
+  parallel_for(2, [&](std::int64_t) {
+    ++here;
+    while (here < 2) std::this_thread::yield();
+  });
+  CHECK(here == 2);
 }
 
 TEST_CASE("every index runs once") {

@@ -83,7 +83,29 @@ TEST_CASE("totals of columns so many that 1,024 rows are too much memory") {
   const file_stream wide(here / "in", {.dtype = dtype::u8, .columns = 2 << 20});
   CHECK_REFUSED(rowsum_file(wide, here / "out.npy", {.column_totals = here / "totals.npy"}), limit_exceeded,
                 "2097152 columns", "1048576 columns");
-  CHECK_REFUSED(rowsum_file(wide, here / "out.npy", {.column_totals = here / "out.npy"}), invalid_argument, "both");
+}
+
+TEST_CASE("a result and its totals that would write over each other") {
+  const testing::folder here;
+  testing::write_file(here / "in", std::string(40, 'x'));
+  const file_stream in(here / "in", {.dtype = dtype::u8, .columns = 10});
+  std::filesystem::create_directory(here / "room");
+  std::filesystem::create_directory_symlink("room", here / "door");
+  const auto refused = [&](const std::string& out, const std::string& totals, const std::string& by_way_of) {
+    CHECK_REFUSED(rowsum_file(in, here / out, {.column_totals = here / totals}), invalid_argument, out.c_str(),
+                  totals.c_str(), "both", (by_way_of + ":").c_str());
+  };
+  refused("out", "out", "/out");
+  refused("out", "./out", "/out");
+  refused("room/out", "door/out", "room/out");
+  refused("out", "out.partial", "/out.partial");
+  refused("out", "room/../out.journal", "/out.journal");
+  refused("out.journal.tmp", "out", "/out.journal.tmp");
+  refused("out.partial", "out", "/out.partial");
+  CHECK(here.count() == 3);
+  rowsum_file(in, here / "out", {.column_totals = here / "room/out"});
+  CHECK(read_npy(here / "out").shape() == shape{4});
+  CHECK(read_npy(here / "room/out").shape() == shape{10});
 }
 
 TEST_CASE("totals of no rows and of no columns are zeros and nothing") {

@@ -1,4 +1,7 @@
 // Runs that stop on the way and are gone on with.
+#include <limits>
+#include <thread>
+
 #include "files.hpp"
 #include "sluice/npy.hpp"
 #include "sluice/ops/rowsum.hpp"
@@ -99,6 +102,24 @@ TEST_CASE("stopped at random points and gone on with, again and again: the bits 
       std::filesystem::remove(here / "out.npy");
       std::filesystem::remove(here / "totals.npy");
     }
+}
+
+TEST_CASE("no sync for ever is none") {
+  const testing::folder here;
+  testing::write_file(here / "in", std::string(4 << 20, '\0'));
+  const file_stream in(here / "in", {.columns = 256, .chunk_bytes = 4096});
+  for (const double never : {1e10, 1e300, std::numeric_limits<double>::infinity()}) {
+    std::ptrdiff_t looks = 0;
+    pipeline_options options;
+    options.progress_interval = 0;
+    options.sync_interval = never;
+    options.progress = [&](const pipeline_progress&) {
+      if (++looks == 2) std::this_thread::sleep_for(std::chrono::milliseconds(30));  // time for a sync that ought not to be
+      CHECK_FALSE(std::filesystem::exists(here / "out.npy.journal"));
+    };
+    rowsum_file(in, here / "out.npy", options);
+    CHECK(looks > 2);
+  }
 }
 
 TEST_CASE("lanes of columns are kept, too") {

@@ -207,10 +207,18 @@ class TestProcess(unittest.TestCase):
             connection.request("OPTIONS", "/v1/rowsum", headers=preflight)
             answer = connection.getresponse()
             self.assertEqual((answer.status, answer.read()), (204, b""))
+            own = []
+            for name in ("mine-2", "no id"):
+                connection.request("GET", "/items/77", headers={"X-Request-Id": name})
+                answer = connection.getresponse()
+                own.append((answer.status, len(answer.read()), answer.getheader("X-Request-Id")))
             connection.close()
             self.assertEqual(server.stop(signal.SIGTERM), 0)
             with open(log) as f:
                 lines = [json.loads(line) for line in f]
+            self.assertEqual([(r["status"], r["bytes_out"], r["request_id"]) for r in lines if r["route"] == "/items/77"], own)
+            self.assertEqual((own[0][0], own[0][2], len(own[1][2])), (404, "mine-2", 32))
+            lines = lines[:-2]
             self.assertEqual([(r["method"], r["route"], r["status"]) for r in lines],
                              [("POST", "none", 401), ("GET", "ready", 200), ("POST", "rowsum", 200), ("OPTIONS", "none", 204)])
             call = lines[2]

@@ -13,7 +13,14 @@ target_include_directories(slots_test PRIVATE "${PROJECT_SOURCE_DIR}/adapters/se
 set(service_sources "${PROJECT_SOURCE_DIR}/adapters/service/src")
 sluice_add_test(files SOURCES files_test.cpp "${service_sources}/files.cpp" "${service_sources}/text.cpp" LIBRARIES sluice::sluice fmt::fmt)
 target_include_directories(files_test PRIVATE "${service_sources}" "${PROJECT_SOURCE_DIR}/adapters/service/include")
-foreach(part httplib v2_httplib hardened hardened_idle)
+if(SLUICE_SQLITE AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  sluice_add_test(jobs SOURCES jobs_test.cpp fault/fault.cpp LIBRARIES sluice::service ${CMAKE_DL_LIBS})
+  set_target_properties(jobs_test PROPERTIES ENABLE_EXPORTS ON)
+  sluice_add_test(jobs_httplib LIBRARIES sluice::httplib)
+else()
+  sluice_skip_tests("needs SQLite and Linux" jobs jobs_httplib)
+endif()
+foreach(part direct httplib v2_httplib hardened hardened_idle stream_http)
   sluice_add_test(${part} LIBRARIES sluice::httplib)
 endforeach()
 sluice_add_test(service_loss LIBRARIES sluice::service)
@@ -32,4 +39,5 @@ set_tests_properties(pinned PROPERTIES ENVIRONMENT
 
 # Each public header of the adapters compiled alone.
 sluice_compile_headers(sluice_adapter_headers sluice::httplib sluice/service.hpp sluice/service/endpoint.hpp
-                       sluice/service/access.hpp sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp sluice/hardened_server.hpp)
+                       sluice/service/access.hpp sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp sluice/httplib/direct.hpp sluice/httplib/long_bodies.hpp
+                       sluice/hardened_server.hpp)

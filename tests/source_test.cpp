@@ -106,6 +106,8 @@ TEST_CASE("several files are read as one") {
   CHECK(next(in, 7000) == (a + b).substr(0, 7000));
   CHECK(next(in, 7000) == b.substr(2000));
   CHECK(next(in, 7000).empty());
+  const std::int64_t half = INT64_MAX / 2 + 1;
+  CHECK_REFUSED(file_source({part(here / "a", 0, half), part(here / "b", 0, half)}, false), malformed, "/b", "63 bits");
 }
 
 TEST_CASE("a fingerprint is that of the bytes") {
@@ -123,7 +125,7 @@ TEST_CASE("a fingerprint is that of the bytes") {
   in.check_unchanged();
   std::filesystem::last_write_time(here / "a", std::filesystem::last_write_time(here / "a") + std::chrono::seconds(1));
   CHECK(print("a", "b", 0) != once);
-  CHECK_REFUSED(in.check_unchanged(), io, "100 bytes", "changed while");
+  CHECK_REFUSED(in.check_unchanged(), io, "100 bytes", "changed while", "last written at");
 }
 
 TEST_CASE("bytes that come once") {

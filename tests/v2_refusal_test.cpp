@@ -16,6 +16,7 @@ TEST_CASE("requests that are refused: 400, with what is wrong") {
     return request(input("a", datatype, shape, cat("\"data\":", data)));
   };
   refuse("", "the body is empty");
+  for (const char* blanks : {"\t", " \r\n\t "}) refuse(blanks, "nothing but blanks");
   refuse("{", "not JSON");
   refuse("[]", "not a JSON object: it begins with []");
   refuse(cat(a("[1]", "[1]"), "{}"), "more follows the request, at byte 66");

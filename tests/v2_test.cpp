@@ -273,6 +273,64 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
   CHECK(seen.deadline == std::chrono::steady_clock::time_point::max());
 }
 
+TEST_CASE("a large body's deadline and priority count while it waits") {
+  sluice::service_options o;
+  o.compute_slots = 1;
+  sluice::service s(o);
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool go = false;
+  std::vector<std::uint64_t> order;
+  auto row = echo({sluice::dtype::f32});
+  row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context& c) {
+    std::unique_lock lock(mutex);
+    order.push_back(c.priority);
+    changed.wait(lock, [&] { return go; });
+    return std::vector{in[0], in[0]};
+  };
+  s.add(row);
+  constexpr std::size_t count = 40'000;
+  const auto binary = [&](std::string_view parameters) {
+    return infer_binary(s, "echo",
+                        request(binary_input("a", "FP32", "[40000]", 4 * count), cat(",\"parameters\":", parameters)),
+                        std::string(4 * count, '\0'));
+  };
+  const auto text = [&](std::string_view parameters) {
+    const auto data = list(count, [](int) { return "0"; });
+    return infer(s, "echo",
+                 request(input("a", "FP32", "[40000]", cat("\"data\":", data)), cat(",\"parameters\":", parameters)));
+  };
+  const auto reaches = [&](int waiting) {
+    const auto line = cat("\nsluice_compute_queue_length ", std::to_string(waiting), "\n");
+    while (send(s, "GET", "/metrics").text().find(line) == std::string::npos) std::this_thread::yield();
+  };
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] { CHECK(binary(R"({"priority":9})").status == 200); });
+  const auto begun = [&] {
+    const std::lock_guard lock(mutex);
+    return !order.empty();
+  };
+  while (!begun()) std::this_thread::yield();
+  // Nothing is free, and yet it is refused in time.
+  check_error(binary(R"({"timeout":20000})"), 504, "was to be done 20000 us after the request came");
+  const auto waits = [&](auto ask, const char* parameters, int waiting) {
+    threads.emplace_back([&s, ask, parameters] { CHECK(ask(parameters).status == 200); });
+    reaches(waiting);
+  };
+  waits(text, R"({"priority":5})", 1);
+  waits(binary, R"({"priority":4})", 2);
+  waits(binary, R"({"priority":1})", 3);
+  waits(binary, R"({"priority":2})", 4);
+  waits(text, R"({"priority":0})", 5);
+  {
+    const std::lock_guard lock(mutex);
+    go = true;
+  }
+  changed.notify_all();
+  for (auto& t : threads) t.join();
+  CHECK(order == std::vector<std::uint64_t>{9, 1, 0, 2, 4, 5});
+}
+
 TEST_CASE("answers are compressed where the transport can and a client asks for it alone") {
   sluice::service s;
   const auto ask = [&](std::string accept) {

@@ -53,6 +53,12 @@ class wire {
     return all;
   }
 
+  // Whether there is something to read, or the server has closed.
+  [[nodiscard]] bool readable() const {
+    char c = 0;
+    return ::recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno == ECONNRESET;
+  }
+
   bool closed = false;
 
  private:

@@ -24,6 +24,11 @@ class interrupt {
   explicit interrupt(std::function<void()> on_stop) {
     if (::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) != 0 || ::fcntl(pipe_[0], F_SETFL, 0) != 0)
       throw std::system_error(errno, std::generic_category(), "pipe");
+    for (int& end : pipe_) {  // not in the place of a closed standard stream, which others write to
+      if (end > 2) continue;
+      const int low = std::exchange(end, ::fcntl(end, F_DUPFD_CLOEXEC, 3));
+      ::close(low);
+    }
     thread_ = std::thread([on_stop = std::move(on_stop)] {
       char what = 0;
       while (::read(pipe_[0], &what, 1) < 0 && errno == EINTR) {

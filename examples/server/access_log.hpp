@@ -1,6 +1,8 @@
 // One JSON line a request, to a file or the standard output.
 #pragma once
 
+#include <httplib.h>
+
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -11,6 +13,9 @@ class access_log {
  public:
   // "-" is the standard output, "" nowhere. Throws std::system_error for a file that cannot be appended to.
   explicit access_log(const std::string& path);
+  // Has a server's own answers logged, too, in the form that sluice's have, under the request's path and with an
+  // X-Request-Id. It outlives the server's work.
+  void watch(httplib::Server& server) const;
   // From any thread.
   void write(const sluice::access_record& r) const;
 

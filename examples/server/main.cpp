@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,6 +33,8 @@ struct settings {
   bool exit_on_device_lost = false;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
+  std::vector<std::string> data{};  // NAME=DIR
+  sluice::job_options jobs{};
 };
 
 // EX_TEMPFAIL of sysexits.h: start me again. Only a new process brings a lost device back.
@@ -86,6 +89,16 @@ std::vector<std::string> lines_of(const std::string& path) {
   return lines;
 }
 
+std::map<std::string, std::string> named_directories(const std::vector<std::string>& all) {
+  std::map<std::string, std::string> named;
+  for (const auto& one : all) {
+    const auto equals = one.find('=');
+    if (equals == std::string::npos) throw std::runtime_error("--data " + one + " is not NAME=DIR");
+    named[one.substr(0, equals)] = one.substr(equals + 1);
+  }
+  return named;
+}
+
 // Thousands of connections need as many descriptors: as many as the system lets us have.
 void raise_descriptors() {
   rlimit files{};
@@ -103,6 +116,7 @@ int serve(const settings& s, Server& server) {
     static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
   std::atomic<int> status{0};
   std::function<void()> end;
+  std::filesystem::create_directories(s.data_dir);
   sluice::service service({.device = wanted,
                            .ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices,
                            .on_device_lost =
@@ -115,16 +129,19 @@ int serve(const settings& s, Server& server) {
                                },
                            .on_request = [&log](const sluice::access_record& r) { log.write(r); },
                            .tokens = lines_of(s.token_file),
-                           .origins = s.origins});
+                           .origins = s.origins,
+                           .stream = {.spool_directory = s.data_dir},
+                           .data_directories = named_directories(s.data),
+                           .jobs = s.jobs});
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
-  std::filesystem::create_directories(s.data_dir);
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
 
   sluice::mount(server, service);
   add_note_routes(server, notes);
   add_multiply_route(server, service);
   add_other_routes(server);
+  log.watch(server);
 
   const int port = s.port != 0 ? (server.bind_to_port(s.host, s.port) ? s.port : -1) : server.bind_to_any_port(s.host);
   if (port < 0) {
@@ -150,8 +167,7 @@ int serve(const settings& s) {
 }
 
 void add_access_options(CLI::App& app, settings& s) {
-  app.add_option("--access-log", s.access_log,
-                 "a file to which each request of sluice's routes adds a JSON line; - is the output");
+  app.add_option("--access-log", s.access_log, "a file to which each request adds a JSON line; - is the output");
   app.add_option("--token-file", s.token_file,
                  "a file of bearer tokens, one a line: sluice's routes, but for health, need one");
   app.add_option("--origin", s.origins, "an origin whose web pages may ask from browsers, as https://example.org; * is any");
@@ -161,6 +177,12 @@ void add_access_options(CLI::App& app, settings& s) {
   cert->needs(key);
   key->needs(cert);
 #endif
+}
+
+void add_job_options(CLI::App& app, settings& s) {
+  app.add_option("--data", s.data, "NAME=DIR: files below DIR may be worked on, as NAME/path; may be given again");
+  app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, made when missing; without it there are none");
+  app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")->capture_default_str();
 }
 
 }  // namespace
@@ -176,7 +198,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", s.threads, "threads that answer requests; computing and idle connections have none of them")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
-  app.add_option("--data-dir", s.data_dir, "folder for notes.db, made when missing")->capture_default_str();
+  app.add_option("--data-dir", s.data_dir, "folder for notes.db and for the sums of uploads, made when missing")->capture_default_str();
   app.add_option("--device", s.device, "cpu, cuda, cuda:1, ... or automatic")->capture_default_str();
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
@@ -184,6 +206,7 @@ int main(int argc, char** argv) {
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
                "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
   add_access_options(app, s);
+  add_job_options(app, s);
   CLI11_PARSE(app, argc, argv);
   try {
     return serve(s);

@@ -24,6 +24,19 @@ SLUICE_API std::int32_t parallel_size() noexcept;
 // lets it grow only; a call with less changes nothing. The threads that call parallel_for keep their own.
 SLUICE_API void parallel_nice(std::int32_t nice) noexcept;
 
+// While one lives, the loops of its thread run in it, in order, as those of a body do: for a caller who knows that other
+// callers have the cores. `alone` false: nothing changes.
+class SLUICE_API parallel_alone {
+ public:
+  explicit parallel_alone(bool alone = true) noexcept;
+  ~parallel_alone();
+  parallel_alone(const parallel_alone&) = delete;
+  parallel_alone& operator=(const parallel_alone&) = delete;
+
+ private:
+  bool before_;
+};
+
 namespace detail {
 // The raw form, for tables of C functions: `body` must not throw. Once `stop`, where there is one, is true, no further index
 // is handed out.

@@ -205,7 +205,7 @@ class tensor {
   template <int R>
   static std::array<std::int64_t, R> extents_of(const sluice::shape& s) {
     std::array<std::int64_t, R> a{};
-    std::copy(s.begin(), s.end(), a.begin());
+    for (int i = 0; i < R; ++i) a[static_cast<std::size_t>(i)] = s[i];
     return a;
   }
 

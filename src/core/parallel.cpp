@@ -294,6 +294,9 @@ std::int32_t parallel_size() noexcept { return forked.load(std::memory_order_rel
 
 void parallel_nice(std::int32_t nice) noexcept { the_pool().set_nice(std::min(nice, 19)); }
 
+parallel_alone::parallel_alone(bool alone) noexcept : before_(pool::inside) { pool::inside = before_ || alone; }
+parallel_alone::~parallel_alone() { pool::inside = before_; }
+
 void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t), void* context,
                           const std::atomic<bool>* stop) {
   if (count <= 0) return;

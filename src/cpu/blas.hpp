@@ -54,9 +54,18 @@ inline bool settle(std::int64_t rows, std::int64_t columns, std::int64_t& row_st
 constexpr std::int64_t tile_rows = 512;
 constexpr std::int64_t tile_columns = 128;
 
+// BLIS 1 keeps the call that begins one to itself.
+template <class R>
+void begin(R& runtime) {
+  if constexpr (requires { bli_rntm_init(&runtime); })
+    bli_rntm_init(&runtime);
+  else
+    bli_rntm_init_from_global(&runtime);
+}
+
 inline rntm_t one_thread(std::int64_t rows, std::int64_t b_stride) {
   rntm_t runtime;
-  bli_rntm_init(&runtime);
+  begin(runtime);
   bli_rntm_set_num_threads(1, &runtime);
   bli_rntm_set_pack_b(b_stride > 256 || (b_stride >= 64 && rows >= 128), &runtime);
   return runtime;

@@ -47,6 +47,16 @@ SLUICE_INLINE vec<A, W> absent() {
   return nothing<A> - vec<A, W>{};
 }
 
+// The W elements at p, but absent ones in the lanes that `present` has no ones for. Integers are masked by hand: GCC 14 has
+// an instruction for both, and fails in writing it down.
+template <class T, int W>
+SLUICE_INLINE vec<accumulator<T>, W> load(const T* p, vec<std::int64_t, W> present) {
+  if constexpr (std::is_integral_v<T>)
+    return load<T, W>(p) & (vec<accumulator<T>, W>)present;
+  else
+    return present ? load<T, W>(p) : absent<accumulator<T>, W>();
+}
+
 // All ones in the lanes that a row's last vector, if not whole, has elements for.
 template <int W>
 SLUICE_INLINE vec<std::int64_t, W> present_lanes(std::int64_t columns) {
@@ -100,8 +110,7 @@ SLUICE_INLINE vec<accumulator<T>, narrow> short_row(const T* p, vec<std::int64_t
   vec<A, W> x[lanes];
   SLUICE_UNROLL
   for (int k = 0; k < V; ++k) {
-    vec<A, W> y = load<T, W>(p + k * W);
-    if (k == V - 1) y = present ? y : absent<A, W>();
+    const vec<A, W> y = k == V - 1 ? load<T, W>(p + k * W, present) : load<T, W>(p + k * W);
     if (k < vectors)
       x[k] = y;
     else
@@ -132,7 +141,7 @@ SLUICE_INLINE void add_rest(const T* rest, std::int64_t columns, vec<std::int64_
     x[k] += load<T, W>(rest + k * W);
     if constexpr (k + 1 < V) add_rest<T, W, V, k + 1>(rest, columns, present, x);
   } else if (columns > k * W) {
-    x[k] += present ? load<T, W>(rest + k * W) : absent<accumulator<T>, W>();
+    x[k] += load<T, W>(rest + k * W, present);
   }
 }
 

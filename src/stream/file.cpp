@@ -49,14 +49,13 @@ file::file(std::string path, const char* operation) : path_(std::move(path)), op
   // O_NONBLOCK: to open a pipe that nobody writes would wait for ever.
   descriptor_ = descriptor(retried([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
   inspect();
-#ifdef POSIX_FADV_SEQUENTIAL
-  ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);  // twice the read-ahead; only advice
-#endif
+  advise();
 }
 
 file::file(descriptor open, std::string name, const char* operation)
     : path_(std::move(name)), operation_(operation), descriptor_(std::move(open)) {
   inspect();
+  advise();
 }
 
 void file::inspect() {
@@ -69,6 +68,12 @@ void file::inspect() {
   id_ = identity_of(s);
   size_ = s.st_size;
   changed_ = time_of_change(s);
+}
+
+void file::advise() const noexcept {
+#ifdef POSIX_FADV_SEQUENTIAL
+  ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);  // twice the read-ahead; only advice
+#endif
 }
 
 std::size_t file::read_some(std::int64_t offset, std::span<std::byte> out) const {
@@ -111,9 +116,20 @@ void file::check_reaches(std::int64_t end) const {
 void file::fail_changed() const {
   struct stat s {};
   ::fstat(descriptor_.get(), &s);
+  if (s.st_size == size_ && time_of_change(s) != changed_)
+    throw error(error_code::io,
+                fmt::format("[{}] {} changed while it was read: its {} bytes were last written at {} ns when "
+                            "it was opened, and at {} ns since",
+                            operation_, path_, size_, changed_, time_of_change(s)));
   throw error(error_code::io,
               fmt::format("[{}] {} had {} bytes when it was opened and has {} now: it changed while it was read", operation_,
                           path_, size_, s.st_size));
+}
+
+std::shared_ptr<const file> open_duplicate(int number, std::string name, const char* operation) {
+  descriptor own(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+  if (!own) throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, reason_of(errno)));
+  return std::make_shared<const file>(std::move(own), std::move(name), operation);
 }
 
 standard_input_file open_standard_input(const char* operation) {
@@ -123,9 +139,8 @@ standard_input_file open_standard_input(const char* operation) {
     throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, reason_of(errno)));
   if (!S_ISREG(s.st_mode)) return {};
   const auto begin = ::lseek(STDIN_FILENO, 0, SEEK_CUR);
-  descriptor own(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
-  if (begin < 0 || !own) throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, reason_of(errno)));
-  return {std::make_shared<const file>(std::move(own), name, operation), begin};
+  if (begin < 0) throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, reason_of(errno)));
+  return {open_duplicate(STDIN_FILENO, name, operation), begin};
 }
 
 std::size_t read_standard_input(std::span<std::byte> out) {

@@ -78,6 +78,7 @@ class file {
 
  private:
   void inspect();
+  void advise() const noexcept;
   [[noreturn]] void fail_changed() const;
 
   std::string path_;
@@ -87,6 +88,9 @@ class file {
   std::int64_t size_ = 0;
   std::int64_t changed_ = 0;  // nanoseconds
 };
+
+// A regular file that is open as `number` already, by a descriptor of its own.
+std::shared_ptr<const file> open_duplicate(int number, std::string name, const char* operation);
 
 // Standard input. A regular file is opened for reading at offsets, and `begin` is where it stood; what else there is comes
 // by read_standard_input(), which puts at least one byte into `out`, or returns 0 at the end, and throws io.

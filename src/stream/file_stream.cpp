@@ -147,6 +147,13 @@ file_stream::file_stream(const std::vector<std::string>& paths, const file_strea
   *this = file_stream(std::make_shared<stream::file_source>(std::move(files.parts), options.map), files.all, options);
 }
 
+file_stream file_stream::opened(int descriptor, const file_stream_options& options, std::string name) {
+  check_options(options);
+  joined_files files;
+  files.add(stream::open_duplicate(descriptor, std::move(name), "file_stream"), 0, options);
+  return file_stream(std::make_shared<stream::file_source>(std::move(files.parts), options.map), files.all, options);
+}
+
 file_stream file_stream::from(read_callback read, const file_stream_options& options, std::string name) {
   check_options(options);
   if (!read) fail(error_code::invalid_argument, fmt::format("{}: there is no function to read it", name));

@@ -56,7 +56,7 @@ class reader {
   [[noreturn]] void fail(std::string_view why) const {
     throw error(error_code::malformed,
                 fmt::format("[{}] {} is harmed or no journal of this library: {}; remove it, or start "
-                            "again with resume::never",
+                            "again with resume::never (sluice-rowsum --fresh)",
                             operation_, path_, why));
   }
   void expect(std::string_view text) {
@@ -129,9 +129,11 @@ void journal::check_job(const job_lines& wanted, const std::string& path, const 
   };
   const auto refuse = [&](const std::string& name) {
     const auto [was, is] = first_difference(value_in(job, name), value_in(wanted, name));
-    throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is of another run: its {} was {}, and is {}; start again with resume::never", operation,
-                            path, name, was, is));
+    throw error(
+        error_code::invalid_argument,
+        fmt::format(
+            "[{}] {} is of another run: its {} was {}, and is {}; start again with resume::never (sluice-rowsum --fresh)",
+            operation, path, name, was, is));
   };
   for (const auto& [name, value] : wanted)
     if (value_in(job, name) != value) refuse(name);

@@ -57,7 +57,10 @@ output::output(std::string path, const char* operation, std::span<const identity
   number_ = partial.st_ino;
   if (partial.st_size > 0) read_journal();  // an empty one is new, or nothing was synced
   remove_ = !journal_ && harm_.empty();
-  if (::stat(path_.c_str(), &old) == 0 && ::fchmod(descriptor_.get(), old.st_mode & 07777) != 0) {
+  if (::stat(path_.c_str(), &old) != 0) return;
+  mode_ = old.st_mode & 07777;
+  // Nobody reads it before who may not then; and what may not be written then is written now, by the run that goes on too.
+  if (::fchmod(descriptor_.get(), *mode_ | S_IRUSR | S_IWUSR) != 0) {
     const int reason = errno;
     if (remove_) discard();
     fail(partial_, reason);
@@ -179,6 +182,7 @@ void output::commit() {
   sync_partial();
   if (::rename(partial_.c_str(), path_.c_str()) != 0) fail(path_, errno);
   remove_ = false;
+  if (mode_ && ::fchmod(descriptor_.get(), *mode_) != 0) fail(path_, errno);
   sync_folder();
   ::unlink(journal_path_.c_str());  // of a file of another name now: no harm if it stays
 }
@@ -193,12 +197,14 @@ output::~output() {
   if (remove_) discard();
 }
 
-// A name outlives a power cut only once its folder is on disk too; some file systems cannot do that, and need not.
+// A name outlives a power cut only once its folder is on disk too. Some file systems cannot do that, and need not; a folder
+// that may be written and not read cannot be asked.
 void output::sync_folder() const {
   const auto parent = std::filesystem::path(path_).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
   const descriptor opened(retried([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (opened && retried([&] { return ::fsync(opened.get()); }) != 0 && errno != EINVAL && errno != ENOTSUP)
+  if (!opened && errno == EACCES) return;
+  if (!opened || (retried([&] { return ::fsync(opened.get()); }) != 0 && errno != EINVAL && errno != ENOTSUP))
     fail(folder, errno);
 }
 

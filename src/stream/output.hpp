@@ -23,6 +23,9 @@ namespace sluice::stream {
 
 class output {
  public:
+  // What follows PATH in the names that are written to.
+  static constexpr const char* suffixes[] = {"", ".partial", ".journal", ".journal.tmp"};
+
   // Opens or creates PATH.partial and locks it: a second writer is refused. Keeps what is in it. Throws invalid_argument
   // when `path` is something other than a regular file or when it, its partial or its journal is one of `inputs`; io when it
   // cannot be created or someone else is writing it.
@@ -66,9 +69,10 @@ class output {
   descriptor descriptor_;
   std::uint64_t number_ = 0;  // the partial file's: a journal of another one is no journal
   std::optional<std::string> journal_;
-  std::string harm_;     // what is wrong with the journal
-  bool remove_ = false;  // at the end
-  bool lost_ = false;    // a sync failed
+  std::optional<unsigned> mode_;  // of the old PATH
+  std::string harm_;              // what is wrong with the journal
+  bool remove_ = false;           // at the end
+  bool lost_ = false;             // a sync failed
 };
 
 }  // namespace sluice::stream

@@ -24,6 +24,12 @@ job_lines job_of(const run_plan& plan) {
   return job;
 }
 
+// A clock counts nanoseconds in 63 bits: who never wants a sync says infinity.
+clock::duration sync_pause(double seconds) {
+  constexpr double ages = 1e9;
+  return std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(std::min(ages, std::max(0.0, seconds))));
+}
+
 std::span<const std::byte> bytes_of(const tensor& t) { return {static_cast<const std::byte*>(t.data()), t.bytes()}; }
 
 }  // namespace
@@ -55,8 +61,7 @@ result_file::result_file(const run_plan& plan, watch& w)
   } else {
     go_on(*out_.journal());
   }
-  const double interval = std::max(0.0, plan.options.sync_interval);
-  next_sync_ = clock::now() + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(interval));
+  next_sync_ = clock::now() + sync_pause(plan.options.sync_interval);
   if (!lasts) next_sync_ = clock::time_point::max();
 }
 
@@ -189,9 +194,7 @@ void result_file::wait_for_sync() {
   sync_.get();
   lasting_ = true;
   const auto now = clock::now();
-  const std::chrono::duration<double> interval(
-      std::max({0.0, plan_.options.sync_interval, 4 * seconds_between(sync_begin_, now)}));
-  next_sync_ = now + std::chrono::duration_cast<clock::duration>(interval);
+  next_sync_ = now + sync_pause(std::max(4 * seconds_between(sync_begin_, now), plan_.options.sync_interval));
 }
 
 void result_file::save() noexcept {

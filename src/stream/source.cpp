@@ -34,7 +34,12 @@ std::size_t source::next(std::span<std::byte> out) {
 
 file_source::file_source(std::vector<file_part> parts, bool mapped)
     : source(name_of_all(parts), 0), parts_(std::move(parts)), mapped_(mapped) {
-  for (const auto& part : parts_) ends_.push_back(bytes_ += part.bytes);
+  for (const auto& part : parts_) {
+    if (__builtin_add_overflow(bytes_, part.bytes, &bytes_))
+      throw error(error_code::malformed,
+                  fmt::format("[file_stream] {} and those before it have more bytes than fit in 63 bits", part.in->path()));
+    ends_.push_back(bytes_);
+  }
 }
 
 std::size_t file_source::part_of(std::int64_t at) const {

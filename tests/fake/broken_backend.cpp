@@ -1,6 +1,7 @@
 // A backend that does nothing, with one thing wrong: BROKEN says which. Each kind is a module of its own for the loader's
 // tests.
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>

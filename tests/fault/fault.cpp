@@ -9,6 +9,7 @@
 //     read=E@N     byte N cannot be read: reads end before it, and at it they fail with errno E
 //     write=E@N    the same of writes, there and anywhere behind
 //     sync=E@N     the fsync or fdatasync of number N, from 1, and that alone
+//     slow=M       reads come one at a time, and take M milliseconds each: work lasts as long on every machine
 //     rename=E@N   the rename of number N (SLUICE_FAULT_FILE is in the old name)
 //
 // Numbers count from when the text was last changed.
@@ -19,11 +20,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <string>
+#include <thread>
 
 namespace {
 
@@ -63,6 +66,14 @@ fault find(const std::string& rules, const char* kind) {
   return f;
 }
 
+void take_time(const std::string& rules) {
+  static std::mutex one;
+  const fault f = find(rules, "slow");
+  if (f.error == 0) return;
+  const std::lock_guard lock(one);
+  std::this_thread::sleep_for(std::chrono::milliseconds(f.error));
+}
+
 bool failed(int error) {
   errno = error;
   return true;
@@ -74,6 +85,7 @@ bool fails(int descriptor, const char* kind, long long offset, size_t& count) {
   const std::string text = rules(descriptor);
   errno = kept;
   if (text.empty()) return false;
+  if (std::strcmp(kind, "read") == 0) take_time(text);
   if (text.find("eintr") != std::string::npos && calls++ % 2 == 0) return failed(EINTR);
   if (text.find("short") != std::string::npos) count = std::min(count, count / 3 + 1);
   const fault f = find(text, kind);

@@ -82,8 +82,8 @@ std::optional<response> access::preflight(const request& r) const {
   return response{.status = 204,
                   .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE"},
                               {"Access-Control-Allow-Headers",
-                               "Accept, Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, "
-                               "Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
+                               "Accept, Authorization, Content-Encoding, Content-Type, If-None-Match, If-Range, "
+                               "Inference-Header-Content-Length, Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
                               {"Access-Control-Max-Age", "600"}}};
 }
 
@@ -97,7 +97,8 @@ void access::admit(const request& r, response& answer) const {
   answer.headers.emplace_back("Access-Control-Allow-Origin", named ? std::string(origin) : "*");
   answer.headers.emplace_back(
       "Access-Control-Expose-Headers",
-      "Content-Range, Inference-Header-Content-Length, Location, Retry-After, X-Request-Id, X-Sluice-Device, X-Sluice-Predicted, X-Sluice-Reason");
+      "Content-Range, ETag, Inference-Header-Content-Length, Location, Retry-After, X-Request-Id, X-Sluice-Device, "
+      "X-Sluice-Predicted, X-Sluice-Reason");
 }
 
 }  // namespace http

@@ -19,6 +19,10 @@ constexpr std::size_t alignment = 64;
   throw refused{413, "limit_exceeded", fmt::format("[http] the body has {} bytes: at most {} are taken", size, limit)};
 }
 
+[[noreturn]] void fail_broken(std::size_t size) {
+  throw refused{400, "malformed", fmt::format("[http] the body ended, or could not be decoded, after {} bytes", size)};
+}
+
 }  // namespace
 
 body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_room& room, std::size_t aligned) {
@@ -36,6 +40,11 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_r
   if (r.content_length > limit) fail_large(limit, std::to_string(r.content_length));
   if (r.content_length > 0 && !r.compressed) b.expected_ = static_cast<std::size_t>(r.content_length);
   b.grow(std::min(b.expected_, first_bytes));
+  if (r.read_some && b.expected_ > 0) {
+    b.receive(r);
+    b.pad();
+    return b;
+  }
   bool large = false;
   const bool whole = r.read_body([&](std::string_view bytes) {
     large = bytes.size() > most - b.size_;
@@ -43,10 +52,19 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_r
     return !large;
   });
   if (large) fail_large(limit, fmt::format("more than {}", limit));
-  if (!whole)
-    throw refused{400, "malformed", fmt::format("[http] the body ended, or could not be decoded, after {} bytes", b.size_)};
+  if (!whole) fail_broken(b.size_);
   b.pad();
   return b;
+}
+
+// All that is expected, where it is to be.
+void body_buffer::receive(const request& r) {
+  while (size_ < expected_) {
+    if (size_ + simdjson::SIMDJSON_PADDING == capacity_) grow(expected_);
+    const auto n = r.read_some(data_ + size_, std::min(expected_, capacity_ - simdjson::SIMDJSON_PADDING) - size_);
+    if (n <= 0) fail_broken(size_);
+    size_ += static_cast<std::size_t>(n);
+  }
 }
 
 void body_buffer::append(std::string_view bytes) {

@@ -20,6 +20,7 @@ class body_buffer {
 
  private:
   explicit body_buffer(const host_room& room) : room_(room) {}
+  void receive(const request& r);
   void append(std::string_view bytes);
   void grow(std::size_t needed);
   void pad() noexcept;

@@ -33,7 +33,10 @@ class list_printer {
  public:
   // `otherwise` is what a client may do about numbers that JSON has not.
   list_printer(const tensor& t, std::string_view otherwise)
-      : otherwise_(otherwise), data_(static_cast<const T*>(t.data())), shape_(t.shape()), rank_(t.rank()) {
+      : list_printer(t.shape(), static_cast<const T*>(t.data()), 0, otherwise) {}
+  // `data` begin with element `first`.
+  list_printer(const shape& extents, const T* data, std::int64_t first, std::string_view otherwise)
+      : otherwise_(otherwise), data_(data), first_(first), shape_(extents), rank_(extents.rank()) {
     std::int64_t size = 1;
     for (int i = rank_ - 1; i >= 0; --i) sizes_[static_cast<std::size_t>(i)] = size *= shape_[i];
   }
@@ -53,7 +56,6 @@ class list_printer {
     return pieces;
   }
 
- private:
   body_piece print_block(std::int64_t begin, std::int64_t end) const {
     const std::int64_t columns = rank_ == 0 ? 1 : shape_[rank_ - 1];
     const std::int64_t brackets = 2 * rank_ * ((end - begin) / columns + 3);
@@ -64,16 +66,17 @@ class list_printer {
     for (std::int64_t i = begin; i < end;) {
       out = print_before(out, i);
       const std::int64_t row_end = std::min(end, (i / columns + 1) * columns);
-      out = print_number(out, data_[i]);
+      out = print_number(out, data_[i - first_]);
       for (++i; i < row_end; ++i) {
         *out++ = ',';
-        out = print_number(out, data_[i]);
+        out = print_number(out, data_[i - first_]);
       }
     }
     if (end == shape_.count()) out = print_many(out, ']', rank_);
     return {std::string_view(first, static_cast<std::size_t>(out - first)), std::move(memory)};
   }
 
+ private:
   char* print_before(char* out, std::int64_t i) const {
     if (i == 0) return print_many(out, '[', rank_);
     int closed = 0;
@@ -112,6 +115,7 @@ class list_printer {
 
   std::string_view otherwise_;
   const T* data_;
+  std::int64_t first_;
   shape shape_;
   int rank_;
   std::array<std::int64_t, max_rank> sizes_{};  // elements in one list at each depth
@@ -125,13 +129,13 @@ std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise)
   return visit(t.dtype(), [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, otherwise).print(); });
 }
 
-std::string form_of(const tensor& t) {
-  std::string extents;
-  for (const auto e : t.shape()) extents += fmt::format("{}{}", extents.empty() ? "" : ",", e);
-  return fmt::format(R"("shape":[{}],"dtype":"{}")", extents, name_of(t.dtype()));
-}
-
 }  // namespace
+
+std::string json_form(const shape& extents, dtype type) {
+  std::string all;
+  for (const auto e : extents) all += fmt::format("{}{}", all.empty() ? "" : ",", e);
+  return fmt::format(R"("shape":[{}],"dtype":"{}")", all, name_of(type));
+}
 
 std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tensor>& results, std::string_view device) {
   std::vector<body_piece> body;
@@ -142,7 +146,7 @@ std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tenso
     between += json_string(row.outputs[i].name) + (wrapped ? ":{\"data\":" : ":");
     body.push_back(body_piece::of(std::move(between)));
     append(body, print_lists(t, "ask for application/x-npy"));
-    between = (row.described ? "," + form_of(t) : "") + (wrapped ? "}" : "") + ",";
+    between = (row.described ? "," + json_form(t.shape(), t.dtype()) : "") + (wrapped ? "}" : "") + ",";
   }
   if (row.described)
     between += "\"device\":" + json_string(device);
@@ -168,6 +172,15 @@ std::vector<body_piece> print_flat(const tensor& t, const std::string& name) {
         422, "unsupported",
         fmt::format("[json] the output {} is of {}, which has no JSON: ask for binary_data", name, name_of(t.dtype()))};
   return print_lists(t.reshape(shape{t.count()}), "ask for binary_data");
+}
+
+body_piece print_part(const shape& extents, dtype type, std::int64_t first, std::string_view elements) {
+  return visit(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const list_printer<T> p(extents, reinterpret_cast<const T*>(elements.data()), first, {});
+    if (extents.count() == 0) return p.print().front();
+    return p.print_block(first, first + static_cast<std::int64_t>(elements.size() / sizeof(T)));
+  });
 }
 
 void join_small(std::vector<body_piece>& pieces) {

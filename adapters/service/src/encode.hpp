@@ -13,6 +13,12 @@ std::vector<body_piece> encode_npy(const tensor& result);
 // A contiguous tensor's numbers as one list. Throws refused: 422 for NaN and infinities, and for half-precision floats.
 std::vector<body_piece> print_flat(const tensor& t, const std::string& name);
 
+// A tensor in parts: `elements` from number `first` on, in row-major order, with the brackets and commas that are theirs.
+body_piece print_part(const shape& extents, dtype type, std::int64_t first, std::string_view elements);
+
+// "shape":[2,3],"dtype":"f32"
+std::string json_form(const shape& extents, dtype type);
+
 // Short answers go out in one piece.
 void join_small(std::vector<body_piece>& pieces);
 

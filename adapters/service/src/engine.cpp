@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "sluice/parallel.hpp"
+#include "spool.hpp"
 #include "status.hpp"
 
 namespace sluice::http {
@@ -22,6 +23,15 @@ service_options checked(service_options o) {
   need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
   need(o.inline_bytes >= -1, "inline_bytes", o.inline_bytes, "at least -1");
   need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
+  need(o.stream.uploads >= 0, "stream.uploads", o.stream.uploads, "at least 0");
+  need(o.stream.body_bytes >= -1, "stream.body_bytes", o.stream.body_bytes, "at least -1");
+  need(o.stream.quota_bytes >= 1, "stream.quota_bytes", o.stream.quota_bytes, "at least 1");
+  need(o.stream.spool_memory >= 0, "stream.spool_memory", o.stream.spool_memory, "at least 0");
+  if (!o.stream.spool_directory.empty()) static_cast<void>(spool::make_file(o.stream.spool_directory));
+  need(o.jobs.running >= 1, "jobs.running", o.jobs.running, "at least 1");
+  need(o.jobs.queued >= 0, "jobs.queued", o.jobs.queued, "at least 0");
+  need(o.jobs.kept >= 1, "jobs.kept", o.jobs.kept, "at least 1");
+  need(o.jobs.event_streams >= 0, "jobs.event_streams", o.jobs.event_streams, "at least 0");
   if (o.compute_slots == 0) o.compute_slots = parallel_size();
   return o;
 }
@@ -32,7 +42,7 @@ class stage_clock {
   explicit stage_clock(call_record& record) : record_(record) {}
   void ends(stage s) {
     const auto now = std::chrono::steady_clock::now();
-    record_.stages[static_cast<std::size_t>(s)] = now - last_;
+    record_.stages[static_cast<std::size_t>(s)] += now - last_;
     last_ = now;
   }
 
@@ -60,6 +70,8 @@ engine::engine(service_options o)
   if (options.compute_nice > 0) parallel_nice(options.compute_nice);
 }
 
+bool engine::is_crowded() const { return options.compute_slots >= parallel_size() && compute.now().free == 0; }
+
 void engine::check_open() const {
   if (draining)
     throw refused{
@@ -77,8 +89,15 @@ class engine::passage {
   }
 
   response go(const decoder& decode, const encoder& encode) {
-    if (record_.body_bytes > engine_.options.inline_bytes) {
-      in_slot([&] { take_in(decode), compute(encode); });
+    if (record_.text_bytes > engine_.options.inline_bytes) {
+      // What a long text says of its priority is known once it is read: others go before it now, if they are to.
+      bool later = false;
+      in_slot([&] {
+        take_in(decode);
+        later = context_.priority > 1;
+        if (!later) compute(encode);
+      });
+      if (later) in_slot([&] { compute(encode); });
     } else {
       take_in(decode);
       is_small() ? compute(encode) : in_slot([&] { compute(encode); });
@@ -109,6 +128,7 @@ class engine::passage {
                              record_.gone};
     const auto end = engine_.compute.run(terms, [&] {
       clock_.ends(stage::queue);
+      const parallel_alone alone(engine_.is_crowded());
       work();
     });
     if (end == slots::outcome::expired) fail_late(row_, record_, context_);
@@ -179,7 +199,7 @@ body_buffer engine::read_body(const request& r, call_record& record, const host_
   stage_clock clock(record);
   auto body = body_buffer::read(r, options.limits.body_bytes, room, aligned);
   clock.ends(stage::read);
-  record.body_bytes = static_cast<std::int64_t>(body.size());
+  record.body_bytes = record.text_bytes = static_cast<std::int64_t>(body.size());
   return body;
 }
 

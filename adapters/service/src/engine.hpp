@@ -5,6 +5,8 @@
 #include <functional>
 #include <mutex>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "catalogue.hpp"
 #include "health.hpp"
@@ -27,6 +29,7 @@ class engine {
   // Answers that are still being sent count there.
   const std::shared_ptr<http::metrics> metrics = std::make_shared<http::metrics>();
   http::statistics statistics;
+  std::vector<std::function<void(std::string&)>> meters;  // of protocols: more lines for the metrics
 
   std::atomic<bool> draining{false};  // the server is about to end
 
@@ -37,6 +40,9 @@ class engine {
   using decoder = std::function<std::vector<tensor>(call_context&)>;
   // Turns results, on the CPU, into an answer, which tells where they were computed.
   using encoder = std::function<response(const std::vector<tensor>& results, const placed_call& where)>;
+
+  // Whether every core has a slot at work: a call has one then, and its loops do not wait for those of others.
+  [[nodiscard]] bool is_crowded() const;
 
   // A body, in memory before a slot is asked for: clients may be slow. See body_buffer::read.
   body_buffer read_body(const request& r, call_record& record, const host_room& room, std::size_t aligned = 0) const;

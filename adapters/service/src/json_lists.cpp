@@ -154,12 +154,16 @@ class lists_reader {
   T* data_ = nullptr;
 };
 
-// Where the value of an input ends, whose nested lists begin at `begin`; null when that cannot be told. Lists of numbers
-// hold neither strings nor objects: the next key, or the body's end, is the first of either.
-const char* end_of_lists(const char* begin, const char* end) {
-  const char* stop = find(begin, end, '}');
+// Where the value of an input ends, whose nested lists begin at `begin`; null when that cannot be told. No list stands
+// behind the last input's; behind another's a key does, and lists of numbers hold no strings. Whatever else the text between
+// has in it shows when it is read.
+const char* end_of_lists(const char* begin, const char* end, bool last) {
+  if (last) {
+    const auto at = std::string_view(begin, static_cast<std::size_t>(end - begin)).rfind(']');
+    return at == std::string_view::npos ? nullptr : begin + at + 1;
+  }
+  const char* stop = find(begin, end, '"');
   if (stop == nullptr) return nullptr;
-  if (const char* const key = find(begin, stop, '"')) stop = key;
   for (--stop; stop > begin && *stop != ']'; --stop)
     if (*stop != ',' && skip_blanks(stop) == stop) return nullptr;
   return stop > begin ? stop + 1 : nullptr;
@@ -204,7 +208,8 @@ struct outline {
     if (input == row.inputs.end() || *p != '[') return false;
     auto& v = inputs[static_cast<std::size_t>(input - row.inputs.begin())];
     if (v.begin != nullptr) return false;
-    v = {p, end_of_lists(p, end)};
+    const auto unread = std::count_if(inputs.begin(), inputs.end(), [](const value& i) { return i.begin == nullptr; });
+    v = {p, end_of_lists(p, end, unread == 1)};
     p = v.end;
     return p != nullptr;
   }

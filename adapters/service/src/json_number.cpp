@@ -43,6 +43,7 @@ std::string_view kind_of(std::string_view token) {
 
 std::string no_object(std::string_view body, simdjson::error_code e) {
   body = trimmed_token(body);
+  if (body.empty()) return "the body has nothing but blanks in it";
   if (e == simdjson::INCORRECT_TYPE) return fmt::format("the body is not a JSON object: it begins with {}", shown(body, 16));
   if (!body.ends_with('}'))  // simdjson calls all of these "ended early"
     return fmt::format("the body is not JSON: it ends with {} at byte {}, not with the '}}' of an object",

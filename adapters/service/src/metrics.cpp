@@ -63,7 +63,7 @@ void metrics::record(const call_record& call, int status, std::size_t answer_byt
   s.request_bytes += static_cast<std::uint64_t>(call.body_bytes);
   s.answer_bytes += answer_bytes;
   if (!call.rejection.empty()) ++at(rejections_, call.rejection);
-  if (status != 200 || call.model.empty()) return;
+  if (status != 200 || (call.model.empty() && !call.streamed)) return;
   s.computes = true;
   for (const auto which : {stage::read, stage::queue, stage::input, stage::infer, stage::output})
     s.stages[static_cast<std::size_t>(which)].add(seconds_of(call.stages[static_cast<std::size_t>(which)]));

@@ -105,8 +105,9 @@ class operations_protocol final : public protocol {
     return text_response("application/json", now.json(), now.ready ? 200 : 503);
   }
   response metrics() {
-    return text_response("text/plain; version=0.0.4; charset=utf-8",
-                         engine_.metrics->text(engine_.compute, engine_.options.compute_slots, engine_.look()));
+    auto text = engine_.metrics->text(engine_.compute, engine_.options.compute_slots, engine_.look());
+    for (const auto& more : engine_.meters) more(text);
+    return text_response("text/plain; version=0.0.4; charset=utf-8", std::move(text));
   }
 
   engine& engine_;

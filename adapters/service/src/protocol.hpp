@@ -9,6 +9,8 @@
 
 namespace sluice::http {
 
+inline constexpr std::string_view rowsum_stream_path = "/v1/rowsum/stream";
+
 class protocol {
  public:
   protocol() = default;
@@ -24,14 +26,18 @@ class protocol {
   [[nodiscard]] virtual response refusal(int status, std::string_view code, std::string_view detail) const {
     return problem(status, code, detail);
   }
+  // The server is about to end: what it does on its own, beside answering, ends soon.
+  virtual void drain() noexcept {}
   // Adds its routes to the service's document: document.hpp shows how.
   virtual void describe(document& d) const = 0;
 };
 
-std::unique_ptr<protocol> operations(engine& e);  // health, metrics, devices
-std::unique_ptr<protocol> placement(engine& e);   // POST /v1/placement
-std::unique_ptr<protocol> v1(engine& e);          // JSON and .npy
-std::unique_ptr<protocol> v2(engine& e);          // the Open Inference Protocol
+std::unique_ptr<protocol> operations(engine& e);        // health, metrics, devices
+std::unique_ptr<protocol> placement(engine& e);         // what would be computed where
+std::unique_ptr<protocol> v1(engine& e);                // JSON and .npy
+std::unique_ptr<protocol> v1_jobs(engine& e);           // work on files
+std::unique_ptr<protocol> v1_rowsum_stream(engine& e);  // bodies of any length
+std::unique_ptr<protocol> v2(engine& e);                // the Open Inference Protocol
 // /openapi.json, written by `describe_all`, and the page of /docs that is drawn from it.
 std::unique_ptr<protocol> docs(engine& e, std::function<void(document&)> describe_all);
 

@@ -21,9 +21,9 @@ struct service::state {
   http::engine engine;
   const http::access access;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 5> protocols{
-      http::operations(engine), http::placement(engine), http::v1(engine), http::v2(engine),
-      http::docs(engine, [this](http::document& d) { describe(d); })};
+  const std::array<std::unique_ptr<http::protocol>, 7> protocols{
+      http::operations(engine), http::placement(engine), http::v1_jobs(engine), http::v1_rowsum_stream(engine),
+      http::v1(engine),         http::v2(engine),        http::docs(engine, [this](http::document& d) { describe(d); })};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;
@@ -67,7 +67,9 @@ struct service::state {
              std::find(methods.begin(), methods.end(), r.method) != methods.end() ? std::string_view(r.method) : "other",
          .route = record.route,
          .status = out.status,
-         .bytes_in = std::max({r.content_length, record.body_bytes, static_cast<std::int64_t>(r.body.size())}),
+         .bytes_in = record.streamed
+                         ? record.body_bytes
+                         : std::max({r.content_length, record.body_bytes, static_cast<std::int64_t>(r.body.size())}),
          .bytes_out = static_cast<std::int64_t>(out.size()),
          .seconds = http::seconds_of(record.taken()),
          .device = out.header("X-Sluice-Device"),
@@ -113,6 +115,11 @@ std::vector<std::string> service::patterns() const {
   return all;
 }
 
+std::span<const std::string_view> service::long_bodies() noexcept {
+  static constexpr std::array paths{http::rowsum_stream_path};
+  return paths;
+}
+
 response service::refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const {
   return state_->refusal(path, status, code, detail);
 }
@@ -131,6 +138,7 @@ std::shared_ptr<void> service::begin_request() {
 
 bool service::drain(double seconds) {
   state_->engine.draining = true;
+  for (const auto& p : state_->protocols) p->drain();
   std::unique_lock lock(state_->mutex);
   return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }
@@ -147,7 +155,8 @@ response service::handle(const request& r) noexcept try {
   const auto taken = record.taken();
   state_->engine.metrics->record(record, out.status, out.size());
   state_->engine.statistics.record(record, out.status == 200, taken);
-  if (out.status == 200 && !record.model.empty()) out.sending = http::until_sent(state_->engine.metrics, record.route);
+  if (out.status == 200 && (!record.model.empty() || record.streamed))
+    out.sending = http::until_sent(state_->engine.metrics, record.route);
   state_->tell(r, record, came, trace, out);
   return out;
 } catch (...) {  // no memory even for a problem

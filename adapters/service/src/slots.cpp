@@ -1,27 +1,13 @@
 #include "slots.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <cmath>
 #include <system_error>
 
-#if defined(__linux__)
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "background.hpp"
 
 namespace sluice::http {
 namespace {
-
-// On Linux niceness is a thread's own; elsewhere it would be the application's.
-void lower_priority([[maybe_unused]] int nice) {
-#if defined(__linux__)
-  if (nice > 0) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
-#endif
-}
 
 int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'000'000); }
 
@@ -39,7 +25,7 @@ slots::~slots() {
 slots::outcome slots::run(const terms& t, const std::function<void()>& work) {
   job j{.asked = t, .work = work};
   std::unique_lock lock(mutex_);
-  if (static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
+  if (!t.patient && static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
   if (idle_ <= static_cast<int>(queue_.size()) && threads_.size() < static_cast<std::size_t>(count_)) start_thread();
   if (threads_.empty()) {  // the system gives none
     lock.unlock();
@@ -68,23 +54,13 @@ void slots::enqueue(job& j) {
   queue_.insert(behind, &j);
 }
 
-// Signals are for the application's threads.
-void slots::start_thread() {
-  sigset_t away;
-  sigset_t before;
-  ::sigfillset(&away);
-  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) ::sigdelset(&away, own);
-  ::pthread_sigmask(SIG_SETMASK, &away, &before);
-  try {
-    threads_.emplace_back([this] { serve(); });
-    ++idle_;
-  } catch (const std::system_error&) {  // those that there are do the work
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+void slots::start_thread() try {
+  threads_.push_back(background(nice_, [this] { serve(); }));
+  ++idle_;
+} catch (const std::system_error&) {  // those that there are do the work
 }
 
 void slots::serve() {
-  lower_priority(nice_);
   std::unique_lock lock(mutex_);
   for (;;) {
     wanted_.wait(lock, [&] { return ending_ || !queue_.empty(); });
@@ -116,7 +92,7 @@ void slots::settle(job& j, std::unique_lock<std::mutex>& lock) {
   }
   const double seconds = std::chrono::duration<double>(clock::now() - j.begun).count();
   lock.lock();
-  if (end == outcome::done) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
+  if (end == outcome::done && !j.asked.patient) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
   working_.erase(here);
   finish(j, end);
 }

@@ -21,6 +21,7 @@ class slots {
     clock::time_point deadline = clock::time_point::max();
     int priority = 0;              // 1 goes before 0, which is to say none, and that before 2 and more
     std::function<bool()> gone{};  // whether nobody waits for the answer any more; may be null
+    bool patient = false;          // waits for a place in the queue, too: for work that has begun, of which there is little
   };
   enum class outcome { done, full, expired, gone };
   struct counts {

@@ -27,6 +27,8 @@ struct call_record {
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
   std::array<std::chrono::nanoseconds, stage_count> stages{};
   std::int64_t body_bytes = 0;   // of the request, decompressed
+  bool streamed = false;         // they are all that was read, whatever the head said
+  std::int64_t text_bytes = 0;   // of these, what is to be decoded: the rest is taken as it lies
   std::string_view rejection{};  // the code of a refusal: one of few, and always there
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::function<bool()> gone{};  // whether the client is, where the transport can tell

@@ -17,6 +17,8 @@
 
 #include <httplib.h>
 
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <type_traits>
@@ -24,6 +26,7 @@
 
 #include "sluice/hardened/requests.hpp"
 #include "sluice/hardened/workers.hpp"
+#include "sluice/httplib/long_bodies.hpp"
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
 #include "sluice/hardened/tls.hpp"
 #endif
@@ -50,7 +53,7 @@ class direct_queue final : public httplib::TaskQueue {
 }  // namespace hardened
 
 template <class Base>
-class basic_hardened_server : public Base {
+class basic_hardened_server : public Base, public detail::long_bodies {
  public:
   // `more` is for the base: a TLS server's certificate and key.
   template <class... More>
@@ -59,7 +62,7 @@ class basic_hardened_server : public Base {
     this->set_tcp_nodelay(true);  // without it a keep-alive request takes 43 ms
     this->set_keep_alive_max_count(1'000'000'000);
     this->set_keep_alive_timeout(static_cast<time_t>(options_.idle_seconds));  // told to clients
-    this->set_payload_max_length(64 << 20);
+    Base::set_payload_max_length(std::numeric_limits<std::size_t>::max());     // bodies are limited here
     this->set_socket_options([](auto socket) {  // SO_REUSEPORT would let a second server take half of the requests
       const int on = 1;
       ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof on);
@@ -72,6 +75,12 @@ class basic_hardened_server : public Base {
     Base::new_task_queue = [this] { return start(); };
   }
   basic_hardened_server() : basic_hardened_server(hardened_options{}) {}
+
+  // In place of httplib's, whose limit holds for every path.
+  basic_hardened_server& set_payload_max_length(std::size_t bytes) {
+    body_bytes_ = bytes;
+    return *this;
+  }
 
   // Before stop(), from another thread: new requests are still taken, but each answer closes its connection from now on;
   // idle connections are closed. Returns when no request is under way, or after `seconds`, and whether none is.
@@ -141,7 +150,8 @@ class basic_hardened_server : public Base {
   bool answer(hardened::connection& c, const hardened::head& h, std::string_view first, std::span<char> scratch) {
     const auto draining = [this] { return current()->draining(); };
     const bool last = h.close || ++c.answered >= this->keep_alive_max_count_ || draining();
-    hardened::stream s(c, h, this->payload_max_length_, options_, waiting_, scratch);
+    const auto limit = std::min({body_bytes_, this->payload_max_length_, std::size_t{hardened::body::no_limit - 1}});
+    hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
     s.start_with(first);
     hardened::fault thrown;
     bool going = false, closed = false;
@@ -162,6 +172,7 @@ class basic_hardened_server : public Base {
   template <class Server>
   static bool process(Server& self, hardened::stream& s, hardened::connection& c, bool last, bool& closed) {
     const auto set_up = [&](auto& request) {
+      s.opens_for(request);
       if constexpr (requires { request.ssl; }) request.ssl = static_cast<decltype(request.ssl)>(c.wire->session());
     };
     const std::function<void(httplib::Request&)> setup(set_up);
@@ -178,6 +189,7 @@ class basic_hardened_server : public Base {
 #endif
 
   const hardened_options options_;
+  std::size_t body_bytes_ = 64 << 20;
   hardened::waiting_room waiting_{options_.waiting_threads};
   const hardened::requests requests_{
       options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};

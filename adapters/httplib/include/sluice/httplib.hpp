@@ -14,7 +14,6 @@
 #include <httplib.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <iterator>
 #include <memory>
@@ -25,6 +24,8 @@
 #include <vector>
 
 #include "sluice/httplib/coding.hpp"
+#include "sluice/httplib/direct.hpp"
+#include "sluice/httplib/long_bodies.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -44,32 +45,39 @@ struct framing {
 };
 
 inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-  });
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 inline framing framing_of(const httplib::Request& req) {
   framing f;
-  for (const auto& header : req.headers)
-    if (header.first.find_first_of(" \t\v\f\r\n") != std::string::npos)
-      return {.fault = "a header's name has a blank in it: \"" + header.first + "\""};
-  const auto [te, te_end] = req.headers.equal_range("Transfer-Encoding");
-  const auto [cl, cl_end] = req.headers.equal_range("Content-Length");
-  if (te != te_end) {
+  const std::string *coding = nullptr, *length = nullptr;  // the first of each
+  bool codings = false;                                    // more than one
+  for (const auto& [name, value] : req.headers) {
+    if (name.find_first_of(" \t\v\f\r\n") != std::string::npos)
+      return {.fault = "a header's name has a blank in it: \"" + name + "\""};
+    if (equals_ignoring_case(name, "Transfer-Encoding")) {
+      codings = coding != nullptr;
+      if (!codings) coding = &value;
+    } else if (length == nullptr && equals_ignoring_case(name, "Content-Length")) {
+      length = &value;
+    }
+  }
+  if (coding != nullptr) {
     f.chunked = true;
-    if (std::next(te) != te_end || !equals_ignoring_case(te->second, "chunked"))
-      f = {.chunked = true, .fault = "Transfer-Encoding is \"" + te->second + "\": only \"chunked\" is read", .status = 501};
-    else if (cl != cl_end)
+    if (codings || !equals_ignoring_case(*coding, "chunked"))
+      f = {.chunked = true, .fault = "Transfer-Encoding is \"" + *coding + "\": only \"chunked\" is read", .status = 501};
+    else if (length != nullptr)
       f = {.chunked = true, .fault = "both Transfer-Encoding and Content-Length are there"};
     return f;
   }
-  for (auto it = cl; it != cl_end; ++it) {
-    const std::string& text = it->second;
+  if (length == nullptr) return f;
+  for (const auto& [name, text] : req.headers) {
+    if (!equals_ignoring_case(name, "Content-Length")) continue;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), f.length);
     if (error != std::errc{} || end != text.data() + text.size() || f.length < 0 || text.front() == '-')
       return {.length = 1, .fault = "Content-Length is \"" + text + "\": not a number of bytes"};
-    if (text != cl->second) return {.length = 1, .fault = "two Content-Lengths, " + cl->second + " and " + text};
+    if (text != *length) return {.length = 1, .fault = "two Content-Lengths, " + *length + " and " + text};
   }
   return f;
 }
@@ -103,7 +111,7 @@ class exchange {
     if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
       return refusal(415, "unsupported", "Content-Encoding is \"" + encoding + "\": this server does not decode it");
     // Only decoded bytes can be counted below, and a compressed stream can go on for ever without giving any.
-    if (framing_.chunked && req_.has_header("Content-Encoding"))
+    if (framing_.chunked && req_.has_header("Content-Encoding") && !long_)
       return refusal(411, "malformed", "a compressed body needs a Content-Length");
     return std::nullopt;
   }
@@ -114,8 +122,9 @@ class exchange {
     r.path = path_;
     if (const auto at = req_.target.find('?'); at != std::string::npos) r.query = req_.target.substr(at + 1);
     r.header = [this](std::string_view name) -> std::string_view {
-      const auto it = req_.headers.find(std::string(name));
-      return it == req_.headers.end() ? std::string_view{} : std::string_view(it->second);
+      for (const auto& [key, value] : req_.headers)  // few: httplib's own look-up takes as long as ten of these
+        if (equals_ignoring_case(key, name)) return value;
+      return {};
     };
     r.client = req_.remote_addr;
     r.gone = gone(req_);
@@ -126,6 +135,8 @@ class exchange {
       r.content_length = framing_.chunked ? -1 : framing_.length;
       r.compressed = req_.has_header("Content-Encoding");
       if (reader_ != nullptr) r.read_body = [this](const body_receiver& take) { return read(take); };
+      if (auto* const direct = direct_body::of(req_); direct != nullptr && reader_ != nullptr)
+        r.read_some = [this, direct](char* to, std::size_t size) { return read_some(*direct, to, size); };
     }
     return r;
   }
@@ -138,7 +149,7 @@ class exchange {
     std::string saved;
     if (type != req_.headers.end()) saved = std::exchange(type->second, "application/octet-stream");
     bool taking = true;
-    std::int64_t spare = service_.options().limits.body_bytes;
+    std::int64_t spare = long_ ? 0 : service_.options().limits.body_bytes;
     drained_ = (*reader_)([&](const char* data, std::size_t size) {
       if (taking) {
         try {
@@ -146,14 +157,21 @@ class exchange {
         } catch (...) {  // httplib's stack has no one to catch it
           taking = false;
         }
-        return true;
+        return taking || spare > 0;
       }
       spare -= static_cast<std::int64_t>(size);
       return spare > 0;
     });
     if (type != req_.headers.end()) type->second = std::move(saved);
-    mark_read(req_);
+    detail::mark_read(req_);
     return drained_ && taking;
+  }
+
+  std::ptrdiff_t read_some(direct_body& from, char* to, std::size_t size) {
+    const auto n = from.read_body(to, size);
+    direct_ += n > 0 ? n : 0;
+    drained_ = n >= 0 && direct_ == framing_.length;
+    return n;
   }
 
   // Whether the client has gone: 0.18 and newer can tell, 0.11.4 lets nobody at its socket.
@@ -165,10 +183,9 @@ class exchange {
       return nullptr;
   }
 
-  // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
-  template <class Request>
-  static void mark_read(Request& r) {
-    if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
+  static bool is_long(std::string_view path) noexcept {
+    const auto all = service::long_bodies();
+    return std::find(all.begin(), all.end(), path) != all.end();
   }
 
   // Up to 0.22 nobody reads it: closing with bytes unread would reset the connection under the answer. (The reader refers to
@@ -180,7 +197,7 @@ class exchange {
 
   void send(response&& answer) {
     const bool close = !framing_.fault.empty() || (framing_.has_body() && !drained_);
-    if (!framing_.fault.empty()) mark_read(req_);  // there is no telling where it would end
+    if (!framing_.fault.empty() || long_) detail::mark_read(req_);  // there is no telling where it would end
     // A HEAD request with a body: there is no way to close after an answer without one, so it gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;
@@ -188,23 +205,63 @@ class exchange {
     for (auto& [name, value] : answer.headers) {
       if (name == "Content-Type")
         type = std::move(value);
+      else if (name == "Location" && req_.path.ends_with(path_))  // the service does not know where it is mounted
+        res_.set_header(name, req_.path.substr(0, req_.path.size() - path_.size()) + value);
       else
         res_.set_header(name, value);
     }
     if (close) res_.set_header("Connection", "close");
     std::optional<httplib::ContentReader> rest;
     if constexpr (reader_outlives_handler<httplib::Request>)
-      if (close && reader_ != nullptr && !framing_.chunked && framing_.fault.empty()) rest = *reader_;
+      if (close && reader_ != nullptr && !framing_.chunked && !long_ && framing_.fault.empty()) rest = *reader_;
     const std::size_t size = answer.size();
-    if (size == 0 && !close) return;  // httplib 0.11.4 would ask a provider for bytes without end
-    auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
+    const bool in_chunks = answer.write_body && answer.content_length < 0;
+    if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would ask a provider for bytes without end
+    const auto sent = [close, rest, under_way = under_way_, sending = std::move(answer.sending),
+                       spare = service_.options().limits.body_bytes] { return !(close && linger(rest, spare)); };
+    if (in_chunks) return send_chunks(type, std::move(answer.write_body), sent);
     // A provider, because httplib would compress a string in this thread, and copy it.
-    res_.set_content_provider(
-        size, type,
-        [pieces, close, rest, under_way = under_way_, sending = std::move(answer.sending),
-         spare = service_.options().limits.body_bytes](std::size_t offset, std::size_t, httplib::DataSink& sink) {
-          return write(*pieces, offset, sink) && !(close && linger(rest, spare));
-        });
+    if (answer.write_body)
+      return res_.set_content_provider(size, type,
+                                       [write_body = std::move(answer.write_body), left = answer.content_length, sent](
+                                           std::size_t, std::size_t, httplib::DataSink& sink) mutable {
+                                         const int going = write(write_body, sink, left);
+                                         return going >= 0 && (left == 0 ? sent() : going > 0);
+                                       });
+    auto pieces = std::make_shared<const std::vector<body_piece>>(std::move(answer.body));
+    res_.set_content_provider(size, type, [pieces, sent](std::size_t offset, std::size_t, httplib::DataSink& sink) {
+      return write(*pieces, offset, sink) && sent();
+    });
+  }
+
+  // HTTP/1.0 has no chunks: there the body ends with the connection.
+  template <class Sent>
+  void send_chunks(const std::string& type, std::function<bool(const body_receiver&)> write_body, Sent sent) {
+    req_.headers.erase("Accept-Encoding");  // httplib would compress them in this thread
+    const bool old = req_.version == "HTTP/1.0";
+    const auto provider = [old, write_body = std::move(write_body), sent](std::size_t, httplib::DataSink& sink) {
+      std::int64_t unlimited = 0;
+      const int going = write(write_body, sink, unlimited);
+      if (going != 0) return going > 0;
+      sink.done();
+      return sent() && !old;
+    };
+    if (!old) return res_.set_chunked_content_provider(type, provider);
+    res_.set_header("Connection", "close");
+    res_.set_content_provider(type, provider);
+  }
+
+  // Once: 1 when it is to be called again, 0 when it was the last time, -1 when there is no going on. Counts down `left`.
+  static int write(const std::function<bool(const body_receiver&)>& write_body, httplib::DataSink& sink,
+                   std::int64_t& left) noexcept try {
+    bool taken = true;
+    const bool more = write_body([&](std::string_view bytes) {
+      left -= static_cast<std::int64_t>(bytes.size());
+      return taken = taken && (bytes.empty() || sink.write(bytes.data(), bytes.size()));
+    });
+    return !taken ? -1 : more ? 1 : 0;
+  } catch (...) {
+    return -1;
   }
 
   // In one call all that is left. An exception here would end the process.
@@ -236,6 +293,8 @@ class exchange {
   httplib::Response& res_;
   const httplib::ContentReader* reader_;
   framing framing_;
+  const bool long_ = is_long(path_);  // the body may be of any length: what is refused of it is not read
+  std::int64_t direct_ = 0;           // bytes of the body that were read past httplib
   bool drained_ = false;
   std::shared_ptr<void> under_way_ = service_.begin_request();
 };
@@ -285,6 +344,8 @@ inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std
     throw error(error_code::invalid_argument,
                 "[mount] the prefix is \"" + prefix + "\": it must be empty, or begin with '/' and not end with it");
   const auto below = [size = prefix.size()](const std::string& path) { return path.substr(std::min(size, path.size())); };
+  if (auto* const own = dynamic_cast<detail::long_bodies*>(&server))
+    for (const auto path : service::long_bodies()) own->take_long_bodies(prefix + std::string(path));
   for (const std::string& pattern : s->patterns()) detail::serve(server, detail::escaped(prefix) + pattern, s, below);
 }
 

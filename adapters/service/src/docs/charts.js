@@ -46,7 +46,7 @@ export function lines(svg, {history, lines, label, span, hover, says}) {
     parts.push(shape('line', {class: 'grid', x1: left, x2: width - right, y1: at, y2: at}));
     parts.push(shape('text', {x: left - 6, y: at + 4, 'text-anchor': 'end'}, label(share * ceiling)));
   }
-  parts.push(shape('text', {x: left, y: height - 4}, `${Math.round(span / 60)} min ago`));
+  parts.push(shape('text', {x: left, y: height - 4}, span < 90 ? `${Math.round(span)} s ago` : `${Math.round(span / 60)} min ago`));
   parts.push(shape('text', {x: width - right, y: height - 4, 'text-anchor': 'end'}, 'now'));
   const shown = history.filter((h) => now - h.time <= span);
   for (const [i, line] of lines.entries()) {

@@ -3,7 +3,7 @@ import {bar, curves, lines} from './charts.js';
 import {at, bytes, digits, element, seconds, shape} from './dom.js';
 import {gauge, parsed, percentile, requests} from './figures.js';
 
-const period = 2, span = 300, window = 10;  // seconds
+const period = 2, longest = 300, window = 10;  // seconds
 const history = [], readings = [];
 
 function note(text) {
@@ -15,16 +15,16 @@ const legend = (...parts) => element('span', {class: 'legend'}, parts.map(([mark
   element('span', {class: mark}, value, element('small', {}, ` ${name}`))));
 
 function drawLines() {
-  const latest = history.at(-1);
+  const latest = history.at(-1), span = Math.min(longest, Math.max(60, latest.time - history[0].time));
   const rate = (h) => at('rate-now').replaceChildren(h.rate === null ? '–' : digits(h.rate));
   const latency = (h) => at('latency-now').replaceChildren(legend(['one', 'median', seconds(h.p50)], ['two', '99 %', seconds(h.p99)]));
   rate(latest);
   latency(latest);
   lines(at('rate'), {history, span, label: digits, lines: [{name: 'rate', mark: 'one'}], hover: (h) => rate(h ?? history.at(-1)),
-                     says: `Requests a second over five minutes, now ${digits(latest.rate ?? 0)}`});
+                     says: `Requests a second over the last minutes, now ${digits(latest.rate ?? 0)}`});
   lines(at('latency'), {history, span, label: seconds, lines: [{name: 'p50', mark: 'one'}, {name: 'p99', mark: 'two'}],
                         hover: (h) => latency(h ?? history.at(-1)),
-                        says: `Latency over five minutes, now ${seconds(latest.p50)} in the median and ${seconds(latest.p99)} for 99 %`});
+                        says: `Latency over the last minutes, now ${seconds(latest.p50)} in the median and ${seconds(latest.p99)} for 99 %`});
 }
 
 function take(figures) {
@@ -36,7 +36,7 @@ function take(figures) {
   const rate = readings.length > 0 ? (now.count - readings.at(-1).count) / (now.time - readings.at(-1).time) : null;
   readings.push(now);
   history.push({time: now.time, rate, p50: before ? percentile(before, now, 0.5) : null, p99: before ? percentile(before, now, 0.99) : null});
-  while (now.time - history[0].time > span + period) history.shift();
+  while (now.time - history[0].time > longest) history.shift();
   drawLines();
   drawSlots(figures);
 }

@@ -1,4 +1,5 @@
 // The Open Inference Protocol (KServe v2) with its binary extension, and what else Triton's clients call.
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -127,6 +128,7 @@ class v2_protocol final : public protocol {
     const host_room room(engine_.options.device);
     // Binary tensors lie over the body, those of JSON beside it.
     const auto body = engine_.read_body(r, record, json_bytes ? room : host_room(device::cpu), json_bytes.value_or(0));
+    if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
     infer_request asked;
     return engine_.call(
         *m.row, record,

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string_view>
 
@@ -45,13 +46,15 @@ class decoded_size {
 
 class body {
  public:
+  static constexpr auto no_limit = std::numeric_limits<std::uint64_t>::max();
+
   body(const head& h, std::uint64_t limit)
       : limit_(limit),
         left_(static_cast<std::uint64_t>(h.length)),
         at_(h.chunked      ? state::size
             : h.length > 0 ? state::plain
                            : state::done),
-        decoded_(h.encoding) {
+        decoded_(limit == no_limit ? std::string_view{} : h.encoding) {
     if (left_ > limit) why_ = {413, "the body is larger than this server takes"};
   }
 

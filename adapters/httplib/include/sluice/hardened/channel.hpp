@@ -33,6 +33,12 @@ class channel {
   virtual moved send(const char* from, std::size_t size) {
     return result(::send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL), POLLOUT);
   }
+  // The same, when more follows at once: the client need not wake for this alone.
+  virtual moved send_ahead(const char* from, std::size_t size) {
+    return result(::send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE), POLLOUT);
+  }
+  // Whether bytes have come that poll() knows nothing of.
+  [[nodiscard]] virtual bool holds() const noexcept { return false; }
   // No more is sent.
   virtual void finish() noexcept { ::shutdown(fd_, SHUT_WR); }
   // What a request is to know of it: httplib's Request::ssl.

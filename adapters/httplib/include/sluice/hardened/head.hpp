@@ -74,10 +74,11 @@ class head {
     text += "\r\n";
   }
 
-  std::string text{};    // for httplib
-  fault why{};           // the request cannot be read
-  bool close = false;    // the client says that it is its last
-  bool expects = false;  // 100-continue
+  std::string text{};     // for httplib
+  std::string address{};  // the target, as it came
+  fault why{};            // the request cannot be read
+  bool close = false;     // the client says that it is its last
+  bool expects = false;   // 100-continue
   bool chunked = false;
   std::int64_t length = 0;  // without chunks
   std::string encoding{};   // of the body
@@ -102,6 +103,7 @@ class head {
     // What httplib can have no handler for it would call malformed.
     if (!lists(methods, line.substr(0, a))) return refuse(405, "of methods this server takes those of Allow");
     text.append(line).append("\r\n");
+    address = target;
   }
 
   void read_header(std::string_view line) {

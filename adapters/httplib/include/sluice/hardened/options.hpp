@@ -20,7 +20,9 @@ struct hardened_options {
   // bytes_per_second that it moved. The time that handlers take counts for nothing.
   double grace_seconds = 5;
   std::size_t bytes_per_second = 16 << 10;
-  double body_seconds = 600;  // of waiting for one body; 0: no such limit, for uploads without an end
+  // Of waiting for one body; 0: no such limit, but then no pause is longer than idle_seconds. So it is for the paths of a
+  // mounted service that take bodies of any length.
+  double body_seconds = 600;
 
   std::size_t line_bytes = 8192 + 64;  // of the request line: 414 beyond
   std::size_t head_bytes = 32 << 10;   // of all headers: 431 beyond

@@ -39,18 +39,21 @@ class waiting_room {
 // One direction of one request.
 class patience {
  public:
+  // `at_most` seconds in all. Where that is 0, what has moved is good for a pause of idle_seconds and no longer: an upload
+  // without an end would else earn hours.
   patience(const hardened_options& o, waiting_room& room, double at_most) : options_(o), room_(room), at_most_(at_most) {}
 
-  void moved(std::size_t bytes) noexcept { bytes_ += bytes; }
+  void moved(std::size_t bytes) noexcept {
+    credit_ += static_cast<double>(bytes) / static_cast<double>(options_.bytes_per_second);
+    if (at_most_ == 0) credit_ = std::min(credit_, options_.idle_seconds);
+  }
 
   // Until `fd` can be read or written. A fault when there is no time or no seat left.
   fault wait(int fd, short events) {
     const waiting_room::seat seat(room_);
     if (!seat) return {503, "too many slow clients are waited for"};
     const auto begin = clock::now();
-    double allowed = options_.grace_seconds + static_cast<double>(bytes_) / static_cast<double>(options_.bytes_per_second);
-    if (at_most_ > 0) allowed = std::min(allowed, at_most_);
-    const auto end = begin + seconds(allowed) - waited_;
+    const auto end = begin + seconds(at_most_ > 0 ? std::min(credit_, at_most_ - waited_) : credit_);
     pollfd p{.fd = fd, .events = events, .revents = 0};
     int ready = 0;
     for (auto now = begin; ready == 0 && now < end; now = clock::now()) {
@@ -58,7 +61,9 @@ class patience {
       ready = ::poll(&p, 1, static_cast<int>(std::min<decltype(left)>(left, 60'000)));
       if (ready < 0 && errno == EINTR) ready = 0;
     }
-    waited_ += clock::now() - begin;
+    const double took = std::chrono::duration<double>(clock::now() - begin).count();
+    waited_ += took;
+    credit_ -= took;
     return ready != 0 ? fault{} : fault{408, "the client was too slow"};
   }
 
@@ -66,8 +71,8 @@ class patience {
   const hardened_options& options_;
   waiting_room& room_;
   double at_most_;
-  std::size_t bytes_ = 0;
-  clock::duration waited_{};
+  double credit_ = options_.grace_seconds;  // seconds that may still be waited
+  double waited_ = 0;
 };
 
 }  // namespace hardened

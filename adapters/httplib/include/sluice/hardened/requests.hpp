@@ -31,8 +31,11 @@ class requests {
       c.at = phase::fresh;
     }
     for (;;) {
-      while (is_whole(c))
+      bool answered = false;
+      for (; is_whole(c); answered = true)
         if (!answer_one(c, scratch)) return linger(c);
+      // A client has hardly asked again by now; if it has, the poller sees it.
+      if (answered && c.received.empty() && !c.wire->holds()) return POLLIN;
       if (c.request && c.request->why) return refuse(c, c.request->why);
       if (const auto why = too_long(c)) return refuse(c, why);
       const auto m = c.wire->receive(scratch.data(), scratch.size());

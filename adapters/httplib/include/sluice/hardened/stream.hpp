@@ -10,6 +10,7 @@
 
 #include "sluice/hardened/body.hpp"
 #include "sluice/hardened/patience.hpp"
+#include "sluice/httplib/direct.hpp"
 #include "sluice/service/message.hpp"
 
 namespace sluice {
@@ -46,7 +47,7 @@ inline std::string refusal(const fault& why) {
 // The head comes from memory, as it was written anew; then the body, and not a byte more. What goes wrong with the body
 // before an answer has begun is answered by us, whatever the handler makes of it. (Which of these override differs between
 // httplib's versions; so none says it.)
-class stream final : public httplib::Stream {
+class stream final : public httplib::Stream, public detail::direct_body {
  public:
   // Bytes are received into `scratch` in large pieces: httplib asks for 4 KiB at a time.
   stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, waiting_room& room,
@@ -55,7 +56,9 @@ class stream final : public httplib::Stream {
         head_(h.text),
         body_(h, limit),
         continue_(h.expects),
-        in_(o, room, o.body_seconds),
+        plain_(h.length > 0 && h.encoding.empty()),
+        long_(limit == body::no_limit),
+        in_(o, room, long_ ? 0 : o.body_seconds),
         out_(o, room, 0),
         scratch_(scratch),
         why_(body_.why()) {}
@@ -65,12 +68,24 @@ class stream final : public httplib::Stream {
 
   ssize_t read(char* to, std::size_t size) {
     if (!head_.empty()) return copy(to, head_, std::min(size, head_.size()));
-    if (why_) return -1;
+    if (why_ || (long_ && begun_)) return -1;  // what was refused is not read to its end
     if (body_.done() || size == 0) return 0;
-    if (unread_.empty() && !fill()) return -1;
+    if (unread_.empty() && (unread_ = {scratch_.data(), fill(scratch_)}).empty()) return -1;
     const auto n = body_.take(unread_.substr(0, size));
     if ((why_ = body_.why())) return -1;
     return copy(to, unread_, n);
+  }
+
+  // Has the handler of `r` read a body that comes as it is by read_body.
+  void opens_for(httplib::Request& r) noexcept {
+    if (plain_) open_for(r);
+  }
+  // Received in place, and not a byte that belongs to the next request.
+  std::ptrdiff_t read_body(char* to, std::size_t size) override {
+    take();
+    if (!unread_.empty() || why_ || body_.done()) return read(to, size);
+    const auto n = fill({to, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_.left()))});
+    return n == 0 ? -1 : static_cast<std::ptrdiff_t>(body_.take({to, n}));
   }
 
   ssize_t write(const char* from, std::size_t size) {
@@ -87,13 +102,13 @@ class stream final : public httplib::Stream {
       held_ += bytes;
       return flush() ? static_cast<ssize_t>(size) : -1;
     }
-    return flush() && send(bytes) ? static_cast<ssize_t>(size) : -1;
+    return flush(true) && send(bytes) ? static_cast<ssize_t>(size) : -1;
   }
 
-  // Sends what is held.
-  bool flush() {
+  // Sends what is held; `ahead` of more that follows at once.
+  bool flush(bool ahead = false) {
     const std::string held = std::exchange(held_, {});
-    return held.empty() || send(held);
+    return held.empty() || send(held, ahead);
   }
 
   // Throws away what has come of the body. Whether it is at its end: what was received behind it is the next request.
@@ -101,7 +116,7 @@ class stream final : public httplib::Stream {
     for (int i = 0; i < 2 && !body_.done() && !why_ && !continue_; ++i) {
       unread_.remove_prefix(body_.take(unread_));
       why_ = body_.why();
-      if (unread_.empty() && !body_.done() && i == 0) receive();
+      if (unread_.empty() && !body_.done() && i == 0) unread_ = {scratch_.data(), receive(scratch_).count};
     }
     if (!body_.done() || why_) return false;
     connection_.received.assign(unread_);
@@ -134,32 +149,32 @@ class stream final : public httplib::Stream {
     return static_cast<ssize_t>(n);
   }
 
-  moved receive() {
-    const auto m = connection_.wire->receive(scratch_.data(), scratch_.size());
-    unread_ = {scratch_.data(), m.count};
+  moved receive(std::span<char> to) {
+    const auto m = connection_.wire->receive(to.data(), to.size());
     in_.moved(m.count);
     return m;
   }
 
-  // Waits for more of the body.
-  bool fill() {
-    if (!flush()) return false;
-    if (std::exchange(continue_, false) && !send("HTTP/1.1 100 Continue\r\n\r\n")) return false;
+  // Waits for more of the body: how many bytes came; none when there is a fault.
+  std::size_t fill(std::span<char> to) {
+    if (!flush()) return 0;
+    if (std::exchange(continue_, false) && !send("HTTP/1.1 100 Continue\r\n\r\n")) return 0;
     for (;;) {
-      const auto m = receive();
-      if (m.count > 0) return true;
+      const auto m = receive(to);
+      if (m.count > 0) return m.count;
       why_ = m.over() ? fault{400, "the body ended before its time"} : in_.wait(connection_.wire->fd(), m.wait);
-      if (why_) return false;
+      if (why_) return 0;
     }
   }
 
-  bool send(std::string_view bytes) {
+  bool send(std::string_view bytes, bool ahead = false) {
+    auto& wire = *connection_.wire;
     while (!bytes.empty()) {
-      const auto m = connection_.wire->send(bytes.data(), bytes.size());
+      const auto m = ahead ? wire.send_ahead(bytes.data(), bytes.size()) : wire.send(bytes.data(), bytes.size());
       bytes.remove_prefix(m.count);
       out_.moved(m.count);
       if (m.count > 0) continue;
-      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(connection_.wire->fd(), m.wait);
+      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(wire.fd(), m.wait);
       if (why_) return begun_ = true, false;  // there is no one to be told
     }
     return true;
@@ -169,6 +184,8 @@ class stream final : public httplib::Stream {
   std::string_view head_, unread_{};
   body body_;
   bool continue_;  // 100 Continue is owed
+  bool plain_;     // the body comes as it is, in one piece
+  bool long_;      // the body may be of any length
   bool begun_ = false;
   std::string held_{};
   patience in_, out_;

@@ -40,6 +40,8 @@ class tls_channel final : public channel {
     ::ERR_clear_error();
     return result(::SSL_write(ssl_.get(), from, at_most(size)));
   }
+  moved send_ahead(const char* from, std::size_t size) override { return send(from, size); }
+  [[nodiscard]] bool holds() const noexcept override { return ::SSL_has_pending(ssl_.get()) != 0; }
   void finish() noexcept override {
     ::ERR_clear_error();
     if (!broken_) ::SSL_shutdown(ssl_.get());

@@ -6,6 +6,7 @@
 //     answer.text();    // {"result":[3,7],"shape":[2],"dtype":"f32","device":"cpu"}
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,6 +47,9 @@ struct request {
   // or the means to read it, used once at most: passes pieces on, in order, until they end or the receiver returns false.
   // Returns true when the body came to its end.
   std::function<bool(const body_receiver&)> read_body{};
+  // Beside read_body, where the transport can: the next bytes, `size` at most, straight to `to`, waiting for the first. How
+  // many; 0 when the body came to its end, -1 when it broke off. Of the two, one alone is used for a request.
+  std::function<std::ptrdiff_t(char* to, std::size_t size)> read_some{};
   std::int64_t content_length = -1;  // bytes that will come over the wire; -1: not known
   bool compressed = false;           // read_body passes on more of them, decoded
 
@@ -63,7 +67,14 @@ struct response {
   std::vector<body_piece> body{};                              // to be sent one after the other
   std::shared_ptr<void> sending{};                             // to be let go of when they are sent: it takes the time
 
-  [[nodiscard]] std::size_t size() const noexcept {  // bytes of the body
+  // In place of `body`, one that is not in memory, or not there yet. The transport calls it again and again: each time it
+  // passes on what there is, a moment's wait included, and returns whether it is to be called again. A receiver that returns
+  // false has no client any more. It throws when the body breaks off, which closes the connection.
+  std::function<bool(const body_receiver&)> write_body{};
+  std::int64_t content_length = -1;  // bytes that write_body passes on in all; -1: not known, they go out in chunks
+
+  [[nodiscard]] std::size_t size() const noexcept {  // bytes of the body, as far as they are known
+    if (write_body) return static_cast<std::size_t>(content_length < 0 ? 0 : content_length);
     std::size_t n = 0;
     for (const auto& piece : body) n += piece.bytes.size();
     return n;
@@ -72,6 +83,8 @@ struct response {
     std::string all;
     all.reserve(size());
     for (const auto& piece : body) all += piece.bytes;
+    while (write_body && write_body([&](std::string_view bytes) { return all += bytes, true; })) {
+    }
     return all;
   }
   // The value of the header spelled `name`, or empty.
