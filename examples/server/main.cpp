@@ -31,6 +31,7 @@ struct settings {
   std::string device = "automatic";
   std::string ready = "all";
   bool exit_on_device_lost = false;
+  bool calibrate = false;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
   std::vector<std::string> data{};  // NAME=DIR
@@ -111,28 +112,29 @@ template <class Server>
 int serve(const settings& s, Server& server) {
   const access_log log(s.access_log);
   const sluice::device wanted(s.device);
-  if (sluice::devices().size() > 1) sluice::calibrate_in_background();  // unless a file has the figures
+  if (s.calibrate) sluice::calibrate_in_background();
   if (!wanted.is_automatic())
     static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
   std::atomic<int> status{0};
   std::function<void()> end;
   std::filesystem::create_directories(s.data_dir);
-  sluice::service service({.device = wanted,
-                           .ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices,
-                           .on_device_lost =
-                               [&](const sluice::device_info& d) {
-                                 std::fprintf(stderr, "sluice-server: %s is lost: %s\n", d.where.str().c_str(),
-                                              d.state.c_str());
-                                 if (!s.exit_on_device_lost) return;
-                                 status = device_lost_status;
-                                 end();
-                               },
-                           .on_request = [&log](const sluice::access_record& r) { log.write(r); },
-                           .tokens = lines_of(s.token_file),
-                           .origins = s.origins,
-                           .stream = {.spool_directory = s.data_dir},
-                           .data_directories = named_directories(s.data),
-                           .jobs = s.jobs});
+  sluice::service_options options{
+      .device = wanted,
+      .ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices,
+      .on_device_lost =
+          [&](const sluice::device_info& d) {
+            std::fprintf(stderr, "sluice-server: %s is lost: %s\n", d.where.str().c_str(), d.state.c_str());
+            if (!s.exit_on_device_lost) return;
+            status = device_lost_status;
+            end();
+          },
+      .on_request = [&log](const sluice::access_record& r) { log.write(r); },
+      .origins = s.origins};
+  options.tokens = lines_of(s.token_file);
+  options.stream.spool_directory = s.data_dir;
+  options.data_directories = named_directories(s.data);
+  options.jobs = s.jobs;
+  sluice::service service(std::move(options));
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
@@ -198,11 +200,14 @@ int main(int argc, char** argv) {
   app.add_option("--threads", s.threads, "threads that answer requests; computing and idle connections have none of them")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
-  app.add_option("--data-dir", s.data_dir, "folder for notes.db and for the sums of uploads, made when missing")->capture_default_str();
+  app.add_option("--data-dir", s.data_dir, "folder for notes.db and for the sums of uploads, made when missing")
+      ->capture_default_str();
   app.add_option("--device", s.device, "cpu, cuda, cuda:1, ... or automatic")->capture_default_str();
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "any"}));
+  app.add_flag("--calibrate", s.calibrate,
+               "measure the devices in the background, unless this machine's file has the figures");
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
                "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
   add_access_options(app, s);

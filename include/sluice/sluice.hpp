@@ -24,8 +24,9 @@
 
 #include "sluice/placement.hpp"
 
-#include "sluice/advice.hpp"
 #include "sluice/calibration.hpp"
+
+#include "sluice/advice.hpp"
 
 #include "sluice/npy.hpp"
 
