@@ -79,12 +79,13 @@ void access::check(const request& r) const {
 
 std::optional<response> access::preflight(const request& r) const {
   if (r.method != "OPTIONS" || header(r, "Access-Control-Request-Method").empty() || !lists(header(r, "Origin"))) return {};
-  return response{.status = 204,
-                  .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE"},
-                              {"Access-Control-Allow-Headers",
-                               "Accept, Authorization, Content-Encoding, Content-Type, If-None-Match, If-Range, "
-                               "Inference-Header-Content-Length, Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
-                              {"Access-Control-Max-Age", "600"}}};
+  return response{
+      .status = 204,
+      .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE"},
+                  {"Access-Control-Allow-Headers",
+                   "Accept, Authorization, Content-Encoding, Content-Type, If-None-Match, If-Range, "
+                   "Inference-Header-Content-Length, Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
+                  {"Access-Control-Max-Age", "600"}}};
 }
 
 void access::admit(const request& r, response& answer) const {

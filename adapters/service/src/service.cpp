@@ -22,8 +22,13 @@ struct service::state {
   const http::access access;
   // The first that owns a path answers.
   const std::array<std::unique_ptr<http::protocol>, 7> protocols{
-      http::operations(engine), http::placement(engine), http::v1_jobs(engine), http::v1_rowsum_stream(engine),
-      http::v1(engine),         http::v2(engine),        http::docs(engine, [this](http::document& d) { describe(d); })};
+      http::operations(engine),
+      http::placement(engine),
+      http::v1_jobs(engine),
+      http::v1_rowsum_stream(engine),
+      http::v1(engine),
+      http::v2(engine),
+      http::docs(engine, [this](http::document& d) { describe(d); })};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;

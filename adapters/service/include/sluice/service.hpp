@@ -114,7 +114,8 @@ struct service_options {
   // Slots are threads of this niceness, 0 to 19, where the system has one for each thread, and so are sluice's other helpers
   // from then on: an application's own routes come first. 0 leaves all as they are.
   int compute_nice = 10;
-  sluice::wish device{};  // where endpoints run: placement chooses for those with an estimate, or a device is named or preferred
+  sluice::wish
+      device{};  // where endpoints run: placement chooses for those with an estimate, or a device is named or preferred
   sluice::ready_when ready = ready_when::all_devices;
   // Called once for each device that is lost, by a thread that is answering a request: the one that met the loss, or one
   // that asked for the devices' state. It must return soon. Only a new process brings such a device back: have the server

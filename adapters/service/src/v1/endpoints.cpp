@@ -43,7 +43,9 @@ class v1_protocol final : public protocol {
     const auto body = engine_.read_body(r, record, form == media::json ? host_room(device::cpu) : room);
     return engine_.call(
         row, record, [&](call_context&) { return decode(body, form, type, row, room); },
-        [&](const std::vector<tensor>& results, const placed_call& where) { return encode(row, results, where.device, wanted); });
+        [&](const std::vector<tensor>& results, const placed_call& where) {
+          return encode(row, results, where.device, wanted);
+        });
   }
 
   std::vector<tensor> decode(const body_buffer& body, media form, std::string_view type, const endpoint& row,
