@@ -98,7 +98,8 @@ void access::admit(const request& r, response& answer) const {
   answer.headers.emplace_back("Access-Control-Allow-Origin", named ? std::string(origin) : "*");
   answer.headers.emplace_back(
       "Access-Control-Expose-Headers",
-      "Content-Range, ETag, Inference-Header-Content-Length, Location, Retry-After, Sluice-Device, X-Request-Id");
+      "Content-Range, ETag, Inference-Header-Content-Length, Location, Retry-After, X-Request-Id, X-Sluice-Device, "
+      "X-Sluice-Predicted, X-Sluice-Reason");
 }
 
 }  // namespace http
