@@ -26,6 +26,7 @@ function(sluice_test_module target file folder)
 endfunction()
 
 sluice_test_module(sluice_fake libsluice-fake fake SOURCES fake/fake_backend.cpp)
+sluice_test_module(sluice_paced libsluice-paced paced SOURCES fake/paced_backend.cpp)
 set(fake "SLUICE_BACKEND_PATH=${SLUICE_TEST_MODULES}/fake")
 
 # Parity: every operation on every device -----------------------------------------------------------------------------------
@@ -109,6 +110,20 @@ foreach(part dtype shape view tensor dlpack)
   sluice_add_test(${part})
 endforeach()
 sluice_add_test(placement)
+# What core keeps to itself; a shared library shows none of it.
+if(NOT BUILD_SHARED_LIBS)
+  sluice_add_test(profile)
+  add_executable(calibration_test calibration_test.cpp)
+  sluice_target_defaults(calibration_test)
+  target_link_libraries(calibration_test PRIVATE sluice_test_main)
+  add_dependencies(calibration_test sluice_paced)
+  foreach(suite "not measured" "measured" "slower" "asleep" "in the background")
+    string(REPLACE " " "_" name "${suite}")
+    sluice_test_run(placement_${name} calibration SUITE ${suite}
+                    ENV "SLUICE_BACKEND_PATH=${SLUICE_TEST_MODULES}/paced" SLUICE_PACED_SLOWDOWN=16
+                    "XDG_CACHE_HOME=${CMAKE_CURRENT_BINARY_DIR}/cache/${name}")
+  endforeach()
+endif()
 sluice_add_test(parallel)
 foreach(threads 1 2 7)
   sluice_test_run(parallel_${threads} parallel ENV SLUICE_THREADS=${threads})

@@ -34,7 +34,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 class Server:
     def __init__(self, *options):
         self.data = tempfile.TemporaryDirectory()
-        command = [SERVER, "--port", "0", "--data-dir", self.data.name, *options]
+        command = [SERVER, "--port", "0", "--data-dir", self.data.name, "--jobs", self.data.name + "/jobs",
+                   "--data", "data=" + self.data.name, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = "http://127.0.0.1:" + re.search(r":(\d+)$", self.process.stdout.readline().strip()).group(1)
         while "/docs" not in self.process.stdout.readline():

@@ -1,6 +1,12 @@
 # The examples as their users meet them.
 add_test(NAME quickstart COMMAND sluice-quickstart)
 set_tests_properties(quickstart PROPERTIES PASS_REGULAR_EXPRESSION "10 +11 +sum 21")
+if(TARGET sluice-advise)
+  # Without a second device it says so, and measures what there is.
+  add_test(NAME advise COMMAND sluice-advise --operation rowsum --sizes 16 64 --price cpu=0.4 --measure)
+  set_tests_properties(advise PROPERTIES ENVIRONMENT "XDG_CACHE_HOME=${CMAKE_CURRENT_BINARY_DIR}/cache/advise" PASS_REGULAR_EXPRESSION
+                                         "predictions on cpu were off by.*rowsum of f32 runs on the CPU: nothing is known of another device")
+endif()
 if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   add_test(NAME server COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/server_test.py $<TARGET_FILE:sluice-server>
                                ${SLUICE_TEST_MODULES}/fake)

@@ -34,7 +34,7 @@ TEST_CASE("every route, beside the application's own") {
     CHECK(r->status == 200);
     CHECK(r->body == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu"})");
     CHECK(r->get_header_value("Content-Type") == "application/json");
-    CHECK(r->get_header_value("Sluice-Device") == "cpu");
+    CHECK(r->get_header_value("X-Sluice-Device") == "cpu");
     CHECK(c.Post(prefix + "/v1/rowsum", sums, "application/json")->body.starts_with("{\"result\":[3,7]"));
     for (const char* path : {"/v1/devices", "/health/live", "/health/ready", "/metrics"}) {
       CHECK(c.Get(prefix + path)->status == 200);

@@ -136,5 +136,6 @@ TEST_CASE("rows of a file go to a device from its pinned memory") {
   const folder here;
   write_file(here / "rows.bin", std::string(1000 * 4 * 16, '\0'));
   const sluice::file_stream in(here / "rows.bin", {.columns = 16, .chunk_bytes = 6400});
-  CHECK(copies_of([&] { sluice::rowsum_file(in, here / "sums.npy", {.where = "fake:1"}); }) == copies{13, 0});  // 10 chunks, and the first three times more, to tell the stages apart
+  CHECK(copies_of([&] { sluice::rowsum_file(in, here / "sums.npy", {.where = "fake:1"}); }) ==
+        copies{13, 0});  // 10 chunks, and the first three times more, to tell the stages apart
 }

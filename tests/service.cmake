@@ -27,6 +27,12 @@ endforeach()
 sluice_add_test(service_loss LIBRARIES sluice::service)
 add_dependencies(service_loss_test sluice_fake)
 set_tests_properties(service_loss PROPERTIES ENVIRONMENT "${fake}")
+if(NOT BUILD_SHARED_LIBS)  # its profiles are written by core's own hand
+  sluice_add_test(service_placement LIBRARIES sluice::service)
+  add_dependencies(service_placement_test sluice_paced)
+  set_tests_properties(service_placement PROPERTIES ENVIRONMENT
+                       "SLUICE_BACKEND_PATH=${SLUICE_TEST_MODULES}/paced;XDG_CACHE_HOME=${CMAKE_CURRENT_BINARY_DIR}/cache/service")
+endif()
 sluice_add_test(pinned LIBRARIES sluice::service)
 add_dependencies(pinned_test sluice_fake)
 set_tests_properties(pinned PROPERTIES ENVIRONMENT

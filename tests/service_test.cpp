@@ -56,7 +56,7 @@ TEST_CASE("matmul and rowsum as JSON") {
   const auto r = post(s, "matmul", product, {{"Content-Type", "application/json; charset=utf-8"}});
   CHECK(r.text() == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu"})");
   CHECK(r.header("Content-Type") == "application/json");
-  CHECK(r.header("Sluice-Device") == "cpu");
+  CHECK(r.header("X-Sluice-Device") == "cpu");
   CHECK(post(s, "rowsum", R"({"dtype":"f64","a":[[1,2],[3,4]]})").text() ==
         R"({"result":[3,7],"shape":[2],"dtype":"f64","device":"cpu"})");
   CHECK(result(post(s, "rowsum", R"({"a":[1,2]})")) == "3");
@@ -154,7 +154,7 @@ TEST_CASE("metrics count what was answered") {
         "\nsluice_request_seconds_bucket{route=\"matmul\",le=\"+Inf\"} 3\n", "\nsluice_compute_queue_length 0\n",
         "\nsluice_device_healthy{device=\"cpu\"} 1\n", "\nsluice_rejections_total{reason=\"malformed\"} 1\n",
         "\nsluice_rejections_total{reason=\"not_found\"} 1\n",
-        "\nsluice_placements_total{device=\"cpu\",reason=\"operands_there\"} 2\n",
+        "\nsluice_placement_decisions_total{op=\"matmul\",device=\"cpu\",why=\"operands_there\"} 2\n",
         "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"read\"} 2\n",
         "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"queue\"} 2\n",
         "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"decode\"} 2\n",

@@ -254,7 +254,9 @@ class TestPlainRequests(Case):
         asked = {"id": "1", "model_name": "rowsum", "inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4]]}]}
         status, headers, body = self.ask("/v2/models/rowsum/infer", json.dumps(asked).encode(), Content_Type="application/json")
         self.assertEqual((status, headers["Content-Type"]), (200, "application/json"))
-        self.assertEqual(json.loads(body), {"model_name": "rowsum", "model_version": "1", "id": "1", "outputs": [
+        answer = json.loads(body)
+        self.assertEqual(answer.pop("parameters")["device"], "cpu")
+        self.assertEqual(answer, {"model_name": "rowsum", "model_version": "1", "id": "1", "outputs": [
             {"name": "result", "datatype": "FP32", "shape": [2], "data": [3, 7]}]})
 
     def test_a_raw_request(self):

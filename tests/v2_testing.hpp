@@ -21,6 +21,13 @@ inline sluice::response infer_binary(sluice::service& s, std::string model, std:
   return infer(s, std::move(model), json + data, {{length_header, std::to_string(json.size())}});
 }
 
+// An answer without what it tells of its placement.
+inline std::string unplaced(std::string text) {
+  const auto begin = text.find("\"parameters\":{\"device\":"), end = text.find("},", begin);
+  REQUIRE(end != text.npos);
+  return text.erase(begin, end + 2 - begin);
+}
+
 inline std::string input(std::string_view name, std::string_view datatype, std::string_view shape, std::string_view rest) {
   return cat(R"({"name":")", name, R"(","datatype":")", datatype, R"(","shape":)", shape, ",", rest, "}");
 }

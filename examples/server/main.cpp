@@ -31,6 +31,7 @@ struct settings {
   std::string device = "automatic";
   std::string ready = "all";
   bool exit_on_device_lost = false;
+  bool calibrate = false;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
   std::vector<std::string> data{};  // NAME=DIR
@@ -67,6 +68,9 @@ void print_start(const settings& s, int port) {
   std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, s.host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
+  for (const auto& p : sluice::profiles())
+    std::printf("  placement on %s goes by %s\n", p.where.str().c_str(),
+                p.measured ? p.source.c_str() : ("defaults; " + p.source).c_str());
   std::printf(
       "try:\n  curl -s %s://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
       "1], [1, 1]]}'\n",
@@ -106,9 +110,10 @@ void raise_descriptors() {
 
 sluice::service_options service_of(const settings& s, const access_log& log) {
   sluice::service_options o;
-  o.device = sluice::device(s.device);
-  if (!o.device.is_automatic())
-    static_cast<void>(sluice::memory_statistics(o.device));  // throws, with the reasons, when not there
+  const sluice::device wanted(s.device);
+  if (!wanted.is_automatic())
+    static_cast<void>(sluice::memory_statistics(wanted));  // throws, with the reasons, when not there
+  o.device = wanted;
   o.ready = s.ready == "any" ? sluice::ready_when::any_device : sluice::ready_when::all_devices;
   o.on_request = [&log](const sluice::access_record& r) { log.write(r); };
   o.tokens = lines_of(s.token_file);
@@ -122,6 +127,7 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
 template <class Server>
 int serve(const settings& s, Server& server) {
   const access_log log(s.access_log);
+  if (s.calibrate) sluice::calibrate_in_background();
   std::filesystem::create_directories(s.data_dir);
   sluice::service_options options = service_of(s, log);
   std::atomic<int> status{0};
@@ -204,6 +210,8 @@ int main(int argc, char** argv) {
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "any"}));
+  app.add_flag("--calibrate", s.calibrate,
+               "measure the devices in the background, unless this machine's file has the figures");
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
                "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
   add_access_options(app, s);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -55,6 +56,26 @@ class device {
 
 inline constexpr device device::automatic{"automatic", 0};
 inline constexpr device device::cpu{"cpu", 0};
+
+// How a caller names a device: not at all, as one he would rather have, or as the only one that will do. A device's name
+// alone is the last of these.
+//
+//     sluice::matmul(a, b, sluice::prefer("cuda"));   // wherever else while it is not there, or lost
+//     sluice::matmul(a, b, "cuda:0");                 // there, or an error; require("cuda:0") says the same
+struct wish {
+  device where = device::automatic;
+  bool firm = true;
+
+  constexpr wish() = default;
+  constexpr wish(const device& d, bool is_firm = true) : where(d), firm(is_firm) {}
+  template <class Name>
+  requires(std::convertible_to<const Name&, std::string_view>) wish(const Name& name) : where(std::string_view(name)) {}
+
+  [[nodiscard]] constexpr bool is_automatic() const noexcept { return where.is_automatic(); }
+};
+
+constexpr wish prefer(const device& d) { return {d, false}; }
+constexpr wish require(const device& d) { return {d, true}; }
 
 struct device_info {
   device where;

@@ -71,8 +71,8 @@ class file_stream {
   SLUICE_API explicit file_stream(const std::vector<std::string>& paths, const file_stream_options& options = {});
   explicit file_stream(std::initializer_list<std::string> paths, const file_stream_options& options = {})
       : file_stream(std::vector<std::string>(paths), options) {}
-  // The regular file that is open for reading as `descriptor`, of which a duplicate is kept: what was opened is read, wherever
-  // its path leads by now. `name` stands for it in errors.
+  // The regular file that is open for reading as `descriptor`, of which a duplicate is kept: what was opened is read,
+  // wherever its path leads by now. `name` stands for it in errors.
   SLUICE_API static file_stream opened(int descriptor, const file_stream_options& options = {}, std::string name = "input");
   // Bytes that come once, in order: raw rows or an .npy, told apart as in a file (a raw one needs columns; byte_offset bytes
   // are passed over). `name` stands for it in errors. A raw stream that ends inside a row, or an .npy that ends early or

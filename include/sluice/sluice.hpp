@@ -24,6 +24,10 @@
 
 #include "sluice/placement.hpp"
 
+#include "sluice/calibration.hpp"
+
+#include "sluice/advice.hpp"
+
 #include "sluice/npy.hpp"
 
 #include "sluice/file_stream.hpp"

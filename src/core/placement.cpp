@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 
+#include "profiles.hpp"
 #include "registry.hpp"
+#include "storage.hpp"
 
 namespace sluice {
-inline namespace v0 {
-namespace {
+namespace core {
 
-// SLUICE_DEVICE, read once; automatic when it is not set.
 const device& environment_device() {
   static const device d = [] {
     const char* text = std::getenv("SLUICE_DEVICE");
@@ -24,117 +24,175 @@ const device& environment_device() {
   return d;
 }
 
-void add_operand(work& w, const tensor& t) {
-  w.operands[static_cast<std::size_t>(w.operand_count++)] = {t.device(), static_cast<std::int64_t>(t.bytes()), false};
+}  // namespace core
+
+inline namespace v0 {
+namespace {
+
+// What a device must promise to be worth it: 15% less time than the CPU, whose calls do not meet on a bus; a third less than
+// the device that the operands are on, which has to bring them back. How long a queue is is known roughly, and what is at
+// work on one device slows down the others: a wait sends work elsewhere where that takes half the time.
+constexpr double gain_from_cpu = 0.85;
+constexpr double gain_from_device = 0.7;
+constexpr double gain_from_queue = 0.5;
+
+std::int64_t bytes_on(const work& w, const device& d) {
+  std::int64_t there = 0;
+  for (int i = 0; i < w.operand_count; ++i) {
+    const auto& o = w.operands[static_cast<std::size_t>(i)];
+    if (o.where == d) there += o.bytes + 1;  // an operand of no bytes still lives somewhere
+  }
+  return there;
 }
 
-decision decided(const device& where, why because, std::span<const device> candidates) {
-  decision d;
-  d.where = where;
-  d.because = because;
-  for (const auto& c : candidates) {
-    if (because != why::requested && because != why::environment && core::loss_of(c) != nullptr) continue;
-    if (d.estimate_count < static_cast<int>(d.estimates.size()))
-      d.estimates[static_cast<std::size_t>(d.estimate_count++)].where = c;
+// Of the candidates, what a decision goes by.
+class survey {
+ public:
+  survey(const work& w, const core::profile_set& known)
+      : work_(w), known_(known), now_(known.measured ? core::now_ns() : 0) {}
+
+  void add(const device& d, bool may_be_lost = false) {
+    if (!may_be_lost && core::loss_of(d) != nullptr) {
+      if (lost_ == nullptr) lost_ = &d;
+      return;
+    }
+    const estimate e = of(d);
+    if (out_.estimate_count < static_cast<int>(out_.estimates.size()))
+      out_.estimates[static_cast<std::size_t>(out_.estimate_count++)] = e;
+    if (may_be_lost) return;
+    const std::int64_t there = d.is_cpu() ? 0 : bytes_on(work_, d);
+    if (there > most_there_ || (there == most_there_ && d.is_cpu() && !holder_.where.is_cpu())) {
+      most_there_ = there;
+      holder_ = e;
+    }
+    if (d.is_cpu()) cpu_ = e;
+    if (d == preferred_) there_ = e, preferred_is_there_ = true;
+    if (e.seconds < best_.seconds) best_ = e;
+    if (e.seconds - e.waiting < best_alone_.seconds - best_alone_.waiting) best_alone_ = e;
+    if (e.seconds < best_awake_.seconds && core::is_awake(d)) best_awake_ = e;
+    if (!d.is_cpu() && !std::isnan(e.seconds)) measured_ = true;
   }
-  return d;
-}
+
+  void prefer(const device& d) { preferred_ = d; }
+  [[nodiscard]] bool nobody() const { return most_there_ < 0; }
+  [[nodiscard]] const device* lost() const { return lost_; }
+
+  decision decided(const device& where, why because) {
+    out_.where = where;
+    out_.because = because;
+    return out_;
+  }
+
+  decision choose() {
+    decision d = preferred_is_there_ && (!(there_.seconds > work_.deadline) || nobody_in_time())
+                     ? decided(preferred_, why::preferred)
+                     : soonest();
+    if (preferred_is_there_ && d.because == why::soonest) d.because = why::deadline;
+    if (lost_ != nullptr && d.because != why::preferred) {
+      d.because = why::device_lost;
+      d.lost = *lost_;
+    }
+    return d;
+  }
+
+ private:
+  [[nodiscard]] estimate of(const device& d) const {
+    estimate e;
+    e.where = d;
+    const int i = known_.measured && work_.flops > 0 ? known_.index_of(d) : -1;
+    if (i < 0 || !known_.profiles[static_cast<std::size_t>(i)].measured) return e;
+    const auto& live = *known_.live[static_cast<std::size_t>(i)];
+    const double alone = core::predict(known_.profiles[static_cast<std::size_t>(i)], work_, known_.profiles).seconds *
+                         live.corrections[static_cast<std::size_t>(core::live_state::cell_of(work_, d))].factor();
+    e.waiting = live.queue.seconds(now_);
+    e.seconds = alone + e.waiting;
+    return e;
+  }
+
+  [[nodiscard]] bool nobody_in_time() const { return !(best_awake_.seconds <= work_.deadline); }
+
+  // By the profiles, as far as there are any; else by where the operands are.
+  decision soonest() {
+    if (!measured_ || std::isnan(cpu_.seconds) || (most_there_ > 0 && std::isnan(holder_.seconds)))
+      return where_operands_are();
+    const estimate best = worth_it();
+    if (core::is_awake(best.where)) return decided(best.where, why::soonest);
+    const bool small = cpu_.seconds - cpu_.waiting < core::worth_waking;
+    if (!small && work_.deadline == infinite) return decided(best.where, why::soonest);
+    // Waking takes some tenths of a second: never for little, and not before a deadline.
+    return decided(best_awake_.seconds < infinite ? best_awake_.where : best.where, small ? why::too_small : why::deadline);
+  }
+
+  // The best, unless what speaks for it is too little to go by.
+  [[nodiscard]] estimate worth_it() const {
+    const bool from_device = most_there_ > 0;
+    const estimate& home = from_device ? holder_ : cpu_;
+    const double gain = from_device ? gain_from_device : gain_from_cpu;
+    const auto beaten = [](const estimate& by, const estimate& e, double share) {
+      return by.where == e.where || by.seconds < share * e.seconds;
+    };
+    const estimate& best = beaten(best_, best_alone_, gain_from_queue) ? best_ : best_alone_;
+    return beaten(best, home, gain) ? best : home;
+  }
+
+  decision where_operands_are() {
+    const bool live_there = bytes_on(work_, holder_.where) > 0;
+    return decided(holder_.where, live_there ? why::operands_there : why::default_device);
+  }
+
+  static constexpr double infinite = std::numeric_limits<double>::infinity();
+
+  const work& work_;
+  const core::profile_set& known_;
+  const std::int64_t now_;
+  decision out_;
+  std::int64_t most_there_ = -1;
+  estimate holder_;                      // the device with most bytes of the operands, if that is no CPU
+  estimate cpu_{device::cpu, infinite};  // where it is no candidate, it is never done there
+  estimate best_{{}, infinite}, best_alone_{{}, infinite}, best_awake_{{}, infinite};
+  bool measured_ = false;  // a device that is no CPU
+  device preferred_ = device::automatic;
+  estimate there_;
+  bool preferred_is_there_ = false;
+  const device* lost_ = nullptr;
+};
 
 }  // namespace
 
-work matmul_work(const tensor& a, const tensor& b) {
-  const shape out = detail::matmul_shape(a, b);
-  work w;
-  w.operation = "matmul";
-  w.dtype = a.dtype();
-  w.flops = 2.0 * static_cast<double>(out.count()) * static_cast<double>(a.shape().back());
-  w.result_bytes = checked_product(out.count(), static_cast<std::int64_t>(size_of(a.dtype())));
-  add_operand(w, a);
-  add_operand(w, b);
-  w.bytes = static_cast<double>(a.bytes()) + static_cast<double>(b.bytes()) + static_cast<double>(w.result_bytes);
-  return w;
-}
-
-work rowsum_work(const tensor& a) {
-  const shape out = detail::rowsum_shape(a);
-  work w;
-  w.operation = "rowsum";
-  w.dtype = a.dtype();
-  w.flops = static_cast<double>(a.count());
-  w.result_bytes = checked_product(out.count(), static_cast<std::int64_t>(size_of(rowsum_dtype(a.dtype()))));
-  add_operand(w, a);
-  w.bytes = static_cast<double>(a.bytes()) + static_cast<double>(w.result_bytes);
-  return w;
-}
-
-std::string decision::reason() const {
-  switch (because) {
-    case why::requested: return fmt::format("{}: the caller named it", where.str());
-    case why::environment: return fmt::format("{}: SLUICE_DEVICE names it", where.str());
-    case why::operands_there: return fmt::format("{}: the operands are there", where.str());
-    case why::device_lost: {
-      const char* loss = core::loss_of(lost);
-      return fmt::format("{}: {} is lost ({})", where.str(), lost.str(), loss != nullptr ? loss : "no reason is known");
-    }
-    case why::default_device: break;
+decision place(const work& w, std::span<const device> candidates, const wish& wanted) {
+  const bool named = !wanted.is_automatic() && wanted.firm;
+  const bool by_environment = wanted.is_automatic() && !core::environment_device().is_automatic();
+  survey s(w, core::in_force(w));
+  if (named || by_environment) {
+    const device& d = named ? wanted.where : core::environment_device();
+    s.add(d, true);
+    for (const auto& c : candidates)
+      if (c != d) s.add(c, true);
+    return s.decided(d, named ? why::requested : why::environment);
   }
-  return fmt::format("{}: nothing speaks for another device", where.str());
-}
-
-decision place(const work& w, std::span<const device> candidates, const device& wanted) {
-  if (!wanted.is_automatic()) return decided(wanted, why::requested, candidates);
-  if (!environment_device().is_automatic()) return decided(environment_device(), why::environment, candidates);
   if (candidates.empty())
     throw error(error_code::invalid_argument, fmt::format("[place] {} has no device to choose from", w.operation));
-  // Where most bytes of the operands are, if that is no CPU: a copy back would cost more than it brings.
-  device best;
-  std::int64_t most = -1;
-  const device* lost = nullptr;
-  for (const auto& c : candidates) {
-    if (core::loss_of(c) != nullptr) {
-      if (lost == nullptr) lost = &c;
-      continue;
-    }
-    std::int64_t there = 0;
-    for (int i = 0; i < w.operand_count; ++i) {
-      const auto& o = w.operands[static_cast<std::size_t>(i)];
-      if (o.where == c && !c.is_cpu()) there += o.bytes + 1;  // an operand of no bytes still lives somewhere
-    }
-    if (there > most || (there == most && c.is_cpu() && !best.is_cpu())) {
-      most = there;
-      best = c;
-    }
-  }
-  if (lost != nullptr) {
-    if (most < 0)
-      throw error(error_code::device_lost, fmt::format("[place] {}: every device to choose from is lost: {} ({})",
-                                                       w.operation, lost->str(), core::loss_of(*lost)));
-    decision d = decided(best, why::device_lost, candidates);
-    d.lost = *lost;
-    return d;
-  }
-  if (most > 0) return decided(best, why::operands_there, candidates);
-  for (int i = 0; i < w.operand_count; ++i)
-    if (w.operands[static_cast<std::size_t>(i)].where == best) return decided(best, why::operands_there, candidates);
-  return decided(best, why::default_device, candidates);
+  s.prefer(wanted.where);
+  for (const auto& c : candidates) s.add(c);
+  if (s.nobody())
+    throw error(error_code::device_lost, fmt::format("[place] {}: every device to choose from is lost: {} ({})", w.operation,
+                                                     s.lost()->str(), core::loss_of(*s.lost())));
+  return s.choose();
 }
 
-decision place(const work& w, const device& wanted) {
-  std::array<device, 5> candidates{device::cpu};
+decision place(const work& w, const wish& wanted) {
+  std::array<device, 24> candidates{device::cpu};
   std::size_t n = 1;
-  for (int i = 0; i < w.operand_count; ++i) {
-    const device& d = w.operands[static_cast<std::size_t>(i)].where;
-    if (std::find(candidates.begin(), candidates.begin() + n, d) == candidates.begin() + n) candidates[n++] = d;
-  }
+  const auto add = [&](const device& d) {
+    if (n < candidates.size() && std::find(candidates.begin(), candidates.begin() + n, d) == candidates.begin() + n)
+      candidates[n++] = d;
+  };
+  for (int i = 0; i < w.operand_count; ++i) add(w.operands[static_cast<std::size_t>(i)].where);
+  if (!wanted.is_automatic() && core::is_there(wanted.where)) add(wanted.where);
+  const auto& known = core::in_force(w);
+  if (known.measured)
+    for (const auto& p : known.profiles) add(p.where);
   return place(w, std::span<const device>(candidates.data(), n), wanted);
-}
-
-device detail::place_matmul(const tensor& a, const tensor& b, const device& where) {
-  return where.is_automatic() ? place(matmul_work(a, b)).where : where;
-}
-
-device detail::place_rowsum(const tensor& a, const device& where) {
-  return where.is_automatic() ? place(rowsum_work(a)).where : where;
 }
 
 }  // namespace v0

@@ -11,9 +11,13 @@
 #endif
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 #include <thread>
 
 namespace sluice::platform {
@@ -95,6 +99,48 @@ std::vector<std::string> list_files(const std::string& folder, const std::string
   }
   std::sort(found.begin(), found.end());
   return found;
+}
+
+std::string host_id() {
+  std::string id;
+  std::ifstream("/etc/machine-id") >> id;
+  char name[256] = "";
+  if (::gethostname(name, sizeof name - 1) != 0) name[0] = '\0';
+  return id + ' ' + name;
+}
+
+std::string read_file(const std::string& path, std::size_t largest, std::string& text) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return "it cannot be read: " + std::generic_category().message(errno);
+  text.resize(largest + 1);
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+  if (in.bad()) return "it cannot be read";
+  return text.size() > largest ? "it has more than " + std::to_string(largest) + " bytes" : "";
+}
+
+std::string replace_file(const std::string& path, const std::string& text) {
+  const auto failed = [&](const char* doing) {
+    return path + " cannot be " + doing + ": " + std::generic_category().message(errno);
+  };
+  std::error_code made;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), made);
+  std::string beside = path + ".XXXXXX";
+  const int file = ::mkstemp(beside.data());
+  if (file < 0) return failed("written");
+  std::string reason;
+  for (std::size_t at = 0; at < text.size() && reason.empty();) {
+    const auto n = ::write(file, text.data() + at, text.size() - at);
+    if (n > 0)
+      at += static_cast<std::size_t>(n);
+    else if (n == 0 || errno != EINTR)
+      reason = failed("written");
+  }
+  if (reason.empty() && ::fsync(file) != 0) reason = failed("synced");
+  ::close(file);
+  if (reason.empty() && std::rename(beside.c_str(), path.c_str()) != 0) reason = failed("put in place");
+  if (!reason.empty()) ::unlink(beside.c_str());
+  return reason;
 }
 
 void* open_module(const std::string& path, std::string& reason) {

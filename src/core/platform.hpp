@@ -19,6 +19,15 @@ std::string own_folder();
 // folder cannot be read.
 std::vector<std::string> list_files(const std::string& folder, const std::string& prefix, const std::string& suffix);
 
+// This machine's own id and name: no two machines have both, as far as can be told.
+std::string host_id();
+
+// The file's text, of at most `largest` bytes; returns why not, or nothing.
+std::string read_file(const std::string& path, std::size_t largest, std::string& text);
+
+// Writes a file beside `path`, in folders that are made, and puts it in its place, whole; returns why not, or nothing.
+std::string replace_file(const std::string& path, const std::string& text);
+
 // Opens a module so that its symbols stay its own; null, with the reason, when that fails. Never closed.
 void* open_module(const std::string& path, std::string& reason);
 void* find_symbol(void* module, const char* name);

@@ -106,6 +106,13 @@ device_state& state_of(const place_of_work& p) {
   return all().states[number_of(p.table)][static_cast<std::size_t>(p.index)];
 }
 
+// Null where there is no such device.
+const device_state* state_of(const device& where) {
+  const backend* b = find_backend(where.backend());
+  if (b == nullptr || where.index() < 0 || where.index() >= b->devices) return nullptr;
+  return &state_of({&b->table, where.index()});
+}
+
 // Devices woken and devices lost: while there are none, nobody has to ask which.
 std::atomic<int> woken{0};
 std::atomic<int> losses{0};
@@ -178,10 +185,21 @@ void keep_loss(const place_of_work& at, sluice_status status, const sluice_messa
 
 const char* loss_of(const device& where) noexcept {
   if (losses.load(std::memory_order_acquire) == 0 || where.is_cpu()) return nullptr;
-  const backend* b = find_backend(where.backend());
-  if (b == nullptr || where.index() < 0 || where.index() >= b->devices) return nullptr;
-  const device_state& s = state_of({&b->table, where.index()});
-  return s.lost.load(std::memory_order_acquire) ? s.loss.text : nullptr;
+  const device_state* s = state_of(where);
+  return s != nullptr && s->lost.load(std::memory_order_acquire) ? s->loss.text : nullptr;
+}
+
+bool is_awake(const device& where) noexcept {
+  if (where.is_cpu()) return true;
+  if (woken.load(std::memory_order_acquire) == 0) return false;
+  const device_state* s = state_of(where);
+  return s != nullptr && s->awake.load(std::memory_order_acquire);
+}
+
+bool is_there(const device& where) noexcept try {
+  return where == device::cpu || state_of(where) != nullptr;
+} catch (...) {  // no memory for the modules
+  return false;
 }
 
 void check(const place_of_work& at, sluice_status status, const sluice_message& message, std::string_view operation) {

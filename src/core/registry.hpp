@@ -43,6 +43,12 @@ void keep_loss(const place_of_work& at, sluice_status status, const sluice_messa
 // What the device was lost by; null while it is not known to be lost. Loads no module and waits for nothing.
 const char* loss_of(const device& where) noexcept;
 
+// Whether it was woken, and not in vain. Loads no module and waits for nothing.
+bool is_awake(const device& where) noexcept;
+
+// Whether there is such a device. Loads modules when it is not the CPU.
+bool is_there(const device& where) noexcept;
+
 // Loader: takes a module, or returns why not.
 bool load_module(const std::string& path, backend& out, std::string& reason);
 

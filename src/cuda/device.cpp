@@ -44,6 +44,21 @@ bool is_sticky(cudaError_t error) {
   }
 }
 
+// "580.159.04", as the kernel's module tells it; else what it is good for, "13.0".
+void driver_version(char (&text)[32]) {
+  text[0] = '\0';
+  std::FILE* const file = std::fopen("/sys/module/nvidia/version", "re");
+  if (file != nullptr) {
+    if (std::fgets(text, sizeof text, file) == nullptr) text[0] = '\0';
+    std::fclose(file);
+  }
+  text[std::strcspn(text, "\n")] = '\0';
+  if (text[0] != '\0') return;
+  int version = 0;
+  static_cast<void>(cudaDriverGetVersion(&version));
+  std::snprintf(text, sizeof text, "%d.%d", version / 1000, version % 1000 / 10);
+}
+
 // Whether the process uses `index` already. Making it current when nobody does would give it a context nobody asked for.
 bool has_context(int index) {
   using state_function = int (*)(int, unsigned*, int*);
@@ -102,7 +117,9 @@ device::device(std::int32_t i) : index(i) {
   multiprocessors = properties.multiProcessorCount;
   compute_capability = properties.major * 10 + properties.minor;
   memory_total = properties.totalGlobalMem;
-  std::snprintf(name_, sizeof name_, "%.100s, %d SMs", properties.name, multiprocessors);
+  char driver[32];
+  driver_version(driver);
+  std::snprintf(name_, sizeof name_, "%.90s, %d SMs, driver %s", properties.name, multiprocessors, driver);
 }
 
 // Called once a device, under core's lock.

@@ -79,12 +79,13 @@ void access::check(const request& r) const {
 
 std::optional<response> access::preflight(const request& r) const {
   if (r.method != "OPTIONS" || header(r, "Access-Control-Request-Method").empty() || !lists(header(r, "Origin"))) return {};
-  return response{.status = 204,
-                  .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE"},
-                              {"Access-Control-Allow-Headers",
-                               "Accept, Authorization, Content-Encoding, Content-Type, If-None-Match, If-Range, "
-                               "Inference-Header-Content-Length, Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
-                              {"Access-Control-Max-Age", "600"}}};
+  return response{
+      .status = 204,
+      .headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE"},
+                  {"Access-Control-Allow-Headers",
+                   "Accept, Authorization, Content-Encoding, Content-Type, If-None-Match, If-Range, "
+                   "Inference-Header-Content-Length, Last-Event-ID, Range, traceparent, X-Request-Id, X-Request-Timeout"},
+                  {"Access-Control-Max-Age", "600"}}};
 }
 
 void access::admit(const request& r, response& answer) const {
@@ -97,7 +98,8 @@ void access::admit(const request& r, response& answer) const {
   answer.headers.emplace_back("Access-Control-Allow-Origin", named ? std::string(origin) : "*");
   answer.headers.emplace_back(
       "Access-Control-Expose-Headers",
-      "Content-Range, ETag, Inference-Header-Content-Length, Location, Retry-After, Sluice-Device, X-Request-Id");
+      "Content-Range, ETag, Inference-Header-Content-Length, Location, Retry-After, X-Request-Id, X-Sluice-Device, "
+      "X-Sluice-Predicted, X-Sluice-Reason");
 }
 
 }  // namespace http

@@ -15,7 +15,8 @@ class access {
   // Throws invalid_argument for a token or an origin that no header can hold; a token is named by its number alone.
   access(std::vector<std::string> tokens, std::vector<std::string> origins);
 
-  // Throws refused (401) unless the request has one of the tokens, where there are any. Health and the documents are open to all.
+  // Throws refused (401) unless the request has one of the tokens, where there are any. Health and the documents are open to
+  // all.
   void check(const request& r) const;
   // The answer to a preflight from an origin that is listed.
   [[nodiscard]] std::optional<response> preflight(const request& r) const;

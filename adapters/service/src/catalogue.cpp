@@ -47,7 +47,7 @@ void check_fields(const endpoint& row, const std::vector<field>& fields, const c
 
 void catalogue::add(endpoint row) {
   check_name(row, row.name, "-", 64);
-  if (row.name == "devices" || row.name == "jobs") fail(row, "the name is reserved");
+  if (row.name == "devices" || row.name == "jobs" || row.name == "placement") fail(row, "the name is reserved");
   check_fields(row, row.inputs, "input", {"dtype"});
   check_fields(row, row.outputs, "output", {"shape", "dtype", "device"});
   if (!row.run) fail(row, "it has no run");

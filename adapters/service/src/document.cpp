@@ -17,7 +17,9 @@ struct named {
 };
 constexpr std::array headers{
     named{"X-Request-Id", "The request's own, or one made for it; the access log has it"},
-    named{"Sluice-Device", "The device that computed the answer"},
+    named{"X-Sluice-Device", "The device that computed the answer"},
+    named{"X-Sluice-Predicted", "Seconds that it was predicted to take there, where that is known"},
+    named{"X-Sluice-Reason", "Why it was computed there"},
     named{"Inference-Header-Content-Length", "Bytes of JSON before the binary tensors"},
     named{"Content-Encoding", "gzip or deflate, for a client that accepts it"},
     named{"Location", "Where it is to be found"},

@@ -63,17 +63,6 @@ void check_deadline(const endpoint& row, const call_record& record, const call_c
   if (std::chrono::steady_clock::now() >= context.deadline) fail_late(row, record, context);
 }
 
-std::string_view word_of(why because) {
-  switch (because) {
-    case why::requested: return "requested";
-    case why::environment: return "environment";
-    case why::operands_there: return "operands_there";
-    case why::device_lost: return "device_lost";
-    case why::default_device: break;
-  }
-  return "default_device";
-}
-
 }  // namespace
 
 engine::engine(service_options o)
@@ -93,7 +82,7 @@ void engine::check_open() const {
 class engine::passage {
  public:
   passage(engine& e, const endpoint& row, call_record& record) : engine_(e), row_(row), record_(record), clock_(record) {
-    context_.where = e.options.device;
+    context_.where = e.options.device.where;
     context_.deadline = record.deadline;
     context_.request_id = record.request_id;
     context_.traceparent = record.traceparent;
@@ -154,24 +143,42 @@ class engine::passage {
 
   void compute(const encoder& encode) {
     check_deadline(row_, record_, context_);
+    const placed_call where = decide();
+    auto results = run(where);
+    clock_.ends(stage::infer);
+    check_deadline(row_, record_, context_);
+    engine_.metrics->placed(row_.name, where, seconds_of(record_.stages[static_cast<std::size_t>(stage::infer)]));
+    out_ = encode(results, where);
+    where.tell(out_);
+    clock_.ends(stage::output);
+  }
+
+  // The results, on the CPU; where the endpoint had the choice, `where` learns its device.
+  std::vector<tensor> run(const placed_call& where) {
+    std::optional<call_account> account;
+    if (where.decided) account.emplace(*cost_, *where.decided, false, true);
     auto results = row_.run(inputs_, context_);
     if (results.size() != row_.outputs.size())
       throw error(error_code::internal,
                   fmt::format("[{}] gave {} results and is to give {}", row_.name, results.size(), row_.outputs.size()));
-    const auto where = results[0].device();
+    where.device = results[0].device().str();
     for (auto& t : results) t = t.to(device::cpu);  // waits for the device: still computing
-    clock_.ends(stage::infer);
-    check_deadline(row_, record_, context_);
-    engine_.metrics->placed(where, reason());
-    out_ = encode(results, where.str());
-    clock_.ends(stage::output);
+    if (account) account->succeeded();
+    return results;
   }
 
-  // What speaks for the device, by the rule that the endpoint is asked to leave the choice to.
-  std::string_view reason() const try {
-    return cost_ ? word_of(place(*cost_, context_.where).because) : "endpoint";
-  } catch (const error&) {  // no device is left by now
-    return "endpoint";
+  // Of an endpoint without an estimate nothing is known: a device that is named or preferred has it, or it chooses itself.
+  placed_call decide() {
+    if (cost_) {
+      cost_->result_to = device::cpu;
+      if (context_.deadline != std::chrono::steady_clock::time_point::max())
+        cost_->deadline = seconds_of(context_.deadline - std::chrono::steady_clock::now());
+      placed_call where(place(*cost_, engine_.options.device));
+      context_.where = where.decided->where;
+      return where;
+    }
+    if (!engine_.options.device.firm) context_.where = place(work{}, engine_.options.device).where;
+    return {};
   }
 
   engine& engine_;

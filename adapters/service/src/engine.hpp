@@ -12,6 +12,7 @@
 #include "health.hpp"
 #include "json_in.hpp"
 #include "metrics.hpp"
+#include "placed.hpp"
 #include "slots.hpp"
 #include "statistics.hpp"
 
@@ -37,8 +38,8 @@ class engine {
 
   // Gives the inputs of a call, and may set its deadline and priority.
   using decoder = std::function<std::vector<tensor>(call_context&)>;
-  // Turns results, on the CPU, into an answer; `where` is the device that they were computed on.
-  using encoder = std::function<response(const std::vector<tensor>& results, const std::string& where)>;
+  // Turns results, on the CPU, into an answer, which tells where they were computed.
+  using encoder = std::function<response(const std::vector<tensor>& results, const placed_call& where)>;
 
   // Whether every core has a slot at work: a call has one then, and its loops do not wait for those of others.
   [[nodiscard]] bool is_crowded() const;

@@ -8,9 +8,9 @@ constexpr std::int64_t large_bytes = 64 << 10;
 
 }  // namespace
 
-host_room::host_room(const device& wanted) noexcept try {
+host_room::host_room(const wish& wanted) noexcept try {
   const auto d = place(work{}, wanted);
-  const bool named = d.because == why::requested || d.because == why::environment;
+  const bool named = d.because == why::requested || d.because == why::environment || d.because == why::preferred;
   small_ = large_ = awake_device(d.where);
   if (!named) large_ = awake_device();
 } catch (...) {  // SLUICE_DEVICE is no device's name: for the call itself to say

@@ -8,7 +8,7 @@ namespace sluice::http {
 class host_room {
  public:
   // For calls that are given `wanted`. A device that sleeps is not woken for this, and one of no use pins nothing.
-  explicit host_room(const device& wanted) noexcept;
+  explicit host_room(const wish& wanted) noexcept;
 
   [[nodiscard]] tensor make(const shape& extents, dtype type) const;
 

@@ -1,6 +1,7 @@
 #include "metrics.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include <fmt/format.h>
@@ -73,10 +74,16 @@ void metrics::sent(const std::string& route, double seconds) {
   routes_[route].stages[static_cast<std::size_t>(stage::write)].add(seconds);
 }
 
-void metrics::placed(const device& where, std::string_view reason) {
-  const auto labels = fmt::format("device=\"{}\",reason=\"{}\"", where.str(), reason);
+void metrics::placed(const std::string& operation, const placed_call& where, double seconds) {
+  const auto at_device = fmt::format("op=\"{}\",device=\"{}\"", operation, where.device);
+  const double predicted = where.predicted();
   const std::lock_guard lock(mutex_);
-  ++at(placements_, labels);
+  ++at(placements_, fmt::format("{},why=\"{}\"", at_device, where.why()));
+  if (!std::isfinite(predicted)) return;
+  auto& f = foretold_[at_device];
+  ++f.count;
+  f.predicted += predicted;
+  f.observed += seconds;
 }
 
 void metrics::request_text(std::string& out) const {
@@ -103,8 +110,15 @@ void metrics::request_text(std::string& out) const {
     out += fmt::format("sluice_response_bytes_total{{route=\"{}\"}} {}\n", route, s.answer_bytes);
   head(out, "sluice_rejections_total", "counter", "Requests that were refused, by reason.");
   for (const auto& [reason, n] : rejections_) out += fmt::format("sluice_rejections_total{{reason=\"{}\"}} {}\n", reason, n);
-  head(out, "sluice_placements_total", "counter", "Where calls were computed, and what spoke for that device.");
-  for (const auto& [labels, n] : placements_) out += fmt::format("sluice_placements_total{{{}}} {}\n", labels, n);
+  head(out, "sluice_placement_decisions_total", "counter", "Where calls were computed, and what spoke for that device.");
+  for (const auto& [labels, n] : placements_) out += fmt::format("sluice_placement_decisions_total{{{}}} {}\n", labels, n);
+  const auto sums = [&](std::string_view name, std::string_view help, auto value) {
+    head(out, name, "counter", help);
+    for (const auto& [labels, f] : foretold_) out += fmt::format("{}{{{}}} {}\n", name, labels, value(f));
+  };
+  sums("sluice_placement_predicted_calls_total", "Calls whose time was predicted.", [](const auto& f) { return f.count; });
+  sums("sluice_placement_predicted_seconds_total", "What they were to take.", [](const auto& f) { return f.predicted; });
+  sums("sluice_placement_observed_seconds_total", "What they took.", [](const auto& f) { return f.observed; });
 }
 
 std::string metrics::text(const slots& compute, int slot_count, const health& devices) const {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "health.hpp"
+#include "placed.hpp"
 #include "slots.hpp"
 #include "statistics.hpp"
 
@@ -29,8 +30,8 @@ class histogram {
 class metrics {
  public:
   void record(const call_record& call, int status, std::size_t answer_bytes);
-  void sent(const std::string& route, double seconds);  // an answer, by the transport
-  void placed(const device& where, std::string_view reason);
+  void sent(const std::string& route, double seconds);                                  // an answer, by the transport
+  void placed(const std::string& operation, const placed_call& where, double seconds);  // it took so long
   // Everything as text, with the state of the slots at this moment and of the devices.
   [[nodiscard]] std::string text(const slots& compute, int slot_count, const health& now) const;
 
@@ -45,11 +46,16 @@ class metrics {
   };
   void request_text(std::string& out) const;
 
+  struct foretold {  // of calls whose time was predicted
+    std::uint64_t count = 0;
+    double predicted = 0, observed = 0;  // seconds
+  };
   using by_label = std::map<std::string, std::uint64_t, std::less<>>;
 
   mutable std::mutex mutex_;
   std::map<std::string, series, std::less<>> routes_;  // named by the catalogue or fixed: a client cannot make new ones
   by_label rejections_, placements_;
+  std::map<std::string, foretold, std::less<>> foretold_;
 };
 
 }  // namespace sluice::http

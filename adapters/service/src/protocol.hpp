@@ -33,12 +33,10 @@ class protocol {
 };
 
 std::unique_ptr<protocol> operations(engine& e);        // health, metrics, devices
-std::unique_ptr<protocol> v1(engine& e);                // JSON and .npy
-std::unique_ptr<protocol> v1_rowsum_stream(engine& e);  // bodies of any length
-std::unique_ptr<protocol> v2(engine& e);                // the Open Inference Protocol
-std::unique_ptr<protocol> operations(engine& e);        // health, metrics, devices
+std::unique_ptr<protocol> placement(engine& e);         // what would be computed where
 std::unique_ptr<protocol> v1(engine& e);                // JSON and .npy
 std::unique_ptr<protocol> v1_jobs(engine& e);           // work on files
+std::unique_ptr<protocol> v1_rowsum_stream(engine& e);  // bodies of any length
 std::unique_ptr<protocol> v2(engine& e);                // the Open Inference Protocol
 // /openapi.json, written by `describe_all`, and the page of /docs that is drawn from it.
 std::unique_ptr<protocol> docs(engine& e, std::function<void(document&)> describe_all);

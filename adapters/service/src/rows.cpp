@@ -162,7 +162,7 @@ operation describe_call(document& d, const endpoint& row, const service_limits& 
                                      fields_text(row.inputs), fields_text(row.outputs)),
           .parameters = {timeout_parameter()},
           .takes = takes(d, row, limits.rank),
-          .gives = {{200, "The result", gives(d, row), {"Sluice-Device"}}},
+          .gives = {{200, "The result", gives(d, row), {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason"}}},
           .refusals = {406, 411, 413, 415, 422, 429, 501, 504}};
 }
 

@@ -21,9 +21,14 @@ struct service::state {
   http::engine engine;
   const http::access access;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 6> protocols{
-      http::operations(engine), http::v1_jobs(engine), http::v1_rowsum_stream(engine),
-      http::v1(engine),         http::v2(engine),      http::docs(engine, [this](http::document& d) { describe(d); })};
+  const std::array<std::unique_ptr<http::protocol>, 7> protocols{
+      http::operations(engine),
+      http::placement(engine),
+      http::v1_jobs(engine),
+      http::v1_rowsum_stream(engine),
+      http::v1(engine),
+      http::v2(engine),
+      http::docs(engine, [this](http::document& d) { describe(d); })};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;
@@ -72,7 +77,7 @@ struct service::state {
                          : std::max({r.content_length, record.body_bytes, static_cast<std::int64_t>(r.body.size())}),
          .bytes_out = static_cast<std::int64_t>(out.size()),
          .seconds = http::seconds_of(record.taken()),
-         .device = out.header("Sluice-Device"),
+         .device = out.header("X-Sluice-Device"),
          .client = r.client});
   } catch (...) {
   }

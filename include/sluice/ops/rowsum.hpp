@@ -9,14 +9,14 @@
 // is +0; a sum that is not a number is the canonical quiet NaN. Integers wrap.
 #pragma once
 
-#include "sluice/tensor.hpp"
+#include "sluice/ops/call_account.hpp"
 
 namespace sluice {
 inline namespace v0 {
 
 namespace detail {
 SLUICE_API shape rowsum_shape(const tensor& a);
-SLUICE_API device place_rowsum(const tensor& a, const device& where);
+SLUICE_API call_account place_rowsum(const tensor& a, const wish& where);
 SLUICE_API void call_rowsum(const tensor& a, tensor& out);
 }  // namespace detail
 
@@ -26,23 +26,24 @@ constexpr dtype rowsum_dtype(dtype t) noexcept {
 }
 
 // a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied
-// to `where`. Throws invalid_argument for rank 0; unavailable when there is no device `where`; out_of_memory.
-inline tensor rowsum(const tensor& a, const device& where = device::automatic) {
+// to `where`, as matmul does. Throws invalid_argument for rank 0; unavailable when there is no device `where`;
+// out_of_memory.
+inline tensor rowsum(const tensor& a, const wish& where = {}) {
   const shape extents = detail::rowsum_shape(a);
-  const device chosen = detail::place_rowsum(a, where);
-  tensor out(extents, rowsum_dtype(a.dtype()), chosen);
-  detail::call_rowsum(a.to(chosen), out);
-  return out;
+  detail::call_account call = detail::place_rowsum(a, where);
+  tensor out(extents, rowsum_dtype(a.dtype()), call.where());
+  detail::call_rowsum(a.to(call.where()), out);
+  return call.deliver(std::move(out));
 }
 
 // The same sums before rounding: f64 for floats, i64 for integers. Parts of a row that begin at multiples of 1,024 * 2^k
 // elements and are that long (the last may be shorter) join into the row's sum by join_rowsums.
-inline tensor rowsum_unrounded(const tensor& a, const device& where = device::automatic) {
+inline tensor rowsum_unrounded(const tensor& a, const wish& where = {}) {
   const shape extents = detail::rowsum_shape(a);
-  const device chosen = detail::place_rowsum(a, where);
-  tensor out(extents, is_floating(a.dtype()) ? dtype::f64 : dtype::i64, chosen);
-  detail::call_rowsum(a.to(chosen), out);
-  return out;
+  detail::call_account call = detail::place_rowsum(a, where);
+  tensor out(extents, is_floating(a.dtype()) ? dtype::f64 : dtype::i64, call.where());
+  detail::call_rowsum(a.to(call.where()), out);
+  return call.deliver(std::move(out));
 }
 
 // Joins the unrounded sums of a row's parts, in order, as adjacent pairs, level by level, an odd one carried up. Overwrites

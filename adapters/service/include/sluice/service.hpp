@@ -11,6 +11,7 @@
 //   /v1/jobs              work on files of the server's, where service_options::jobs has a folder, below
 //   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
 //   GET  /v1/devices      the devices, and why others were refused
+//   POST /v1/placement    where an operation would be computed, and what it would take: nothing is run
 //   GET  /health/live     200 while the process answers
 //   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503; which are not, and why
 //   GET  /metrics         Prometheus text, in seconds and bytes
@@ -25,7 +26,8 @@
 //
 // .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part of .npy for each
 // input, named after it. Accept: application/x-npy has the (one) output come as .npy; without an Accept header the answer
-// has the form of the request. The answer's header Sluice-Device names the device either way.
+// has the form of the request. The answer's headers X-Sluice-Device,
+// X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason tell where it was computed, and why.
 //
 // /v1/rowsum/stream sums rows as they come, from a body that may be larger than memory: .npy, or application/octet-stream
 // with ?columns=1024&dtype=f32, in chunks or not. The sums come when the body has ended, as .npy unless Accept prefers JSON,
@@ -112,7 +114,8 @@ struct service_options {
   // Slots are threads of this niceness, 0 to 19, where the system has one for each thread, and so are sluice's other helpers
   // from then on: an application's own routes come first. 0 leaves all as they are.
   int compute_nice = 10;
-  sluice::device device = sluice::device::automatic;  // given to every endpoint
+  sluice::wish
+      device{};  // where endpoints run: placement chooses for those with an estimate, or a device is named or preferred
   sluice::ready_when ready = ready_when::all_devices;
   // Called once for each device that is lost, by a thread that is answering a request: the one that met the loss, or one
   // that asked for the devices' state. It must return soon. Only a new process brings such a device back: have the server

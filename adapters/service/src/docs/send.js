@@ -71,7 +71,7 @@ export async function send(api, asked, button, told) {
     const show = (buffer) => told.replaceChildren(
       element('p', {class: 'line'}, element('span', {class: `status ${response.ok ? 'good' : 'bad'}`}, `${response.status} ${response.statusText}`),
               element('span', {}, took()), element('span', {class: 'soft'}, bytes(buffer.byteLength)),
-              response.headers.has('Sluice-Device') ? element('span', {class: 'soft'}, `on ${response.headers.get('Sluice-Device')}`) : null),
+              response.headers.has('X-Sluice-Device') ? element('span', {class: 'soft'}, `on ${response.headers.get('X-Sluice-Device')}`) : null),
       bodyNode(type, buffer),
       element('details', {}, element('summary', {}, 'Headers'), element('pre', {class: 'plain', tabindex: '0'}, headers)), command);
     show(await read(response, show));

@@ -246,7 +246,7 @@ void runner::work_on(entry& e, std::unique_lock<std::mutex>& lock) {
   keep(e.now);
   changed_.notify_all();
   const job asked = e.now;
-  pipeline_options o{.where = options_.device,
+  pipeline_options o{.where = options_.device.firm ? options_.device.where : place(work{}, options_.device).where,
                      .progress = [&](const pipeline_progress& p) { progress(e, p); },
                      .progress_interval = progress_interval,
                      .cancel = e.stop.get_token(),

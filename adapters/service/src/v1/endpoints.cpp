@@ -43,7 +43,9 @@ class v1_protocol final : public protocol {
     const auto body = engine_.read_body(r, record, form == media::json ? host_room(device::cpu) : room);
     return engine_.call(
         row, record, [&](call_context&) { return decode(body, form, type, row, room); },
-        [&](const std::vector<tensor>& results, const std::string& where) { return encode(row, results, where, wanted); });
+        [&](const std::vector<tensor>& results, const placed_call& where) {
+          return encode(row, results, where.device, wanted);
+        });
   }
 
   std::vector<tensor> decode(const body_buffer& body, media form, std::string_view type, const endpoint& row,
@@ -58,8 +60,7 @@ class v1_protocol final : public protocol {
   }
 
   static response encode(const endpoint& row, const std::vector<tensor>& results, const std::string& where, media wanted) {
-    response out{.headers = {{"Content-Type", wanted == media::json ? "application/json" : "application/x-npy"},
-                             {"Sluice-Device", where}}};
+    response out{.headers = {{"Content-Type", wanted == media::json ? "application/json" : "application/x-npy"}}};
     out.body = wanted == media::json ? encode_json(row, results, where) : http::encode_npy(results[0]);
     return out;
   }

@@ -96,7 +96,9 @@ class jobs_protocol final : public protocol {
     return r.method == "DELETE" ? remove(id) : text_response("application/json", json(runner_->find(id)));
   }
 
-  void describe(document& d) const override { describe_jobs(d); }
+  void describe(document& d) const override {
+    if (runner_) describe_jobs(d);
+  }
 
   void drain() noexcept override {
     if (runner_) runner_->drain();

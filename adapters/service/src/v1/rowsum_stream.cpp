@@ -107,7 +107,7 @@ class rowsum_stream final : public protocol {
                             R"("shape":{"type":"array","items":{"type":"integer"}},"dtype":{"type":"string"},)"
                             R"("device":{"type":"string"}}})",
                         .example = R"({"result":[3,7],"shape":[2],"dtype":"f32","device":"cpu"})"}},
-                      {"Sluice-Device"}}},
+                      {"X-Sluice-Device"}}},
            .refusals = {406, 413, 415, 422, 429, 504, 507}});
   }
 

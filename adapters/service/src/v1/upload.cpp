@@ -241,7 +241,7 @@ void upload::fail_late() const {
 response upload::answer(const std::shared_ptr<upload>& self) {
   const dtype type = rowsum_dtype(self->form_.dtype);
   const shape& extents = *self->form_.sums;
-  response out{.headers = {{"Sluice-Device", device(device::cpu).str()}}};
+  response out{.headers = {{"X-Sluice-Device", device(device::cpu).str()}}};
   if (self->wanted_ == media::npy) {
     const auto head = npy_header_bytes(type, extents);
     out.headers.emplace_back("Content-Type", "application/x-npy");

@@ -123,7 +123,8 @@ operation infer(std::string path, std::string summary, std::string schema, std::
           .gives = {{200,
                      "The outputs",
                      {{.schema = schema_ref("InferenceResult")}, {.type = "application/octet-stream"}},
-                     {"Sluice-Device", "Inference-Header-Content-Length", "Content-Encoding"}}},
+                     {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason", "Inference-Header-Content-Length",
+                      "Content-Encoding"}}},
           .refusals = {404, 411, 413, 415, 429, 501, 504},
           .refusal = "InferenceError"};
 }

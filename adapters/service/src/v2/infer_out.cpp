@@ -9,18 +9,18 @@
 namespace sluice::http {
 namespace {
 
-std::string head_json(const model& m, const infer_request& asked) {
+std::string head_json(const model& m, const infer_request& asked, const placed_call& where) {
   std::string head = fmt::format(R"({{"model_name":"{}","model_version":"{}",)", m.name(), model_version);
   if (asked.id) head += fmt::format(R"("id":{},)", json_string(*asked.id));
-  return head + R"("outputs":[)";
+  return head + "\"parameters\":" + where.json() + ",\"outputs\":[";
 }
 
 }  // namespace
 
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
-                          const std::string& where) {
+                          const placed_call& where) {
   std::vector<body_piece> json, binary;
-  std::string between = head_json(m, asked);
+  std::string between = head_json(m, asked, where);
   for (const auto& wanted : asked.outputs) {
     const auto t = std::make_shared<const tensor>(results[wanted.index].contiguous());
     const std::string& name = m.row->outputs[wanted.index].name;
@@ -39,8 +39,7 @@ response encode_inference(const model& m, const infer_request& asked, const std:
   between += "]}";
   json.push_back(body_piece::of(std::move(between)));
   join_small(json);
-  response out{.headers = {{"Content-Type", binary.empty() ? "application/json" : "application/octet-stream"},
-                           {"Sluice-Device", where}},
+  response out{.headers = {{"Content-Type", binary.empty() ? "application/json" : "application/octet-stream"}},
                .body = std::move(json)};
   if (binary.empty()) return out;
   out.headers.emplace_back("Inference-Header-Content-Length", std::to_string(out.size()));

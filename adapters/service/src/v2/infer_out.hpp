@@ -7,7 +7,7 @@ namespace sluice::http {
 
 // `results`, on the CPU, are those of the model's row. Throws refused where a number has no JSON.
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
-                          const std::string& where);
+                          const placed_call& where);
 
 // "gzip" or "deflate" where that alone is what a client accepts, else nothing. A list of codings is what HTTP libraries send
 // unasked, and at zlib's speed an answer would take longer than without.

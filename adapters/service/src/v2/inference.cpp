@@ -139,7 +139,7 @@ class v2_protocol final : public protocol {
           context.priority = asked.priority;
           return std::move(asked.inputs);
         },
-        [&](const std::vector<tensor>& results, const std::string& where) {
+        [&](const std::vector<tensor>& results, const placed_call& where) {
           auto out = encode_inference(m, asked, results, where);
           compress(out, r);
           return out;

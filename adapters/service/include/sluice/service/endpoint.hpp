@@ -35,7 +35,8 @@ struct field {
 };
 
 struct call_context {
-  device where;  // service_options::device: pass it on, or leave the choice to placement with `automatic`
+  device where;  // what placement chose, where there is an estimate; else service_options::device, maybe `automatic`: pass
+                 // it on
   // When nobody waits for the result any more. A call whose deadline has passed is not begun.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::uint64_t priority = 0;  // as the client gave it: 1 is the highest, 0 none
