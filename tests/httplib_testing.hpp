@@ -34,6 +34,7 @@ class running {
     httplib::Client c("127.0.0.1", port);
     c.set_tcp_nodelay(true);
     c.set_keep_alive(true);
+    c.set_read_timeout(30);
     return c;
   }
 

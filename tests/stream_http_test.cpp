@@ -1,9 +1,11 @@
-// POST /v1/rowsum/stream: bodies of any length, summed as they come.
+// POST /v1/rowsum/stream over sockets: bodies of any length, refused ones, slow ones, and clients that go.
+#include "files.hpp"
 #include "hardened_testing.hpp"
 #include "httplib_testing.hpp"
+#include "rowsum_stream_testing.hpp"
 #include "sluice/ops/rowsum.hpp"
-#include "testing.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <list>
 
@@ -11,45 +13,6 @@ using namespace testing;
 using sluice::dtype;
 
 namespace {
-
-const std::string path = "/v1/rowsum/stream";
-const headers raw_type{{"Content-Type", "application/octet-stream"}};
-
-std::string_view bytes_in(const sluice::tensor& t) { return {static_cast<const char*>(t.data()), t.bytes()}; }
-
-std::string query_of(const sluice::tensor& rows) {
-  return cat("columns=", std::to_string(rows.extent(1)), "&dtype=", text(rows.dtype()));
-}
-
-// Passes `body` on in pieces of the sizes that `cut` gives.
-sluice::response stream(sluice::service& s, std::string_view body, const std::string& query, headers with,
-                        const std::function<std::size_t()>& cut, std::int64_t length = -1) {
-  sluice::request r{.method = "POST", .path = path, .query = query};
-  r.header = [&](std::string_view name) -> std::string_view {
-    for (const auto& [key, value] : with)
-      if (key == name) return value;
-    return {};
-  };
-  r.read_body = [&](const sluice::body_receiver& take) {
-    for (auto rest = body; !rest.empty();) {
-      const auto n = std::min(rest.size(), std::max<std::size_t>(1, cut()));
-      if (!take(rest.substr(0, n))) return false;
-      rest.remove_prefix(n);
-    }
-    return true;
-  };
-  r.content_length = length;
-  return s.handle(r);
-}
-
-sluice::tensor sums_in(const sluice::response& r) {
-  const auto body = r.text();
-  CAPTURE(body.substr(0, 300));
-  REQUIRE(r.status == 200);
-  CHECK(r.header("Content-Type") == "application/x-npy");
-  CHECK(r.size() == body.size());
-  return sluice::decode_npy(std::as_bytes(std::span(body)));
-}
 
 // Open descriptors that lead to files without names.
 int nameless_files() {
@@ -61,17 +24,6 @@ int nameless_files() {
   return n;
 }
 
-class folder {
- public:
-  folder() {
-    char name[] = "/tmp/sluice-spool-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
-
 // The service on a server that is ours.
 struct owned {
   explicit owned(sluice::service_options o = {}, const sluice::hardened_options& h = {}, const std::string& prefix = "")
@@ -81,7 +33,12 @@ struct owned {
     app.start();
   }
   [[nodiscard]] int port() const { return app.port; }
-  [[nodiscard]] httplib::Client client() const { return httplib::Client("127.0.0.1", app.port); }
+  [[nodiscard]] httplib::Client client() const {
+    httplib::Client c("127.0.0.1", app.port);
+    c.set_keep_alive(true);
+    c.set_read_timeout(30);
+    return c;
+  }
 
   sluice::service service;
   testing::app app;
@@ -94,149 +51,22 @@ struct plain : running {
 };
 
 std::string head(const std::string& extra, const std::string& query = "columns=1024&dtype=f32") {
-  return cat("POST ", path, "?", query, " HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n", extra, "\r\n");
+  return cat("POST ", stream_path, "?", query, " HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n", extra,
+             "\r\n");
 }
 const std::string chunks = "Transfer-Encoding: chunked\r\n";
 
 template <class F>
 bool eventually(F holds) {
-  for (int i = 0; i < 1000; ++i) {
-    if (holds()) return true;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  return false;
+  return true;
 }
 
 }  // namespace
-
-TEST_CASE("the sums are those of rowsum, bit for bit, however the bytes are cut") {
-  sluice::service s;
-  const std::int64_t columns[] = {1, 3, 100, 1024, 1025, 300'001};
-  for (const auto type : every_dtype)
-    for (const auto c : columns) {
-      CAPTURE(text(type));
-      CAPTURE(c);
-      const auto rows = rough({std::max<std::int64_t>(2, 900'000 / c), c}, type, 7);
-      const auto wanted = sluice::rowsum(rows);
-      numbers n(static_cast<std::uint64_t>(c));
-      for (const std::int64_t most : {std::int64_t{200}, std::int64_t{4096}, std::int64_t{3'000'000}}) {
-        const auto cut = [&] { return static_cast<std::size_t>(n.below(most)); };
-        CHECK(same_bits(sums_in(stream(s, bytes_in(rows), query_of(rows), raw_type, cut)), wanted));
-      }
-      if (type == dtype::bf16) continue;
-      const auto npy = sluice::encode_npy(rows);
-      CHECK(same_bits(sums_in(stream(s, npy, "", npy_type, [&] { return static_cast<std::size_t>(n.below(90)) + 60; })),
-                      wanted));
-    }
-}
-
-TEST_CASE("rows larger than the room, in parts that join as rowsum's do") {
-  sluice::service s;
-  for (const auto type : {dtype::f32, dtype::f64, dtype::u8, dtype::bf16, dtype::i64}) {
-    CAPTURE(text(type));
-    for (const std::int64_t c : {std::int64_t{1'048'577}, std::int64_t{3'700'003}}) {
-      auto rows = rough({2, c}, type, 3);
-      if (type == dtype::f32)
-        rows.view<float, 2>()(1, 77) = std::numeric_limits<float>::infinity() - std::numeric_limits<float>::infinity();
-      CHECK(same_bits(sums_in(stream(s, bytes_in(rows), query_of(rows), raw_type, [] { return 1'000'003; })),
-                      sluice::rowsum(rows)));
-    }
-  }
-}
-
-TEST_CASE("an .npy's shape is the sums' but for the last extent") {
-  sluice::service s;
-  const auto cut = [] { return 1000; };
-  for (const sluice::shape& extents : {sluice::shape{5}, {0, 3}, {4, 0}, {0}, {2, 3, 4}, {70'000, 0}, {300, 2, 1, 5}}) {
-    CAPTURE(extents.str());
-    const auto rows = random(extents, dtype::f32);
-    CHECK(same_bits(sums_in(stream(s, sluice::encode_npy(rows), "", npy_type, cut)), sluice::rowsum(rows)));
-    // As JSON the same text as the endpoint's.
-    const auto npy = sluice::encode_npy(rows);
-    const headers as_json{{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}};
-    const auto streamed = stream(s, npy, "", as_json, cut), whole = post(s, "rowsum", npy, as_json);
-    CHECK(streamed.status == 200);
-    CHECK(streamed.text() == whole.text());
-  }
-  CHECK(sums_in(stream(s, "", "columns=7&dtype=f32", raw_type, cut)).shape() == sluice::shape{0});
-}
-
-TEST_CASE("JSON in pieces, out of the spool") {
-  const folder here;
-  sluice::service s({.stream = {.spool_memory = 256 << 10, .spool_directory = here.path}});
-  const auto rows = rough({200'000, 2}, dtype::f32, 5);
-  const headers as_json{{"Content-Type", "application/octet-stream"}, {"Accept", "application/json"}};
-  auto streamed = stream(s, bytes_in(rows), query_of(rows), as_json, [] { return 5000; });
-  REQUIRE(streamed.status == 200);
-  CHECK(streamed.content_length == -1);
-  const auto npy = sluice::encode_npy(rows);
-  CHECK(streamed.text() ==
-        post(s, "rowsum", npy, {{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}}).text());
-  auto broken = rows.clone();
-  broken.view<float, 2>()(150'000, 1) = std::numeric_limits<float>::infinity();
-  check_problem(stream(s, bytes_in(broken), query_of(rows), as_json, [] { return 5000; }), 422,
-                "1 of the result's 200000 numbers");
-  CHECK(same_bits(sums_in(stream(s, bytes_in(broken), query_of(rows), raw_type, [] { return 5000; })),
-                  sluice::rowsum(broken)));
-}
-
-TEST_CASE("what is no body of rows is refused, with the numbers") {
-  sluice::service s({.stream = {.body_bytes = 1'000'000}});
-  const auto rows = random({10, 3}, dtype::f32);
-  const auto npy = sluice::encode_npy(rows);
-  const auto cut = [] { return 50; };
-  const auto tell = [&](std::string_view body, const std::string& query, const headers& with, std::int64_t length = -1) {
-    return stream(s, body, query, with, cut, length);
-  };
-  check_problem(tell(bytes_in(rows).substr(5), query_of(rows), raw_type), 400, "115 bytes are 7 too many");
-  check_problem(tell(bytes_in(rows).substr(5), query_of(rows), raw_type, 115), 400, "115 bytes are 7 too many");
-  check_problem(tell(std::string_view(npy).substr(0, npy.size() - 1), "", npy_type), 400,
-                "(10, 3) of f32: 120 bytes, and 119 came");
-  check_problem(tell(npy + "x", "", npy_type), 400, "120 bytes, and the body has more");
-  check_problem(tell(npy.substr(0, 70), "", npy_type), 400, "the .npy's 70 bytes end inside the header");
-  check_problem(tell("PK\3\4 and more of a zip, which is no npy at all", "", npy_type), 400, "npy");
-  check_problem(tell("", "columns=0", raw_type), 400, "columns");
-  check_problem(tell("", "columns=12x", raw_type), 400, "12x");
-  check_problem(tell("", "", raw_type), 400, "names no columns");
-  check_problem(tell("", "columns=3&rows=4", raw_type), 400, "rows");
-  check_problem(tell("", "columns=3&dtype=complex", raw_type), 422, "complex");
-  check_problem(tell("", "columns=3", {{"Content-Type", "application/x-www-form-urlencoded"}}), 415, "octet-stream");
-  check_problem(tell("", "columns=3", {{"Content-Type", "application/octet-stream"}, {"Accept", "text/html"}}), 406,
-                "text/html");
-  check_problem(tell(bytes_in(rows), "columns=3", raw_type, 1'000'001), 413, "1000001 bytes: at most 1000000");
-  check_problem(tell(std::string(1'000'100, 'x'), "columns=3", raw_type), 413, "more than 1000000");
-  check_problem(
-      tell(bytes_in(rows), "columns=3", {{"Content-Type", "application/octet-stream"}, {"X-Request-Timeout", "0"}}), 504,
-      "0.000 s");
-  check_problem(send(s, "GET", path), 405, "POST");
-  const auto column_major = sluice::encode_npy(rows);
-  auto fortran = column_major;
-  fortran.replace(fortran.find("False"), 5, "True ");
-  check_problem(tell(fortran, "", npy_type), 422, "Fortran");
-}
-
-TEST_CASE("sums have a quota: 413 as soon as it is known") {
-  const folder here;
-  std::size_t passed = 0;
-  const auto counted = [&] { return passed += 4000, 4000; };
-  const std::string many(4'000'000, '\0');
-  {
-    sluice::service s({.stream = {.quota_bytes = 40'000, .spool_memory = 0, .spool_directory = here.path}});
-    check_problem(stream(s, many, "columns=1", raw_type, counted), 413, "40000 bytes");
-    CHECK(passed < 2'500'000);  // one piece, and not the rest
-    passed = 0;
-    check_problem(stream(s, many, "columns=1", raw_type, counted, 4'000'000), 413, "1000000 rows");
-    CHECK(passed == 0);
-    const auto npy = sluice::npy_header_bytes(dtype::f32, {std::int64_t{1} << 40, 0});
-    check_problem(stream(s, npy, "", npy_type, counted), 413, "1099511627776 rows");
-    CHECK(sums_in(stream(s, many, "columns=100", raw_type, counted)).count() == 10'000);
-  }
-  // In memory alone, memory is the quota.
-  sluice::service s({.stream = {.spool_memory = 100'000}});
-  CHECK(sums_in(stream(s, many, "columns=40", raw_type, counted)).count() == 25'000);
-  check_problem(stream(s, many, "columns=25", raw_type, counted), 413, "100000 bytes");
-  CHECK_REFUSED(sluice::service({.stream = {.spool_directory = here.path + "/none"}}), io, "spool");
-}
 
 TEST_CASE_TEMPLATE("over a socket, in chunks and with a length, compressed too", Server, plain, owned) {
   Server running;
@@ -248,8 +78,9 @@ TEST_CASE_TEMPLATE("over a socket, in chunks and with a length, compressed too",
     CAPTURE(r->body.substr(0, 300));
     REQUIRE(r->status == 200);
     CHECK(same_bits(sluice::decode_npy(std::as_bytes(std::span(r->body))), wanted));
+    CHECK(r->get_header_value("Connection") != "close");  // it was read to its end: the next request may come
   };
-  const auto target = cat(path, "?", query_of(rows));
+  const auto target = cat(stream_path, "?", query_of(rows));
   const std::string body(bytes_in(rows)), npy = sluice::encode_npy(rows);
   const auto pieces = [&](std::size_t offset, httplib::DataSink& sink) {
     const auto n = std::min<std::size_t>(100'001, body.size() - offset);
@@ -261,9 +92,9 @@ TEST_CASE_TEMPLATE("over a socket, in chunks and with a length, compressed too",
     client.set_compress(compressed);
     check(client.Post(target, body, "application/octet-stream"));
     check(client.Post(target, pieces, "application/octet-stream"));
-    check(client.Post(path, npy, "application/x-npy"));
+    check(client.Post(stream_path, npy, "application/x-npy"));
   }
-  const auto json = client.Post(path, {{"Accept", "application/json"}}, npy, "application/x-npy");
+  const auto json = client.Post(stream_path, {{"Accept", "application/json"}}, npy, "application/x-npy");
   REQUIRE(json);
   CHECK(json->status == 200);
   CHECK(
@@ -320,7 +151,7 @@ TEST_CASE("what the head alone refuses is refused before 100 Continue") {
 
 TEST_CASE_TEMPLATE("a client that goes leaves nothing behind", Server, plain, owned) {
   const folder here;
-  Server running({.stream = {.uploads = 1, .spool_memory = 0, .spool_directory = here.path}});
+  Server running({.stream = {.uploads = 1, .spool_memory = 0, .spool_directory = here / ""}});
   {
     wire w(running.port());
     w.send(head(chunks, "columns=1&dtype=f32"));
@@ -329,10 +160,10 @@ TEST_CASE_TEMPLATE("a client that goes leaves nothing behind", Server, plain, ow
     CHECK(eventually([] { return nameless_files() == 1; }));
   }
   CHECK(eventually([] { return nameless_files() == 0; }));
-  CHECK(std::filesystem::is_empty(here.path));
+  CHECK(std::filesystem::is_empty(here / ""));
   auto client = running.client();
   CHECK(eventually([&] {
-    const auto r = client.Post(cat(path, "?columns=1"), std::string(4000, '\0'), "application/octet-stream");
+    const auto r = client.Post(cat(stream_path, "?columns=1"), std::string(4000, '\0'), "application/octet-stream");
     return r && r->status == 200;
   }));
 }
@@ -357,7 +188,7 @@ TEST_CASE_TEMPLATE("slow uploads hold no slot, and are bounded in number", Serve
   for (int i = 0; i < 5; ++i) slow.emplace_back(running.port()).send(head(chunks)).send(chunk(std::string(3'000'000, '\0')));
   auto client = running.client();
   const auto over = [&] {
-    const auto r = client.Post(cat(path, "?columns=1"), std::string(4, '\0'), "application/octet-stream");
+    const auto r = client.Post(cat(stream_path, "?columns=1"), std::string(4, '\0'), "application/octet-stream");
     return r ? r->status : 0;
   };
   CHECK(eventually([&] { return over() == 429; }));
@@ -406,20 +237,6 @@ TEST_CASE("a long upload may pause, but for no longer than an idle connection") 
   CHECK(says(w.read(), "408"));
 }
 
-TEST_CASE("the log counts what was read of an upload") {
-  std::atomic<std::int64_t> bytes{-1};
-  sluice::service s(
-      {.on_request = [&](const sluice::access_record& r) { bytes = r.bytes_in; }, .stream = {.quota_bytes = 4000}});
-  CHECK(stream(
-            s, std::string(4'000'000, '\0'), "columns=1000", raw_type, [] { return 1000; }, 4'000'000)
-            .status == 200);
-  CHECK(bytes == 4'000'000);
-  CHECK(stream(
-            s, "", "columns=1", raw_type, [] { return 1000; }, 4'000'000)
-            .status == 413);
-  CHECK(bytes == 0);
-}
-
 // Gigabytes in a few megabytes.
 TEST_CASE_TEMPLATE("two gigabytes in bounded memory", Server, plain, owned) {
   std::ofstream("/proc/self/clear_refs") << '5';  // the peak begins anew
@@ -439,7 +256,7 @@ TEST_CASE_TEMPLATE("two gigabytes in bounded memory", Server, plain, owned) {
   auto client = running.client();
   client.set_read_timeout(60);
   const auto r = client.Post(
-      cat(path, "?", query_of(rows)), times * block.size(),
+      cat(stream_path, "?", query_of(rows)), times * block.size(),
       [&](std::size_t offset, std::size_t, httplib::DataSink& sink) {
         return sink.write(block.data() + offset % block.size(), block.size() - offset % block.size());
       },

@@ -1,4 +1,5 @@
-// A client that sends any bytes and reads until the server closes, or until a second without any.
+// A client that sends any bytes and reads until the server closes, or until a second without any; half a minute at most,
+// for a server that never stops or never reads.
 #pragma once
 
 #include <arpa/inet.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -26,6 +28,8 @@ class wire {
     REQUIRE(::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
     const timeval second{1, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+    const timeval half_minute{30, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &half_minute, sizeof half_minute);
   }
   ~wire() { ::close(fd_); }
   wire(const wire&) = delete;
@@ -40,15 +44,17 @@ class wire {
     return *this;
   }
   std::string read() {
+    const auto end = clock::now() + std::chrono::seconds(30);
     std::string all;
-    while (receive(all)) {
+    while (clock::now() < end && receive(all)) {
     }
     return all;
   }
   // Until `text` has come.
   std::string read_until(std::string_view text) {
+    const auto end = clock::now() + std::chrono::seconds(30);
     std::string all;
-    while (all.find(text) == all.npos && receive(all)) {
+    while (all.find(text) == all.npos && clock::now() < end && receive(all)) {
     }
     return all;
   }
@@ -62,6 +68,8 @@ class wire {
   bool closed = false;
 
  private:
+  using clock = std::chrono::steady_clock;
+
   bool receive(std::string& all) {
     char buffer[4096];
     const auto n = ::recv(fd_, buffer, sizeof buffer, 0);
