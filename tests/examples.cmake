@@ -14,12 +14,14 @@ if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   if("${CMAKE_CXX_FLAGS}" MATCHES "-fsanitize")
     set_tests_properties(server PROPERTIES ENVIRONMENT SLUICE_TEST_SANITIZED=1)
   endif()
-  # Every route once, as a newcomer would ask.
-  add_test(NAME examples_run COMMAND ${PROJECT_SOURCE_DIR}/examples/run --once)
-  set_tests_properties(examples_run PROPERTIES TIMEOUT 300 ENVIRONMENT SLUICE_BIN_DIR=$<TARGET_FILE_DIR:sluice-server>)
   if(SLUICE_SQLITE)
+    # Every route once, as a newcomer would ask: jobs are among them.
+    add_test(NAME examples_run COMMAND ${PROJECT_SOURCE_DIR}/examples/run --once)
+    set_tests_properties(examples_run PROPERTIES TIMEOUT 300 ENVIRONMENT SLUICE_BIN_DIR=$<TARGET_FILE_DIR:sluice-server>)
     add_test(NAME jobs_kill COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/jobs_kill_test.py $<TARGET_FILE:sluice-server>)
     set_tests_properties(jobs_kill PROPERTIES TIMEOUT 300)
+  else()
+    sluice_skip_tests("needs jobs, and they SQLite" examples_run jobs_kill)
   endif()
   # Its client comes from PyPI, once, into the build folder.
   add_test(NAME triton COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/triton_test.py $<TARGET_FILE:sluice-server>
