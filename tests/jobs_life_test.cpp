@@ -127,6 +127,10 @@ TEST_CASE("bounds, and cancelling") {
   until_state(s, running, "running");
   check_problem(ask(s, "GET", cat("/v1/jobs/", running, "/result")), 409, "running: its result is there when it is done");
   const auto second = started(s, long_job);
+  // One at once: while it goes on, the next waits.
+  const auto before = value_of("bytes", ask(s, "GET", cat("/v1/jobs/", running)).text());
+  until(s, running, [&](const std::string& text) { return value_of("bytes", text) != before; });
+  CHECK(value_of("state", ask(s, "GET", cat("/v1/jobs/", second)).text()) == "queued");
   const auto third = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
   const auto full = testing::post(s, "jobs", long_job);
   check_problem(full, 429, "2 jobs wait");
