@@ -135,4 +135,24 @@ TEST_CASE("bodies and answers in gzip and in deflate, which is zlib's") {
   REQUIRE(unasked);
   CHECK(unasked->body.ends_with("[3,7]}]}"));
 }
+
+TEST_CASE("a compressed body that is cut short is refused, one of several members is not") {
+  running app;
+  auto c = app.client();
+  const auto post = [&](const std::string& coding, const std::string& body) {
+    const auto r = c.Post("/v1/rowsum/stream?columns=1&dtype=u8",
+                          {{"Content-Encoding", coding}, {"Accept", "application/json"}}, body, "application/octet-stream");
+    REQUIRE(r);
+    return cat(std::to_string(r->status), " ", r->body);
+  };
+  for (const std::string coding : {"gzip", "deflate"}) {
+    CAPTURE(coding);
+    const std::string whole(sluice::detail::compressed({sluice::body_piece::of("\1\2\3")}, coding)[0].bytes);
+    CHECK(post(coding, whole).starts_with(R"(200 {"result":[1,2,3],)"));
+    CHECK(post(coding, whole + whole).starts_with(R"(200 {"result":[1,2,3,1,2,3],)"));
+    for (std::size_t n = 1; n < whole.size(); ++n) CHECK_MESSAGE(post(coding, whole.substr(0, n)).starts_with("400 "), n);
+    CHECK(post(coding, whole + "x").starts_with("400 "));
+    CHECK(post(coding, whole + whole.substr(0, whole.size() - 1)).starts_with("400 "));
+  }
+}
 #endif

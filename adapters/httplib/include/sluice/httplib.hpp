@@ -145,9 +145,18 @@ class exchange {
   // sending gets to read the answer.
   bool read(const body_receiver& take) {
     // httplib would take a multipart body apart itself, with regular expressions that overflow the stack on long lines.
-    const auto type = req_.headers.find("Content-Type");
-    std::string saved;
-    if (type != req_.headers.end()) saved = std::exchange(type->second, "application/octet-stream");
+    const header_set_aside type(req_, "Content-Type");
+#ifdef CPPHTTPLIB_ZLIB_SUPPORT
+    if (const auto coding = req_.get_header_value("Content-Encoding"); coding == "gzip" || coding == "deflate") {
+      const header_set_aside encoding(req_, "Content-Encoding");
+      decoder coded;
+      return read_as_it_is([&](std::string_view bytes) { return coded.decode(bytes, take); }) && coded.at_end();
+    }
+#endif
+    return read_as_it_is(take);
+  }
+
+  bool read_as_it_is(const body_receiver& take) {
     bool taking = true;
     std::int64_t spare = long_ ? 0 : service_.options().limits.body_bytes;
     drained_ = (*reader_)([&](const char* data, std::size_t size) {
@@ -162,7 +171,6 @@ class exchange {
       spare -= static_cast<std::int64_t>(size);
       return spare > 0;
     });
-    if (type != req_.headers.end()) type->second = std::move(saved);
     detail::mark_read(req_);
     return drained_ && taking;
   }

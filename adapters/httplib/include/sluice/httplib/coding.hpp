@@ -1,11 +1,13 @@
-// Content codings: which bodies this build of httplib decodes, and answers' bodies compressed.
+// Content codings: bodies decoded, and answers' bodies compressed.
 #pragma once
 
 #include <httplib.h>
 
 #include <memory>
 #include <new>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sluice/service/message.hpp"
@@ -29,7 +31,62 @@ inline bool can_decode(std::string_view coding) noexcept {
   return false;
 }
 
+// While it lives, httplib sees nothing to act upon in the header called `name`.
+class header_set_aside {
+ public:
+  header_set_aside(httplib::Request& r, const char* name) : at_(r.headers.find(name)), there_(at_ != r.headers.end()) {
+    if (there_) value_ = std::exchange(at_->second, "identity");
+  }
+  ~header_set_aside() {
+    if (there_) at_->second = std::move(value_);
+  }
+  header_set_aside(const header_set_aside&) = delete;
+  header_set_aside& operator=(const header_set_aside&) = delete;
+
+ private:
+  const httplib::Headers::iterator at_;
+  const bool there_;
+  std::string value_{};
+};
+
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
+
+// A body in gzip or deflate as it comes. httplib's own decoder takes one that is cut short for whole, and its sums would be
+// those of a part; and it knows of a gzip file's first member alone.
+class decoder {
+ public:
+  decoder() {
+    constexpr int window = 15, any_header = 32;
+    if (inflateInit2(&z_, window + any_header) != Z_OK) throw std::bad_alloc();
+  }
+  ~decoder() { inflateEnd(&z_); }
+  decoder(const decoder&) = delete;
+  decoder& operator=(const decoder&) = delete;
+
+  // Passes on what `bytes`, 4 GiB at most, decode to. False when they are damaged, or `take` has had enough.
+  bool decode(std::string_view bytes, const body_receiver& take) {
+    z_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    z_.avail_in = static_cast<uInt>(bytes.size());
+    do {
+      if (at_end_ && z_.avail_in == 0) return true;
+      if (at_end_ && inflateReset(&z_) != Z_OK) return false;
+      z_.next_out = reinterpret_cast<Bytef*>(room_.data());
+      z_.avail_out = static_cast<uInt>(room_.size());
+      const int result = inflate(&z_, Z_NO_FLUSH);
+      at_end_ = result == Z_STREAM_END;
+      if (!at_end_ && result != Z_OK && result != Z_BUF_ERROR) return false;
+      if (const auto n = room_.size() - z_.avail_out; n > 0 && !take({room_.data(), n})) return false;
+    } while (z_.avail_in > 0 || z_.avail_out == 0);
+    return true;
+  }
+  // Whether what came so far could be all.
+  [[nodiscard]] bool at_end() const noexcept { return at_end_; }
+
+ private:
+  z_stream z_{};
+  std::vector<char> room_ = std::vector<char>(1 << 16);
+  bool at_end_ = false;
+};
 
 // `pieces` as one, in "gzip" or in "deflate", which is zlib's format. At zlib's fastest: numbers gain little by more, and
 // the next level takes twice as long.
