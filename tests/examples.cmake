@@ -20,20 +20,20 @@ if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
     set_tests_properties(examples_run PROPERTIES TIMEOUT 300 ENVIRONMENT SLUICE_BIN_DIR=$<TARGET_FILE_DIR:sluice-server>)
     add_test(NAME jobs_kill COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/jobs_kill_test.py $<TARGET_FILE:sluice-server>)
     set_tests_properties(jobs_kill PROPERTIES TIMEOUT 300)
+    # Everything in /openapi.json is asked for, by a package from PyPI that goes into the build folder, once.
+    add_test(NAME schemathesis COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/openapi_test.py $<TARGET_FILE:sluice-server>
+                                       ${CMAKE_BINARY_DIR}/schemathesis)
+    # The page is opened in a browser, where there is one: tests/full installs it.
+    add_test(NAME docs COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/docs_test.py $<TARGET_FILE:sluice-server>
+                               ${CMAKE_BINARY_DIR}/selenium)
+    set_tests_properties(schemathesis docs PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
   else()
-    sluice_skip_tests("needs jobs, and they SQLite" examples_run jobs_kill)
+    sluice_skip_tests("needs jobs, and they SQLite" examples_run jobs_kill schemathesis docs)
   endif()
-  # Its client comes from PyPI, once, into the build folder.
+  # Its client comes from PyPI too.
   add_test(NAME triton COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/triton_test.py $<TARGET_FILE:sluice-server>
                                ${CMAKE_BINARY_DIR}/tritonclient)
   set_tests_properties(triton PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
-  # So does what asks for everything in /openapi.json.
-  add_test(NAME schemathesis COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/openapi_test.py $<TARGET_FILE:sluice-server>
-                                     ${CMAKE_BINARY_DIR}/schemathesis)
-  # And what opens the page in a browser, where there is one: tests/full installs it.
-  add_test(NAME docs COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/docs_test.py $<TARGET_FILE:sluice-server>
-                             ${CMAKE_BINARY_DIR}/selenium)
-  set_tests_properties(schemathesis docs PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 else()
   sluice_skip_tests("needs python3 and sluice-server" server examples_run jobs_kill triton schemathesis docs)
 endif()
