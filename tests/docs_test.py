@@ -58,11 +58,14 @@ class Prefixed(http.server.BaseHTTPRequestHandler):
 
     target = ""
 
-    def do_GET(self):
+    def do_GET(self, body=None):
         if not self.path.startswith("/below/here/"):
             self.send_error(404)
             return
-        with urllib.request.urlopen(self.target + self.path[len("/below/here"):]) as answer:
+        asked = urllib.request.Request(self.target + self.path[len("/below/here"):], body)
+        if body is not None:
+            asked.add_header("Content-Type", self.headers["Content-Type"])
+        with urllib.request.urlopen(asked) as answer:
             body = answer.read()
             self.send_response(answer.status)
             for name in ("Content-Type", "Content-Security-Policy"):
@@ -70,6 +73,9 @@ class Prefixed(http.server.BaseHTTPRequestHandler):
                     self.send_header(name, answer.headers[name])
             self.end_headers()
             self.wfile.write(body)
+
+    def do_POST(self):
+        self.do_GET(self.rfile.read(int(self.headers["Content-Length"])))
 
     def log_message(self, *_):
         pass
@@ -231,7 +237,8 @@ class TestPage(unittest.TestCase):
             time.sleep(0.01 + 0.02 * (1 + ((time.monotonic() / 9) % 1)))
         self.until(lambda: re.match(r"[1-9]", self.text("#rate-now")))
         self.assertRegex(self.text("#latency-now"), r"\d (µs|ms) median\s+\d.* (µs|ms) 99 %")
-        self.assertIn("L", self.all("#rate path.one")[0].get_attribute("d"))
+        line = "return document.querySelector('#rate path.one').getAttribute('d')"  # at once: it is drawn anew each second
+        self.assertIn("L", self.browser.execute_script(line))
         self.assertRegex(self.browser.find_element(By.ID, "rate").get_attribute("aria-label"), r"now \d")
         self.assertRegex(self.text("#devices"), r"(?s)cpu.*of .*GiB")
         self.assertRegex(self.text("#slots"), r"\d+ of \d+")

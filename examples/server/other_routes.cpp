@@ -12,6 +12,8 @@ void add_other_routes(httplib::Server& server) {
   server.Post(".*", not_found).Put(".*", not_found).Patch(".*", not_found).Delete(".*", not_found);
   server.set_error_handler([](const httplib::Request& req, httplib::Response& res) {
     if (res.has_header("Content-Type")) return;  // it has its words
+    // httplib would send the ranges of a refusal that were asked of a result. (Its own request is not const.)
+    const_cast<httplib::Request&>(req).ranges.clear();
     refuse(res, res.status,
            res.status == 404 ? "nothing takes " + req.method + " at " + req.path : "the request cannot be read");
   });

@@ -32,7 +32,10 @@ constexpr std::string_view job_example = R"({"id":"5f0c9a7be2d14c3e8a6b7c8d9e0f1
 "rows":65536,"rows_total":262144,"resumed_bytes":0,"bytes_per_second":9000000000,"seconds":0.031,"seconds_left":0.089,
 "created":1764000000.125,"ended":null,"error":null})";
 
-const parameter id{.name = "id", .summary = "As the job's Location ends", .in = "path"};
+const parameter id{.name = "id",
+                   .summary = "As the job's Location ends",
+                   .in = "path",
+                   .schema = R"({"type":"string","pattern":"^[A-Za-z0-9_-]{1,64}$"})"};
 
 content job() { return {.schema = schema_ref("Job"), .example = std::string(job_example)}; }
 
