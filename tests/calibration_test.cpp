@@ -33,7 +33,7 @@ TEST_CASE("before anything is measured work stays, and nobody is asked") {
   const auto d = place(product(4096));
   CHECK(d.where == device::cpu);
   CHECK(std::isnan(d.predicted()));
-  const auto known = sluice::profiles();
+  const auto known = testing::profiles_here();
   CHECK(known.size() == 3);
   for (const auto& p : known) {
     CHECK_FALSE(p.measured);

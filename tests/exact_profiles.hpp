@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "../src/core/profile_file.hpp"
 #include "testing.hpp"
@@ -34,6 +35,13 @@ inline sluice::core::profile exact(const sluice::device& where, double launch, d
   return p;
 }
 
+// Of the CPU and the paced devices: the machine may have others.
+inline std::vector<sluice::profile_info> profiles_here() {
+  auto all = sluice::profiles();
+  std::erase_if(all, [](const auto& p) { return p.where != sluice::device::cpu && p.where != near && p.where != far; });
+  return all;
+}
+
 // This machine's file says how fast the devices are; nothing is timed.
 inline void know_all() {
   static const std::string failure = sluice::core::write_profile_file(
@@ -41,7 +49,7 @@ inline void know_all() {
        exact(far, 8e-6, 15e12, 2e12, 8e9, 40e9)},
       "2026-11-21T16:05:00Z");
   REQUIRE(failure == "");
-  for (const auto& p : sluice::profiles()) REQUIRE(p.measured);
+  for (const auto& p : profiles_here()) REQUIRE(p.measured);
 }
 
 }  // namespace testing

@@ -1,4 +1,5 @@
 // The order of a device's work and the life of its memory, on the fake device, whose queues do everything later.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -212,7 +213,8 @@ TEST_CASE("a failure that comes late is heard at the next host access, which nam
 }
 
 TEST_CASE("placement passes a lost device over, and says so") {
-  REQUIRE(sluice::devices().back().lost);  // by the case before
+  const auto all = sluice::devices();
+  REQUIRE(std::any_of(all.begin(), all.end(), [](const auto& d) { return d.lost; }));  // by the case before
   sluice::work w = sluice::rowsum_work(tensor::zeros({4, 4}));
   w.operands[0].where = "fake:1";
   auto d = sluice::place(w);
