@@ -261,7 +261,7 @@ TEST_CASE_TEMPLATE("two gigabytes in bounded memory", Server, plain, owned) {
         return sink.write(block.data() + offset % block.size(), block.size() - offset % block.size());
       },
       "application/octet-stream");
-  const auto after = kilobytes("VmHWM:");
+  [[maybe_unused]] const auto after = kilobytes("VmHWM:");
   REQUIRE(r);
   REQUIRE(r->status == 200);
   const auto all = sluice::decode_npy(std::as_bytes(std::span(r->body)));
@@ -270,5 +270,7 @@ TEST_CASE_TEMPLATE("two gigabytes in bounded memory", Server, plain, owned) {
   for (std::size_t i = 0; i < times; ++i)
     equal += std::memcmp(static_cast<const char*>(all.data()) + i * sums.bytes(), sums.data(), sums.bytes()) == 0 ? 1 : 0;
   CHECK(equal == times);
+#ifndef __SANITIZE_THREAD__  // which has a memory of its own for each byte that is touched
   CHECK(after - before < 64 << 10);
+#endif
 }

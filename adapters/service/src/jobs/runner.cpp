@@ -44,6 +44,7 @@ runner::runner(const service_options& o)
   folder_.sweep([&](const std::string& id) {
     return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& e) { return e.second->now.id == id; });
   });
+  const std::lock_guard lock(mutex_);  // the first thread is at work while the next is started
   for (int i = std::min(o.jobs.running, queue_length()); i > 0; --i) start_thread();
 }
 

@@ -31,11 +31,12 @@ inline bool can_decode(std::string_view coding) noexcept {
   return false;
 }
 
-// While it lives, httplib sees nothing to act upon in the header called `name`.
+// While it lives, httplib sees nothing to act upon in the header called `name`: newer lines refuse any coding they do not
+// know.
 class header_set_aside {
  public:
   header_set_aside(httplib::Request& r, const char* name) : at_(r.headers.find(name)), there_(at_ != r.headers.end()) {
-    if (there_) value_ = std::exchange(at_->second, "identity");
+    if (there_) value_ = std::exchange(at_->second, "");
   }
   ~header_set_aside() {
     if (there_) at_->second = std::move(value_);
