@@ -205,7 +205,9 @@ class exchange {
 
   void send(response&& answer) {
     const bool close = !framing_.fault.empty() || (framing_.has_body() && !drained_);
-    if (!framing_.fault.empty() || long_) detail::mark_read(req_);  // there is no telling where it would end
+    // There is no telling where it would end; and of a DELETE without one httplib would read until the next request was
+    // gone.
+    if (!framing_.fault.empty() || long_ || !framing_.has_body()) detail::mark_read(req_);
     // A HEAD request with a body: there is no way to close after an answer without one, so it gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;
