@@ -3,8 +3,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 using namespace testing;
@@ -28,15 +26,10 @@ TEST_CASE("beyond the slots and the queue: 429") {
   o.compute_slots = 1;
   o.queue_length = 1;
   sluice::service s(o);
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool go = false;
-  std::atomic<int> entered{0};
+  gate door;
   auto row = scale();
   row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context&) {
-    ++entered;
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return go; });
+    door.pass();
     return std::vector{in[0]};
   };
   s.add(row);
@@ -58,15 +51,11 @@ TEST_CASE("beyond the slots and the queue: 429") {
   CHECK(r.header("Retry-After") == "1");
   CHECK(send(s, "GET", "/health/live").status == 200);
   CHECK(post(s, "matmul", product).status == 200);  // small: done beside them
-  {
-    const std::lock_guard lock(mutex);
-    go = true;
-  }
-  changed.notify_all();
+  door.open();
   first.join();
   second.join();
   CHECK(done == 2);
-  CHECK(entered == 2);
+  CHECK(door.entered == 2);
   CHECK(post(s, "scale", R"({"a":[[1]]})").status == 200);
 }
 
@@ -74,16 +63,11 @@ TEST_CASE("deadlines: in the queue, before it, and what is none") {
   sluice::service_options o;
   o.compute_slots = 1;
   sluice::service s(o);
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool go = false;
-  std::atomic<int> entered{0};
+  gate door;
   auto row = scale();
   row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context& c) {
-    ++entered;
     CHECK(c.deadline == std::chrono::steady_clock::time_point::max());
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return go; });
+    door.pass();
     return std::vector{in[0]};
   };
   s.add(row);
@@ -91,7 +75,7 @@ TEST_CASE("deadlines: in the queue, before it, and what is none") {
     return post(s, name, R"({"a":[[1]]})", {{"X-Request-Timeout", seconds}});
   };
   std::thread first([&] { CHECK(post(s, "scale", R"({"a":[[1]]})").status == 200); });
-  while (entered == 0) std::this_thread::yield();
+  while (door.entered == 0) std::this_thread::yield();
   check_problem(within("0.02"), 504, "was to be done 20000 us after the request came");
   check_problem(within("0"), 504, "was to be done 0 us after");
   check_problem(within("0", "rowsum"), 504, "[rowsum] was to be done 0 us after");
@@ -99,13 +83,9 @@ TEST_CASE("deadlines: in the queue, before it, and what is none") {
     check_problem(within(wrong), 400, "X-Request-Timeout is");
   CHECK(within("60", "rowsum").status == 200);
   CHECK(within("1000000000000", "rowsum").status == 200);
-  {
-    const std::lock_guard lock(mutex);
-    go = true;
-  }
-  changed.notify_all();
+  door.open();
   first.join();
-  CHECK(entered == 1);
+  CHECK(door.entered == 1);
   const auto text = send(s, "GET", "/metrics").text();
   CHECK(text.find("\nsluice_rejections_total{reason=\"deadline_exceeded\"} 3\n") != text.npos);
   CHECK(text.find("\nsluice_rejections_total{reason=\"malformed\"} 10\n") != text.npos);

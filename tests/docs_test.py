@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -16,6 +15,7 @@ import unittest
 import urllib.request
 
 import environment
+from example_server import Server
 
 SERVER, FOLDER = sys.argv[1:3]
 SCREENSHOTS = sys.argv[3] if len(sys.argv) > 3 else None
@@ -30,27 +30,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-
-class Server:
-    def __init__(self, *options):
-        self.data = tempfile.TemporaryDirectory()
-        command = [SERVER, "--port", "0", "--data-dir", self.data.name, "--jobs", self.data.name + "/jobs",
-                   "--data", "data=" + self.data.name, *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.url = "http://127.0.0.1:" + re.search(r":(\d+)$", self.process.stdout.readline().strip()).group(1)
-        while "/docs" not in self.process.stdout.readline():
-            pass
-
-    def post(self, path, value):
-        asked = urllib.request.Request(self.url + path, json.dumps(value).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(asked, timeout=60) as answer:
-            return answer.read()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self.process.stdout.close()
-        self.data.cleanup()
 
 
 class Prefixed(http.server.BaseHTTPRequestHandler):
@@ -96,7 +75,7 @@ class TestPage(unittest.TestCase):
         cls.browser.quit()
 
     def open(self, *options, path="/docs"):
-        server = Server(*options)
+        server = Server(SERVER, *options)
         self.addCleanup(server.stop)
         self.browser.get_log("browser")
         self.browser.get(server.url + path)
@@ -268,7 +247,7 @@ class TestPage(unittest.TestCase):
         self.silent()
 
     def test_below_a_prefix(self):
-        server = Server()
+        server = Server(SERVER)
         self.addCleanup(server.stop)
         Prefixed.target = server.url
         proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Prefixed)

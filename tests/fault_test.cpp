@@ -7,28 +7,16 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "fault/fault.hpp"
 #include "files.hpp"
 #include "sluice/npy.hpp"
 #include "sluice/pipeline.hpp"
 #include "testing.hpp"
 
 using namespace sluice;
+using testing::fault;
 
 namespace {
-
-// A fault that is in force as long as this is.
-struct fault {
-  fault(const std::string& file, const std::string& rules) {
-    ::setenv("SLUICE_FAULT_FILE", file.c_str(), 1);
-    ::setenv("SLUICE_FAULT", rules.c_str(), 1);
-  }
-  fault(const fault&) = delete;
-  fault& operator=(const fault&) = delete;
-  ~fault() {
-    ::unsetenv("SLUICE_FAULT");
-    static_cast<void>(::fsync(-1));  // counts begin again
-  }
-};
 
 std::ptrdiff_t descriptors() { return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}); }
 

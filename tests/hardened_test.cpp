@@ -1,4 +1,5 @@
 // What a hardened server refuses, on an application's own routes.
+#include "gzip.hpp"
 #include "hardened_testing.hpp"
 
 using namespace testing;
@@ -164,14 +165,6 @@ TEST_CASE("bodies that are too large") {
   CHECK(says(a.tell(post("Transfer-Encoding: chunked\r\n") + "fffffffffffffff\r\n"), "413"));
   CHECK(a.tell(cat(post("Transfer-Encoding: chunked\r\n"), "1", std::string(5000, ' '))).find(" 400 ") != std::string::npos);
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
-  const auto gzip = [](const std::string& text) {
-    std::string out;
-    httplib::detail::gzip_compressor().compress(text.data(), text.size(), true, [&](const char* data, std::size_t n) {
-      out.append(data, n);
-      return true;
-    });
-    return out;
-  };
   const auto compressed = [&](const std::string& text) {
     const auto bytes = gzip(text);
     return a.tell(cat(

@@ -1,4 +1,5 @@
 // The service on a real socket, beside an application's own routes: what goes well, and what a client may do to it.
+#include "gzip.hpp"
 #include "httplib_testing.hpp"
 #include "wire.hpp"
 
@@ -226,14 +227,6 @@ TEST_CASE("chunked and compressed bodies") {
   auto c = app.client();
   CHECK(c.Post("/v1/rowsum", {{"Content-Encoding", "lzma"}}, sums, "application/json")->status == 415);
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
-  const auto gzip = [](const std::string& text) {
-    std::string out;
-    httplib::detail::gzip_compressor().compress(text.data(), text.size(), true, [&](const char* data, std::size_t n) {
-      out.append(data, n);
-      return true;
-    });
-    return out;
-  };
   const auto small = c.Post("/v1/rowsum", {{"Content-Encoding", "gzip"}}, gzip(sums), "application/json");
   REQUIRE(small);
   CHECK(small->body.starts_with("{\"result\":[3,7]"));

@@ -1,4 +1,5 @@
 // The life of jobs: events, bounds, and what becomes of them when the service ends or the system fails.
+#include "fault/fault.hpp"
 #include "jobs_testing.hpp"
 
 #include <cerrno>
@@ -8,6 +9,7 @@ using namespace sluice;
 using testing::ask;
 using testing::cat;
 using testing::check_problem;
+using testing::fault;
 using testing::gigabyte;
 using testing::house;
 using testing::long_job;
@@ -18,21 +20,6 @@ using testing::until;
 using testing::until_ended;
 using testing::until_state;
 using testing::value_of;
-
-namespace {
-
-// Reads and writes that fault/fault.cpp harms as long as this is.
-struct fault {
-  fault(const std::string& file, const std::string& rules) {
-    ::setenv("SLUICE_FAULT_FILE", file.c_str(), 1);
-    ::setenv("SLUICE_FAULT", rules.c_str(), 1);
-  }
-  fault(const fault&) = delete;
-  fault& operator=(const fault&) = delete;
-  ~fault() { ::unsetenv("SLUICE_FAULT"); }
-};
-
-}  // namespace
 
 TEST_CASE("events") {
   const house p;

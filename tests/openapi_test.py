@@ -10,10 +10,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import urllib.error
-import urllib.request
 
 import environment
+from example_server import Server
 
 SERVER, FOLDER = sys.argv[1:3]
 CASES = sys.argv[3] if len(sys.argv) > 3 else "10"
@@ -24,36 +23,10 @@ import openapi_spec_validator
 CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemathesis.toml")
 
 
-class Server:
-    def __init__(self, *options):
-        self.data = tempfile.TemporaryDirectory()
-        command = [SERVER, "--port", "0", "--data-dir", self.data.name, "--jobs", self.data.name + "/jobs",
-                   "--data", "data=" + self.data.name, *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.url = "http://127.0.0.1:" + re.search(r":(\d+)$", self.process.stdout.readline().strip()).group(1)
-        while "curl" not in self.process.stdout.readline():
-            pass
-
-    def get(self, path, **headers):
-        asked = urllib.request.Request(self.url + path, headers={k.replace("_", "-"): v for k, v in headers.items()})
-        try:
-            with urllib.request.urlopen(asked, timeout=60) as answer:
-                return answer.status, answer.headers, answer.read()
-        except urllib.error.HTTPError as e:
-            with e:
-                return e.code, e.headers, e.read()
-
-    def stop(self):
-        self.process.terminate()
-        code = self.process.wait(20)
-        self.process.stdout.close()
-        self.data.cleanup()
-        assert code == 0, f"the server ended with {code}"
-
 
 class TestDocument(unittest.TestCase):
     def serve(self, *options):
-        server = Server(*options)
+        server = Server(SERVER, *options)
         self.addCleanup(server.stop)
         return server
 

@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,6 +49,30 @@ inline sluice::response send(sluice::service& s, std::string method, std::string
 inline sluice::response post(sluice::service& s, std::string name, std::string_view body, headers with = {}) {
   return send(s, "POST", cat("/v1/", name), body, std::move(with));
 }
+
+// Calls of an endpoint wait at it until it is opened.
+class gate {
+ public:
+  void pass() {
+    ++entered;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return open_; });
+  }
+  void open() {
+    {
+      const std::lock_guard lock(mutex_);
+      open_ = true;
+    }
+    changed_.notify_all();
+  }
+
+  std::atomic<int> entered{0};  // those that wait, and those that are through
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
 
 // The answer's status, and its text without what stands around the result.
 inline std::string result(const sluice::response& r) {

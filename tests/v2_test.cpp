@@ -2,7 +2,6 @@
 #include "v2_testing.hpp"
 
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <thread>
 
@@ -229,17 +228,12 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
   o.compute_slots = 1;
   o.queue_length = 1;
   sluice::service s(o);
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool go = false;
-  std::atomic<int> entered{0};
+  gate door;
   sluice::call_context seen;
   auto row = echo({sluice::dtype::f32});
   row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context& c) {
-    ++entered;
-    std::unique_lock lock(mutex);
     seen = c;
-    changed.wait(lock, [&] { return go; });
+    door.pass();
     return std::vector{in[0], in[0]};
   };
   s.add(row);
@@ -248,7 +242,7 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
   };
   sluice::response first, second;
   std::thread slow([&] { first = call(R"({"priority":2,"timeout":60000000})"); });
-  while (entered == 0) std::this_thread::yield();
+  while (door.entered == 0) std::this_thread::yield();
   std::thread late([&] { second = call(R"({"timeout":1000})"); });
   while (send(s, "GET", "/metrics").text().find("\nsluice_compute_queue_length 1\n") == std::string::npos)
     std::this_thread::yield();
@@ -256,11 +250,7 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
   check_error(third, 429, "1 requests are at work and 1 wait");
   CHECK(third.header("Retry-After") == "1");
   std::this_thread::sleep_for(std::chrono::milliseconds(3));
-  {
-    const std::lock_guard lock(mutex);
-    go = true;
-  }
-  changed.notify_all();
+  door.open();
   slow.join();
   late.join();
   CHECK(first.status == 200);
@@ -268,7 +258,7 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
   CHECK(seen.deadline < std::chrono::steady_clock::now() + std::chrono::seconds(60));
   CHECK(seen.deadline > std::chrono::steady_clock::now() + std::chrono::seconds(1));
   check_error(second, 504, "was to be done 1000 us after the request came");
-  CHECK(entered == 1);
+  CHECK(door.entered == 1);
   CHECK(call(R"({"timeout":18446744073709551615})").status == 200);
   CHECK(seen.deadline == std::chrono::steady_clock::time_point::max());
 }
@@ -277,15 +267,16 @@ TEST_CASE("a large body's deadline and priority count while it waits") {
   sluice::service_options o;
   o.compute_slots = 1;
   sluice::service s(o);
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool go = false;
+  gate door;
+  std::mutex mutex;  // of the next
   std::vector<std::uint64_t> order;
   auto row = echo({sluice::dtype::f32});
   row.run = [&](std::span<const sluice::tensor> in, const sluice::call_context& c) {
-    std::unique_lock lock(mutex);
-    order.push_back(c.priority);
-    changed.wait(lock, [&] { return go; });
+    {
+      const std::lock_guard lock(mutex);
+      order.push_back(c.priority);
+    }
+    door.pass();
     return std::vector{in[0], in[0]};
   };
   s.add(row);
@@ -322,11 +313,7 @@ TEST_CASE("a large body's deadline and priority count while it waits") {
   waits(binary, R"({"priority":1})", 3);
   waits(binary, R"({"priority":2})", 4);
   waits(text, R"({"priority":0})", 5);
-  {
-    const std::lock_guard lock(mutex);
-    go = true;
-  }
-  changed.notify_all();
+  door.open();
   for (auto& t : threads) t.join();
   CHECK(order == std::vector<std::uint64_t>{9, 1, 0, 2, 4, 5});
 }
