@@ -24,7 +24,7 @@ std::vector<std::unique_ptr<wire>> wires(int n, int port) {
 }
 
 // A route that answers when it is let.
-struct gate {
+struct gated_route {
   std::promise<void> entered, open;
 
   void at(httplib::Server& server) {
@@ -146,7 +146,7 @@ TEST_CASE("idle connections end after their time, and there are no more than all
 
 TEST_CASE("draining: what was asked is answered, what is idle is closed") {
   app a;
-  gate g;
+  gated_route g;
   g.at(a.server);
   a.start();
   wire asked(a.port), idle(a.port), half(a.port), accepted(a.port);
