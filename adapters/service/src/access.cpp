@@ -108,7 +108,7 @@ inline namespace v0 {
 
 std::string access_record::json() const {
   using namespace std::chrono;
-  const auto ms = floor<milliseconds>(time.time_since_epoch());
+  const auto ms = floor<milliseconds>(time);
   const auto today = floor<days>(ms);
   const year_month_day date(today);
   const hh_mm_ss utc(ms - today);
