@@ -58,7 +58,7 @@ std::error_code write(const descriptor& file, std::int64_t offset, std::string_v
 // Whether a failed write says that there is no room.
 [[nodiscard]] bool is_full(std::error_code why) noexcept;
 
-// The calling thread's priority, where a thread has one of its own.
+// Has the calling thread be nicer than the process by `nice`, where a thread has a niceness of its own.
 void lower_priority(int nice) noexcept;
 
 // While it lives, threads that are begun are sent no signals but those of their own faults and a profiler's.

@@ -144,7 +144,9 @@ bool is_full(std::error_code why) noexcept {
 // On Linux niceness is a thread's own; elsewhere it would be the application's.
 void lower_priority([[maybe_unused]] int nice) noexcept {
 #if defined(__linux__)
-  if (nice > 0) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
+  if (nice <= 0) return;
+  const int base = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::getpid()));  // of its first thread
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), std::min(19, base + nice));
 #endif
 }
 
