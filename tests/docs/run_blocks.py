@@ -112,17 +112,16 @@ class Page:
             shutil.rmtree(self.folder)
 
     def server(self, wanted):
+        """The address of C++ block number `wanted`, of the block of that name, or of an example server with these options."""
+        if isinstance(wanted, str) and wanted and not wanted.startswith("-"):
+            wanted = self.numbers[id_of(named(self.blocks, wanted, self.page))]
         if wanted not in self.servers:
-            if wanted.startswith("-") or not wanted:
-                command = [f"{BIN}/sluice-server", "--port", "0", "--data-dir", f"{self.folder}/.server{len(self.servers)}"]
-                if "--jobs" not in wanted:
-                    wanted_too = ["--jobs", f"{self.folder}/.server{len(self.servers)}/jobs", "--data", f"files={self.folder}"]
-                else:
-                    wanted_too = []
-                self.servers[wanted] = Server(command + wanted_too + wanted.split(), self.folder)
+            if isinstance(wanted, int):
+                self.servers[wanted] = Server([PROGRAM, str(wanted)], self.folder, free_port())
             else:
-                number = self.numbers[id_of(named(self.blocks, wanted, self.page))]
-                self.servers[wanted] = Server([PROGRAM, str(number)], self.folder, free_port())
+                data = f"{self.folder}/.server{len(self.servers)}"
+                self.servers[wanted] = Server([f"{BIN}/sluice-server", "--port", "0", "--data-dir", data, "--jobs", data + "/jobs",
+                                               "--data", f"files={self.folder}", *wanted.split()], self.folder)
         return self.servers[wanted].address
 
     def shell(self, script):
@@ -173,7 +172,10 @@ class Page:
             raise Failed(f"$ {command}\nends with {status}, asked to stop")
 
     def cpp(self, block):
-        if "compile only" in block.says or "serves" in block.says:
+        if "compile only" in block.says:
+            return
+        if "serves" in block.says:
+            self.server(self.numbers[id_of(block)])
             return
         done = subprocess.run([PROGRAM, str(self.numbers[id_of(block)])], cwd=self.folder, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:

@@ -151,8 +151,8 @@ class SLUICE_API service {
   explicit service(service_options options = {});
   /// Stops jobs, which the next process goes on with. No request may be under way.
   ~service();
-  service(const service&) = delete;  ///< servers point at it
-  service& operator=(const service&) = delete;
+  service(const service&) = delete;             ///< servers point at it
+  service& operator=(const service&) = delete;  ///< likewise
 
   /// Adds an endpoint; served from now on. Throws invalid_argument for a name that is taken, reserved or not of the right
   /// letters, and for a row without inputs, outputs or `run`.
