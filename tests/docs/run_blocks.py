@@ -257,7 +257,9 @@ def main():
         page = Page(name, numbers)
         try:
             check_links(name)
-            counts["link page"] += 1
+        except Failed as e:
+            failures.append(f"{name}: {e}")
+        try:
             for block in page.blocks:
                 if "untested" in block.says:
                     left_out.append(f"{block}: untested, {block.one('untested')}")
@@ -274,14 +276,12 @@ def main():
                     left_out.append(f"{block}: skipped: {why_not}")
                 else:
                     counts[block.language + (", compiled only" if "compile only" in block.says else "")] += 1
-        except Failed as e:
-            failures.append(f"{name}: {e}")
         finally:
             try:
                 page.close()
             except Failed as e:
                 failures.append(f"{name}: {e}")
-    print("tested:", ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+    print("tested:", ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())), f"and the links of {len(PAGES)} pages")
     for line in left_out:
         print(line)
     for line in failures:
