@@ -212,7 +212,8 @@ class Page:
         """Configured as the lists of a project whose one source is main.cpp: against an installed sluice, or this one's sources."""
         prefix = os.path.join(self.folder, ".prefix")
         if "find_package(sluice" in block.text and not os.path.exists(prefix):
-            self.configure(["cmake", "--install", BUILD, "--prefix", prefix])
+            for component in ("sluice", "sluice_service", "sluice_dev"):
+                self.configure(["cmake", "--install", BUILD, "--prefix", prefix, "--component", component])
         project = tempfile.mkdtemp(dir=self.folder)
         head = "" if "project(" in block.text else "cmake_minimum_required(VERSION 3.25)\nproject(block LANGUAGES CXX)\n"
         # What is given stands behind the project, where a reader's own targets would be.
