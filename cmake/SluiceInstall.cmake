@@ -66,7 +66,8 @@ endfunction()
 # NAME.pc from cmake/NAME.pc.in. It finds its prefix from its own place. Not for Debug, whose libraries have other names.
 function(sluice_install_pkg_config name)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in" "${PROJECT_BINARY_DIR}/package/${name}.pc" @ONLY)
-  install(FILES "${PROJECT_BINARY_DIR}/package/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT sluice_dev)
+  install(FILES "${PROJECT_BINARY_DIR}/package/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT sluice_dev
+          CONFIGURATIONS Release RelWithDebInfo MinSizeRel None)
 endfunction()
 
 function(sluice_install_package)
