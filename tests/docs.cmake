@@ -1,4 +1,4 @@
-# The documents: each code block of README and the guide is compiled, run or read, and the reference is made.
+# The documents: each code block of README and the guide is compiled, run or read; each public name is in the reference.
 set(pages README.md docs/README.md)
 file(GLOB guide RELATIVE "${PROJECT_SOURCE_DIR}" CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/guide/*.md")
 list(APPEND pages ${guide})
@@ -22,4 +22,12 @@ if(TARGET sluice-server AND SLUICE_SQLITE AND SLUICE_TEST_PYTHON AND NOT CMAKE_C
   set_tests_properties(docs_blocks triton PROPERTIES RESOURCE_LOCK tritonclient)
 else()
   sluice_skip_tests("needs python3, sluice-server and SQLite" docs_blocks)
+endif()
+
+find_package(Doxygen QUIET)
+if(DOXYGEN_FOUND)
+  add_test(NAME docs_reference COMMAND Doxygen::doxygen "${PROJECT_BINARY_DIR}/docs/Doxyfile")
+  set_tests_properties(docs_reference PROPERTIES TIMEOUT 300)
+else()
+  sluice_skip_tests("needs Doxygen" docs_reference)
 endif()
