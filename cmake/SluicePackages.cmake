@@ -8,7 +8,7 @@
 
 set(CPACK_PACKAGE_NAME sluice)
 set(CPACK_PACKAGE_VENDOR "sluice")
-set(CPACK_PACKAGE_CONTACT "The sluice authors <sluice@localhost>" CACHE STRING "Maintainer of the packages: Name <address>")
+set(CPACK_PACKAGE_CONTACT "sluice <maintainers@sluice.invalid>" CACHE STRING "Maintainer of the packages: Name <address>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_NAME} built using CMake")  # the default, for none: each package has its own
 set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
 set(CPACK_PACKAGE_DIRECTORY "${PROJECT_BINARY_DIR}/packages")
@@ -59,8 +59,8 @@ macro(sluice_package component name section summary text)
   set(CPACK_COMPONENT_${upper}_DEPENDS ${ARG_NEEDS})
   set(CPACK_COMPONENT_${upper}_DESCRIPTION
       "tensor operations on CPU or GPU - ${summary}
-sluice multiplies matrices and sums rows, of tensors in memory or of files larger than it, on the CPU or on a GPU, wherever \
-that is done soonest.
+sluice multiplies matrices and sums rows, of tensors in memory or of files
+larger than it, on the CPU or on a GPU, wherever that is done soonest.
 
 ${text}")
   if(SLUICE_DPKG_SHLIBDEPS)
@@ -95,8 +95,9 @@ endif()
 list(REMOVE_ITEM libraries sluice_service)
 if(TARGET sluice-rowsum)
   sluice_package(
-    sluice_tools sluice-tools science "tools" "This package has sluice-rowsum, which sums the rows of files of any length, and \
-sluice-advise, which measures this machine's devices and says where work belongs." NEEDS ${libraries})
+    sluice_tools sluice-tools science "tools" "This package has sluice-rowsum, which sums the rows of files of any length,
+and sluice-advise, which measures this machine's devices and says where work
+belongs." NEEDS ${libraries})
 endif()
 if(TARGET sluice_cuda)
   sluice_package(sluice_cuda libsluice-cuda contrib/libs "CUDA backend"

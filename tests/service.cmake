@@ -2,7 +2,6 @@
 foreach(part access admission json rowsum_stream service v2 v2_refusal)
   sluice_add_test(${part} LIBRARIES sluice::service)
 endforeach()
-find_package(simdjson REQUIRED)
 sluice_add_test(openapi LIBRARIES sluice::service simdjson::simdjson)
 sluice_add_test(number LIBRARIES sluice::sluice fmt::fmt $<TARGET_NAME_IF_EXISTS:dragonbox::dragonbox>)
 target_include_directories(number_test PRIVATE "${PROJECT_SOURCE_DIR}/adapters/service/src")
