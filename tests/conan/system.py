@@ -8,7 +8,7 @@ KNOWN = {
     "openblas": ("OpenBLAS", "OpenBLAS::OpenBLAS", ["openblas"], [DEBIAN + "/openblas-pthread"], ["/usr/lib/x86_64-linux-gnu/openblas-pthread"]),
     "simdjson": ("simdjson", "simdjson::simdjson", ["simdjson"], [], []),
     "sqlite3": ("SQLite3", "SQLite::SQLite3", ["sqlite3"], [], []),
-    "dragonbox": ("dragonbox", "dragonbox::dragonbox", [], [], []),
+    "dragonbox": ("dragonbox", "dragonbox::dragonbox", [], ["/usr/include/dragonbox-1.1.3"], []),
     "cpp-httplib": ("httplib", "httplib::httplib", ["cpp-httplib", "z"], [], []),
 }
 
@@ -25,5 +25,5 @@ class System(ConanFile):
         self.cpp_info.bindirs = []
         if folders:
             self.cpp_info.libs = libraries
-        else:
+        else:  # where the linker looks by itself
             self.cpp_info.system_libs = libraries
