@@ -1,8 +1,8 @@
 # Other people's builds: projects of their own, each configured in a clean folder against what was installed. tests/consumers/full
 # has the longer ones.
 if(NOT SLUICE_INSTALL OR NOT SLUICE_SERVICE OR CMAKE_CROSSCOMPILING)
-  sluice_skip_tests("needs install rules, the service, and a machine of this kind" consumer consumer_service consumer_components
-                    consumer_pkg_config consumer_subproject)
+  sluice_skip_tests("needs install rules, the service, and a machine of this kind" consumer consumer_service consumer_backends
+                    consumer_components consumer_pkg_config consumer_subproject)
   return()
 endif()
 
@@ -28,6 +28,8 @@ sluice_add_consumer(consumer "${PROJECT_SOURCE_DIR}/examples/consumer" OPTIONS "
 sluice_add_consumer(
   consumer_service "${here}/service" OPTIONS "${installed}" "-DSLUICE_HTTPLIB_INCLUDE=${SLUICE_HTTPLIB_INCLUDE}"
   CHECK PROGRAM=serve "EXPECT=^200 .*.result.:..3,3.,.7,7... *.*twice 21 is 42, httplib [0-9.]+, sluice ${PROJECT_VERSION}\n$")
+sluice_add_consumer(consumer_backends "${here}/backends" OPTIONS "${installed}"
+                    CHECK PROGRAM=list_devices "EXPECT=^device cpu\ndevice fake:0\ndevice fake:1\n")
 set(other_kind ON)
 if(BUILD_SHARED_LIBS)
   set(other_kind OFF)
