@@ -1,6 +1,6 @@
 # CPack: Debian packages, one a component, for a build with shared libraries:
 #
-#     cmake -S . -B build -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_INSTALL_RPATH=ON
+#     cmake -S . -B build -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_INSTALL_RPATH=ON -DSLUICE_FETCH=OFF
 #     cmake --build build && cd build && cpack
 #
 # libsluice0.1, libsluice-service0.1, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The YAML of examples/server/deploy against Kubernetes' own schemas (kubernetes-validate from PyPI) and KServe's models (kserve from
 PyPI, read and not imported: its dependencies are many). Usage: deploy_schema.py DEPLOY-FOLDER VENV; ends with 77 where PyPI
 cannot be reached."""
