@@ -20,7 +20,7 @@ void wait_for(const sluice::tensor& c) {
 
 void resident(benchmark::State& state, const extents& e, dtype type, sluice::precision p, const sluice::device& where,
               double ceiling) {
-  const operands host(e, type);
+  const operands& host = made(e, type);
   const operands o = host.to(where);
   const auto make = [&](const operands& x) { return sluice::matmul(x.a, x.b, where, p); };
   if (p == sluice::precision::strict && !answers_right("resident" + where.str(), host, o, make))
@@ -32,7 +32,7 @@ void resident(benchmark::State& state, const extents& e, dtype type, sluice::pre
 }
 
 void from_host(benchmark::State& state, const extents& e, const sluice::device& where) {
-  const operands o(e, dtype::f32);
+  const operands& o = made(e, dtype::f32);
   const auto make = [&](const operands& x) { return sluice::matmul(x.a, x.b, where).to("cpu"); };
   if (!answers_right("from host" + where.str(), o, o, make)) return state.SkipWithError("wrong answer");
   measure(state, {.flops = e.flops()}, [&] {
@@ -64,7 +64,7 @@ void add_callers(const sluice::device& where) {
   for (const std::int64_t n : {by_run(8, 256, 256), by_run(16, 1024, 1024)}) {
     const extents e{n, n, n};
     add("matmul, 8 callers", "sluice", where.str(), "f32", e.str(), [=](benchmark::State& state) {
-      const operands host(e, dtype::f32);
+      const operands& host = made(e, dtype::f32);
       const way make = [&](const operands& o) {
         auto c = sluice::matmul(o.a, o.b, where);
         wait_for(c);

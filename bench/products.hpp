@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -82,6 +83,13 @@ struct operands {
     return true;
   }
 };
+
+// The same operands for all that ask for them one after the other: a benchmark's body is entered again and again.
+inline const operands& made(const extents& e, sluice::dtype type) {
+  static std::unique_ptr<operands> last;
+  if (last == nullptr || last->e.str() != e.str() || last->a.dtype() != type) last = std::make_unique<operands>(e, type);
+  return *last;
+}
 
 // A way to make the product of operands that are where it wants them.
 using way = std::function<sluice::tensor(const operands&)>;

@@ -51,7 +51,7 @@ struct cblas {
 };
 
 void one_caller(benchmark::State& state, const std::string& name, const extents& e, const way& make, int threads) {
-  const operands o(e, sluice::dtype::f32);
+  const operands& o = made(e, sluice::dtype::f32);
   if (!answers_right(name, o, o, make)) return state.SkipWithError("wrong answer");
   measure(state, {.flops = e.flops(), .ceiling = ceilings::fma_peak(threads)}, [&] { benchmark::DoNotOptimize(make(o)); });
 }
@@ -72,7 +72,7 @@ void add_library(const std::string& name, const way& make, const std::function<v
     const extents e{n, n, n};
     add("matmul, 8 callers", name + ", 1 thread a caller", "cpu", "f32", e.str(), [=](benchmark::State& state) {
       set_threads(1);
-      eight_callers(state, operands(e, sluice::dtype::f32), make, ceilings::fma_peak(all));
+      eight_callers(state, made(e, sluice::dtype::f32), make, ceilings::fma_peak(all));
     });
   }
 }
