@@ -12,6 +12,12 @@ endif()
 
 include(GNUInstallDirs)
 
+# What differs from one system to the next is in files that end so.
+set(SLUICE_SYSTEM posix)
+if(WIN32)
+  set(SLUICE_SYSTEM windows)
+endif()
+
 # What every target of ours is compiled with.
 function(sluice_target_defaults target)
   target_compile_features(${target} PUBLIC cxx_std_20)

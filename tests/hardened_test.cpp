@@ -27,6 +27,8 @@ TEST_CASE("requests that come well") {
   for (const char c : cat(post("Content-Length: 5\r\n"), "12345", last_get)) w.send({&c, 1});
   CHECK(answers_in(w.read()) == 2);
   CHECK(a.tell(with("Range: bytes=1-2\r\nConnection: close")).ends_with("\r\n\r\nel"));
+  for (const char* const unknown : {"items=0-1", ""})
+    CHECK(a.tell(with(cat("Range: ", unknown, "\r\nConnection: close"))).starts_with("HTTP/1.1 200"));
 }
 
 TEST_CASE("a body that waits to be asked for") {

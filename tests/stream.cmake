@@ -3,8 +3,9 @@ sluice_add_test(npy)
 sluice_add_test(file_stream)
 # These two look behind the public headers: they hold the room's own files, which a shared library hides.
 set(room ${PROJECT_SOURCE_DIR}/src/stream)
-sluice_add_test(source SOURCES source_test.cpp ${room}/source.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
-sluice_add_test(output SOURCES output_test.cpp ${room}/output.cpp ${room}/file.cpp ${room}/mapping.cpp LIBRARIES fmt::fmt)
+set(files ${room}/file.cpp ${room}/mapping_${SLUICE_SYSTEM}.cpp ${room}/system_${SLUICE_SYSTEM}.cpp)
+sluice_add_test(source SOURCES source_test.cpp ${room}/source.cpp ${files} LIBRARIES fmt::fmt)
+sluice_add_test(output SOURCES output_test.cpp ${room}/output.cpp ${files} LIBRARIES fmt::fmt)
 # The system's calls are replaced in the program itself, for the shared library too, and by a preloaded one in sluice-rowsum.
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   sluice_add_test(fault SOURCES fault_test.cpp fault/fault.cpp LIBRARIES ${CMAKE_DL_LIBS})

@@ -32,6 +32,7 @@ struct settings {
   std::string ready = "all";
   bool exit_on_device_lost = false;
   bool calibrate = false;
+  bool probe = false;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
   std::vector<std::string> data{};  // NAME=DIR
@@ -172,6 +173,22 @@ int serve(const settings& s) {
   return serve(s, server);
 }
 
+// For what can check a health by a command alone, as a container can. The certificate is no matter here.
+int probe(const settings& s) {
+  const std::string host = s.host == "0.0.0.0" ? "127.0.0.1" : s.host;
+  httplib::Client client((s.cert.empty() ? "http://" : "https://") + host + ":" + std::to_string(s.port));
+  client.set_connection_timeout(4);
+  client.set_read_timeout(4);
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+  client.enable_server_certificate_verification(false);
+#endif
+  const auto answer = client.Get("/health/live");
+  if (answer && answer->status == 200) return 0;
+  std::fprintf(stderr, "sluice-server: nothing lives on %s:%d: %s\n", host.c_str(), s.port,
+               answer ? std::to_string(answer->status).c_str() : httplib::to_string(answer.error()).c_str());
+  return 1;
+}
+
 void add_access_options(CLI::App& app, settings& s) {
   app.add_option("--access-log", s.access_log, "a file to which each request adds a JSON line; - is the output");
   app.add_option("--token-file", s.token_file,
@@ -214,11 +231,13 @@ int main(int argc, char** argv) {
                "measure the devices in the background, unless this machine's file has the figures");
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
                "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
+  app.add_flag("--probe", s.probe,
+               "ask the server that runs on this host and port (and --cert, --key) whether it lives; end with 0 if it does");
   add_access_options(app, s);
   add_job_options(app, s);
   CLI11_PARSE(app, argc, argv);
   try {
-    return serve(s);
+    return s.probe ? probe(s) : serve(s);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "sluice-server: %s\n", e.what());
     return 1;

@@ -1,4 +1,5 @@
-/* sluice/backend_api.h: the table of functions that a device fills. Plain C, so that a module built by any compiler fits.
+/** @file
+ * The table of functions that a device fills. Plain C, so that a module built by any compiler fits.
  *
  * Core calls devices through this table alone: the CPU fills one inside the library, and every libsluice-NAME.so found at
  * run time hands over another. A module exports one symbol:
@@ -22,154 +23,167 @@
 extern "C" {
 #endif
 
+/** What `api_version` is in this header's tables. */
 #define SLUICE_BACKEND_API_VERSION 1u
+/** The most dimensions of an array, as sluice::max_rank. */
 #define SLUICE_MAX_RANK 8
 
-/* What happened. Core turns a failure into sluice::error with the same code. */
+/** What happened. Core turns a failure into sluice::error with the same code. */
 typedef enum sluice_status {
-  SLUICE_OK = 0,
-  SLUICE_INVALID_ARGUMENT = 1,
-  SLUICE_UNSUPPORTED = 2,
-  SLUICE_OUT_OF_MEMORY = 3,
-  SLUICE_DEVICE_LOST = 4, /* sticky: only a new process brings the device back */
-  SLUICE_UNAVAILABLE = 5, /* no such device, or it refused to start */
-  SLUICE_INTERNAL = 6
+  SLUICE_OK = 0,               /**< done, or in order on the queue */
+  SLUICE_INVALID_ARGUMENT = 1, /**< a value that the slot does not take */
+  SLUICE_UNSUPPORTED = 2,      /**< well-formed, but not on this device */
+  SLUICE_OUT_OF_MEMORY = 3,    /**< the device's memory, or a limit on it */
+  SLUICE_DEVICE_LOST = 4,      /**< sticky: only a new process brings the device back */
+  SLUICE_UNAVAILABLE = 5,      /**< no such device, or it refused to start */
+  SLUICE_INTERNAL = 6          /**< a defect in the backend */
 } sluice_status;
 
-/* Element types, by value the same as sluice::dtype. f16 is IEEE binary16, bf16 the upper half of an IEEE binary32. */
+/** Element types, by value the same as sluice::dtype. f16 is IEEE binary16, bf16 the upper half of an IEEE binary32. */
 typedef enum sluice_dtype {
-  SLUICE_F64 = 0,
-  SLUICE_F32 = 1,
-  SLUICE_F16 = 2,
-  SLUICE_BF16 = 3,
-  SLUICE_I64 = 4,
-  SLUICE_I32 = 5,
-  SLUICE_U8 = 6
+  SLUICE_F64 = 0,  /**< 8 bytes */
+  SLUICE_F32 = 1,  /**< 4 bytes */
+  SLUICE_F16 = 2,  /**< 2 bytes */
+  SLUICE_BF16 = 3, /**< 2 bytes */
+  SLUICE_I64 = 4,  /**< 8 bytes */
+  SLUICE_I32 = 5,  /**< 4 bytes */
+  SLUICE_U8 = 6    /**< 1 byte */
 } sluice_dtype;
 
+/** Which of a device's memories. */
 typedef enum sluice_memory_kind {
-  SLUICE_MEMORY_DEVICE = 0, /* where the device's operations read and write; for the CPU, host memory */
-  SLUICE_MEMORY_PINNED = 1  /* host memory that the device copies at full speed */
+  SLUICE_MEMORY_DEVICE = 0, /**< where the device's operations read and write; for the CPU, host memory */
+  SLUICE_MEMORY_PINNED = 1  /**< host memory that the device copies at full speed */
 } sluice_memory_kind;
 
+/** What a product may do to its inputs. */
 typedef enum sluice_precision {
-  SLUICE_PRECISION_STRICT = 0,     /* IEEE arithmetic of the dtype (f16 and bf16 accumulate in f32) */
-  SLUICE_PRECISION_TENSOR_CORE = 1 /* f32 products may round their inputs to TF32 */
+  SLUICE_PRECISION_STRICT = 0,     /**< IEEE arithmetic of the dtype (f16 and bf16 accumulate in f32) */
+  SLUICE_PRECISION_TENSOR_CORE = 1 /**< f32 products may round their inputs to TF32 */
 } sluice_precision;
 
-/* One sentence, zero-terminated. */
+/** One sentence, zero-terminated. */
 typedef struct sluice_message {
-  char text[480];
+  char text[480]; /**< empty when there is nothing to say */
 } sluice_message;
 
-/* A strided array. Strides are zero or positive; a zero stride repeats. `data` is memory of the device of the queue it is
+/** A strided array. Strides are zero or positive; a zero stride repeats. `data` is memory of the device of the queue it is
  * used with, except in `copy`, where either side may be host memory. */
 typedef struct sluice_array {
-  void* data;
-  int32_t dtype;
-  int32_t rank;
-  int64_t extents[SLUICE_MAX_RANK];
-  int64_t strides[SLUICE_MAX_RANK];
+  void* data;                       /**< the element whose indices are all 0 */
+  int32_t dtype;                    /**< a sluice_dtype */
+  int32_t rank;                     /**< at most SLUICE_MAX_RANK */
+  int64_t extents[SLUICE_MAX_RANK]; /**< the first `rank` of them, the outermost first */
+  int64_t strides[SLUICE_MAX_RANK]; /**< in elements; likewise */
 } sluice_array;
 
+/** What a backend tells of a device. */
 typedef struct sluice_device_info {
-  char description[160]; /* "NVIDIA H200, 132 SMs", "AMD EPYC, 2 threads, avx2, BLIS 0.9.0" */
-  uint64_t memory_total; /* bytes; 0 when asking would wake the device */
-  uint64_t memory_free;  /* bytes; likewise */
-  int32_t awake;         /* 1 once a context exists (always, for a CPU) */
-  int32_t healthy;       /* 0 after a sticky error */
-  char state[160];       /* why it is not healthy, else empty */
+  char description[160]; /**< "NVIDIA H200, 132 SMs", "AMD EPYC, 2 threads, avx2, BLIS 0.9.0" */
+  uint64_t memory_total; /**< bytes; 0 when asking would wake the device */
+  uint64_t memory_free;  /**< bytes; likewise */
+  int32_t awake;         /**< 1 once a context exists (always, for a CPU) */
+  int32_t healthy;       /**< 0 after a sticky error */
+  char state[160];       /**< why it is not healthy, else empty */
 } sluice_device_info;
 
+/** Counters of one pool. */
 typedef struct sluice_memory_stats {
-  uint64_t in_use;      /* bytes handed out now */
-  uint64_t pooled;      /* bytes kept for reuse */
-  uint64_t peak;        /* most bytes handed out at once */
-  uint64_t limit;       /* bytes the pool may keep */
-  uint64_t allocations; /* calls served since start */
-  uint64_t reused;      /* of these, served from the pool */
+  uint64_t in_use;      /**< bytes handed out now */
+  uint64_t pooled;      /**< bytes kept for reuse */
+  uint64_t peak;        /**< most bytes handed out at once */
+  uint64_t limit;       /**< bytes the pool may keep */
+  uint64_t allocations; /**< calls served since start */
+  uint64_t reused;      /**< of these, served from the pool */
 } sluice_memory_stats;
 
-/* Handles. `sluice_queue` runs its work in order; `sluice_event` marks a point in a queue. */
+/** A handle of the backend's: a queue runs its work in order. */
 typedef struct sluice_queue sluice_queue;
+/** A handle of the backend's: an event marks a point in a queue. */
 typedef struct sluice_event sluice_event;
 
-/* What core lends to a backend. It outlives every backend. */
+/** What core lends to a backend. It outlives every backend. */
 typedef struct sluice_host {
-  uint32_t api_version;
-  uint32_t struct_size;
-  /* Threads that one parallel_for may use at once, the caller included. */
+  uint32_t api_version; /**< SLUICE_BACKEND_API_VERSION of the header it was built with */
+  uint32_t struct_size; /**< bytes of this struct in that header */
+  /** Threads that one parallel_for may use at once, the caller included. */
   int32_t (*parallel_size)(void);
-  /* Calls body(context, i) once for every i in [0, count), on the process's one pool; returns when all are done. The caller
+  /** Calls body(context, i) once for every i in [0, count), on the process's one pool; returns when all are done. The caller
    * waits its turn, first come first served, when all threads are at work, so a call of count 1 is how a caller takes one
    * core's worth of compute. A call made inside a body runs there, in order. `body` must not throw. */
   void (*parallel_for)(int64_t count, void (*body)(void* context, int64_t index), void* context);
-  /* level: 0 debug, 1 info, 2 warning, 3 error. `text` is one line. */
+  /** level: 0 debug, 1 info, 2 warning, 3 error. `text` is one line. */
   void (*log)(int32_t level, const char* text);
-  /* Limits, in force when the backend is entered. */
-  uint64_t host_pool_bytes;   /* host memory a backend may keep for reuse */
-  uint64_t pinned_pool_bytes; /* likewise, pinned */
-  uint64_t device_pool_bytes; /* likewise, on each device; 0 for the backend's own default */
-  int32_t queues_per_device;
+  uint64_t host_pool_bytes;   /**< when the backend is entered: host memory a backend may keep for reuse */
+  uint64_t pinned_pool_bytes; /**< likewise, pinned */
+  uint64_t device_pool_bytes; /**< likewise, on each device; 0 for the backend's own default */
+  int32_t queues_per_device;  /**< how many queue_acquire hands out at once */
 } sluice_host;
 
-/* The table. `queue` may be null on a device whose `queue_acquire` is null: such a device is done with every call when the
- * call returns, and its event slots are null too. */
+/** The table that a backend fills. `queue` may be null on a device whose `queue_acquire` is null: such a device is done with
+ * every call when the call returns, and its event slots are null too. */
 typedef struct sluice_backend {
-  uint32_t api_version;
-  uint32_t struct_size;
-  const char* name; /* "cpu", "cuda": lower-case letters and digits, at most 15 */
+  uint32_t api_version; /**< SLUICE_BACKEND_API_VERSION of the header it was built with */
+  uint32_t struct_size; /**< bytes of this struct in that header */
+  const char* name;     /**< "cpu", "cuda": lower-case letters and digits, at most 15 */
 
-  /* Counts devices without waking any. Zero is a refusal: `message` says why there is none. */
+  /** Counts devices without waking any. Zero is a refusal: `message` says why there is none. */
   sluice_status (*device_count)(int32_t* count, sluice_message* message);
-  /* Describes a device without waking it. */
+  /** Describes a device without waking it. */
   sluice_status (*device_info)(int32_t device, sluice_device_info* info, sluice_message* message);
-  /* Makes the device ready and proves it with one small piece of work. Null: nothing to do. Called before first use. */
+  /** Makes the device ready and proves it with one small piece of work. Null: nothing to do. Called before first use. */
   sluice_status (*device_wake)(int32_t device, sluice_message* message);
 
-  /* Memory from a pool, aligned to 64 bytes at least and to a page from one page up. Zero bytes give a null pointer. */
+  /** Memory from a pool, aligned to 64 bytes at least and to a page from one page up. Zero bytes give a null pointer. */
   sluice_status (*allocate)(int32_t device, int32_t kind, size_t bytes, void** data, sluice_message* message);
-  /* Takes memory back. Core has waited for, or ordered, all work on it. Never fails. */
+  /** Takes memory back. Core has waited for, or ordered, all work on it. Never fails. */
   void (*deallocate)(int32_t device, int32_t kind, void* data, size_t bytes);
+  /** Counters of the pool of a memory, since start. */
   sluice_status (*memory_stats)(int32_t device, int32_t kind, sluice_memory_stats* stats, sluice_message* message);
-  /* Gives pooled memory back to the system. */
+  /** Gives pooled memory back to the system. */
   void (*memory_trim)(int32_t device, int32_t kind);
 
-  /* Queues, from a bounded pool: acquire waits for one to be free. */
+  /** A queue from a bounded pool: waits for one to be free. */
   sluice_status (*queue_acquire)(int32_t device, sluice_queue** queue, sluice_message* message);
+  /** Gives it back; what is on it still runs. */
   void (*queue_release)(int32_t device, sluice_queue* queue);
 
-  /* Events. Created once, recorded many times. */
+  /** An event, created once and recorded many times. */
   sluice_status (*event_create)(int32_t device, sluice_event** event, sluice_message* message);
+  /** Whether it has passed or not. Never fails. */
   void (*event_destroy)(int32_t device, sluice_event* event);
+  /** From now on the event stands for the end of the queue's work so far. */
   sluice_status (*event_record)(sluice_event* event, sluice_queue* queue, sluice_message* message);
-  sluice_status (*queue_wait_event)(sluice_queue* queue, sluice_event* event, sluice_message* message); /* on the device */
-  sluice_status (*event_wait)(sluice_event* event, sluice_message* message);                            /* on the host */
+  /** Work put on the queue from now on waits for the event, on the device. */
+  sluice_status (*queue_wait_event)(sluice_queue* queue, sluice_event* event, sluice_message* message);
+  /** Waits for the event on the host. */
+  sluice_status (*event_wait)(sluice_event* event, sluice_message* message);
 
-  /* target = source, element by element, converting dtypes as C does (floats to integers saturate, NaN gives 0). Equal
+  /** target = source, element by element, converting dtypes as C does (floats to integers saturate, NaN gives 0). Equal
    * extents, any strides. One side may be host memory. */
   sluice_status (*copy)(int32_t device, sluice_queue* queue, const sluice_array* target, const sluice_array* source,
                         sluice_message* message);
-  /* Every element of target = value, converted to its dtype. */
+  /** Every element of target = value, converted to its dtype. */
   sluice_status (*fill)(int32_t device, sluice_queue* queue, const sluice_array* target, double value,
                         sluice_message* message);
 
-  /* out = a x b. Rank 3 each: a [batch, m, k], b [batch, k, n], out [batch, m, n], contiguous; a batch stride of 0 repeats
+  /** out = a x b. Rank 3 each: a [batch, m, k], b [batch, k, n], out [batch, m, n], contiguous; a batch stride of 0 repeats
    * an operand. One dtype of f64, f32, f16, bf16 for all. k == 0 gives zeros. `precision` is a sluice_precision. */
   sluice_status (*matmul)(int32_t device, sluice_queue* queue, const sluice_array* a, const sluice_array* b,
                           const sluice_array* out, int32_t precision, sluice_message* message);
-  /* out[r] = the sum of row r, in the order written in sluice/ops/rowsum.hpp. a [rows, columns] with any strides,
+  /** out[r] = the sum of row r, in the order written in sluice/ops/rowsum.hpp. a [rows, columns] with any strides,
    * out [rows] with any stride. out's dtype is f32 for f32, f16, bf16; f64 for f64; i64 for integers; or f64 for f32, f16,
    * bf16, which leaves the sum unrounded, as the joining of parts of a row needs it (NaN made canonical all the same). */
   sluice_status (*rowsum)(int32_t device, sluice_queue* queue, const sluice_array* a, const sluice_array* out,
                           sluice_message* message);
 
-  /* Optional: `deallocate` for memory that work is still under way on. The memory is given out again only when the `count`
+  /** Optional: `deallocate` for memory that work is still under way on. The memory is given out again only when the `count`
    * events have passed, and nobody waits here for that. The events may be destroyed on return. Never fails. */
   void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events,
                            int32_t count);
 } sluice_backend;
 
+/** What a module exports as `sluice_backend_entry`. The table lives as long as the process; null is a refusal. */
 typedef const sluice_backend* (*sluice_backend_entry_function)(const sluice_host* host);
 
 #ifdef __cplusplus

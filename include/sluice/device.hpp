@@ -1,12 +1,13 @@
-// Where work runs and tensors live.
-//
-//     for (const auto& d : sluice::devices()) std::cout << d.where.str() << ": " << d.description << '\n';
-//     for (const auto& r : sluice::refusals()) std::cout << r.backend << ": " << r.reason << '\n';
-//     auto c = sluice::matmul(a, b, "cuda:0");
-//
-// Backends other than the CPU are modules named libsluice-NAME.so, looked for in the folders of SLUICE_BACKEND_PATH (colons
-// between them), then beside the sluice library (or the executable, where sluice is linked statically). They are loaded when
-// devices() is first called or a device of theirs is first named, and never unloaded.
+/// @file
+/// Where work runs and tensors live.
+///
+///     for (const auto& d : sluice::devices()) std::cout << d.where.str() << ": " << d.description << '\n';
+///     for (const auto& r : sluice::refusals()) std::cout << r.backend << ": " << r.reason << '\n';
+///     auto c = sluice::matmul(a, b, "cuda:0");
+///
+/// Backends other than the CPU are modules named libsluice-NAME.so, looked for in the folders of SLUICE_BACKEND_PATH (colons
+/// between them), then beside the sluice library (or the executable, where sluice is linked statically). They are loaded
+/// when devices() is first called or a device of theirs is first named, and never unloaded.
 #pragma once
 
 #include <array>
@@ -21,30 +22,36 @@
 namespace sluice {
 inline namespace v0 {
 
-// A device's name, a value: "cpu", "cuda:1", or "automatic", which lets placement choose.
+/// A device's name, a value: "cpu", "cuda:1", or "automatic", which lets placement choose.
 class device {
  public:
-  static const device automatic;
-  static const device cpu;
+  static const device automatic;  ///< none in particular: placement chooses
+  static const device cpu;        ///< there is always this one
 
-  constexpr device() = default;  // the CPU
-  // "cpu", "cuda" (that is "cuda:0"), "cuda:1", "automatic". Throws invalid_argument for text of another form; whether there
-  // is such a device shows when it is used.
+  constexpr device() = default;  ///< the CPU
+  /// "cpu", "cuda" (that is "cuda:0"), "cuda:1", "automatic". Throws invalid_argument for text of another form; whether
+  /// there is such a device shows when it is used.
   device(std::string_view text) { *this = parse(text); }
+  /// Likewise.
   device(const char* text) : device(std::string_view(text)) {}
+  /// Likewise.
   device(const std::string& text) : device(std::string_view(text)) {}
+  /// Device `index` of a backend. Throws invalid_argument for a name of more than 15 letters.
   constexpr device(std::string_view backend, int index) : index_(index) {
     if (backend.size() >= name_.size()) throw error(error_code::invalid_argument, "[device] a name has at most 15 letters");
     for (std::size_t i = 0; i < backend.size(); ++i) name_[i] = backend[i];
   }
 
+  /// "cpu", "cuda", "automatic".
   [[nodiscard]] constexpr std::string_view backend() const noexcept { return std::string_view(name_.data()); }
-  [[nodiscard]] constexpr int index() const noexcept { return index_; }
-  [[nodiscard]] constexpr bool is_cpu() const noexcept { return backend() == "cpu"; }
+  [[nodiscard]] constexpr int index() const noexcept { return index_; }                ///< among its backend's, from 0
+  [[nodiscard]] constexpr bool is_cpu() const noexcept { return backend() == "cpu"; }  ///< whether it is the CPU
+  /// Whether it leaves the choice to placement.
   [[nodiscard]] constexpr bool is_automatic() const noexcept { return backend() == "automatic"; }
-  // "cpu", "cuda:1", "automatic".
+  /// "cpu", "cuda:1", "automatic".
   [[nodiscard]] SLUICE_API std::string str() const;
 
+  /// The same backend and index.
   friend constexpr bool operator==(const device&, const device&) = default;
 
  private:
@@ -57,69 +64,80 @@ class device {
 inline constexpr device device::automatic{"automatic", 0};
 inline constexpr device device::cpu{"cpu", 0};
 
-// How a caller names a device: not at all, as one he would rather have, or as the only one that will do. A device's name
-// alone is the last of these.
-//
-//     sluice::matmul(a, b, sluice::prefer("cuda"));   // wherever else while it is not there, or lost
-//     sluice::matmul(a, b, "cuda:0");                 // there, or an error; require("cuda:0") says the same
+/// How a caller names a device: not at all, as one he would rather have, or as the only one that will do. A device's name
+/// alone is the last of these.
+///
+///     sluice::matmul(a, b, sluice::prefer("cuda"));   // wherever else while it is not there, or lost
+///     sluice::matmul(a, b, "cuda:0");                 // there, or an error; require("cuda:0") says the same
 struct wish {
-  device where = device::automatic;
-  bool firm = true;
+  device where = device::automatic;  ///< the device that is asked for
+  bool firm = true;                  ///< whether no other one will do
 
-  constexpr wish() = default;
+  constexpr wish() = default;  ///< placement chooses
+  /// A device, by its value.
   constexpr wish(const device& d, bool is_firm = true) : where(d), firm(is_firm) {}
+  /// A device, by its name, and no other. Throws as device's constructor does.
   template <class Name>
   requires(std::convertible_to<const Name&, std::string_view>) wish(const Name& name) : where(std::string_view(name)) {}
 
+  /// Whether it leaves the choice to placement.
   [[nodiscard]] constexpr bool is_automatic() const noexcept { return where.is_automatic(); }
 };
 
+/// `d` while it is there, is not lost and is in time; else where placement sends the work.
 constexpr wish prefer(const device& d) { return {d, false}; }
+/// `d` or an error: unavailable, or device_lost.
 constexpr wish require(const device& d) { return {d, true}; }
 
+/// What is known of a device without waking it.
 struct device_info {
-  device where;
-  std::string description;         // "NVIDIA H200, 132 SMs"
-  std::uint64_t memory_total = 0;  // bytes; 0 while asking would wake the device
-  std::uint64_t memory_free = 0;   // bytes; likewise
-  bool awake = false;              // a context exists
-  bool healthy = true;             // false after a sticky error, or when it refused to wake
-  bool lost = false;               // after a sticky error: only a new process brings it back
-  std::string state;               // why it is not healthy
+  device where;                    ///< its name
+  std::string description;         ///< "NVIDIA H200, 132 SMs"
+  std::uint64_t memory_total = 0;  ///< bytes; 0 while asking would wake the device
+  std::uint64_t memory_free = 0;   ///< bytes; likewise
+  bool awake = false;              ///< a context exists
+  bool healthy = true;             ///< false after a sticky error, or when it refused to wake
+  bool lost = false;               ///< after a sticky error: only a new process brings it back
+  std::string state;               ///< why it is not healthy
 };
 
-// A backend that was found and not taken, or a device that refused to wake.
+/// A backend that was found and not taken, or a device that refused to wake.
 struct refusal {
-  std::string backend;  // "cuda"
-  std::string path;     // of the module
-  std::string reason;   // "libcublas.so.13: cannot open shared object file"
+  std::string backend;  ///< "cuda"
+  std::string path;     ///< of the module
+  std::string reason;   ///< "libcublas.so.13: cannot open shared object file"
 };
 
-// The devices of every backend, the CPU first. Loads the modules on first use; wakes no device.
+/// The devices of every backend, the CPU first. Loads the modules on first use; wakes no device.
 SLUICE_API std::vector<device_info> devices();
 
-// Why each backend that is not among devices() was refused.
+/// Why each backend that is not among devices() was refused.
 SLUICE_API std::vector<refusal> refusals();
 
-// `wanted` while it is awake and not lost; for automatic the first such device that is no CPU; else the CPU. Asks no device,
-// loads no module, waits for nothing: for whoever prepares work that may go to a device.
+/// `wanted` while it is awake and not lost; for automatic the first such device that is no CPU; else the CPU. Asks no
+/// device, loads no module, waits for nothing: for whoever prepares work that may go to a device.
 SLUICE_API device awake_device(const device& wanted = device::automatic) noexcept;
 
+/// Counters of a pool of memory.
 struct memory_stats {
-  std::uint64_t in_use = 0;       // bytes handed out now
-  std::uint64_t pooled = 0;       // bytes kept for reuse
-  std::uint64_t peak = 0;         // most bytes handed out at once
-  std::uint64_t limit = 0;        // bytes the pool may keep
-  std::uint64_t allocations = 0;  // served since start
-  std::uint64_t reused = 0;       // of these, from the pool
+  std::uint64_t in_use = 0;       ///< bytes handed out now
+  std::uint64_t pooled = 0;       ///< bytes kept for reuse
+  std::uint64_t peak = 0;         ///< most bytes handed out at once
+  std::uint64_t limit = 0;        ///< bytes the pool may keep
+  std::uint64_t allocations = 0;  ///< served since start
+  std::uint64_t reused = 0;       ///< of these, from the pool
 };
 
-enum class memory { device = 0, pinned = 1 };
+/// Which of a device's memories.
+enum class memory {
+  device = 0,  ///< its own; for the CPU, host memory
+  pinned = 1   ///< host memory that the device copies at full speed
+};
 
-// Counters of a device's memory pool. Throws unavailable when there is no such device.
+/// Counters of a device's memory pool. Throws unavailable when there is no such device.
 SLUICE_API memory_stats memory_statistics(const device& where, memory kind = memory::device);
 
-// Gives the pool's unused memory back to the system. Throws unavailable when there is no such device.
+/// Gives the pool's unused memory back to the system. Throws unavailable when there is no such device.
 SLUICE_API void memory_trim(const device& where, memory kind = memory::device);
 
 }  // namespace v0

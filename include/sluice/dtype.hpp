@@ -1,8 +1,9 @@
-// Element types, known at run time.
-//
-//     sluice::dtype t = sluice::parse_dtype("f32");        // also "float32"
-//     sluice::size_of(t);                                  // 4
-//     sluice::visit(t, [](auto tag) { using T = typename decltype(tag)::type; ... });
+/// @file
+/// Element types, known at run time.
+///
+///     sluice::dtype t = sluice::parse_dtype("f32");        // also "float32"
+///     sluice::size_of(t);                                  // 4
+///     sluice::visit(t, [](auto tag) { using T = typename decltype(tag)::type; ... });
 #pragma once
 
 #include <bit>
@@ -16,10 +17,18 @@
 namespace sluice {
 inline namespace v0 {
 
-// By value the same as sluice_dtype in backend_api.h.
-enum class dtype : std::int32_t { f64 = 0, f32 = 1, f16 = 2, bf16 = 3, i64 = 4, i32 = 5, u8 = 6 };
+/// The type of an element. By value the same as sluice_dtype in backend_api.h.
+enum class dtype : std::int32_t {
+  f64 = 0,   ///< IEEE binary64
+  f32 = 1,   ///< IEEE binary32
+  f16 = 2,   ///< IEEE binary16
+  bf16 = 3,  ///< the upper half of an IEEE binary32
+  i64 = 4,   ///< signed, 64 bits
+  i32 = 5,   ///< signed, 32 bits
+  u8 = 6     ///< unsigned, 8 bits
+};
 
-// Bytes of one element.
+/// Bytes of one element; 0 of a value that is no dtype.
 constexpr std::size_t size_of(dtype t) noexcept {
   switch (t) {
     case dtype::f64:
@@ -33,6 +42,7 @@ constexpr std::size_t size_of(dtype t) noexcept {
   return 0;
 }
 
+/// "f64", "f32", ..., as parse_dtype() reads them; "?" of a value that is no dtype.
 constexpr std::string_view name_of(dtype t) noexcept {
   switch (t) {
     case dtype::f64: return "f64";
@@ -46,19 +56,22 @@ constexpr std::string_view name_of(dtype t) noexcept {
   return "?";
 }
 
+/// Whether it is one of f64, f32, f16 and bf16.
 constexpr bool is_floating(dtype t) noexcept {
   return t == dtype::f64 || t == dtype::f32 || t == dtype::f16 || t == dtype::bf16;
 }
 
-// The dtype called "f32", "float32", "bfloat16", "int32", "uint8" and so on. Throws invalid_argument for any other name.
+/// The dtype called "f32", "float32", "bfloat16", "int32", "uint8" and so on. Throws invalid_argument for any other name.
 SLUICE_API dtype parse_dtype(std::string_view name);
 
-// IEEE binary16, as bits: arithmetic happens in float.
+/// IEEE binary16, as bits: arithmetic happens in float.
 struct float16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< sign, 5 bits of exponent, 10 of mantissa
 
-  float16() = default;
+  float16() = default;  ///< +0
+  /// The nearest one, ties to even; infinite from 65520 on; NaN stays NaN.
   explicit float16(float value) noexcept : bits(round(value)) {}
+  /// Exactly.
   explicit operator float() const noexcept {
     // The exponent is moved by scaling: denormals come out right without a branch of their own.
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
@@ -84,21 +97,23 @@ struct float16 {
   }
 };
 
-// The upper half of an IEEE binary32, as bits.
+/// The upper half of an IEEE binary32, as bits.
 struct bfloat16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< sign, 8 bits of exponent, 7 of mantissa
 
-  bfloat16() = default;
+  bfloat16() = default;  ///< +0
+  /// The nearest one, ties to even; NaN stays NaN.
   explicit bfloat16(float value) noexcept {
     const auto u = std::bit_cast<std::uint32_t>(value);
     const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
     bits = nan ? static_cast<std::uint16_t>((u >> 16) | 0x40u)
                : static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
   }
+  /// Exactly.
   explicit operator float() const noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
-// The dtype of a C++ type; a type that is none has no value.
+/// The dtype of a C++ type; a type that is none has no value.
 template <class T>
 struct dtype_traits;
 template <>
@@ -116,10 +131,12 @@ struct dtype_traits<std::int32_t> : std::integral_constant<dtype, dtype::i32> {}
 template <>
 struct dtype_traits<std::uint8_t> : std::integral_constant<dtype, dtype::u8> {};
 
+/// The dtype of `T`, const or not: dtype_of<float> is dtype::f32. Other types do not compile.
 template <class T>
 inline constexpr dtype dtype_of = dtype_traits<std::remove_cv_t<T>>::value;
 
-// Calls f(std::type_identity<T>{}) with the C++ type of `t`.
+/// Calls f(std::type_identity<T>{}) with the C++ type of `t`, and returns what it returns. Throws invalid_argument for a
+/// value that is no dtype.
 template <class F>
 decltype(auto) visit(dtype t, F&& f) {
   switch (t) {

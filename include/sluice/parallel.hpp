@@ -1,10 +1,11 @@
-// The process's one thread pool. Backends, codecs and streams all run on it, so that a program with many callers never has
-// more threads at work than cores.
-//
-//     sluice::parallel_for(rows, [&](std::int64_t r) { out[r] = f(r); });
-//
-// Size: SLUICE_THREADS, else the cores this process may run on (its affinity and its cgroup's CPU quota). Callers beyond
-// that wait their turn, first come first served; helpers leave a running loop at its next index when a caller waits.
+/// @file
+/// The process's one thread pool. Backends, codecs and streams all run on it, so that a program with many callers never has
+/// more threads at work than cores.
+///
+///     sluice::parallel_for(rows, [&](std::int64_t r) { out[r] = f(r); });
+///
+/// Size: SLUICE_THREADS, else the cores this process may run on (its affinity and its cgroup's CPU quota). Callers beyond
+/// that wait their turn, first come first served; helpers leave a running loop at its next index when a caller waits.
 #pragma once
 
 #include <atomic>
@@ -17,19 +18,20 @@
 namespace sluice {
 inline namespace v0 {
 
-// Threads that one parallel_for may use at once, the caller included. At least 1.
+/// Threads that one parallel_for may use at once, the caller included. At least 1.
 SLUICE_API std::int32_t parallel_size() noexcept;
 
-// Has the pool's helpers give way to other threads: they run at this niceness, 0 to 19, from their next loop on. The system
-// lets it grow only; a call with less changes nothing. The threads that call parallel_for keep their own.
+/// Has the pool's helpers give way to other threads: they run at this niceness, 0 to 19, from their next loop on. The system
+/// lets it grow only; a call with less changes nothing. The threads that call parallel_for keep their own.
 SLUICE_API void parallel_nice(std::int32_t nice) noexcept;
 
-// While one lives, the loops of its thread run in it, in order, as those of a body do: for a caller who knows that other
-// callers have the cores. `alone` false: nothing changes.
+/// While one lives, the loops of its thread run in it, in order, as those of a body do: for a caller who knows that other
+/// callers have the cores. `alone` false: nothing changes.
 class SLUICE_API parallel_alone {
  public:
+  /// From here on, for the calling thread alone.
   explicit parallel_alone(bool alone = true) noexcept;
-  ~parallel_alone();
+  ~parallel_alone();  ///< as it was before
   parallel_alone(const parallel_alone&) = delete;
   parallel_alone& operator=(const parallel_alone&) = delete;
 
@@ -44,8 +46,9 @@ SLUICE_API void parallel_run(std::int64_t count, void (*body)(void* context, std
                              const std::atomic<bool>* stop = nullptr);
 }  // namespace detail
 
-// Calls body(i) once for every i in [0, count), in no order, and returns when all are done. An exception in a body stops
-// the handing out of further indices and is thrown here, the first one only. A call made inside a body runs there, in order.
+/// Calls body(i) once for every i in [0, count), in no order, and returns when all are done. An exception in a body stops
+/// the handing out of further indices and is thrown here, the first one only. A call made inside a body runs there, in
+/// order.
 template <class F>
 void parallel_for(std::int64_t count, F&& body) {
   struct state {

@@ -1,4 +1,5 @@
-// Everything, in the order of the house.
+/// @file
+/// Everything, in the order of the house.
 #pragma once
 
 #include "sluice/config.hpp"

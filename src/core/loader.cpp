@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -89,17 +90,11 @@ std::vector<std::string> module_folders() {
   std::vector<std::string> folders;
   const auto add = [&](const std::string& folder) {
     // An empty or relative entry would mean the working directory, where anybody may have put a file.
-    if (folder.starts_with('/') && std::find(folders.begin(), folders.end(), folder) == folders.end())
+    if (std::filesystem::path(folder).is_absolute() && std::find(folders.begin(), folders.end(), folder) == folders.end())
       folders.push_back(folder);
   };
-  if (const char* list = std::getenv("SLUICE_BACKEND_PATH"); list != nullptr) {
-    const std::string_view all = list;
-    for (std::size_t begin = 0; begin <= all.size();) {
-      const std::size_t end = std::min(all.find(':', begin), all.size());
-      add(std::string(all.substr(begin, end - begin)));
-      begin = end + 1;
-    }
-  }
+  if (const char* list = std::getenv("SLUICE_BACKEND_PATH"); list != nullptr)
+    for (const auto& folder : platform::split_paths(list)) add(folder);
   add(platform::own_folder());
   return folders;
 }

@@ -1,4 +1,5 @@
-// What core asks of the operating system. The only file of core's that differs from one system to the next is platform.cpp.
+// What core asks of the operating system. platform_posix.cpp and platform_windows.cpp answer, of which a
+// build has one; platform.cpp is the same everywhere.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,15 @@ std::size_t page_size();
 
 // The folder of the shared library that holds this code, or of the executable when sluice is linked statically.
 std::string own_folder();
+
+// What the names of modules end with.
+const char* module_suffix();
+
+// The entries of a list of paths as environment variables hold it; the empty ones too.
+std::vector<std::string> split_paths(const std::string& list);
+
+// Where this user's programs keep what can be had again; nothing when that cannot be told.
+std::string cache_folder();
 
 // Files of `folder` whose names begin with `prefix` and end with `suffix`, with something between, sorted; none when the
 // folder cannot be read.

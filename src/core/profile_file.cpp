@@ -20,10 +20,8 @@ std::uint64_t hash_of(std::string_view text) {  // FNV-1a
 }
 
 std::string folder() {
-  const auto absolute = [](const char* text) { return text != nullptr && text[0] == '/'; };
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); absolute(cache)) return std::string(cache) + "/sluice";
-  if (const char* home = std::getenv("HOME"); absolute(home)) return std::string(home) + "/.cache/sluice";
-  return {};
+  const std::string cache = platform::cache_folder();
+  return cache.empty() ? cache : cache + "/sluice";
 }
 
 std::string cpu_description() {

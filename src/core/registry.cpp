@@ -45,7 +45,7 @@ struct registry {
   registry() {
     add(backend{cpu_table(), "", 1});
     for (const auto& folder : module_folders())
-      for (const auto& path : platform::list_files(folder, "libsluice-", ".so")) take(path);
+      for (const auto& path : platform::list_files(folder, "libsluice-", platform::module_suffix())) take(path);
   }
 
   void add(backend b) {

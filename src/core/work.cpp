@@ -70,7 +70,7 @@ bool stays(const work& w) {
 }
 
 // A call whose operands are on the CPU ends when its result is back; one on the CPU when it returns.
-detail::call_account account(const work& w, const wish& wanted) {
+call_account account(const work& w, const wish& wanted) {
   const device alone[] = {wanted.where};
   const decision d = is_firm(wanted) ? place(w, alone, wanted) : place(w, wanted);
   const bool comes_back = !is_firm(wanted) && w.result_to.is_cpu() && !d.where.is_cpu() && d.because != why::environment;
@@ -105,21 +105,21 @@ work rowsum_work(const shape& a, dtype type, const device& at, bool pinned) {
   return finish(w);
 }
 
-detail::call_account detail::place_matmul(const tensor& a, const tensor& b, const wish& wanted) {
+call_account detail::place_matmul(const tensor& a, const tensor& b, const wish& wanted) {
   if (is_firm(wanted) && core::published() == nullptr) return call_account(wanted.where);
   const work w = matmul_work(a, b);
   if (wanted.is_automatic() && stays(w)) return call_account(device::cpu);
   return account(w, wanted);
 }
 
-detail::call_account detail::place_rowsum(const tensor& a, const wish& wanted) {
+call_account detail::place_rowsum(const tensor& a, const wish& wanted) {
   if (is_firm(wanted) && core::published() == nullptr) return call_account(wanted.where);
   const work w = rowsum_work(a);
   if (wanted.is_automatic() && stays(w)) return call_account(device::cpu);
   return account(w, wanted);
 }
 
-detail::call_account::call_account(const work& w, const decision& d, bool comes_back, bool watched) noexcept
+call_account::call_account(const work& w, const decision& d, bool comes_back, bool watched) noexcept
     : where_(d.where), comes_back_(comes_back), watched_(watched) {
   const auto* known = core::published();
   if (known == nullptr || !known->measured || w.flops < least_flops || core::unaccounted::here()) return;
@@ -140,7 +140,7 @@ detail::call_account::call_account(const work& w, const decision& d, bool comes_
 }
 
 // Only a call that met no other tells what the work takes.
-void detail::call_account::end() noexcept {
+void call_account::end() noexcept {
   core::unaccounted::leave();
   auto& live = *static_cast<core::live_state*>(live_);
   core::calls.open.fetch_sub(1, std::memory_order_relaxed);

@@ -2,16 +2,12 @@
 // work on them does (1.5 GB/s, or 8 in huge pages, against 22).
 #include <atomic>
 #include <bit>
-#include <cstdlib>
 #include <limits>
 #include <mutex>
 #include <new>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "cpu.hpp"
+#include "system.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SLUICE_ASAN 1
@@ -25,7 +21,6 @@ namespace sluice::cpu {
 namespace {
 
 constexpr std::size_t page = 4096;
-constexpr std::size_t huge_page = 2 << 20;
 
 // AddressSanitizer watches blocks only while they have their own size and go back to it when freed.
 #if defined(SLUICE_ASAN)
@@ -46,46 +41,28 @@ struct size_class {
   std::size_t size;
 };
 
-// Large blocks are mapped on their own, on huge pages where the system has them.
-void* system_allocate(std::size_t size) {
-#if defined(__linux__)
-  if (pooled_build && size >= huge_page) {
-    const std::size_t span = size + huge_page - page;
-    void* mapped = ::mmap(nullptr, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) return nullptr;
-    char* begin = static_cast<char*>(mapped);
-    const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(begin) % huge_page) % huge_page;
-    if (before > 0) ::munmap(begin, before);
-    if (span > before + size) ::munmap(begin + before + size, span - before - size);
-    ::madvise(begin + before, size, MADV_HUGEPAGE);
-    return begin + before;
-  }
-#endif
-  if (!pooled_build && size >= std::size_t{1} << 40) return nullptr;  // AddressSanitizer would end the process
-  void* data = nullptr;
-  return ::posix_memalign(&data, size >= page ? page : 64, size) == 0 ? data : nullptr;
+// Large blocks are mapped on their own, where AddressSanitizer need not see them.
+constexpr std::size_t alignment_of(std::size_t size) {
+  if (pooled_build && size >= huge_page) return huge_page;
+  return size >= page ? page : 64;
 }
 
-void system_free(void* data, std::size_t size) {
-#if defined(__linux__)
-  if (pooled_build && size >= huge_page) {
-    ::munmap(data, size);
-    return;
-  }
-#endif
-  (void)size;
-  std::free(data);
+void* allocate(std::size_t size) {
+  if (!pooled_build && size >= std::size_t{1} << 40) return nullptr;  // AddressSanitizer would end the process
+  return system_allocate(size, alignment_of(size));
 }
+
+void release(void* data, std::size_t size) { system_free(data, size, alignment_of(size)); }
 
 class pool {
  public:
   void* allocate(std::size_t bytes) {
     const size_class c(bytes);
     void* data = take(c);
-    if (data == nullptr) data = system_allocate(c.size);
+    if (data == nullptr) data = cpu::allocate(c.size);
     if (data == nullptr && pooled_ > 0) {
       trim();
-      data = system_allocate(c.size);
+      data = cpu::allocate(c.size);
     }
     if (data != nullptr) count_in(bytes);
     return data;
@@ -94,7 +71,7 @@ class pool {
   void deallocate(void* data, std::size_t bytes) {
     in_use_.fetch_sub(bytes, std::memory_order_relaxed);
     const size_class c(bytes);
-    if (!pooled_build || !make_room(c)) return system_free(data, c.size);
+    if (!pooled_build || !make_room(c)) return release(data, c.size);
     shelf& s = shelves_[c.index];
     const std::lock_guard lock(s.mutex);
     s.free = new (data) block{s.free};
@@ -198,7 +175,7 @@ class pool {
       size = s.size;
     }
     pooled_.fetch_sub(size, std::memory_order_relaxed);
-    system_free(b, size);
+    release(b, size);
     return true;
   }
 

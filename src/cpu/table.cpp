@@ -4,11 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#if defined(__unix__) || defined(__APPLE__)
-#include <unistd.h>
-#endif
-
 #include "cpu.hpp"
+#include "system.hpp"
 
 namespace sluice::cpu {
 namespace {
@@ -39,29 +36,13 @@ simd_level chosen() {
   return most;  // what was asked for is here already, or cannot be had
 }
 
-// The processor's name as Linux tells it, else its architecture.
-void processor_name(char (&name)[80]) {
-  std::snprintf(name, sizeof name, "%s",
 #if defined(__x86_64__)
-                "x86-64"
+constexpr const char* architecture = "x86-64";
 #elif defined(__aarch64__)
-                "arm64"
+constexpr const char* architecture = "arm64";
 #else
-                "CPU"
+constexpr const char* architecture = "CPU";
 #endif
-  );
-  std::FILE* file = std::fopen("/proc/cpuinfo", "re");
-  if (file == nullptr) return;
-  char line[256];
-  while (std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::strncmp(line, "model name", 10) != 0) continue;
-    const char* value = std::strchr(line, ':');
-    if (value != nullptr)
-      std::snprintf(name, sizeof name, "%.*s", static_cast<int>(std::strcspn(value + 2, "\n")), value + 2);
-    break;
-  }
-  std::fclose(file);
-}
 
 sluice_status device_count(std::int32_t* count, sluice_message*) {
   *count = 1;
@@ -71,14 +52,13 @@ sluice_status device_count(std::int32_t* count, sluice_message*) {
 sluice_status device_info(std::int32_t, sluice_device_info* info, sluice_message*) {
   *info = {};
   char name[80];
+  std::snprintf(name, sizeof name, "%s", architecture);
   processor_name(name);
   std::snprintf(info->description, sizeof info->description, "%s, %d threads, %s, %s", name, host().parallel_size(),
                 simd_name(), blas_description());
-#if defined(_SC_PHYS_PAGES) && defined(_SC_AVPHYS_PAGES)
-  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  info->memory_total = page * static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
-  info->memory_free = page * static_cast<std::uint64_t>(::sysconf(_SC_AVPHYS_PAGES));
-#endif
+  const memory_sizes memory = system_memory();
+  info->memory_total = memory.total;
+  info->memory_free = memory.free;
   info->awake = 1;
   info->healthy = 1;
   return SLUICE_OK;

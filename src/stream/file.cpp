@@ -1,29 +1,13 @@
 #include "file.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "posix.hpp"
 #include "sluice/error.hpp"
 #include "sluice/parallel.hpp"
 
 namespace sluice::stream {
-namespace {
-
-std::int64_t time_of_change(const struct stat& s) {
-#ifdef __APPLE__
-  return s.st_mtimespec.tv_sec * 1'000'000'000 + s.st_mtimespec.tv_nsec;
-#else
-  return s.st_mtim.tv_sec * 1'000'000'000 + s.st_mtim.tv_nsec;
-#endif
-}
-
-}  // namespace
 
 void check_path(const std::string& path, const char* operation) {
   if (path.empty() || path.find('\0') != std::string::npos)
@@ -40,50 +24,45 @@ void in_pieces(std::span<std::byte> out, const std::function<void(std::size_t be
   });
 }
 
-descriptor::~descriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-
 file::file(std::string path, const char* operation) : path_(std::move(path)), operation_(operation) {
   check_path(path_, operation_);
-  // O_NONBLOCK: to open a pipe that nobody writes would wait for ever.
-  descriptor_ = descriptor(retried([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
+  if (const auto why = system::open_to_read(path_, descriptor_); why)
+    throw error(error_code::io, fmt::format("[{}] {}: {}", operation_, path_, why.message()));
   inspect();
-  advise();
 }
 
 file::file(descriptor open, std::string name, const char* operation)
     : path_(std::move(name)), operation_(operation), descriptor_(std::move(open)) {
   inspect();
-  advise();
+}
+
+system::facts file::look() const {
+  system::facts now;
+  if (const auto why = system::look(descriptor_, now); why)
+    throw error(error_code::io, fmt::format("[{}] {}: {}", operation_, path_, why.message()));
+  return now;
 }
 
 void file::inspect() {
-  struct stat s {};
-  if (!descriptor_ || ::fstat(descriptor_.get(), &s) != 0)
-    throw error(error_code::io, fmt::format("[{}] {}: {}", operation_, path_, reason_of(errno)));
-  if (!S_ISREG(s.st_mode))
+  const system::facts now = look();
+  if (now.other != nullptr)
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is {}: not a regular file", operation_, path_, kind_of(s)));
-  id_ = identity_of(s);
-  size_ = s.st_size;
-  changed_ = time_of_change(s);
-}
-
-void file::advise() const noexcept {
-#ifdef POSIX_FADV_SEQUENTIAL
-  ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);  // twice the read-ahead; only advice
-#endif
+                fmt::format("[{}] {} is {}: not a regular file", operation_, path_, now.other));
+  id_ = now.id;
+  size_ = now.size;
+  changed_ = now.changed;
+  system::read_in_order(descriptor_);
 }
 
 std::size_t file::read_some(std::int64_t offset, std::span<std::byte> out) const {
   std::size_t done = 0;
   while (done < out.size()) {
     const std::int64_t at = offset + static_cast<std::int64_t>(done);
-    const auto n = retried([&] { return ::pread(descriptor_.get(), out.data() + done, out.size() - done, at); });
-    if (n < 0) throw error(error_code::io, fmt::format("[{}] {}: {} at byte {}", operation_, path_, reason_of(errno), at));
+    std::size_t n = 0;
+    if (const auto why = system::read(descriptor_, at, out.subspan(done), n); why)
+      throw error(error_code::io, fmt::format("[{}] {}: {} at byte {}", operation_, path_, why.message(), at));
     if (n == 0) break;
-    done += static_cast<std::size_t>(n);
+    done += n;
   }
   return done;
 }
@@ -102,55 +81,51 @@ std::string file::fingerprint() const {
 }
 
 void file::check_unchanged() const {
-  struct stat s {};
-  if (::fstat(descriptor_.get(), &s) != 0)
-    throw error(error_code::io, fmt::format("[{}] {}: {}", operation_, path_, reason_of(errno)));
-  if (s.st_size != size_ || time_of_change(s) != changed_) fail_changed();
+  const system::facts now = look();
+  if (now.size != size_ || now.changed != changed_) fail_changed();
 }
 
 void file::check_reaches(std::int64_t end) const {
-  struct stat s {};
-  if (::fstat(descriptor_.get(), &s) != 0 || s.st_size < end) fail_changed();
+  system::facts now;
+  if (system::look(descriptor_, now) || now.size < end) fail_changed();
 }
 
 void file::fail_changed() const {
-  struct stat s {};
-  ::fstat(descriptor_.get(), &s);
-  if (s.st_size == size_ && time_of_change(s) != changed_)
+  const system::facts now = look();
+  if (now.size == size_ && now.changed != changed_)
     throw error(error_code::io,
                 fmt::format("[{}] {} changed while it was read: its {} bytes were last written at {} ns when "
                             "it was opened, and at {} ns since",
-                            operation_, path_, size_, changed_, time_of_change(s)));
+                            operation_, path_, size_, changed_, now.changed));
   throw error(error_code::io,
               fmt::format("[{}] {} had {} bytes when it was opened and has {} now: it changed while it was read", operation_,
-                          path_, size_, s.st_size));
+                          path_, size_, now.size));
 }
 
 std::shared_ptr<const file> open_duplicate(int number, std::string name, const char* operation) {
-  descriptor own(::fcntl(number, F_DUPFD_CLOEXEC, 0));
-  if (!own) throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, reason_of(errno)));
+  descriptor own;
+  if (const auto why = system::duplicate(number, own); why)
+    throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, why.message()));
   return std::make_shared<const file>(std::move(own), std::move(name), operation);
 }
 
 standard_input_file open_standard_input(const char* operation) {
   const std::string name = "standard input";
-  struct stat s {};
-  if (::fstat(STDIN_FILENO, &s) != 0)
-    throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, reason_of(errno)));
-  if (!S_ISREG(s.st_mode)) return {};
-  const auto begin = ::lseek(STDIN_FILENO, 0, SEEK_CUR);
-  if (begin < 0) throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, reason_of(errno)));
-  return {open_duplicate(STDIN_FILENO, name, operation), begin};
+  system::facts found;
+  standard_input_file in;
+  auto why = system::look_at_standard_input(found);
+  if (!why && found.other != nullptr) return in;
+  if (!why) why = system::position_of_standard_input(in.begin);
+  if (why) throw error(error_code::io, fmt::format("[{}] {}: {}", operation, name, why.message()));
+  in.in = open_duplicate(system::standard_input, name, operation);
+  return in;
 }
 
 std::size_t read_standard_input(std::span<std::byte> out) {
-  for (;;) {
-    const auto n = retried([&] { return ::read(STDIN_FILENO, out.data(), out.size()); });
-    if (n >= 0) return static_cast<std::size_t>(n);
-    if (errno != EAGAIN) throw error(error_code::io, fmt::format("[file_stream] standard input: {}", reason_of(errno)));
-    pollfd until{STDIN_FILENO, POLLIN, 0};  // whoever opened it chose not to wait
-    ::poll(&until, 1, -1);
-  }
+  std::size_t done = 0;
+  if (const auto why = system::read_standard_input(out, done); why)
+    throw error(error_code::io, fmt::format("[file_stream] standard input: {}", why.message()));
+  return done;
 }
 
 }  // namespace sluice::stream

@@ -1,8 +1,4 @@
-// What streams ask of the operating system: one file a concern, and no POSIX calls but in these.
-//
-//   file.cpp     regular files read at offsets, and standard input
-//   mapping.cpp  windows: a file's bytes without a copy
-//   output.cpp   results that last
+// Files as streams read them, by the calls of system.hpp: regular ones at offsets, windows, and standard input.
 //
 // Paths and sizes are in every sentence; `operation` is the name in brackets before it.
 #pragma once
@@ -13,35 +9,11 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <utility>
 
+#include "system.hpp"
 #include "window.hpp"
 
 namespace sluice::stream {
-
-class descriptor {
- public:
-  explicit descriptor(int number = -1) noexcept : number_(number) {}
-  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~descriptor();
-
-  [[nodiscard]] int get() const noexcept { return number_; }
-  explicit operator bool() const noexcept { return number_ >= 0; }
-
- private:
-  int number_;
-};
-
-// Which file it is, whatever it is called.
-struct identity {
-  std::uint64_t device = 0;
-  std::uint64_t number = 0;
-  friend bool operator==(const identity&, const identity&) = default;
-};
 
 // Threads read from the page cache fastest in these; fewer than three are not worth waking a helper.
 inline constexpr std::size_t read_piece = 1 << 20;
@@ -68,7 +40,8 @@ class file {
   void read(std::int64_t offset, std::span<std::byte> out) const;
   // The same, by several threads.
   void read_parallel(std::int64_t offset, std::span<std::byte> out) const;
-  // The bytes without a copy; nothing, where that is refused. The first call installs a handler of SIGBUS.
+  // The bytes without a copy; nothing, where that is refused, and on Windows. The first call installs a handler of
+  // SIGBUS.
   [[nodiscard]] window map(std::int64_t offset, std::int64_t bytes) const;
   // Throws io, with both sizes, when the file ends before `end` now.
   void check_reaches(std::int64_t end) const;
@@ -78,7 +51,7 @@ class file {
 
  private:
   void inspect();
-  void advise() const noexcept;
+  [[nodiscard]] system::facts look() const;
   [[noreturn]] void fail_changed() const;
 
   std::string path_;

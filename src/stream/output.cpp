@@ -1,16 +1,11 @@
 #include "output.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>
 
-#include "posix.hpp"
 #include "sluice/error.hpp"
 
 namespace sluice::stream {
@@ -29,18 +24,17 @@ std::string journal_line(std::uint64_t number, std::string_view text) {
   return fmt::format("sluice-journal 1 {} {} {:016x}\n", number, text.size(), checksum(text));
 }
 
-// Writes all of it; returns an errno, and how far it came in `offset`.
-int write_all(int to, std::int64_t& offset, std::span<const std::byte> data) {
+// Writes all of it; returns why not, and how far it came in `offset`.
+std::error_code write_all(const descriptor& to, std::int64_t& offset, std::span<const std::byte> data) {
   while (!data.empty()) {
-    const auto n = retried([&] { return ::pwrite(to, data.data(), data.size(), offset); });
-    if (n <= 0) return n < 0 ? errno : EIO;
-    data = data.subspan(static_cast<std::size_t>(n));
-    offset += n;
+    std::size_t n = 0;
+    if (const auto why = system::write(to, offset, data, n); why) return why;
+    if (n == 0) return std::make_error_code(std::errc::io_error);
+    data = data.subspan(n);
+    offset += static_cast<std::int64_t>(n);
   }
-  return 0;
+  return {};
 }
-
-constexpr int write_flags = O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 }  // namespace
 
@@ -51,30 +45,28 @@ output::output(std::string path, const char* operation, std::span<const identity
   check_room(journal_path_, inputs);
   check_room(journal_path_ + ".tmp", inputs);
   open_partial(inputs);
-  struct stat partial {
-  }, old{};
-  if (::fstat(descriptor_.get(), &partial) != 0) fail(partial_, errno);
-  number_ = partial.st_ino;
-  if (partial.st_size > 0) read_journal();  // an empty one is new, or nothing was synced
+  system::facts partial, old;
+  if (const auto why = system::look(descriptor_, partial); why) fail(partial_, why);
+  number_ = partial.id.number;
+  if (partial.size > 0) read_journal();  // an empty one is new, or nothing was synced
   remove_ = !journal_ && harm_.empty();
-  if (::stat(path_.c_str(), &old) != 0) return;
-  mode_ = old.st_mode & 07777;
+  if (system::look(path_, system::links::follow, old)) return;
+  permissions_ = old.permissions;
   // Nobody reads it before who may not then; and what may not be written then is written now, by the run that goes on too.
-  if (::fchmod(descriptor_.get(), *mode_ | S_IRUSR | S_IWUSR) != 0) {
-    const int reason = errno;
+  if (const auto why = system::set_permissions(descriptor_, *permissions_, true); why) {
     if (remove_) discard();
-    fail(partial_, reason);
+    fail(partial_, why);
   }
 }
 
 void output::check_room(const std::string& path, std::span<const identity> inputs) const {
-  struct stat s {};
+  system::facts there;
   // The result may stand behind a link; the others are written to as they are.
-  if ((path == path_ ? ::stat(path.c_str(), &s) : ::lstat(path.c_str(), &s)) != 0) return;
-  if (!S_ISREG(s.st_mode))
+  if (system::look(path, path == path_ ? system::links::follow : system::links::keep, there)) return;
+  if (there.other != nullptr)
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is {}: a result is written to a regular file", operation_, path, kind_of(s)));
-  if (std::find(inputs.begin(), inputs.end(), identity_of(s)) != inputs.end())
+                fmt::format("[{}] {} is {}: a result is written to a regular file", operation_, path, there.other));
+  if (std::find(inputs.begin(), inputs.end(), there.id) != inputs.end())
     throw error(error_code::invalid_argument, fmt::format("[{}] {} is the input file too", operation_, path));
 }
 
@@ -82,24 +74,24 @@ void output::check_room(const std::string& path, std::span<const identity> input
 // lock.
 void output::open_partial(std::span<const identity> inputs) {
   for (;;) {
-    descriptor_ = descriptor(retried([&] { return ::open(partial_.c_str(), O_RDWR | write_flags, 0666); }));
-    struct stat mine {};
-    if (!descriptor_ || ::fstat(descriptor_.get(), &mine) != 0) fail(partial_, errno);
-    const bool input = std::find(inputs.begin(), inputs.end(), identity_of(mine)) != inputs.end();
-    if (!S_ISREG(mine.st_mode) || input)
+    system::facts mine, named;
+    descriptor opened;
+    if (const auto why = system::open_to_write(partial_, opened); why) fail(partial_, why);
+    descriptor_ = std::move(opened);
+    if (const auto why = system::look(descriptor_, mine); why) fail(partial_, why);
+    const bool input = std::find(inputs.begin(), inputs.end(), mine.id) != inputs.end();
+    if (mine.other != nullptr || input)
       throw error(error_code::invalid_argument, fmt::format("[{}] {} is {}: it would be written over", operation_, partial_,
-                                                            input ? "the input file" : kind_of(mine)));
-    // File systems without locks refuse in other words; there, nobody is kept out.
-    if (retried([&] { return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
+                                                            input ? "the input file" : mine.other));
+    if (system::lock(descriptor_) == std::errc::operation_would_block)
       throw error(error_code::io, fmt::format("[{}] {} is being written by someone else", operation_, partial_));
-    struct stat named {};
-    if (::stat(partial_.c_str(), &named) == 0 && identity_of(named) == identity_of(mine)) return;
+    if (!system::look(partial_, system::links::follow, named) && named.id == mine.id) return;
   }
 }
 
 void output::read_journal() {
-  struct stat s {};
-  if (::lstat(journal_path_.c_str(), &s) != 0 && errno == ENOENT) return;
+  system::facts there;
+  if (system::look(journal_path_, system::links::keep, there) == std::errc::no_such_file_or_directory) return;
   const file in(journal_path_, operation_);
   std::string all(static_cast<std::size_t>(in.size()), '\0');
   in.read(0, std::as_writable_bytes(std::span(all)));
@@ -127,26 +119,26 @@ void output::start_again() {
   journal_.reset();
   harm_.clear();
   // On the disk too, before the partial file has other bytes than the journal speaks of.
-  if (::unlink(journal_path_.c_str()) == 0)
+  if (const auto why = system::remove(journal_path_); !why)
     sync_folder();
-  else if (errno != ENOENT)
-    fail(journal_path_, errno);
+  else if (why != std::errc::no_such_file_or_directory)
+    fail(journal_path_, why);
   remove_ = true;
-  if (retried([&] { return ::ftruncate(descriptor_.get(), 0); }) != 0) fail(partial_, errno);
+  if (const auto why = system::resize(descriptor_, 0); why) fail(partial_, why);
 }
 
 void output::go_on(std::int64_t bytes) {
-  struct stat s {};
-  if (::fstat(descriptor_.get(), &s) != 0) fail(partial_, errno);
-  if (s.st_size < bytes)
+  system::facts now;
+  if (const auto why = system::look(descriptor_, now); why) fail(partial_, why);
+  if (now.size < bytes)
     throw error(error_code::io, fmt::format("[{}] {} has {} bytes, fewer than the {} of its journal", operation_, partial_,
-                                            s.st_size, bytes));
-  if (retried([&] { return ::ftruncate(descriptor_.get(), bytes); }) != 0) fail(partial_, errno);
+                                            now.size, bytes));
+  if (const auto why = system::resize(descriptor_, bytes); why) fail(partial_, why);
 }
 
 void output::write(std::int64_t offset, std::span<const std::byte> data) {
-  if (const int reason = write_all(descriptor_.get(), offset, data); reason != 0)
-    throw error(error_code::io, fmt::format("[{}] {}: {} at byte {}", operation_, partial_, reason_of(reason), offset));
+  if (const auto why = write_all(descriptor_, offset, data); why)
+    throw error(error_code::io, fmt::format("[{}] {}: {} at byte {}", operation_, partial_, why.message(), offset));
 }
 
 void output::sync_partial() {
@@ -155,24 +147,29 @@ void output::sync_partial() {
   if (lost_)
     throw error(error_code::io,
                 fmt::format("[{}] {}: a sync failed before; what is on the disk is not known", operation_, partial_));
-  if (retried([&] { return ::fsync(descriptor_.get()); }) == 0) return;
+  const auto why = system::sync(descriptor_);
+  if (!why) return;
   lost_ = true;
-  fail(partial_, errno);
+  fail(partial_, why);
 }
 
 void output::sync(std::string_view journal) {
   sync_partial();
   const std::string all = journal_line(number_, journal).append(journal);
   const std::string next = journal_path_ + ".tmp";
-  const descriptor to(retried([&] { return ::open(next.c_str(), O_WRONLY | O_TRUNC | write_flags, 0666); }));
-  if (!to) fail(next, errno);
   std::int64_t offset = 0;
-  int reason = write_all(to.get(), offset, std::as_bytes(std::span(all)));
-  if (reason == 0 && retried([&] { return ::fsync(to.get()); }) != 0) reason = errno;
-  if (reason == 0 && ::rename(next.c_str(), journal_path_.c_str()) != 0) reason = errno;
-  if (reason != 0) {
-    ::unlink(next.c_str());
-    throw error(error_code::io, fmt::format("[{}] {}: {} at byte {}", operation_, next, reason_of(reason), offset));
+  std::error_code why;
+  {
+    descriptor to;
+    if (const auto refused = system::open_to_write(next, to); refused) fail(next, refused);
+    why = system::resize(to, 0);
+    if (!why) why = write_all(to, offset, std::as_bytes(std::span(all)));
+    if (!why) why = system::sync(to);
+  }
+  if (!why) why = system::rename(next, journal_path_);
+  if (why) {
+    static_cast<void>(system::remove(next));
+    throw error(error_code::io, fmt::format("[{}] {}: {} at byte {}", operation_, next, why.message(), offset));
   }
   remove_ = false;
   sync_folder();
@@ -180,16 +177,17 @@ void output::sync(std::string_view journal) {
 
 void output::commit() {
   sync_partial();
-  if (::rename(partial_.c_str(), path_.c_str()) != 0) fail(path_, errno);
+  if (const auto why = system::rename(partial_, path_); why) fail(path_, why);
   remove_ = false;
-  if (mode_ && ::fchmod(descriptor_.get(), *mode_) != 0) fail(path_, errno);
+  if (permissions_)
+    if (const auto why = system::set_permissions(descriptor_, *permissions_, false); why) fail(path_, why);
   sync_folder();
-  ::unlink(journal_path_.c_str());  // of a file of another name now: no harm if it stays
+  static_cast<void>(system::remove(journal_path_));  // of a file of another name now: no harm if it stays
 }
 
 void output::discard() noexcept {
-  ::unlink(journal_path_.c_str());
-  ::unlink(partial_.c_str());
+  static_cast<void>(system::remove(journal_path_));
+  static_cast<void>(system::remove(partial_));
   remove_ = false;
 }
 
@@ -197,19 +195,15 @@ output::~output() {
   if (remove_) discard();
 }
 
-// A name outlives a power cut only once its folder is on disk too. Some file systems cannot do that, and need not; a folder
-// that may be written and not read cannot be asked.
+// A name outlives a power cut only once its folder is on disk too.
 void output::sync_folder() const {
   const auto parent = std::filesystem::path(path_).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
-  const descriptor opened(retried([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!opened && errno == EACCES) return;
-  if (!opened || (retried([&] { return ::fsync(opened.get()); }) != 0 && errno != EINVAL && errno != ENOTSUP))
-    fail(folder, errno);
+  if (const auto why = system::sync_folder(folder); why) fail(folder, why);
 }
 
-void output::fail(const std::string& path, int reason) const {
-  throw error(error_code::io, fmt::format("[{}] {}: {}", operation_, path, reason_of(reason)));
+void output::fail(const std::string& path, std::error_code why) const {
+  throw error(error_code::io, fmt::format("[{}] {}: {}", operation_, path, why.message()));
 }
 
 }  // namespace sluice::stream

@@ -60,7 +60,7 @@ class output {
   void read_journal();
   void sync_partial();
   void sync_folder() const;
-  [[noreturn]] void fail(const std::string& path, int reason) const;
+  [[noreturn]] void fail(const std::string& path, std::error_code why) const;
 
   std::string path_;
   std::string partial_;
@@ -69,10 +69,10 @@ class output {
   descriptor descriptor_;
   std::uint64_t number_ = 0;  // the partial file's: a journal of another one is no journal
   std::optional<std::string> journal_;
-  std::optional<unsigned> mode_;  // of the old PATH
-  std::string harm_;              // what is wrong with the journal
-  bool remove_ = false;           // at the end
-  bool lost_ = false;             // a sync failed
+  std::optional<unsigned> permissions_;  // of the old PATH
+  std::string harm_;                     // what is wrong with the journal
+  bool remove_ = false;                  // at the end
+  bool lost_ = false;                    // a sync failed
 };
 
 }  // namespace sluice::stream

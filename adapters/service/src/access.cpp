@@ -108,17 +108,17 @@ inline namespace v0 {
 
 std::string access_record::json() const {
   using namespace std::chrono;
-  const auto ms = floor<milliseconds>(time.time_since_epoch());
-  const std::time_t whole = floor<std::chrono::seconds>(ms).count();
-  std::tm utc{};
-  ::gmtime_r(&whole, &utc);
+  const auto ms = floor<milliseconds>(time);
+  const auto today = floor<days>(ms);
+  const year_month_day date(today);
+  const hh_mm_ss utc(ms - today);
   return fmt::format(
       R"({{"time":"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z","request_id":{},"trace_id":{},"span_id":{},"method":{},"route":{},)"
       R"("status":{},"bytes_in":{},"bytes_out":{},"seconds":{:.6f},"device":{},"client":{}}})",
-      utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-      (ms % std::chrono::seconds(1)).count(), http::json_string(request_id), http::json_string(trace_id),
-      http::json_string(span_id), http::json_string(method), http::json_string(route), status, bytes_in, bytes_out, seconds,
-      http::json_string(device), http::json_string(client));
+      static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      utc.hours().count(), utc.minutes().count(), utc.seconds().count(), utc.subseconds().count(),
+      http::json_string(request_id), http::json_string(trace_id), http::json_string(span_id), http::json_string(method),
+      http::json_string(route), status, bytes_in, bytes_out, seconds, http::json_string(device), http::json_string(client));
 }
 
 }  // namespace v0

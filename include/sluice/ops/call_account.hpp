@@ -1,5 +1,6 @@
-// What an operation holds while it runs: the device that was chosen, and placement's account of the call. While the call is
-// under way other decisions see the device busy; once it is done its time corrects the profile.
+/// @file
+/// What an operation holds while it runs: the device that was chosen, and placement's account of the call. While the call is
+/// under way other decisions see the device busy; once it is done its time corrects the profile.
 #pragma once
 
 #include "sluice/tensor.hpp"
@@ -10,26 +11,32 @@ inline namespace v0 {
 struct work;
 struct decision;
 
-namespace detail {
-
+/// A call of the caller's own on the device that place() chose, while it lives: other decisions see the device busy, and the
+/// time from here to succeeded() corrects the profile. Operations called meanwhile by the same thread are part of it.
+///
+///     sluice::call_account call(work, decision, false, true);
+///     ...;                 // all of it, until the result is there
+///     call.succeeded();
 class call_account {
  public:
-  call_account() = default;
+  call_account() = default;  ///< of a call on the CPU that is not accounted for
+  /// Of a call on `where` that is not accounted for.
   explicit call_account(const device& where) noexcept : where_(where) {}
-  // `comes_back`: deliver() brings the result to the CPU. `watched`: the end of the call is the end of the work, which of
-  // work left under way on a device is not seen.
+  /// Of `w` on `d.where`. `comes_back`: deliver() brings the result to the CPU. `watched`: the end of the call is the end of
+  /// the work, which of work left under way on a device is not seen.
   SLUICE_API call_account(const work& w, const decision& d, bool comes_back, bool watched) noexcept;
+  /// The end of the call.
   ~call_account() {
     if (live_ != nullptr) end();
   }
   call_account(const call_account&) = delete;
   call_account& operator=(const call_account&) = delete;
 
-  [[nodiscard]] const device& where() const noexcept { return where_; }
-  [[nodiscard]] double predicted() const noexcept { return predicted_; }  // seconds, 0: not known
-  void succeeded() noexcept { succeeded_ = true; }
+  [[nodiscard]] const device& where() const noexcept { return where_; }   ///< the device that was chosen
+  [[nodiscard]] double predicted() const noexcept { return predicted_; }  ///< seconds, 0: not known
+  void succeeded() noexcept { succeeded_ = true; }                        ///< its time counts
 
-  // The operation's result, where its caller has his operands: the work of tensors on the CPU comes back to the CPU.
+  /// The operation's result, where its caller has his operands: the work of tensors on the CPU comes back to the CPU.
   [[nodiscard]] tensor deliver(tensor out) {
     tensor there = comes_back_ ? out.to(device::cpu) : std::move(out);
     succeeded_ = true;
@@ -52,6 +59,5 @@ class call_account {
   std::int64_t began_ = 0;  // ns
 };
 
-}  // namespace detail
 }  // namespace v0
 }  // namespace sluice

@@ -1,18 +1,19 @@
-// httplib::Server for those who let us own it: every route, the application's own too, is served as a public server's must
-// be.
-//
-//     sluice::hardened_server server;          // or hardened_tls_server server({}, "cert.pem", "key.pem")
-//     server.Get("/items/1", ...);
-//     sluice::mount(server, service);
-//     server.listen("0.0.0.0", 8080);
-//
-// Heads are read under a deadline and limits, and refused when they could be read in two ways: conflicting or invalid
-// lengths, unknown transfer encodings, blanks and control characters where there are to be none. A body ends where its head
-// said, whatever the handler leaves of it. Bodies have a limit (set_payload_max_length, in chunks and decoded as well), a
-// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
-// without its words.
-//
-// Linux only: connections wait in an epoll. Server::stop() cuts off answers that are being sent: drain() first.
+/// @file
+/// httplib::Server for those who let us own it: every route, the application's own too, is served as a public server's must
+/// be.
+///
+///     sluice::hardened_server server;          // or hardened_tls_server server({}, "cert.pem", "key.pem")
+///     server.Get("/items/1", ...);
+///     sluice::mount(server, service);
+///     server.listen("0.0.0.0", 8080);
+///
+/// Heads are read under a deadline and limits, and refused when they could be read in two ways: conflicting or invalid
+/// lengths, unknown transfer encodings, blanks and control characters where there are to be none. A body ends where its head
+/// said, whatever the handler leaves of it. Bodies have a limit (set_payload_max_length, in chunks and decoded as well), a
+/// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
+/// without its words.
+///
+/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that are being sent: drain() first.
 #pragma once
 
 #include <httplib.h>
@@ -52,10 +53,13 @@ class direct_queue final : public httplib::TaskQueue {
 
 }  // namespace hardened
 
+/// An httplib server, over TLS or not, that answers by hardened_options. Every member of httplib's is there but
+/// new_task_queue: connections have threads of our own.
 template <class Base>
 class basic_hardened_server : public Base, public detail::long_bodies {
  public:
-  // `more` is for the base: a TLS server's certificate and key.
+  /// `more` is for the base: a TLS server's certificate and key. Throws invalid_argument unless threads, connections and
+  /// bytes_per_second are at least 1.
   template <class... More>
   explicit basic_hardened_server(const hardened_options& options, More&&... more)
       : Base(std::forward<More>(more)...), options_(checked(options)) {
@@ -74,16 +78,17 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     });
     Base::new_task_queue = [this] { return start(); };
   }
+  /// With hardened_options as they are.
   basic_hardened_server() : basic_hardened_server(hardened_options{}) {}
 
-  // In place of httplib's, whose limit holds for every path.
+  /// Bytes of a body, in chunks and decoded as well; 413 beyond. In place of httplib's, whose limit holds for every path.
   basic_hardened_server& set_payload_max_length(std::size_t bytes) {
     body_bytes_ = bytes;
     return *this;
   }
 
-  // Before stop(), from another thread: new requests are still taken, but each answer closes its connection from now on;
-  // idle connections are closed. Returns when no request is under way, or after `seconds`, and whether none is.
+  /// Before stop(), from another thread: new requests are still taken, but each answer closes its connection from now on;
+  /// idle connections are closed. Returns when no request is under way, or after `seconds`, and whether none is.
   bool drain(double seconds) {
     const auto w = current();
     return !w || w->drain(seconds);
@@ -197,8 +202,10 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   std::shared_ptr<hardened::workers> workers_;
 };
 
+/// Over TCP.
 using hardened_server = basic_hardened_server<httplib::Server>;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+/// Over TLS 1.2 or newer, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
 using hardened_tls_server = basic_hardened_server<httplib::SSLServer>;
 #endif
 

@@ -1,14 +1,15 @@
-// A service on the application's own httplib::Server, beside its own routes.
-//
-//     httplib::Server server;
-//     sluice::service service;                 // outlives the server
-//     sluice::tune(server);                    // optional: what cpp-httplib leaves slow by default
-//     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
-//     server.listen("127.0.0.1", 8080);
-//
-// Server::stop() cuts off answers that are being sent: service.drain(10) before it waits for them.
-//
-// Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.
+/// @file
+/// A service on the application's own httplib::Server, beside its own routes.
+///
+///     httplib::Server server;
+///     sluice::service service;                 // outlives the server
+///     sluice::tune(server);                    // optional: what cpp-httplib leaves slow by default
+///     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
+///     server.listen("127.0.0.1", 8080);
+///
+/// Server::stop() cuts off answers that are being sent: service.drain(10) before it waits for them.
+///
+/// Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.
 #pragma once
 
 #include <httplib.h>
@@ -346,9 +347,9 @@ inline std::shared_ptr<service> unowned(service& s) { return {std::shared_ptr<vo
 
 }  // namespace detail
 
-// Has `server` answer for `s`, below `prefix` ("" or "/api"). Routes that were registered before win; so an application that
-// has routes at /v1/NAME itself registers them first, or chooses a prefix. Endpoints added to the service later are served
-// too. Throws invalid_argument when `prefix` is not empty and does not begin with '/', or ends with one.
+/// Has `server` answer for `s`, below `prefix` ("" or "/api"). Routes that were registered before win; so an application
+/// that has routes at /v1/NAME itself registers them first, or chooses a prefix. Endpoints added to the service later are
+/// served too. Throws invalid_argument when `prefix` is not empty and does not begin with '/', or ends with one.
 inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std::string& prefix = "") {
   if (!prefix.empty() && (prefix.front() != '/' || prefix.back() == '/'))
     throw error(error_code::invalid_argument,
@@ -359,21 +360,21 @@ inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std
   for (const std::string& pattern : s->patterns()) detail::serve(server, detail::escaped(prefix) + pattern, s, below);
 }
 
-// The same for a service that outlives the server.
+/// The same for a service that outlives the server.
 inline void mount(httplib::Server& server, service& s, const std::string& prefix = "") {
   mount(server, detail::unowned(s), prefix);
 }
 
-// Has `server` answer at `path` as well for the one endpoint called `name`: a route of the application's own, by the same
-// decoding, slots and limits. The service outlives the server.
+/// Has `server` answer at `path` as well for the one endpoint called `name`: a route of the application's own, by the same
+/// decoding, slots and limits. The service outlives the server.
 inline void mount_endpoint(httplib::Server& server, service& s, const std::string& name, const std::string& path) {
   detail::serve(server, detail::escaped(path), detail::unowned(s), [name](const std::string&) { return "/v1/" + name; });
 }
 
-// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms), as many
-// requests a connection as the client likes, `connections` threads (each connection holds one, idle ones too; computing
-// happens in the service's slots), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half
-// of the requests.
+/// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms), as many
+/// requests a connection as the client likes, `connections` threads (each connection holds one, idle ones too; computing
+/// happens in the service's slots), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half
+/// of the requests.
 inline void tune(httplib::Server& server, std::size_t connections = 256) {
   server.set_tcp_nodelay(true);
   server.set_keep_alive_max_count(1'000'000'000);

@@ -134,6 +134,7 @@ class head {
       if (!encoding.empty()) refuse(415, "there are two Content-Encodings");
       encoding = value;
     } else if (same(name, "Range")) {
+      if (!value.starts_with("bytes=")) return false;  // units that are not known are as if not there (RFC 9110, 14.2)
       if (std::count(value.begin(), value.end(), ',') >= static_cast<std::ptrdiff_t>(options_.ranges) ||
           ++range_headers_ > 1)
         refuse(416, "more ranges are asked for than this server gives at once");

@@ -1,13 +1,14 @@
-// One row of the catalogue: what an endpoint is called, takes and gives. JSON, .npy bodies, models of the Open Inference
-// Protocol and the metrics are derived from it.
-//
-//     service.add({.name = "scale",
-//                  .summary = "Twice a matrix",
-//                  .inputs = {{.name = "a", .dtypes = {sluice::dtype::f32}, .min_rank = 2, .max_rank = 2}},
-//                  .outputs = {{.name = "result"}},
-//                  .run = [](std::span<const sluice::tensor> in, const sluice::call_context& c) {
-//                    return std::vector{my_scale(in[0].to(c.where), 2)};
-//                  }});
+/// @file
+/// One row of the catalogue: what an endpoint is called, takes and gives. JSON, .npy bodies, models of the Open Inference
+/// Protocol and the metrics are derived from it.
+///
+///     service.add({.name = "scale",
+///                  .summary = "Twice a matrix",
+///                  .inputs = {{.name = "a", .dtypes = {sluice::dtype::f32}, .min_rank = 2, .max_rank = 2}},
+///                  .outputs = {{.name = "result"}},
+///                  .run = [](std::span<const sluice::tensor> in, const sluice::call_context& c) {
+///                    return std::vector{my_scale(in[0].to(c.where), 2)};
+///                  }});
 #pragma once
 
 #include <chrono>
@@ -20,41 +21,44 @@
 namespace sluice {
 inline namespace v0 {
 
-// One tensor that goes in or comes out.
+/// One tensor that goes in or comes out.
 struct field {
-  std::string name{};                             // letters, digits and '_'
-  std::vector<sluice::dtype> dtypes{dtype::f32};  // that are taken; the first is what JSON without a "dtype" is read as
-  int min_rank = 0;
-  int max_rank = sluice::max_rank;
-  std::string summary{};
-  // The rank that metadata show, which have one alone; 0: min_rank, but 1 for a field that may have more than none.
+  std::string name{};                             ///< letters, digits and '_'
+  std::vector<sluice::dtype> dtypes{dtype::f32};  ///< that are taken; the first is what JSON without a "dtype" is read as
+  int min_rank = 0;                               ///< dimensions at least
+  int max_rank = sluice::max_rank;                ///< dimensions at most
+  std::string summary{};                          ///< one line, for the documents
+  /// The rank that metadata show, which have one alone; 0: min_rank, but 1 for a field that may have more than none.
   int usual_rank = 0;
-  // Of an output: its dtype where the first input has the given one. Null: that one itself if it is among `dtypes`, else the
-  // first of them.
+  /// Of an output: its dtype where the first input has the given one. Null: that one itself if it is among `dtypes`, else
+  /// the first of them.
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
 };
 
+/// What an endpoint is told of a call, beside its inputs.
 struct call_context {
-  device where;  // what placement chose, where there is an estimate; else service_options::device, maybe `automatic`: pass
-                 // it on
-  // When nobody waits for the result any more. A call whose deadline has passed is not begun.
+  device where;  ///< what placement chose, where there is an estimate; else service_options::device, maybe `automatic`: pass
+                 ///< it on
+  /// When nobody waits for the result any more. A call whose deadline has passed is not begun.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
-  std::uint64_t priority = 0;  // as the client gave it: 1 is the highest, 0 none
-  // For whom an endpoint asks in turn: headers X-Request-Id and traceparent (W3C Trace Context), there while `run` is.
-  std::string_view request_id{}, traceparent{};
+  std::uint64_t priority = 0;  ///< as the client gave it: 1 is the highest, 0 none
+  /// For whom an endpoint asks in turn: headers X-Request-Id and traceparent (W3C Trace Context), there while `run` is.
+  std::string_view request_id{};
+  std::string_view traceparent{};  ///< likewise
 };
 
+/// A row of the catalogue.
 struct endpoint {
-  std::string name{};     // letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
-  std::string summary{};  // one line
-  std::vector<field> inputs{};
-  std::vector<field> outputs{};  // as many as `run` returns; "result" is the name for a single one
-  // Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on
-  // any device. A sluice::error becomes an answer by status_of(); anything else that is thrown is a 500 without its text.
+  std::string name{};            ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
+  std::string summary{};         ///< one line
+  std::vector<field> inputs{};   ///< in the order that `run` gets them
+  std::vector<field> outputs{};  ///< as many as `run` returns; "result" is the name for a single one
+  /// Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on
+  /// any device. A sluice::error becomes an answer by status_of(); anything else that is thrown is a 500 without its text.
   std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run{};
-  // Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
+  /// Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;
-  // What a call would cost, for placement and admission. May be null: not known.
+  /// What a call would cost, for placement and admission. May be null: not known.
   std::function<sluice::work(std::span<const tensor>)> estimate{};
 };
 

@@ -1,9 +1,10 @@
-// A request and a response without a transport: what service::handle takes and gives.
-//
-//     sluice::request r{.method = "POST", .path = "/v1/rowsum", .body = R"({"a": [[1, 2], [3, 4]]})"};
-//     sluice::response answer = service.handle(r);
-//     answer.status;    // 200
-//     answer.text();    // {"result":[3,7],"shape":[2],"dtype":"f32","device":"cpu"}
+/// @file
+/// A request and a response without a transport: what service::handle takes and gives.
+///
+///     sluice::request r{.method = "POST", .path = "/v1/rowsum", .body = R"({"a": [[1, 2], [3, 4]]})"};
+///     sluice::response answer = service.handle(r);
+///     answer.status;    // 200
+///     answer.text();    // {"result":[3,7],"shape":[2],"dtype":"f32","device":"cpu"}
 #pragma once
 
 #include <cstddef>
@@ -20,66 +21,71 @@
 namespace sluice {
 inline namespace v0 {
 
-// Gets the next bytes of a body; returns false to have no more of them.
+/// Gets the next bytes of a body; returns false to have no more of them.
 using body_receiver = std::function<bool(std::string_view)>;
 
-// Bytes of an answer, and what keeps them alive.
+/// Bytes of an answer, and what keeps them alive.
 struct body_piece {
-  std::string_view bytes;
-  std::shared_ptr<const void> owner;
+  std::string_view bytes;             ///< what is sent
+  std::shared_ptr<const void> owner;  ///< of their memory
 
+  /// A piece that owns its text.
   static body_piece of(std::string text) {
     auto held = std::make_shared<const std::string>(std::move(text));
     return {*held, held};
   }
 };
 
+/// What comes in.
 struct request {
-  std::string method{};  // "POST"
-  std::string path{};    // decoded, below the prefix the service is mounted at: "/v1/matmul"
-  std::string query{};   // after '?', as it came
-  std::string client{};  // address, for the access log
-  // The value of the header called `name` (any case), or empty. A null function has no headers.
+  std::string method{};  ///< "POST"
+  std::string path{};    ///< decoded, below the prefix the service is mounted at: "/v1/matmul"
+  std::string query{};   ///< after '?', as it came
+  std::string client{};  ///< address, for the access log
+  /// The value of the header called `name` (any case), or empty. A null function has no headers.
   std::function<std::string_view(std::string_view name)> header{};
 
-  // The body: either all of it, in memory that stays until handle() returns,
+  /// The body: either all of it, in memory that stays until handle() returns,
   std::string_view body{};
-  // or the means to read it, used once at most: passes pieces on, in order, until they end or the receiver returns false.
-  // Returns true when the body came to its end.
+  /// or the means to read it, used once at most: passes pieces on, in order, until they end or the receiver returns false.
+  /// Returns true when the body came to its end.
   std::function<bool(const body_receiver&)> read_body{};
-  // Beside read_body, where the transport can: the next bytes, `size` at most, straight to `to`, waiting for the first. How
-  // many; 0 when the body came to its end, -1 when it broke off. Of the two, one alone is used for a request.
+  /// Beside read_body, where the transport can: the next bytes, `size` at most, straight to `to`, waiting for the first. How
+  /// many; 0 when the body came to its end, -1 when it broke off. Of the two, one alone is used for a request.
   std::function<std::ptrdiff_t(char* to, std::size_t size)> read_some{};
-  std::int64_t content_length = -1;  // bytes that will come over the wire; -1: not known
-  bool compressed = false;           // read_body passes on more of them, decoded
+  std::int64_t content_length = -1;  ///< bytes that will come over the wire; -1: not known
+  bool compressed = false;           ///< read_body passes on more of them, decoded
 
-  // Whether the client has closed its connection, and nobody waits for the answer. May be asked by another thread, while
-  // handle() has not returned. Null: the transport cannot tell.
+  /// Whether the client has closed its connection, and nobody waits for the answer. May be asked by another thread, while
+  /// handle() has not returned. Null: the transport cannot tell.
   std::function<bool()> gone{};
 
-  // An answer's body in the coding "gzip" or "deflate" (which means zlib's). Null: the transport has none.
+  /// An answer's body in the coding "gzip" or "deflate" (which means zlib's). Null: the transport has none.
   std::function<std::vector<body_piece>(const std::vector<body_piece>&, std::string_view coding)> compress{};
 };
 
+/// What goes out.
 struct response {
-  int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers{};  // Content-Type is among them, Content-Length is not
-  std::vector<body_piece> body{};                              // to be sent one after the other
-  std::shared_ptr<void> sending{};                             // to be let go of when they are sent: it takes the time
+  int status = 200;                                            ///< of HTTP
+  std::vector<std::pair<std::string, std::string>> headers{};  ///< Content-Type is among them, Content-Length is not
+  std::vector<body_piece> body{};                              ///< to be sent one after the other
+  std::shared_ptr<void> sending{};                             ///< to be let go of when they are sent: it takes the time
 
-  // In place of `body`, one that is not in memory, or not there yet. The transport calls it again and again: each time it
-  // passes on what there is, a moment's wait included, and returns whether it is to be called again. A receiver that returns
-  // false has no client any more. It throws when the body breaks off, which closes the connection.
+  /// In place of `body`, one that is not in memory, or not there yet. The transport calls it again and again: each time it
+  /// passes on what there is, a moment's wait included, and returns whether it is to be called again. A receiver that
+  /// returns false has no client any more. It throws when the body breaks off, which closes the connection.
   std::function<bool(const body_receiver&)> write_body{};
-  std::int64_t content_length = -1;  // bytes that write_body passes on in all; -1: not known, they go out in chunks
+  std::int64_t content_length = -1;  ///< bytes that write_body passes on in all; -1: not known, they go out in chunks
 
-  [[nodiscard]] std::size_t size() const noexcept {  // bytes of the body, as far as they are known
+  /// Bytes of the body, as far as they are known.
+  [[nodiscard]] std::size_t size() const noexcept {
     if (write_body) return static_cast<std::size_t>(content_length < 0 ? 0 : content_length);
     std::size_t n = 0;
     for (const auto& piece : body) n += piece.bytes.size();
     return n;
   }
-  [[nodiscard]] std::string text() const {  // the body in one string
+  /// The body in one string.
+  [[nodiscard]] std::string text() const {
     std::string all;
     all.reserve(size());
     for (const auto& piece : body) all += piece.bytes;
@@ -87,7 +93,7 @@ struct response {
     }
     return all;
   }
-  // The value of the header spelled `name`, or empty.
+  /// The value of the header spelled `name`, or empty.
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept {
     for (const auto& [key, value] : headers)
       if (key == name) return value;
@@ -95,11 +101,11 @@ struct response {
   }
 };
 
-// An application/problem+json answer (RFC 9457): `code` is for programs, `detail` for people.
+/// An application/problem+json answer (RFC 9457): `code` is for programs, `detail` for people.
 SLUICE_API response problem(int status, std::string_view code, std::string_view detail);
 
-// The HTTP status of an error: 400 malformed, 413 limit_exceeded, 422 invalid_argument, 501 unsupported, 500 internal and
-// io, 503 for the others.
+/// The HTTP status of an error: 400 malformed, 413 limit_exceeded, 422 invalid_argument, 501 unsupported, 500 internal and
+/// io, 503 for the others.
 SLUICE_API int status_of(error_code code) noexcept;
 
 }  // namespace v0

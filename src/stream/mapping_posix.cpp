@@ -1,16 +1,16 @@
 // Windows, and the handler of SIGBUS that they need. Two threads over a file in the page cache, written in pieces of 4 MiB
 // (two cores, memory alone 31 GB/s), summed 31 GB/s in windows of 8 MiB, 25 of 2 MiB, 10 of 1 MiB, and 24 by pread.
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 
 #include <fmt/format.h>
 
-#include "posix.hpp"
+#include "file.hpp"
 #include "sluice/error.hpp"
 
 namespace sluice::stream {
