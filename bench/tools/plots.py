@@ -83,8 +83,10 @@ def latency(rows, folder):
                            va="bottom", fontsize=8)
         panel.set(xscale="log", yscale="log", xlabel=unit, title=name)
         panel.set_xscale("log", base=2)
+        panel.xaxis.set_major_formatter(lambda x, _: f"{x:.0f}")
         panel.yaxis.set_major_formatter(lambda y, _: in_time(y))
-        panel.legend()
+        if lines:
+            panel.legend()
     panels[0].set_ylabel("time of a call, from host memory and back")
     save(figure, folder, "latency.svg")
 
