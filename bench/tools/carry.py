@@ -14,13 +14,13 @@ import machine
 import peers
 
 # What every Linux of the kind has, or the toolkit there.
-LEFT_OUT = re.compile(r"/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*|libstdc\+\+|libgcc_s|libresolv|libcuda)\.so")
+LEFT_OUT = re.compile(r"/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*|libstdc\+\+|libgcc_s|libresolv|libcuda|libcudart|libcublas|libcublasLt)\.so")
 PROGRAMS = ["matmul_bench", "matmul_peers_bench", "rowsum_bench", "copy_bench", "file_stream_bench", "codec_bench", "placement_bench",
             "placement_regret", "cuda_bench", "http_load", "http_peer", "sluice-server"]
 
 
 def gather(to, bin_folder, python_version):
-    """Writes TO/bench.tar.gz."""
+    """Writes TO/bench.tar.xz."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("bin", "lib", "wheels"):
             os.makedirs(os.path.join(folder, name))
@@ -30,9 +30,9 @@ def gather(to, bin_folder, python_version):
         with open(os.path.join(folder, "built.json"), "w") as f:
             json.dump({"compiler": described["compiler"], "build": described["build"]}, f)
         os.makedirs(to, exist_ok=True)
-        with tarfile.open(os.path.join(to, "bench.tar.gz"), "w:gz", compresslevel=6) as archive:
+        with tarfile.open(os.path.join(to, "bench.tar.xz"), "w:xz") as archive:
             archive.add(folder, arcname=".")
-    print(f"bench/run: {os.path.getsize(os.path.join(to, 'bench.tar.gz')) / 1e6:.1f} MB in {to}/bench.tar.gz")
+    print(f"bench/run: {os.path.getsize(os.path.join(to, 'bench.tar.xz')) / 1e6:.1f} MB in {to}/bench.tar.xz")
 
 
 def copy_programs(to, bin_folder):
@@ -63,7 +63,7 @@ def libraries(path):
 
 def unpack(folder, to):
     """What gather() made, in `to`."""
-    with tarfile.open(os.path.join(folder, "bench.tar.gz")) as archive:
+    with tarfile.open(os.path.join(folder, "bench.tar.xz")) as archive:
         archive.extractall(to)
     return to
 
@@ -74,7 +74,7 @@ def remembered(folder):
 
 
 def enter(folder, env):
-    """The folder of the programs, with the environment that they need there."""
+    """The folder of the programs; `env` gets what they need there, which is not for Python: its own libraries are others."""
     paths = [os.path.join(folder, "lib"), *cublas()]
     env["LD_LIBRARY_PATH"] = os.pathsep.join(paths + [p for p in (os.environ.get("LD_LIBRARY_PATH"),) if p])
     env["SLUICE_BACKEND_PATH"] = os.path.join(folder, "bin")

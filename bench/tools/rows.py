@@ -10,7 +10,7 @@ import statistics
 KEY = ("op", "by", "where", "dtype", "size")
 # What is no library that one could use instead, but a bound.
 CEILINGS = {"peak", "read alone", "read alone, 1 thread", "memcpy", "memcpy, all threads", "pread alone", "rowsum of memory", "copy alone",
-            "O_DIRECT alone", "cpp-httplib echo", "device read", "pread and sum", "by hand, pinned", "cudaMemcpy"}
+            "O_DIRECT alone", "cpp-httplib echo", "device read", "pread and sum", "by hand, pinned", "cudaMemcpy", "CUDA events"}
 MORE = {"ns": "ns", "error": "error", "median_ms": "median_ms", "worst_ms": "worst_ms"}
 
 
@@ -122,6 +122,9 @@ def cuda_name(name):
     if name.startswith("there and back, "):
         _, kind, size = name.split(", ")
         return ("matmul from host" if kind == "ordinary" else "matmul from pinned"), "f32", size + "x" + size.split("x")[0]
+    if name.startswith("clock beside CUDA events, n = "):
+        n = name.split(" = ")[1]
+        return "clock beside CUDA events (cuBLAS)", "f32", f"{n}x{n}x{n}"
     if name.startswith("device read"):
         return "device read", "f32", "4 GiB"
     elementwise = {"f32 to bf16": ("convert to bf16", "f32"), "bf16 to f32": ("convert to f32", "bf16"), "fill f32": ("fill", "f32"),

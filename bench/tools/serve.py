@@ -22,11 +22,11 @@ def free_port():
 class Server:
     """A process that answers on a port of its own, ended on the way out."""
 
-    def __init__(self, command, env=None, cwd=None, hello="/hello"):
+    def __init__(self, command, env, cwd=None, hello="/hello"):
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory()
         fill = {"PORT": str(self.port), "FOLDER": self.folder.name}
-        self.process = subprocess.Popen([fill.get(word, word) for word in command], env={**os.environ, **(env or {})}, cwd=cwd,
+        self.process = subprocess.Popen([fill.get(word, word) for word in command], env=env, cwd=cwd,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         for _ in range(600):
             if self.process.poll() is not None:
@@ -123,12 +123,13 @@ def measure(bin_folder, server, by, where, how, run):
     return rows
 
 
-def run_all(bin_folder, python, gpu, cores, run, skip, env):
+def run_all(bin_folder, python, gpu, cores, run, skip, env, python_env):
     """Rows of every server; `skip(what, why)` for those that do not start."""
     rows = []
     for by, where, how in servers(bin_folder, python, gpu, cores):
         try:
-            with Server(how["command"], {**env, **how.get("env", {})}, how.get("cwd"), how.get("hello", "/hello")) as server:
+            its = {**python_env, **how["env"]} if "env" in how else env
+            with Server(how["command"], its, how.get("cwd"), how.get("hello", "/hello")) as server:
                 if not how.get("echo") and not server.product_is_right():
                     raise RuntimeError("its product of [[1,2],[3,4]] and ones is wrong")
                 rows += measure(bin_folder, server, by, where, how, run)
