@@ -11,6 +11,7 @@ if(PROJECT_IS_TOP_LEVEL)
 endif()
 
 include(GNUInstallDirs)
+include(SluiceInstall)
 
 # What differs from one system to the next is in files that end so.
 set(SLUICE_SYSTEM posix)
@@ -25,6 +26,20 @@ function(sluice_target_defaults target)
                                              POSITION_INDEPENDENT_CODE ON)
   target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wshadow>"
                                            "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${SLUICE_WERROR}>>:-Werror>")
+endfunction()
+
+# Version, name and exported symbols of a library. Debug and Release lie side by side by the postfix.
+function(sluice_library_properties target)
+  set_target_properties(${target} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  if(NOT DEFINED CMAKE_DEBUG_POSTFIX)
+    set_target_properties(${target} PROPERTIES DEBUG_POSTFIX d)
+  endif()
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "SHARED_LIBRARY" AND UNIX AND NOT APPLE)
+    set(exports "${PROJECT_SOURCE_DIR}/cmake/library.exports")
+    target_link_options(${target} PRIVATE "LINKER:--version-script=${exports}")
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS "${exports}")
+  endif()
 endfunction()
 
 # sluice_add_test(NAME [SOURCES ...] [LIBRARIES ...]): tests/NAME_test.cpp as a doctest program and one CTest entry.

@@ -149,6 +149,10 @@ sluice_test_run(order_after_a_loss order SUITE "loss" ENV ${fake})
 sluice_test_run(order_writer_lost order SUITE "writer lost" ENV ${fake})
 sluice_test_run(order_at_a_limit order SUITE "limit" ENV ${fake} SLUICE_FAKE_LIMIT=100000)
 
+# Where the operating system's headers may be included.
+add_test(NAME platform_headers COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
+                                       -P "${CMAKE_CURRENT_SOURCE_DIR}/platform_headers.cmake")
+
 # Each public header compiled alone, and the C one as C.
 file(GLOB_RECURSE headers RELATIVE "${PROJECT_SOURCE_DIR}/include" CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/*.hpp"
      "${PROJECT_SOURCE_DIR}/include/*.h")

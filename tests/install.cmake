@@ -3,6 +3,7 @@ if(NOT SLUICE_INSTALL)
   sluice_skip_tests("this build has no install rules" install)
   return()
 endif()
+set(SLUICE_TEST_INSTALLED "${CMAKE_CURRENT_BINARY_DIR}/installed")
 add_executable(list_devices list_devices.cpp)
 sluice_target_defaults(list_devices)
 target_link_libraries(list_devices PRIVATE sluice::sluice)
@@ -13,7 +14,7 @@ get_target_property(sluice_type sluice TYPE)
 string(COMPARE EQUAL "${sluice_type}" SHARED_LIBRARY shared)
 add_test(NAME install
          COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DCONFIG=$<CONFIG> -DLIBDIR=${CMAKE_INSTALL_LIBDIR}
-                 -DPREFIX=${CMAKE_CURRENT_BINARY_DIR}/installed -DLIBRARY=$<TARGET_FILE_NAME:sluice> -DSHARED=${shared}
+                 -DSOURCE=${PROJECT_SOURCE_DIR} -DPREFIX=${SLUICE_TEST_INSTALLED} -DLIBRARY=$<TARGET_FILE_NAME:sluice> -DSHARED=${shared}
                  -DPROGRAM=$<TARGET_FILE:list_devices> -DFAKE=$<TARGET_FILE:sluice_fake> -DCUDA=$<TARGET_EXISTS:sluice_cuda>
                  -P "${CMAKE_CURRENT_SOURCE_DIR}/install_test.cmake")
-set_tests_properties(install PROPERTIES TIMEOUT 300)
+set_tests_properties(install PROPERTIES TIMEOUT 300 FIXTURES_SETUP sluice_installed)

@@ -1,9 +1,28 @@
-# An installed tree: its library, headers and modules, and that a module which lies where they are put is found there. A shared
-# library finds it by itself; a static one is told by SLUICE_BACKEND_PATH.
-#   cmake -DBUILD= -DCONFIG= -DPREFIX= -DLIBDIR= -DLIBRARY= -DSHARED= -DPROGRAM= -DFAKE= -DCUDA= -P install_test.cmake
-file(REMOVE_RECURSE "${PREFIX}")
-execute_process(COMMAND ${CMAKE_COMMAND} --install "${BUILD}" --config "${CONFIG}" --prefix "${PREFIX}"
+# An installed tree, which is moved before anything is looked at: its library, headers and modules, that no file names a folder of
+# this build, and that a module which lies where modules are put is found there. A shared library finds it by itself; a static one
+# is told by SLUICE_BACKEND_PATH. The consumers' tests go on with the tree.
+#   cmake -DBUILD= -DCONFIG= -DPREFIX= -DLIBDIR= -DLIBRARY= -DSHARED= -DPROGRAM= -DFAKE= -DCUDA= -DSOURCE= -P install_test.cmake
+file(REMOVE_RECURSE "${PREFIX}" "${PREFIX}-at-first")
+execute_process(COMMAND ${CMAKE_COMMAND} --install "${BUILD}" --config "${CONFIG}" --prefix "${PREFIX}-at-first"
                 OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+file(RENAME "${PREFIX}-at-first" "${PREFIX}")
+file(GLOB_RECURSE texts "${PREFIX}/*.cmake" "${PREFIX}/*.pc" "${PREFIX}/*.hpp" "${PREFIX}/*.h")
+list(LENGTH texts count)
+if(count LESS 40)
+  message(FATAL_ERROR "${PREFIX} holds ${count} headers and package files")
+endif()
+foreach(text IN LISTS texts)
+  file(READ "${text}" content)
+  foreach(place IN ITEMS "${PREFIX}" "${BUILD}" "${SOURCE}")
+    string(FIND "${content}" "${place}" at)
+    if(NOT at EQUAL -1)
+      message(FATAL_ERROR "${text} names ${place}")
+    endif()
+  endforeach()
+  if(text MATCHES "\\.cmake$" AND content MATCHES "[\";](/(usr|lib|opt|home|root|tmp)/[^\";]*)")
+    message(FATAL_ERROR "${text} names ${CMAKE_MATCH_1}")
+  endif()
+endforeach()
 set(lib "${PREFIX}/${LIBDIR}")
 foreach(file "${lib}/${LIBRARY}" "${PREFIX}/include/sluice/sluice.hpp" "${PREFIX}/include/sluice/ops/matmul.hpp"
              "${PREFIX}/include/sluice/backend_api.h")
@@ -24,4 +43,3 @@ endif()
 if(CUDA AND NOT found MATCHES "device cuda:0\n|refused ${lib}/libsluice-cuda.so: ")
   message(FATAL_ERROR "libsluice-cuda.so was not installed where it is looked for:\n${found}")
 endif()
-file(REMOVE_RECURSE "${PREFIX}")

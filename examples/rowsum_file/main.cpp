@@ -21,7 +21,7 @@
 
 #include <sluice/pipeline.hpp>
 
-#include "../common/interrupt.hpp"
+#include "../common/platform.hpp"
 #include "progress.hpp"
 #include "summary.hpp"
 

@@ -1,18 +1,15 @@
 // How far a run is: a bar where a person looks, one plain line a second where a log is kept, JSON lines for a program.
 #pragma once
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
-#include <string_view>
 
 #include <fmt/format.h>
 
 #include <sluice/pipeline.hpp>
+
+#include "../common/platform.hpp"
 
 enum class progress_form { automatic, bar, lines, json, none };
 
@@ -22,10 +19,7 @@ inline double gigabytes(std::int64_t bytes) { return static_cast<double>(bytes) 
 class progress_display {
  public:
   explicit progress_display(progress_form form) : form_(form) {
-    if (form_ != progress_form::automatic) return;
-    const char* term = std::getenv("TERM");
-    const bool person = ::isatty(STDERR_FILENO) != 0 && term != nullptr && std::string_view(term) != "dumb";
-    form_ = person ? progress_form::bar : progress_form::lines;
+    if (form_ == progress_form::automatic) form_ = error_is_terminal() ? progress_form::bar : progress_form::lines;
   }
 
   [[nodiscard]] progress_form form() const { return form_; }
@@ -78,9 +72,7 @@ class progress_display {
 
   // The text, and before it what room the terminal has left for a bar.
   static std::string bar(double part, const std::string& text) {
-    winsize size{};
-    const int known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-    const auto width = static_cast<std::size_t>(known - 1);
+    const auto width = static_cast<std::size_t>(error_columns() - 1);
     if (part < 0 || text.size() + 10 > width) return "\r" + text.substr(0, width) + "\x1b[K";
     const std::size_t cells = std::min<std::size_t>(50, width - text.size() - 4);
     const auto full = static_cast<std::size_t>(part * static_cast<double>(cells));

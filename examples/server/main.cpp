@@ -1,6 +1,4 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
-#include <sys/resource.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -14,10 +12,12 @@
 
 #include <CLI/CLI.hpp>
 
-#include "../common/interrupt.hpp"
+#include "../common/platform.hpp"
 #include "access_log.hpp"
 #include "routes.hpp"
+#if defined(__linux__)
 #include "sluice/hardened_server.hpp"
+#endif
 #include "sluice/httplib.hpp"
 #include "sluice/sluice.hpp"
 
@@ -50,7 +50,7 @@ class stopper {
   stopper(Server& server, sluice::service& service)
       : interrupted_([this, &server, &service] {
           service.drain(10);
-          server.drain(10);
+          if constexpr (requires { server.drain(10); }) server.drain(10);
           while (!over_ && !server.is_running())
             std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
           server.stop();
@@ -99,14 +99,6 @@ std::map<std::string, std::string> named_directories(const std::vector<std::stri
     named[one.substr(0, equals)] = one.substr(equals + 1);
   }
   return named;
-}
-
-// Thousands of connections need as many descriptors: as many as the system lets us have.
-void raise_descriptors() {
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  files.rlim_cur = files.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 sluice::service_options service_of(const settings& s, const access_log& log) {
@@ -159,6 +151,7 @@ int serve(const settings& s, Server& server) {
   return server.listen_after_bind() ? status.load() : 1;
 }
 
+#if defined(__linux__)
 int serve(const settings& s) {
   raise_descriptors();
   const sluice::hardened_options options{.threads = static_cast<std::size_t>(s.threads)};
@@ -172,6 +165,26 @@ int serve(const settings& s) {
   sluice::hardened_server server(options);
   return serve(s, server);
 }
+#else
+// The hardened servers are Linux's.
+int serve(const settings& s) {
+  const auto threads = static_cast<std::size_t>(s.threads);
+  const auto serve_by = [&](auto& server) {
+    sluice::tune(server);
+    server.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
+    return serve(s, server);
+  };
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+  if (!s.cert.empty()) {
+    httplib::SSLServer server(s.cert.c_str(), s.key.c_str());
+    if (!server.is_valid()) throw std::runtime_error(s.cert + " and " + s.key + " are no certificate and its key");
+    return serve_by(server);
+  }
+#endif
+  httplib::Server server;
+  return serve_by(server);
+}
+#endif
 
 // For what can check a health by a command alone, as a container can. The certificate is no matter here.
 int probe(const settings& s) {

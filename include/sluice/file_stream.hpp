@@ -62,11 +62,11 @@ class row_chunks;
 class file_stream {
  public:
   /// Opens a regular file; one that begins with the magic of .npy is one. Throws
-  ///   invalid_argument  for something other than a regular file, columns missing or <= 0 in a raw file, a negative offset,
-  ///                     chunk_bytes or readers < 0, options that contradict the .npy's header;
-  ///   malformed         when a raw file is empty or no multiple of a row, or an .npy's size is not what its header says;
-  ///   unsupported       for an .npy in Fortran order or of rank 0, or an element type that npy.hpp does not list;
-  ///   io                when the operating system refuses.
+  /// - invalid_argument for something other than a regular file, columns missing or <= 0 in a raw file, a negative offset,
+  ///   chunk_bytes or readers < 0, options that contradict the .npy's header;
+  /// - malformed when a raw file is empty or no multiple of a row, or an .npy's size is not what its header says;
+  /// - unsupported for an .npy in Fortran order or of rank 0, or an element type that npy.hpp does not list;
+  /// - io when the operating system refuses.
   SLUICE_API explicit file_stream(const std::string& path, const file_stream_options& options = {});
   /// Several files as one, in the order given: all .npy or all raw, of one dtype and one number of columns, rows never
   /// across two files. An .npy with more dimensions is its rows. Throws the same, and invalid_argument when they disagree or

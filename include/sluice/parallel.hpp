@@ -31,9 +31,9 @@ class SLUICE_API parallel_alone {
  public:
   /// From here on, for the calling thread alone.
   explicit parallel_alone(bool alone = true) noexcept;
-  ~parallel_alone();  ///< as it was before
-  parallel_alone(const parallel_alone&) = delete;
-  parallel_alone& operator=(const parallel_alone&) = delete;
+  ~parallel_alone();                                          ///< as it was before
+  parallel_alone(const parallel_alone&) = delete;             ///< they end in the order opposite to their beginning
+  parallel_alone& operator=(const parallel_alone&) = delete;  ///< likewise
 
  private:
   bool before_;

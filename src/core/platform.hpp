@@ -46,7 +46,7 @@ void* find_symbol(void* module, const char* name);
 // the application's threads. Throws system_error when the system gives none.
 void start_thread(void (*work)(void* context), void* context);
 
-// Sets the calling thread's niceness, where a thread has one of its own.
+// Has the calling thread be nicer than the process by `nice`, where a thread has a niceness of its own.
 void set_nice(int nice);
 
 // Runs `f` in the child after each fork.

@@ -202,7 +202,9 @@ void start_thread(void (*work)(void* context), void* context) {
 
 void set_nice([[maybe_unused]] int nice) {
 #if defined(__linux__)
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
+  // That of the process is its first thread's.
+  const int base = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::getpid()));
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), std::min(19, base + nice));
 #endif
 }
 

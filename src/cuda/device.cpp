@@ -1,7 +1,4 @@
 // Devices: how many there are and why not, waking, what they say about themselves, and faults.
-#include <dlfcn.h>
-#include <pthread.h>
-
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -10,6 +7,7 @@
 
 #include "memory.hpp"
 #include "queue.hpp"
+#include "system.hpp"
 
 namespace sluice::cuda {
 namespace {
@@ -44,16 +42,9 @@ bool is_sticky(cudaError_t error) {
   }
 }
 
-// "580.159.04", as the kernel's module tells it; else what it is good for, "13.0".
+// "580.159.04", as the system tells it; else what it is good for, "13.0".
 void driver_version(char (&text)[32]) {
-  text[0] = '\0';
-  std::FILE* const file = std::fopen("/sys/module/nvidia/version", "re");
-  if (file != nullptr) {
-    if (std::fgets(text, sizeof text, file) == nullptr) text[0] = '\0';
-    std::fclose(file);
-  }
-  text[std::strcspn(text, "\n")] = '\0';
-  if (text[0] != '\0') return;
+  if (system_driver_version(text)) return;
   int version = 0;
   static_cast<void>(cudaDriverGetVersion(&version));
   std::snprintf(text, sizeof text, "%d.%d", version / 1000, version % 1000 / 10);
@@ -62,10 +53,7 @@ void driver_version(char (&text)[32]) {
 // Whether the process uses `index` already. Making it current when nobody does would give it a context nobody asked for.
 bool has_context(int index) {
   using state_function = int (*)(int, unsigned*, int*);
-  static const auto state = [] {
-    void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
-    return driver != nullptr ? reinterpret_cast<state_function>(::dlsym(driver, "cuDevicePrimaryCtxGetState")) : nullptr;
-  }();
+  static const auto state = reinterpret_cast<state_function>(loaded_driver_function("cuDevicePrimaryCtxGetState"));
   unsigned flags = 0;
   int active = 0;
   return state != nullptr && state(index, &flags, &active) == 0 && active != 0;
@@ -75,7 +63,7 @@ sluice_status no_devices(cudaError_t error, sluice_message* message) {
   int driver = 0;
   static_cast<void>(cudaDriverGetVersion(&driver));
   static_cast<void>(cudaGetLastError());
-  if (driver == 0) return fail(SLUICE_UNAVAILABLE, message, "libcuda.so.1 is not there: no NVIDIA driver");
+  if (driver == 0) return fail(SLUICE_UNAVAILABLE, message, "%s is not there: no NVIDIA driver", driver_library);
   if (error == cudaErrorInsufficientDriver)
     return fail(SLUICE_UNAVAILABLE, message, "driver %d.%d is older than runtime %d.%d", driver / 1000, driver % 1000 / 10,
                 CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
@@ -104,7 +92,7 @@ sluice_status count_devices(std::int32_t* count, sluice_message* message) {
   int found = 0;
   const cudaError_t error = cudaGetDeviceCount(&found);  // starts the driver, makes no context
   if (error != cudaSuccess || found == 0) return no_devices(error, message);
-  static const int once = ::pthread_atfork(nullptr, nullptr, [] { is_forked_child.store(true); });
+  static const bool once = (after_fork_in_child([] { is_forked_child.store(true); }), true);
   static_cast<void>(once);
   while (all().size() < static_cast<std::size_t>(found)) all().emplace_back(static_cast<std::int32_t>(all().size()));
   *count = found;

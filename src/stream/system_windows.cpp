@@ -25,7 +25,9 @@ std::error_code last_reason() {
 
 std::error_code reason(bool failed) { return failed ? last_reason() : std::error_code(); }
 
-HANDLE handle_of(int number) { return number < 0 ? INVALID_HANDLE_VALUE : reinterpret_cast<HANDLE>(::_get_osfhandle(number)); }
+HANDLE handle_of(int number) {
+  return number < 0 ? INVALID_HANDLE_VALUE : reinterpret_cast<HANDLE>(::_get_osfhandle(number));
+}
 
 std::error_code opened_as(HANDLE handle, int flags, descriptor& opened) {
   if (handle == INVALID_HANDLE_VALUE) return last_reason();
@@ -98,9 +100,9 @@ std::error_code look(const std::string& path, links last, facts& found) {
 std::error_code open_to_read(const std::string& path, descriptor& opened) {
   // Without the second flag a folder would be refused in other words.
   constexpr DWORD flags = FILE_FLAG_SEQUENTIAL_SCAN | FILE_FLAG_BACKUP_SEMANTICS;
-  return opened_as(::CreateFileW(std::filesystem::path(path).c_str(), GENERIC_READ, shared, nullptr, OPEN_EXISTING, flags,
-                                 nullptr),
-                   _O_RDONLY, opened);
+  return opened_as(
+      ::CreateFileW(std::filesystem::path(path).c_str(), GENERIC_READ, shared, nullptr, OPEN_EXISTING, flags, nullptr),
+      _O_RDONLY, opened);
 }
 
 std::error_code open_to_write(const std::string& path, descriptor& opened) {

@@ -7,7 +7,7 @@ A comment before a block tells its test what the reader need not see:
     <!-- test: name NAME -->               what others call this block
     <!-- test: after NAME -->              a C++ fragment that goes on where the block of that name ends
     <!-- test: at namespace scope -->      a C++ fragment of declarations
-    <!-- test: serves -->                  a C++ program that listens on port 8080, for the console blocks that name it
+    <!-- test: serves -->                  C++ that listens on port 8080, which console blocks may ask by its name
     <!-- test: compile only, REASON -->    C++ that is not run
     <!-- test: server NAME -->             console: asks the program of that name, not the example server
     <!-- test: server --OPTION ... -->     console: asks an example server with these options

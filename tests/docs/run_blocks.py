@@ -112,17 +112,16 @@ class Page:
             shutil.rmtree(self.folder)
 
     def server(self, wanted):
+        """The address of C++ block number `wanted`, of the block of that name, or of an example server with these options."""
+        if isinstance(wanted, str) and wanted and not wanted.startswith("-"):
+            wanted = self.numbers[id_of(named(self.blocks, wanted, self.page))]
         if wanted not in self.servers:
-            if wanted.startswith("-") or not wanted:
-                command = [f"{BIN}/sluice-server", "--port", "0", "--data-dir", f"{self.folder}/.server{len(self.servers)}"]
-                if "--jobs" not in wanted:
-                    wanted_too = ["--jobs", f"{self.folder}/.server{len(self.servers)}/jobs", "--data", f"files={self.folder}"]
-                else:
-                    wanted_too = []
-                self.servers[wanted] = Server(command + wanted_too + wanted.split(), self.folder)
+            if isinstance(wanted, int):
+                self.servers[wanted] = Server([PROGRAM, str(wanted)], self.folder, free_port())
             else:
-                number = self.numbers[id_of(named(self.blocks, wanted, self.page))]
-                self.servers[wanted] = Server([PROGRAM, str(number)], self.folder, free_port())
+                data = f"{self.folder}/.server{len(self.servers)}"
+                self.servers[wanted] = Server([f"{BIN}/sluice-server", "--port", "0", "--data-dir", data, "--jobs", data + "/jobs",
+                                               "--data", f"files={self.folder}", *wanted.split()], self.folder)
         return self.servers[wanted].address
 
     def shell(self, script):
@@ -173,7 +172,10 @@ class Page:
             raise Failed(f"$ {command}\nends with {status}, asked to stop")
 
     def cpp(self, block):
-        if "compile only" in block.says or "serves" in block.says:
+        if "compile only" in block.says:
+            return
+        if "serves" in block.says:
+            self.server(self.numbers[id_of(block)])
             return
         done = subprocess.run([PROGRAM, str(self.numbers[id_of(block)])], cwd=self.folder, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
@@ -210,7 +212,8 @@ class Page:
         """Configured as the lists of a project whose one source is main.cpp: against an installed sluice, or this one's sources."""
         prefix = os.path.join(self.folder, ".prefix")
         if "find_package(sluice" in block.text and not os.path.exists(prefix):
-            self.configure(["cmake", "--install", BUILD, "--prefix", prefix])
+            for component in ("sluice", "sluice_service", "sluice_dev"):
+                self.configure(["cmake", "--install", BUILD, "--prefix", prefix, "--component", component])
         project = tempfile.mkdtemp(dir=self.folder)
         head = "" if "project(" in block.text else "cmake_minimum_required(VERSION 3.25)\nproject(block LANGUAGES CXX)\n"
         # What is given stands behind the project, where a reader's own targets would be.
@@ -255,7 +258,9 @@ def main():
         page = Page(name, numbers)
         try:
             check_links(name)
-            counts["link page"] += 1
+        except Failed as e:
+            failures.append(f"{name}: {e}")
+        try:
             for block in page.blocks:
                 if "untested" in block.says:
                     left_out.append(f"{block}: untested, {block.one('untested')}")
@@ -272,14 +277,12 @@ def main():
                     left_out.append(f"{block}: skipped: {why_not}")
                 else:
                     counts[block.language + (", compiled only" if "compile only" in block.says else "")] += 1
-        except Failed as e:
-            failures.append(f"{name}: {e}")
         finally:
             try:
                 page.close()
             except Failed as e:
                 failures.append(f"{name}: {e}")
-    print("tested:", ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+    print("tested:", ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())), f"and the links of {len(PAGES)} pages")
     for line in left_out:
         print(line)
     for line in failures:

@@ -1,10 +1,6 @@
 #include "file_body.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <memory>
 #include <optional>
@@ -74,41 +70,41 @@ auto pieces_of(descriptor file, range part) {
   return [s = std::make_shared<state>(state{std::move(file), part.begin, part.end, std::vector<char>(most)})](
              const body_receiver& send) {
     const auto wanted = std::min<std::int64_t>(std::ssize(s->room), s->end - s->at);
-    const auto n = ::pread(s->file.get(), s->room.data(), static_cast<std::size_t>(wanted), s->at);
-    if (n < 0 && errno == EINTR) return true;
-    if (n <= 0 && wanted > 0)
+    std::size_t n = 0;
+    const auto why = system::read(s->file, s->at, {s->room.data(), static_cast<std::size_t>(wanted)}, n);
+    if (why || (n == 0 && wanted > 0))
       throw error(error_code::io, fmt::format("[http] a result of {} bytes cannot be read at byte {}", s->end, s->at));
-    s->at += n;
-    return send({s->room.data(), static_cast<std::size_t>(n)}) && s->at < s->end;
+    s->at += static_cast<std::int64_t>(n);
+    return send({s->room.data(), n}) && s->at < s->end;
   };
 }
 
 }  // namespace
 
 response file_response(const request& r, descriptor file, std::string_view type, std::string_view tag) {
-  struct stat s {};
-  if (::fstat(file.get(), &s) != 0)
-    throw error(error_code::io, fmt::format("[http] a result cannot be looked at: {}", errno));
+  system::facts found;
+  if (const auto why = system::look(file, found); why)
+    throw error(error_code::io, fmt::format("[http] a result cannot be looked at: {}", why.message()));
   const std::string quoted = fmt::format("\"{}\"", tag);
   response out{.headers = {{"Content-Type", std::string(type)}, {"ETag", quoted}, {"Accept-Ranges", "bytes"}}};
   if (lists(header(r, "If-None-Match"), quoted)) {
     out.status = 304;
     return out;
   }
-  range part{0, s.st_size};
+  range part{0, found.size};
   const auto condition = trimmed(header(r, "If-Range"));
   // A range is asked for by GET alone; and with If-Range of another file, or of a date, the whole is wanted.
   if (r.method == "GET" && (condition.empty() || condition == quoted))
-    if (const auto asked = range_of(header(r, "Range"), s.st_size)) {
+    if (const auto asked = range_of(header(r, "Range"), found.size)) {
       if (asked->begin >= asked->end)
         throw refused{
             416,
             "range_not_satisfiable",
-            fmt::format("[http] the range {} is not of the {} bytes that there are", header(r, "Range"), s.st_size),
-            {{"Content-Range", fmt::format("bytes */{}", s.st_size)}}};
+            fmt::format("[http] the range {} is not of the {} bytes that there are", header(r, "Range"), found.size),
+            {{"Content-Range", fmt::format("bytes */{}", found.size)}}};
       part = *asked;
       out.status = 206;
-      out.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", part.begin, part.end - 1, s.st_size));
+      out.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", part.begin, part.end - 1, found.size));
     }
   out.content_length = part.end - part.begin;
   out.write_body = pieces_of(std::move(file), part);

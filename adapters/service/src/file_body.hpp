@@ -1,8 +1,8 @@
 // A file as an answer: whole, a range of it, or the word that the client has it already.
 #pragma once
 
-#include "files.hpp"
 #include "sluice/service/message.hpp"
+#include "system.hpp"
 
 namespace sluice::http {
 

@@ -1,11 +1,6 @@
 #include "spool.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -18,9 +13,9 @@ namespace {
 
 constexpr std::int64_t block_bytes = 256 << 10;
 
-[[noreturn]] void fail(const char* what, std::int64_t at, int reason) {
-  const auto sentence = fmt::format("[spool] {} at byte {}: {}", what, at, std::strerror(reason));
-  if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) throw refused{507, "no_space", sentence};
+[[noreturn]] void fail(const char* what, std::int64_t at, std::error_code why) {
+  const auto sentence = fmt::format("[spool] {} at byte {}: {}", what, at, why.message());
+  if (system::is_full(why)) throw refused{507, "no_space", sentence};
   throw error(error_code::io, sentence);
 }
 
@@ -50,11 +45,12 @@ void spool::to_memory(std::string_view bytes) {
 void spool::to_file(std::string_view bytes) {
   if (file_.get() < 0) file_ = make_file(directory_);
   while (!bytes.empty()) {
-    const auto n = ::pwrite(file_.get(), bytes.data(), bytes.size(), size_ - memory_);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) fail("the file cannot be written", size_, n < 0 ? errno : ENOSPC);
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-    size_ += n;
+    std::size_t n = 0;
+    auto why = system::write(file_, size_ - memory_, bytes, n);
+    if (!why && n == 0) why = std::make_error_code(std::errc::no_space_on_device);
+    if (why) fail("the file cannot be written", size_, why);
+    bytes.remove_prefix(n);
+    size_ += static_cast<std::int64_t>(n);
   }
 }
 
@@ -68,26 +64,19 @@ std::string_view spool::read(std::int64_t at, std::int64_t most) {
   auto* const to = static_cast<char*>(read_.data());
   const auto wanted = std::min({most, block_bytes, size_ - at});
   for (std::int64_t have = 0; have < wanted;) {
-    const auto n = ::pread(file_.get(), to + have, static_cast<std::size_t>(wanted - have), at - memory_ + have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) fail("the file cannot be read", at + have, n < 0 ? errno : EIO);
-    have += n;
+    std::size_t n = 0;
+    auto why = system::read(file_, at - memory_ + have, {to + have, static_cast<std::size_t>(wanted - have)}, n);
+    if (!why && n == 0) why = std::make_error_code(std::errc::io_error);
+    if (why) fail("the file cannot be read", at + have, why);
+    have += static_cast<std::int64_t>(n);
   }
   return {to, static_cast<std::size_t>(wanted)};
 }
 
 descriptor spool::make_file(const std::string& directory) {
-  int fd = -1;
-#ifdef O_TMPFILE
-  fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-#endif
-  if (fd < 0) {  // file systems without such files
-    std::string path = directory + "/spool-XXXXXX";
-    fd = ::mkostemp(path.data(), O_CLOEXEC);
-    if (fd < 0) fail("no file can be made", 0, errno);
-    ::unlink(path.c_str());
-  }
-  return descriptor(fd);
+  descriptor made;
+  if (const auto why = system::make_unnamed(directory, made); why) fail("no file can be made", 0, why);
+  return made;
 }
 
 }  // namespace sluice::http

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "files.hpp"
 #include "sluice/tensor.hpp"
+#include "system.hpp"
 
 namespace sluice::http {
 

@@ -29,8 +29,8 @@ class call_account {
   ~call_account() {
     if (live_ != nullptr) end();
   }
-  call_account(const call_account&) = delete;
-  call_account& operator=(const call_account&) = delete;
+  call_account(const call_account&) = delete;             ///< it is one call
+  call_account& operator=(const call_account&) = delete;  ///< likewise
 
   [[nodiscard]] const device& where() const noexcept { return where_; }   ///< the device that was chosen
   [[nodiscard]] double predicted() const noexcept { return predicted_; }  ///< seconds, 0: not known

@@ -67,10 +67,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     this->set_keep_alive_max_count(1'000'000'000);
     this->set_keep_alive_timeout(static_cast<time_t>(options_.idle_seconds));  // told to clients
     Base::set_payload_max_length(std::numeric_limits<std::size_t>::max());     // bodies are limited here
-    this->set_socket_options([](auto socket) {  // SO_REUSEPORT would let a second server take half of the requests
-      const int on = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof on);
-    });
+    this->set_socket_options([](auto socket) { hardened::reuse_address(socket); });
     this->set_exception_handler([](const httplib::Request&, httplib::Response& res, std::exception_ptr) {
       const auto answer = problem(500, "internal", "[http] the request failed");
       res.status = 500;
@@ -107,7 +104,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   httplib::TaskQueue* start() {
     auto queue = std::make_unique<hardened::direct_queue>([this] { current()->stop(options_.grace_seconds); });
-    ::listen(this->svr_sock_, options_.backlog);  // again: httplib's own backlog may be 5
+    hardened::set_backlog(this->svr_sock_, options_.backlog);  // httplib's own backlog may be 5
     auto w = std::make_shared<hardened::workers>(
         options_, [this](hardened::connection& c, std::span<char> scratch) { return requests_.serve(c, scratch); });
     const std::lock_guard lock(mutex_);
@@ -123,7 +120,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   // Called by httplib for what it has accepted.
   bool process_and_close_socket(socket_t socket) override {
     try {
-      auto c = std::make_unique<hardened::connection>(socket, channel_of(socket));
+      auto c = std::make_unique<hardened::connection>(channel_of(socket));
       if (current()->add(c)) return true;
       if constexpr (!is_tls) {
         const auto text = hardened::refusal({503, "this server has as many connections as it takes"});

@@ -1,10 +1,5 @@
 #include "jobs/folder.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -31,23 +26,22 @@ folder::folder(std::string path) : path_(std::move(path)) {
   path_ = std::filesystem::absolute(path_).lexically_normal().string();
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
   const std::string name = path_ + "/lock";
-  lock_ = descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (lock_.get() < 0) fail(error_code::io, name, "cannot be opened: " + std::generic_category().message(errno));
-  // It goes with the process, however that ends.
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK)
-      fail(error_code::unavailable, path_, "is in use by another service: each needs a folder of its own");
-    fail(error_code::io, name, "cannot be locked: " + std::generic_category().message(errno));
-  }
+  const auto why = system::open_locked(name, lock_);
+  if (why == std::errc::operation_would_block)
+    fail(error_code::unavailable, path_, "is in use by another service: each needs a folder of its own");
+  if (why) fail(error_code::io, name, "cannot be opened and locked: " + why.message());
 }
 
 descriptor folder::open(const std::string& path) {
-  return descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  descriptor file;
+  static_cast<void>(system::open_file(path, file));
+  return file;
 }
 
 void folder::remove_files(const std::string& id) const noexcept try {
   for (const auto& path : {result(id), totals(id)})
-    for (const char* const end : {"", ".partial", ".journal", ".journal.tmp"}) ::unlink((path + end).c_str());
+    for (const char* const end : {"", ".partial", ".journal", ".journal.tmp"})
+      static_cast<void>(system::remove_file(path + end));
 } catch (...) {  // no memory: the next start sweeps
 }
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "files.hpp"
+#include "system.hpp"
 
 namespace sluice::http::jobs {
 

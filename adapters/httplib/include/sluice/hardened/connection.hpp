@@ -1,10 +1,6 @@
 // One client, from accept to close.
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -25,34 +21,13 @@ inline clock::duration seconds(double s) {
   return std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(s));
 }
 
-struct address {
-  std::string ip{};
-  int port = 0;
-
-  static address of(int fd, int (*name)(int, sockaddr*, socklen_t*)) {
-    sockaddr_storage storage{};
-    socklen_t size = sizeof storage;
-    char text[INET6_ADDRSTRLEN] = "";
-    if (name(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-    if (storage.ss_family == AF_INET) {
-      const auto& in = reinterpret_cast<const sockaddr_in&>(storage);
-      return {::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text) != nullptr ? text : "", ntohs(in.sin_port)};
-    }
-    if (storage.ss_family == AF_INET6) {
-      const auto& in = reinterpret_cast<const sockaddr_in6&>(storage);
-      return {::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text) != nullptr ? text : "", ntohs(in.sin6_port)};
-    }
-    return {};
-  }
-};
-
 // Whoever was handed it by the poller has it alone; what is atomic may be looked at by the timekeeper meanwhile.
 class connection {
  public:
   enum class phase { handshake, fresh, head, body, idle, lingering };
 
-  connection(int fd, std::unique_ptr<channel> c)
-      : wire(std::move(c)), remote(address::of(fd, ::getpeername)), local(address::of(fd, ::getsockname)) {}
+  explicit connection(std::unique_ptr<channel> c)
+      : wire(std::move(c)), remote(wire->below().remote()), local(wire->below().local()) {}
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 

@@ -1,8 +1,6 @@
 // How long a slow client is waited for by a thread.
 #pragma once
 
-#include <poll.h>
-
 #include <algorithm>
 #include <atomic>
 
@@ -48,23 +46,16 @@ class patience {
     if (at_most_ == 0) credit_ = std::min(credit_, options_.idle_seconds);
   }
 
-  // Until `fd` can be read or written. A fault when there is no time or no seat left.
-  fault wait(int fd, short events) {
+  // Until `s` can be read or written. A fault when there is no time or no seat left.
+  fault wait(socket& s, readiness events) {
     const waiting_room::seat seat(room_);
     if (!seat) return {503, "too many slow clients are waited for"};
     const auto begin = clock::now();
-    const auto end = begin + seconds(at_most_ > 0 ? std::min(credit_, at_most_ - waited_) : credit_);
-    pollfd p{.fd = fd, .events = events, .revents = 0};
-    int ready = 0;
-    for (auto now = begin; ready == 0 && now < end; now = clock::now()) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - now).count();
-      ready = ::poll(&p, 1, static_cast<int>(std::min<decltype(left)>(left, 60'000)));
-      if (ready < 0 && errno == EINTR) ready = 0;
-    }
+    const bool ready = s.wait(events, begin + seconds(at_most_ > 0 ? std::min(credit_, at_most_ - waited_) : credit_));
     const double took = std::chrono::duration<double>(clock::now() - begin).count();
     waited_ += took;
     credit_ -= took;
-    return ready != 0 ? fault{} : fault{408, "the client was too slow"};
+    return ready ? fault{} : fault{408, "the client was too slow"};
   }
 
  private:

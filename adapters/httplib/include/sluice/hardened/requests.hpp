@@ -22,8 +22,8 @@ class requests {
 
   requests(const hardened_options& o, answer a) : options_(o), answer_(std::move(a)) {}
 
-  // What to wait for next (POLLIN, POLLOUT); 0: the connection is to be closed.
-  short serve(connection& c, std::span<char> scratch) const {
+  // What to wait for next; 0: the connection is to be closed.
+  readiness serve(connection& c, std::span<char> scratch) const {
     if (c.at == phase::lingering) return discard(c, scratch);
     if (c.at == phase::handshake) {
       const auto m = c.wire->handshake();
@@ -35,13 +35,13 @@ class requests {
       for (; is_whole(c); answered = true)
         if (!answer_one(c, scratch)) return linger(c);
       // A client has hardly asked again by now; if it has, the poller sees it.
-      if (answered && c.received.empty() && !c.wire->holds()) return POLLIN;
+      if (answered && c.received.empty() && !c.wire->holds()) return readable;
       if (c.request && c.request->why) return refuse(c, c.request->why);
       if (const auto why = too_long(c)) return refuse(c, why);
       const auto m = c.wire->receive(scratch.data(), scratch.size());
       if (m.wait != 0) return m.wait;
       if (m.over())  // by the client, or by the timekeeper
-        return c.expired && !c.received.empty() ? refuse(c, {408, "the request did not come in time"}) : short{0};
+        return c.expired && !c.received.empty() ? refuse(c, {408, "the request did not come in time"}) : readiness{0};
       if (c.at == phase::idle) start(c, phase::head);
       if (c.at == phase::fresh) c.at = phase::head;
       c.received.append(scratch.data(), m.count);
@@ -105,28 +105,28 @@ class requests {
     return true;
   }
 
-  static short refuse(connection& c, const fault& why) {
+  static readiness refuse(connection& c, const fault& why) {
     const auto text = refusal(why);
     static_cast<void>(c.wire->send(text.data(), text.size()));
     return linger(c);
   }
 
   // Closing with bytes unread would have the system throw away the answer: they are read, for a while, and thrown away.
-  static short linger(connection& c) {
+  static readiness linger(connection& c) {
     c.wire->finish();
     c.at = phase::lingering;
     c.received = {};
     c.request = nullptr;
     c.until = clock::now() + seconds(2);
-    return POLLIN;
+    return readable;
   }
 
-  static short discard(connection& c, std::span<char> scratch) {
+  static readiness discard(connection& c, std::span<char> scratch) {
     for (int i = 0; i < 8; ++i) {
       const auto m = c.wire->receive(scratch.data(), scratch.size());
       if (m.count == 0) return m.wait;
     }
-    return POLLIN;
+    return readable;
   }
 
   static constexpr std::size_t small_body = 64 << 10;

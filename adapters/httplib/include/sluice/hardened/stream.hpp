@@ -132,7 +132,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   bool wait_writable() const { return !why_; }
   bool is_peer_alive() const { return !why_; }
   time_t duration() const { return std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - begin_).count(); }
-  socket_t socket() const { return connection_.wire->fd(); }
+  socket_t socket() const { return connection_.wire->below().fd(); }
   void get_remote_ip_and_port(std::string& ip, int& port) const {
     ip = connection_.remote.ip;
     port = connection_.remote.port;
@@ -162,7 +162,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     for (;;) {
       const auto m = receive(to);
       if (m.count > 0) return m.count;
-      why_ = m.over() ? fault{400, "the body ended before its time"} : in_.wait(connection_.wire->fd(), m.wait);
+      why_ = m.over() ? fault{400, "the body ended before its time"} : in_.wait(connection_.wire->below(), m.wait);
       if (why_) return 0;
     }
   }
@@ -174,7 +174,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
       bytes.remove_prefix(m.count);
       out_.moved(m.count);
       if (m.count > 0) continue;
-      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(wire.fd(), m.wait);
+      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(wire.below(), m.wait);
       if (why_) return begun_ = true, false;  // there is no one to be told
     }
     return true;

@@ -1,7 +1,6 @@
 // TLS by OpenSSL. A program that has a hardened_tls_server links OpenSSL itself: libssl and libcrypto.
 #pragma once
 
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -20,7 +19,7 @@ class tls_channel final : public channel {
  public:
   tls_channel(int fd, SSL_CTX* context) : channel(fd), ssl_(::SSL_new(context)) {
     if (!ssl_) throw std::bad_alloc();
-    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+    below().never_wait();
     ::SSL_set_options(ssl_.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1);
     ::SSL_set_mode(ssl_.get(),
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
@@ -60,8 +59,8 @@ class tls_channel final : public channel {
   moved result(int n) noexcept {
     if (n > 0) return {.count = static_cast<std::size_t>(n)};
     switch (::SSL_get_error(ssl_.get(), n)) {
-      case SSL_ERROR_WANT_READ: return {.wait = POLLIN};
-      case SSL_ERROR_WANT_WRITE: return {.wait = POLLOUT};
+      case SSL_ERROR_WANT_READ: return {.wait = readable};
+      case SSL_ERROR_WANT_WRITE: return {.wait = writable};
       case SSL_ERROR_ZERO_RETURN: return {};
       default: broken_ = true; return {};
     }

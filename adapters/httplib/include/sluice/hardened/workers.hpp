@@ -2,11 +2,6 @@
 // whole head (and a whole small body) to the end of its answer.
 #pragma once
 
-#include <httplib.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <functional>
@@ -28,14 +23,9 @@ namespace hardened {
 class workers {
  public:
   // What to wait for next; 0: the connection is to be closed.
-  using step = std::function<short(connection&, std::span<char> scratch)>;
+  using step = std::function<readiness(connection&, std::span<char> scratch)>;
 
   workers(const hardened_options& o, step s) : options_(o), step_(std::move(s)) {
-    if (poller_.fd < 0 || stop_.fd < 0) throw std::system_error(errno, std::generic_category(), "epoll");
-    rlimit files{};
-    if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
-      room_ = std::min(room_, static_cast<std::size_t>(files.rlim_cur - files.rlim_cur / 16));
-    control(EPOLL_CTL_ADD, stop_.fd, EPOLLIN, nullptr);
     threads_.reserve(options_.threads + 1);
     try {
       threads_.emplace_back([this] { keep_time(); });
@@ -58,9 +48,9 @@ class workers {
       open_.emplace(&added, std::move(c));
     }
     added.until = clock::now() + seconds(options_.head_seconds);
-    const int fd = added.wire->fd();
+    socket& s = added.wire->below();
     added.deadline = added.until.time_since_epoch().count();
-    control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, &added);
+    poller_.add(s, readable, &added);
     return true;
   }
 
@@ -79,40 +69,22 @@ class workers {
   void stop(double time) {
     if (!drain(time)) {
       const std::lock_guard lock(mutex_);
-      for (const auto& [c, owner] : open_) ::shutdown(c->wire->fd(), SHUT_RDWR);
+      for (const auto& [c, owner] : open_) c->wire->below().cut();
     }
     join();
   }
 
  private:
-  struct descriptor {
-    int fd;
-    ~descriptor() {
-      if (fd >= 0) ::close(fd);
-    }
-  };
   using owned = std::unordered_map<connection*, std::unique_ptr<connection>>;
 
   static bool is_under_way(const owned::value_type& c) noexcept { return c.first->at != connection::phase::lingering; }
 
-  void control(int what, int fd, unsigned events, connection* c) noexcept {
-    epoll_event e{};
-    e.events = events;
-    e.data.ptr = c;
-    ::epoll_ctl(poller_.fd, what, fd, &e);
-  }
-
   void run() {
     const auto scratch = std::make_unique<char[]>(scratch_bytes);
-    for (;;) {
-      epoll_event e{};
-      const int n = ::epoll_wait(poller_.fd, &e, 1, -1);
-      if (n < 0 && errno != EINTR) return;
-      if (n <= 0) continue;
-      if (e.data.ptr == nullptr) return;
-      auto& c = *static_cast<connection*>(e.data.ptr);
+    while (void* const next = poller_.next()) {
+      auto& c = *static_cast<connection*>(next);
       c.deadline.exchange(0);  // reads what its last thread stored, and with it all that it did
-      short events = 0;
+      readiness events = 0;
       try {
         events = step_(c, {scratch.get(), scratch_bytes});
       } catch (...) {  // no memory
@@ -121,10 +93,9 @@ class workers {
         close(c);
       } else {
         if (draining_ && c.at == connection::phase::lingering) tell();
-        const int fd = c.wire->fd();
+        socket& s = c.wire->below();
         c.deadline = c.until.time_since_epoch().count();
-        // From here on it may be another thread's.
-        control(EPOLL_CTL_MOD, fd, static_cast<unsigned>(events == POLLOUT ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT, &c);
+        poller_.again(s, events, &c);  // from here on it may be another thread's
       }
     }
   }
@@ -149,7 +120,7 @@ class workers {
     while (!ending_) {
       const auto now = clock::now();
       for (const auto& [c, owner] : open_)
-        if (is_late(*c, now) && !c->expired.exchange(true)) ::shutdown(c->wire->fd(), SHUT_RD);
+        if (is_late(*c, now) && !c->expired.exchange(true)) c->wire->below().finish_receiving();
       wake_.wait_for(lock, draining_ ? std::min(tick, clock::duration(std::chrono::milliseconds(10))) : tick);
     }
   }
@@ -172,8 +143,7 @@ class workers {
       ending_ = true;
       wake_.notify_all();
     }
-    const std::uint64_t one = 1;
-    static_cast<void>(::write(stop_.fd, &one, sizeof one) < 0);
+    poller_.stop();
     for (auto& t : threads_) t.join();
     threads_.clear();
     open_.clear();
@@ -183,8 +153,8 @@ class workers {
 
   const hardened_options& options_;
   const step step_;
-  const descriptor poller_{::epoll_create1(EPOLL_CLOEXEC)}, stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  std::size_t room_ = options_.connections;
+  const std::size_t room_ = connections_within_limits(options_.connections);
+  poller poller_;
   std::mutex mutex_;  // of the next
   owned open_;
   bool ending_ = false;

@@ -1,0 +1,111 @@
+// Linux and macOS.
+#include "platform.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+// The handler writes a byte and no more. A thread in sigwait would need the signals blocked in every other one, and a
+// library may have threads before main() begins: OpenBLAS has.
+namespace {
+
+constexpr char stop_byte = 's';
+constexpr char end_byte = 'e';
+
+int ends[2] = {-1, -1};     // of a pipe
+std::atomic<int> first{0};  // signal
+std::thread waiting;
+
+void write_byte(char what) noexcept {
+  while (::write(ends[1], &what, 1) < 0 && errno == EINTR) {
+  }
+}
+
+void forward(int signal) noexcept {
+  const int before = errno;
+  int none = 0;
+  if (first.compare_exchange_strong(none, signal))
+    write_byte(stop_byte);
+  else
+    ::raise(signal);  // a second one of the other kind: the default takes it when this handler returns
+  errno = before;
+}
+
+void handle_by(void (*handler)(int)) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);  // the next of its kind finds the default
+    sigemptyset(&action.sa_mask);
+    for (const int other : {SIGINT, SIGTERM}) sigaddset(&action.sa_mask, other);
+    ::sigaction(signal, &action, nullptr);
+  }
+}
+
+bool open_pipe() {
+#if defined(__linux__)
+  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+#else
+  if (::pipe(ends) != 0) return false;
+#endif
+  for (int& end : ends) {  // not in the place of a closed standard stream, which others write to
+    if (end < 3) {
+      const int low = std::exchange(end, ::fcntl(end, F_DUPFD_CLOEXEC, 3));
+      ::close(low);
+    }
+    if (end < 0 || ::fcntl(end, F_SETFD, FD_CLOEXEC) != 0) return false;
+  }
+  return ::fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0;  // the handler never waits
+}
+
+}  // namespace
+
+interrupt::interrupt(std::function<void()> on_stop) {
+  if (!open_pipe()) throw std::system_error(errno, std::generic_category(), "pipe");
+  waiting = std::thread([on_stop = std::move(on_stop)] {
+    char what = 0;
+    while (::read(ends[0], &what, 1) < 0 && errno == EINTR) {
+    }
+    if (what == stop_byte) on_stop();
+  });
+  handle_by(forward);
+}
+
+// The pipe stays open: a handler may be about to write to it.
+interrupt::~interrupt() {
+  handle_by(SIG_DFL);
+  write_byte(end_byte);
+  waiting.join();
+}
+
+void interrupt::stop() noexcept { write_byte(stop_byte); }
+
+int interrupt::exit_code() noexcept { return first == 0 ? 0 : 128 + first; }
+
+bool error_is_terminal() {
+  const char* term = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) != 0 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+int error_columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void raise_descriptors() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}

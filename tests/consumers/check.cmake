@@ -1,0 +1,25 @@
+# A consumer's project configured in a clean folder, built, and its program run: what it prints has to match.
+#   cmake -DSOURCE= -DBUILD= [-DTARGET= -DPROGRAM= -DEXPECT=] [-DCONFIGURED=] -DOPTIONS="-DNAME=VALUE;..." -P check.cmake
+# CONFIGURED is matched with what configuring prints; without PROGRAM nothing is built.
+file(REMOVE_RECURSE "${BUILD}")
+function(run out)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE said ERROR_VARIABLE said RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}\nended with ${result}:\n${said}")
+  endif()
+  set(${out} "${said}" PARENT_SCOPE)
+endfunction()
+
+run(said ${CMAKE_COMMAND} -S "${SOURCE}" -B "${BUILD}" -G Ninja ${OPTIONS})
+if(CONFIGURED AND NOT said MATCHES "${CONFIGURED}")
+  message(FATAL_ERROR "configuring did not say \"${CONFIGURED}\":\n${said}")
+endif()
+if(PROGRAM)
+  run(said ${CMAKE_COMMAND} --build "${BUILD}")
+  run(said "${BUILD}/${PROGRAM}")
+  message("${said}")
+  if(NOT said MATCHES "${EXPECT}")
+    message(FATAL_ERROR "${PROGRAM} did not print \"${EXPECT}\"")
+  endif()
+endif()
