@@ -35,10 +35,9 @@ def install(python, requirements):
 
 
 def carried(wheels, folder):
-    """The machine's own Python, and the path where the wheels are unpacked."""
+    """The wheels, unpacked for the machine's own Python."""
     quiet([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--upgrade",
            "--target", folder, *glob.glob(os.path.join(wheels, "*.whl"))])
-    return sys.executable
 
 
 def fetch_wheels(folder, python_version):
