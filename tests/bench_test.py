@@ -84,6 +84,16 @@ def run_all(folder):
     check(json.loads(files["results.json"]) == recorded(), "drawing changes results.json")
     check("<td>0.80</td>" in files["index.html"], files["index.html"])
 
+    import readme
+    root = os.path.dirname(os.path.abspath(bench))
+    runs = readme.results(root)
+    with open(f"{root}/README.md") as f:
+        check(not runs or readme.written(f"{root}/README.md", runs) == f.read(), "README.md is not of bench/results: bench/run --readme")
+    with open(f"{folder}/README.md", "w") as f:
+        f.write(f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n")
+    text = readme.written(f"{folder}/README.md", [f"{folder}/recorded.json"])
+    check(text.startswith("above\n") and text.endswith("\nbelow\n") and "old" not in text and "| 2 TB/s (CuPy) | 2.00 |" in text, text)
+
     figures = {"figures": [
         {"name": "device read, sum of 4 GiB", "unit": "GB/s", "ours": 4000, "peer": 0, "peer_name": "(CUB, the ceiling)", "other": 0, "other_name": ""},
         {"name": "rowsum f32, 1024 columns", "unit": "GB/s", "ours": 3000, "peer": 1500, "peer_name": "CUB segmented", "other": 0, "other_name": ""},
