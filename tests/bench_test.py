@@ -84,6 +84,15 @@ def run_all(folder):
     check(json.loads(files["results.json"]) == recorded(), "drawing changes results.json")
     check("<td>0.80</td>" in files["index.html"], files["index.html"])
 
+    first, second = recorded(), recorded()
+    first["rows"], second["rows"] = first["rows"][:5], second["rows"][5:]
+    for name, document in (("1", first), ("2", second)):
+        with open(f"{folder}/{name}.json", "w") as f:
+            json.dump(document, f)
+    run(f"{bench}/run", "--draw", f"{folder}/1.json", f"{folder}/2.json", "--out", f"{folder}/joined")
+    with open(f"{folder}/joined/table.md") as f:
+        check(f.read().replace("2.0 minutes", "1.0 minutes") == files["table.md"], "two halves of a run are not the whole")
+
     import readme
     root = os.path.dirname(os.path.abspath(bench))
     runs = readme.results(root)

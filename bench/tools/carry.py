@@ -30,7 +30,7 @@ def gather(to, bin_folder, python_version):
         with open(os.path.join(folder, "built.json"), "w") as f:
             json.dump({"compiler": described["compiler"], "build": described["build"]}, f)
         os.makedirs(to, exist_ok=True)
-        with tarfile.open(os.path.join(to, "bench.tar.xz"), "w:xz") as archive:
+        with tarfile.open(os.path.join(to, "bench.tar.xz"), "w:xz", preset=1) as archive:
             archive.add(folder, arcname=".")
     print(f"bench/run: {os.path.getsize(os.path.join(to, 'bench.tar.xz')) / 1e6:.1f} MB in {to}/bench.tar.xz")
 

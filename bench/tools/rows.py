@@ -138,7 +138,8 @@ def merged(rounds):
     """One row a key, with the samples of all rounds; in the order of their coming."""
     out = {}
     for row in rounds:
-        row = {"shares": [], "more": {}, **row}
+        row.setdefault("shares", [])
+        row.setdefault("more", {})
         have = out.get(key(row))
         if have is None:
             out[key(row)] = row
@@ -178,13 +179,29 @@ def with_shares(rows):
         return None
 
     for row in rows:
-        row["share"] = median(row["shares"])
+        if row.get("share") is None:
+            row["share"] = median(row.get("shares", []))
         if row["share"] is None and row["by"] not in CEILINGS and (top := ceiling(row)) is not None and top is not row:
             if row["rates"] and top["rates"]:
                 row["share"] = rate(row) / rate(top)
             elif row["seconds"] and top["seconds"]:
                 row["share"] = seconds(top) / seconds(row)
     return rows
+
+
+def joined(documents):
+    """One document of several that were measured one after the other on one machine, each with other parts."""
+    first = {**documents[0]}
+    first["rows"] = with_shares(merged([row for d in documents for row in d["rows"]]))
+    for row in first["rows"]:
+        row.pop("shares", None)
+    first["minutes"] = round(sum(d["minutes"] for d in documents), 1)
+    first["notes"] = {k: v for d in documents for k, v in d["notes"].items()}
+    # What one of them skipped, another may have.
+    done = {row["by"] for row in first["rows"]}
+    skipped = [tuple(s) for d in documents for s in d["skipped"] if s[0].split(" (")[0] not in done]
+    first["skipped"] = [list(s) for s in dict.fromkeys(skipped)]
+    return first
 
 
 def rounded(rows):
