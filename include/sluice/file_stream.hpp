@@ -72,18 +72,19 @@ class file_stream {
   /// across two files. An .npy with more dimensions is its rows. Throws the same, and invalid_argument when they disagree or
   /// none is given.
   SLUICE_API explicit file_stream(const std::vector<std::string>& paths, const file_stream_options& options = {});
-  /// Likewise.
+  /// Likewise, and throws the same.
   explicit file_stream(std::initializer_list<std::string> paths, const file_stream_options& options = {})
       : file_stream(std::vector<std::string>(paths), options) {}
   /// The regular file that is open for reading as `descriptor`, of which a duplicate is kept: what was opened is read,
-  /// wherever its path leads by now. `name` stands for it in errors.
+  /// wherever its path leads by now. `name` stands for it in errors. Throws as the constructor does.
   SLUICE_API static file_stream opened(int descriptor, const file_stream_options& options = {}, std::string name = "input");
   /// Bytes that come once, in order: raw rows or an .npy, told apart as in a file (a raw one needs columns; byte_offset
   /// bytes are passed over). `name` stands for it in errors. A raw stream that ends inside a row, or an .npy that ends early
-  /// or goes on behind its last row, is malformed, found when it gets there.
+  /// or goes on behind its last row, is malformed, found when it gets there. Throws as the constructor does.
   SLUICE_API static file_stream from(read_callback read, const file_stream_options& options = {},
                                      std::string name = "input");
-  /// A regular file is read as one, from where it stands; anything else once, in order.
+  /// A regular file is read as one, from where it stands; anything else once, in order. Throws as the constructor and from()
+  /// do.
   SLUICE_API static file_stream standard_input(const file_stream_options& options = {});
 
   /// Whether rows can be read at any place, and again. If not, the stream can be used once.
@@ -161,7 +162,7 @@ class row_chunks {
 
   /// As file_stream::chunks, which makes it.
   SLUICE_API row_chunks(file_stream file, std::int64_t first_row);
-  /// Reads the first chunk. Once a range.
+  /// Reads the first chunk, and throws as the next ones do. Once a range.
   iterator begin() {
     next();
     return iterator(*this);

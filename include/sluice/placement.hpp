@@ -95,7 +95,8 @@ struct decision {
 /// there are no candidates and the device is left to choose, device_lost when all of them are lost.
 SLUICE_API decision place(const work& w, std::span<const device> candidates, const wish& wanted = {});
 
-/// The same among all devices that have profiles, those that the operands are on, and the CPU.
+/// The same among all devices that have profiles, those that the operands are on, and the CPU. Throws device_lost as that
+/// does.
 SLUICE_API decision place(const work& w, const wish& wanted = {});
 
 }  // namespace v0

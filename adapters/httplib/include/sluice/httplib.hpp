@@ -360,7 +360,7 @@ inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std
   for (const std::string& pattern : s->patterns()) detail::serve(server, detail::escaped(prefix) + pattern, s, below);
 }
 
-/// The same for a service that outlives the server.
+/// The same for a service that outlives the server. Throws the same.
 inline void mount(httplib::Server& server, service& s, const std::string& prefix = "") {
   mount(server, detail::unowned(s), prefix);
 }
