@@ -48,7 +48,7 @@ def recorded():
     machine = {"cpu": "a processor", "cores": 4, "vector": "avx2", "caches": "L1 32K", "memory": "8 GiB", "virtual": True, "system": "Debian",
                "kernel": "6.1", "compiler": "c++ 12", "gpus": ["a GPU, 80 GiB, 580.1"], "blas": "BLIS 0.9.0", "packages": {"numpy": "2.0"}}
     return {"format": 1, "machine": machine, "run": "quick", "rounds": 1, "date": "2026-01-02", "minutes": 1.0, "revision": "abc",
-            "command": "bench/run --quick", "notes": {}, "skipped": [["PyTorch", "it is not there"]], "rows": rows}
+            "command": "bench/run --quick", "notes": {"placement_regret": "regret 1.01\n  a & b"}, "skipped": [["PyTorch", "it is not there"]], "rows": rows}
 
 
 def draw(folder):
@@ -82,7 +82,8 @@ def run_all(folder):
         check(words in files["table.md"], words, "is not in", files["table.md"])
     check("echo)" not in files["table.md"], "a bound stands among the peers")
     check(json.loads(files["results.json"]) == recorded(), "drawing changes results.json")
-    check("<td>0.80</td>" in files["index.html"], files["index.html"])
+    check("| matmul | f32 | 64x64x64 | cpu | BLIS | 2.5 Tflop/s | 0.80 |" in files["table.md"], files["table.md"])
+    check("<td>0.80</td>" in files["index.html"] and "<pre>regret 1.01\n  a &amp; b\n</pre>" in files["index.html"], files["index.html"])
 
     first, second = recorded(), recorded()
     first["rows"], second["rows"] = first["rows"][:5], second["rows"][5:]

@@ -30,8 +30,13 @@ def from_markdown(text):
             out.append("<ul>" + "".join(f"<li>{inline(i)}</li>" for i in items) + "</ul>")
             items.clear()
 
+    for part in re.split(r"^```\n(.*?)^```$", text, flags=re.M | re.S)[1::2]:
+        text = text.replace(f"```\n{part}```", f"<pre>{escape.escape(part)}".replace("\n", "\0") + "</pre>")
     for line in text.splitlines():
-        if line.startswith("|"):
+        if line.startswith("<pre>"):
+            flush()
+            out.append(line.replace("\0", "\n"))
+        elif line.startswith("|"):
             rows.append(line)
         elif line.startswith("- "):
             items.append(line[2:])

@@ -94,6 +94,18 @@ def behind(document, below=0.97):
     return sorted(found, key=lambda x: x[0])
 
 
+def others(document):
+    """Each peer and each ceiling beside sluice, by itself."""
+    out = ["| operation | dtype | size | where | by | figure | sluice over it |", "|" + "---|" * 7]
+    for what, line in beside(document).items():
+        for row in document["rows"]:
+            if rows_of.what(row) == what and row["by"] != "sluice":
+                ours = line.get((place(row), "sluice"))
+                r = f"{speed(ours) / speed(row):.2f}" if ours and bool(ours["rates"]) == bool(row["rates"]) else ""
+                out.append(f"| {' | '.join(what)} | {row['where']} | {row['by']} | {figure(row)} | {r} |")
+    return out
+
+
 def heading(document):
     d = document
     return [f"# Figures of {d['revision']}", "", machine.in_words(d["machine"]) + ".", "",
@@ -113,4 +125,6 @@ def markdown(document):
         out += ["", "Python packages: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + "."]
     if document["skipped"]:
         out += ["", "## Skipped", ""] + [f"- {what}: {why}" for what, why in document["skipped"]]
-    return "\n".join(out + ["", "## All", ""] + lines(document)) + "\n"
+    if regret := document["notes"].get("placement_regret"):
+        out += ["", "## What placement's choices cost", "", "```", regret.strip(), "```"]
+    return "\n".join(out + ["", "## All", ""] + lines(document) + ["", "## Every other", ""] + others(document)) + "\n"
