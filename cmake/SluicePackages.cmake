@@ -1,16 +1,15 @@
-# CPack: Debian packages, one a component, of a build with shared libraries (BUILD_SHARED_LIBS=ON, or there is no library to
-# package):
+# CPack: Debian packages, one a component, for a build with shared libraries:
 #
-#     cmake -S . -B build -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_INSTALL_RPATH=ON
-#     cmake --build build && cd build && cpack -G DEB
+#     cmake -S . -B build -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_INSTALL_RPATH=ON -DSLUICE_FETCH=OFF
+#     cmake --build build && cd build && cpack
 #
 # libsluice0.1, libsluice-service0.1, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was
 # built. What they depend on is asked of dpkg-shlibdeps, and of each other they want the same version. tests/packages tries them.
 
 set(CPACK_PACKAGE_NAME sluice)
 set(CPACK_PACKAGE_VENDOR "sluice")
-set(CPACK_PACKAGE_CONTACT "The sluice authors <sluice@localhost>" CACHE STRING "Maintainer of the packages: Name <address>")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_PACKAGE_CONTACT "sluice <maintainers@sluice.invalid>" CACHE STRING "Maintainer of the packages: Name <address>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_NAME} built using CMake")  # the default, for none: each package has its own
 set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
 set(CPACK_PACKAGE_DIRECTORY "${PROJECT_BINARY_DIR}/packages")
 set(CPACK_STRIP_FILES ON)
@@ -49,61 +48,67 @@ if(SLUICE_DPKG_SHLIBDEPS)
   execute_process(COMMAND gzip -9nkf "${sluice_deb}/changelog.Debian" COMMAND_ERROR_IS_FATAL ANY)
 endif()
 
-# sluice_package(COMPONENT NAME SUMMARY SECTION [DEPENDS components...] TEXT...)
+# sluice_package(COMPONENT NAME SECTION SUMMARY TEXT [NEEDS COMPONENT...])
+set(CPACK_COMPONENTS_ALL "")
 macro(sluice_package component name section summary text)
   cmake_parse_arguments(ARG "" "" "NEEDS" ${ARGN})
   list(APPEND CPACK_COMPONENTS_ALL ${component})
   string(TOUPPER ${component} upper)
   set(CPACK_DEBIAN_${upper}_PACKAGE_NAME ${name})
   set(CPACK_DEBIAN_${upper}_PACKAGE_SECTION ${section})
-  set(CPACK_COMPONENT_${upper}_DESCRIPTION "${summary}\n${text}")
   set(CPACK_COMPONENT_${upper}_DEPENDS ${ARG_NEEDS})
+  set(CPACK_COMPONENT_${upper}_DESCRIPTION
+      "tensor operations on CPU or GPU - ${summary}
+sluice multiplies matrices and sums rows, of tensors in memory or of files
+larger than it, on the CPU or on a GPU, wherever that is done soonest.
+
+${text}")
   if(SLUICE_DPKG_SHLIBDEPS)
     install(FILES "${sluice_deb}/copyright" "${sluice_deb}/changelog.Debian.gz" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/${name}"
             COMPONENT ${component} EXCLUDE_FROM_ALL)
   endif()
 endmacro()
 
+set(libraries "")
 set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
-set(what "sluice multiplies matrices and sums rows, of tensors in memory or of files\nlarger than it, on the CPU or on a GPU, wherever that is done soonest.\n.\n")
-set(CPACK_COMPONENTS_ALL "")
 if(BUILD_SHARED_LIBS)
-  sluice_package(sluice libsluice${soversion} libs "tensor operations on CPU or GPU - library" "${what}This package has the library.")
-endif()
-sluice_package(
-  sluice_dev libsluice-dev libdevel "tensor operations on CPU or GPU - development files"
-  "${what}This package has the headers, and what CMake and pkg-config need to know.")
-if(BUILD_SHARED_LIBS)
-  set(CPACK_COMPONENT_SLUICE_DEV_DEPENDS sluice)
-endif()
-if(SLUICE_SERVICE)
-  if(BUILD_SHARED_LIBS)
-    sluice_package(sluice_service libsluice-service${soversion} libs "tensor operations on CPU or GPU - HTTP service library"
-                   "${what}This package has the library that answers requests, without a transport." NEEDS sluice)
-    list(APPEND CPACK_COMPONENT_SLUICE_DEV_DEPENDS sluice_service)
+  sluice_package(sluice libsluice${soversion} libs "library" "This package has the library.")
+  list(APPEND libraries sluice)
+  if(SLUICE_SERVICE)
+    sluice_package(sluice_service libsluice-service${soversion} libs "HTTP service library"
+                   "This package has the library that answers requests, without a transport." NEEDS sluice)
+    list(APPEND libraries sluice_service)
   endif()
+endif()
+sluice_package(sluice_dev libsluice-dev libdevel "development files"
+               "This package has the headers, and what CMake and pkg-config need to know." NEEDS ${libraries})
+if(SLUICE_SERVICE)
   set(CPACK_DEBIAN_SLUICE_DEV_PACKAGE_RECOMMENDS libcpp-httplib-dev)  # for sluice::httplib, and nothing else
 endif()
 if(TARGET sluice-server)
-  sluice_package(sluice_server sluice-server net "tensor operations on CPU or GPU - HTTP server"
-                 "${what}This package has the server, and its systemd unit, which waits to be enabled.")
+  sluice_package(sluice_server sluice-server net "HTTP server"
+                 "This package has the example server. Its systemd unit waits to be enabled." NEEDS ${libraries})
   set(CPACK_DEBIAN_SLUICE_SERVER_PACKAGE_SUGGESTS libsluice-cuda)
   set(scripts "${PROJECT_SOURCE_DIR}/examples/server/deploy/debian")
   set(CPACK_DEBIAN_SLUICE_SERVER_PACKAGE_CONTROL_EXTRA "${scripts}/postinst;${scripts}/prerm;${scripts}/postrm")
 endif()
+list(REMOVE_ITEM libraries sluice_service)
 if(TARGET sluice-rowsum)
-  sluice_package(sluice_tools sluice-tools science "tensor operations on CPU or GPU - tools"
-                 "${what}This package has sluice-rowsum, which sums the rows of files of any length,\nand sluice-advise, which measures this machine's devices and says where work\nbelongs.")
+  sluice_package(
+    sluice_tools sluice-tools science "tools" "This package has sluice-rowsum, which sums the rows of files of any length,
+and sluice-advise, which measures this machine's devices and says where work
+belongs." NEEDS ${libraries})
 endif()
 if(TARGET sluice_cuda)
-  sluice_package(sluice_cuda libsluice-cuda libs "tensor operations on CPU or GPU - CUDA backend"
-                 "${what}This package has the module for NVIDIA's GPUs. The library finds it beside\nitself.")
+  sluice_package(sluice_cuda libsluice-cuda contrib/libs "CUDA backend"
+                 "This package has the module for NVIDIA's GPUs. The library finds it beside itself." NEEDS ${libraries})
   set(CPACK_DEBIAN_SLUICE_CUDA_PACKAGE_GENERATE_SHLIBS OFF)
   # A toolkit that came by no package is named as NVIDIA's repository names it.
   execute_process(COMMAND dpkg-query -S "${CUDA_cublas_LIBRARY}" RESULT_VARIABLE unowned OUTPUT_QUIET ERROR_QUIET)
+  get_directory_property(major DIRECTORY "${PROJECT_SOURCE_DIR}/src/cuda" DEFINITION CUDAToolkit_VERSION_MAJOR)
+  get_directory_property(minor DIRECTORY "${PROJECT_SOURCE_DIR}/src/cuda" DEFINITION CUDAToolkit_VERSION_MINOR)
   if(unowned)
-    set(CPACK_DEBIAN_SLUICE_CUDA_PACKAGE_DEPENDS
-        "libcublas-${CUDAToolkit_VERSION_MAJOR}-${CUDAToolkit_VERSION_MINOR} | libcublas${CUDAToolkit_VERSION_MAJOR}")
+    set(CPACK_DEBIAN_SLUICE_CUDA_PACKAGE_DEPENDS "libcublas-${major}-${minor} | libcublas${major}")
   endif()
 endif()
 

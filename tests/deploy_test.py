@@ -200,7 +200,7 @@ class TestUnit(unittest.TestCase):
 
     def test_with_a_gpu(self):
         self.add_drop_in()
-        self.check(20)
+        self.check(18)
 
 
 if __name__ == "__main__":

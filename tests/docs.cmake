@@ -21,13 +21,14 @@ if(TARGET sluice-server AND SLUICE_SQLITE AND SLUICE_TEST_PYTHON AND NOT CMAKE_C
   # One environment for both: who comes first makes it.
   set_tests_properties(docs_blocks triton PROPERTIES RESOURCE_LOCK tritonclient)
 else()
-  sluice_skip_tests("needs python3, sluice-server and SQLite" docs_blocks)
+  sluice_skip_tests("needs python3, sluice-server and SQLite, and no cross compiler" docs_blocks)
 endif()
 
 find_package(Doxygen QUIET)
-if(DOXYGEN_FOUND)
-  add_test(NAME docs_reference COMMAND Doxygen::doxygen "${PROJECT_BINARY_DIR}/docs/Doxyfile")
+if(DOXYGEN_FOUND AND SLUICE_TEST_PYTHON)
+  add_test(NAME docs_reference COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/docs/reference.py
+                                       $<TARGET_FILE:Doxygen::doxygen> "${PROJECT_BINARY_DIR}/docs/Doxyfile" "${PROJECT_BINARY_DIR}/docs/xml")
   set_tests_properties(docs_reference PROPERTIES TIMEOUT 300)
 else()
-  sluice_skip_tests("needs Doxygen" docs_reference)
+  sluice_skip_tests("needs Doxygen and python3" docs_reference)
 endif()

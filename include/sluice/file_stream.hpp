@@ -62,28 +62,29 @@ class row_chunks;
 class file_stream {
  public:
   /// Opens a regular file; one that begins with the magic of .npy is one. Throws
-  ///   invalid_argument  for something other than a regular file, columns missing or <= 0 in a raw file, a negative offset,
-  ///                     chunk_bytes or readers < 0, options that contradict the .npy's header;
-  ///   malformed         when a raw file is empty or no multiple of a row, or an .npy's size is not what its header says;
-  ///   unsupported       for an .npy in Fortran order or of rank 0, or an element type that npy.hpp does not list;
-  ///   io                when the operating system refuses.
+  /// - invalid_argument for something other than a regular file, columns missing or <= 0 in a raw file, a negative offset,
+  ///   chunk_bytes or readers < 0, options that contradict the .npy's header;
+  /// - malformed when a raw file is empty or no multiple of a row, or an .npy's size is not what its header says;
+  /// - unsupported for an .npy in Fortran order or of rank 0, or an element type that npy.hpp does not list;
+  /// - io when the operating system refuses.
   SLUICE_API explicit file_stream(const std::string& path, const file_stream_options& options = {});
   /// Several files as one, in the order given: all .npy or all raw, of one dtype and one number of columns, rows never
   /// across two files. An .npy with more dimensions is its rows. Throws the same, and invalid_argument when they disagree or
   /// none is given.
   SLUICE_API explicit file_stream(const std::vector<std::string>& paths, const file_stream_options& options = {});
-  /// Likewise.
+  /// Likewise, and throws the same.
   explicit file_stream(std::initializer_list<std::string> paths, const file_stream_options& options = {})
       : file_stream(std::vector<std::string>(paths), options) {}
   /// The regular file that is open for reading as `descriptor`, of which a duplicate is kept: what was opened is read,
-  /// wherever its path leads by now. `name` stands for it in errors.
+  /// wherever its path leads by now. `name` stands for it in errors. Throws as the constructor does.
   SLUICE_API static file_stream opened(int descriptor, const file_stream_options& options = {}, std::string name = "input");
   /// Bytes that come once, in order: raw rows or an .npy, told apart as in a file (a raw one needs columns; byte_offset
   /// bytes are passed over). `name` stands for it in errors. A raw stream that ends inside a row, or an .npy that ends early
-  /// or goes on behind its last row, is malformed, found when it gets there.
+  /// or goes on behind its last row, is malformed, found when it gets there. Throws as the constructor does.
   SLUICE_API static file_stream from(read_callback read, const file_stream_options& options = {},
                                      std::string name = "input");
-  /// A regular file is read as one, from where it stands; anything else once, in order.
+  /// A regular file is read as one, from where it stands; anything else once, in order. Throws as the constructor and from()
+  /// do.
   SLUICE_API static file_stream standard_input(const file_stream_options& options = {});
 
   /// Whether rows can be read at any place, and again. If not, the stream can be used once.
@@ -161,7 +162,7 @@ class row_chunks {
 
   /// As file_stream::chunks, which makes it.
   SLUICE_API row_chunks(file_stream file, std::int64_t first_row);
-  /// Reads the first chunk. Once a range.
+  /// Reads the first chunk, and throws as the next ones do. Once a range.
   iterator begin() {
     next();
     return iterator(*this);

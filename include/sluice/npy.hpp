@@ -36,23 +36,25 @@ struct npy_header {
 inline constexpr std::size_t npy_header_limit = 12 + 65535;
 
 /// The header at the beginning of `prefix`, or nothing when a valid header may go on beyond it. With npy_header_limit bytes
-/// the answer is never nothing.
+/// the answer is never nothing. Throws malformed, unsupported.
 SLUICE_API std::optional<npy_header> parse_npy_header(std::span<const std::byte> prefix);
 
 /// The bytes before a row-major tensor's first element: version 1, a multiple of 64. Throws unsupported for bf16.
 SLUICE_API std::string npy_header_bytes(dtype type, const shape& extents);
 
 /// A tensor for the elements that follow `header`: read header.data_bytes() bytes straight into its data(). In Fortran order
-/// its strides are column-major. `where` and `kind` as in tensor's constructor: pinned memory is host memory.
+/// its strides are column-major. `where` and `kind` as in tensor's constructor: pinned memory is host memory. Throws as that
+/// does.
 SLUICE_API tensor npy_tensor(const npy_header& header, const device& where = device::cpu, memory kind = memory::device);
 
-/// The tensor that `bytes`, a whole .npy, hold; a copy, on the CPU.
+/// The tensor that `bytes`, a whole .npy, hold; a copy, on the CPU. Throws malformed, unsupported, out_of_memory.
 SLUICE_API tensor decode_npy(std::span<const std::byte> bytes);
 
 /// `t` as a whole .npy, row-major; a string, because that is what bodies of messages are. Throws unsupported for bf16.
 SLUICE_API std::string encode_npy(const tensor& t);
 
-/// The tensor of a regular file, on the CPU.
+/// The tensor of a regular file, on the CPU. Throws io, malformed, unsupported, out_of_memory; invalid_argument for what is
+/// no regular file.
 SLUICE_API tensor read_npy(const std::string& path);
 
 /// Writes PATH.partial, syncs it and renames it to `path`: at every moment there is the old file, or the new one, whole.

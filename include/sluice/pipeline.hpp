@@ -87,12 +87,12 @@ struct pipeline_summary {
 /// The sum of every row of `in`, as an .npy at `out_path` with the shape of `in` without its last dimension and the dtype
 /// rowsum_dtype(in.dtype()). The same bits as rowsum() of the whole gives; a row may be larger than memory.
 /// Throws
-///   io                when reading or writing fails, with the file and the offset; a file that changed meanwhile, too;
-///   invalid_argument  for an output that is no regular file or is the input, options that do not fit the run, and
-///                     resume::required where there is nothing to go on with;
-///   malformed         for bytes that come once and do not hold rows, and for a journal that is harmed;
-///   cancelled         when the token asked; limit_exceeded by column_totals; unavailable, out_of_memory and device_lost by
-///                     the device.
+/// - io when reading or writing fails, with the file and the offset; a file that changed meanwhile, too;
+/// - invalid_argument for an output that is no regular file or is the input, options that do not fit the run, and
+///   resume::required where there is nothing to go on with;
+/// - malformed for bytes that come once and do not hold rows, and for a journal that is harmed;
+/// - cancelled when the token asked; limit_exceeded by column_totals;
+/// - unavailable, out_of_memory and device_lost by the device.
 SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
                                         const pipeline_options& options = {});
 

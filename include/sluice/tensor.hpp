@@ -195,7 +195,7 @@ class tensor {
   /// This tensor on `where`: itself when it is there already, else a copy. Throws unavailable, out_of_memory, device_lost.
   [[nodiscard]] SLUICE_API tensor to(const sluice::device& where) const;
   /// This tensor with another dtype: itself when it has it already, else a copy on the same device. Floats become integers
-  /// by truncation, saturating, NaN as 0.
+  /// by truncation, saturating, NaN as 0. Throws out_of_memory.
   [[nodiscard]] SLUICE_API tensor as(sluice::dtype type) const;
   /// A row-major copy on the same device. Throws out_of_memory.
   [[nodiscard]] SLUICE_API tensor clone() const;

@@ -30,9 +30,9 @@ class Failed(Exception):
 class Server:
     """A program that prints or is told its port, and ends well when it is asked to."""
 
-    def __init__(self, command, folder, port=None):
+    def __init__(self, command, folder, env, port=None):
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        env=dict(os.environ, DOCS_PORT=str(port or 0)))
+                                        env=dict(env, DOCS_PORT=str(port or 0)))
         self.asked_to_end = port is None  # the other kind has no way to end but a signal
         if port is None:
             first = self.process.stdout.readline()
@@ -45,8 +45,8 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.stdout.close()
         status = self.process.wait(30)
+        self.process.stdout.close()
         if status != (0 if self.asked_to_end else -signal.SIGTERM):
             raise Failed(f"the server ended with {status}")
 
@@ -101,7 +101,10 @@ class Page:
         self.blocks = blocks_of(ROOT, page)
         self.folder = tempfile.mkdtemp(prefix="docs-")
         os.symlink(BUILD, os.path.join(self.folder, "build"))
-        self.path = BIN + os.pathsep + os.environ["PATH"]
+        # As on a machine with a CPU alone, that was never calibrated.
+        own = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
+        self.env = dict(own, PATH=BIN + os.pathsep + own["PATH"], XDG_CACHE_HOME=self.folder + "/.cache", CUDA_VISIBLE_DEVICES="",
+                        LC_ALL="C", TERM="dumb")
         self.servers = {}
 
     def close(self):
@@ -117,16 +120,15 @@ class Page:
             wanted = self.numbers[id_of(named(self.blocks, wanted, self.page))]
         if wanted not in self.servers:
             if isinstance(wanted, int):
-                self.servers[wanted] = Server([PROGRAM, str(wanted)], self.folder, free_port())
+                self.servers[wanted] = Server([PROGRAM, str(wanted)], self.folder, self.env, free_port())
             else:
                 data = f"{self.folder}/.server{len(self.servers)}"
                 self.servers[wanted] = Server([f"{BIN}/sluice-server", "--port", "0", "--data-dir", data, "--jobs", data + "/jobs",
-                                               "--data", f"files={self.folder}", *wanted.split()], self.folder)
+                                               "--data", f"files={self.folder}", *wanted.split()], self.folder, self.env)
         return self.servers[wanted].address
 
     def shell(self, script):
-        env = dict(os.environ, PATH=self.path, LC_ALL="C", XDG_CACHE_HOME=self.folder + "/.cache", TERM="dumb")
-        return subprocess.run(["bash", "-c", script], cwd=self.folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        return subprocess.run(["bash", "-c", script], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
 
     def console(self, block):
@@ -155,11 +157,10 @@ class Page:
         (command, wanted), = pairs
         if command.startswith("sluice-server") and "--port" not in command:
             command += " --port 0"
-        env = dict(os.environ, PATH=self.path, XDG_CACHE_HOME=self.folder + "/.cache")
         with open(self.folder + "/.printed", "w+") as printed:
-            process = subprocess.Popen(["bash", "-c", "exec " + command], cwd=self.folder, env=env, stdout=printed,
+            process = subprocess.Popen(["bash", "-c", "exec " + command], cwd=self.folder, env=self.env, stdout=printed,
                                        stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-            for _ in range(200):
+            for _ in range(600):
                 time.sleep(0.05)
                 got = re.sub(r"127\.0\.0\.1:\d+", ADDRESS, open(printed.name).read())
                 if same(got, wanted) or process.poll() is not None:
@@ -177,7 +178,8 @@ class Page:
         if "serves" in block.says:
             self.server(self.numbers[id_of(block)])
             return
-        done = subprocess.run([PROGRAM, str(self.numbers[id_of(block)])], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([PROGRAM, str(self.numbers[id_of(block)])], cwd=self.folder, env=self.env, capture_output=True, text=True,
+                              timeout=60)
         if done.returncode != 0:
             raise Failed(f"ends with {done.returncode}: {done.stdout}{done.stderr}")
 
@@ -212,7 +214,8 @@ class Page:
         """Configured as the lists of a project whose one source is main.cpp: against an installed sluice, or this one's sources."""
         prefix = os.path.join(self.folder, ".prefix")
         if "find_package(sluice" in block.text and not os.path.exists(prefix):
-            self.configure(["cmake", "--install", BUILD, "--prefix", prefix])
+            for component in ("sluice", "sluice_service", "sluice_dev"):
+                self.configure(["cmake", "--install", BUILD, "--prefix", prefix, "--component", component])
         project = tempfile.mkdtemp(dir=self.folder)
         head = "" if "project(" in block.text else "cmake_minimum_required(VERSION 3.25)\nproject(block LANGUAGES CXX)\n"
         # What is given stands behind the project, where a reader's own targets would be.
@@ -257,7 +260,9 @@ def main():
         page = Page(name, numbers)
         try:
             check_links(name)
-            counts["link page"] += 1
+        except Failed as e:
+            failures.append(f"{name}: {e}")
+        try:
             for block in page.blocks:
                 if "untested" in block.says:
                     left_out.append(f"{block}: untested, {block.one('untested')}")
@@ -274,14 +279,12 @@ def main():
                     left_out.append(f"{block}: skipped: {why_not}")
                 else:
                     counts[block.language + (", compiled only" if "compile only" in block.says else "")] += 1
-        except Failed as e:
-            failures.append(f"{name}: {e}")
         finally:
             try:
                 page.close()
             except Failed as e:
                 failures.append(f"{name}: {e}")
-    print("tested:", ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+    print("tested:", ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())), f"and the links of {len(PAGES)} pages")
     for line in left_out:
         print(line)
     for line in failures:

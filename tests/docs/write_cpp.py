@@ -20,6 +20,9 @@ HEAD = """#include "sluice/hardened_server.hpp"
 #include <stdexcept>
 #include <thread>
 
+#undef NDEBUG
+#include <cassert>
+
 inline int docs_port() { return std::atoi(std::getenv("DOCS_PORT")); }
 inline void check(bool holds) {
   if (!holds) throw std::runtime_error("a check of the block's does not hold");
@@ -75,7 +78,7 @@ def main():
         cases += f"    case {n}: return docs_{n}::run();\n"
     includes = "".join(sorted(set(re.findall(r"^#include .*\n", fragments, re.M))))
     fragments = re.sub(r"^#include .*$", "", fragments, flags=re.M)
-    save("fragments.cpp", HEAD + includes + declared + fragments + '#line 1 "main"\n' + MAIN % cases)
+    save("fragments.cpp", includes + HEAD + declared + fragments + '#line 1 "main"\n' + MAIN % cases)
 
 
 main()

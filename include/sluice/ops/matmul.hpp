@@ -26,7 +26,8 @@ SLUICE_API void call_matmul(const tensor& a, const tensor& b, tensor& out, preci
 /// a (..., m, k) times b (..., k, n) gives (..., m, n), of the operands' dtype: f64, f32, f16 or bf16. Leading extents
 /// broadcast as NumPy's do. An empty sum (k = 0) is 0. Operands elsewhere are copied to `where`, and the result is there; a
 /// device that placement chose for operands on the CPU gives it back to the CPU. Throws invalid_argument when ranks, extents
-/// or dtypes do not agree; unavailable when there is no device `where`; and out_of_memory.
+/// or dtypes do not agree; unavailable when there is no device `where`; unsupported when it has no products; device_lost;
+/// and out_of_memory. What fails later, on a device, is thrown where the result is first needed on the host.
 inline tensor matmul(const tensor& a, const tensor& b, const wish& where = {}, precision p = precision::strict) {
   const shape extents = detail::matmul_shape(a, b);
   call_account call = detail::place_matmul(a, b, where);

@@ -28,7 +28,7 @@ constexpr dtype rowsum_dtype(dtype t) noexcept {
 
 /// a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied
 /// to `where`, as matmul does. Throws invalid_argument for rank 0; unavailable when there is no device `where`;
-/// out_of_memory.
+/// unsupported when it has no row sums; device_lost; out_of_memory. What fails later, as in matmul().
 inline tensor rowsum(const tensor& a, const wish& where = {}) {
   const shape extents = detail::rowsum_shape(a);
   call_account call = detail::place_rowsum(a, where);

@@ -7,17 +7,18 @@
 ///     sluice::mount(server, service);                   // sluice/httplib.hpp
 ///
 /// Routes, below the prefix the service is mounted at:
-///   POST /v1/NAME         an endpoint of the catalogue
-///   POST /v1/rowsum/stream    rows from a body of any length, below
-///   /v1/jobs              work on files of the server's, where service_options::jobs has a folder, below
-///   /v2/...               the same endpoints by the Open Inference Protocol (KServe v2), below
-///   GET  /v1/devices      the devices, and why others were refused
-///   POST /v1/placement    where an operation would be computed, and what it would take: nothing is run
-///   GET  /health/live     200 while the process answers
-///   GET  /health/ready    200 while the devices are healthy, by ready_when, else 503; which are not, and why
-///   GET  /metrics         Prometheus text, in seconds and bytes
-///   GET  /openapi.json    all of this for programs (OpenAPI 3.1), the application's endpoints among it
-///   GET  /docs            a page that tries each endpoint and draws the figures
+///
+///     POST /v1/NAME               an endpoint of the catalogue
+///     POST /v1/rowsum/stream      rows from a body of any length, below
+///          /v1/jobs               work on files of the server's, where service_options::jobs has a folder, below
+///          /v2/...                the same endpoints by the Open Inference Protocol (KServe v2), below
+///     GET  /v1/devices            the devices, and why others were refused
+///     POST /v1/placement          where an operation would be computed, and what it would take: nothing is run
+///     GET  /health/live           200 while the process answers
+///     GET  /health/ready          200 while the devices are healthy, by ready_when, else 503; which are not, and why
+///     GET  /metrics               Prometheus text, in seconds and bytes
+///     GET  /openapi.json          all of this for programs (OpenAPI 3.1), the application's endpoints among it
+///     GET  /docs                  a page that tries each endpoint and draws the figures
 ///
 /// JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: a key an input, each once, nested lists of equal lengths
 /// without empty ones; "dtype" may be left out. A number is taken as the nearest value of the dtype; one that overflows it,

@@ -1,0 +1,108 @@
+import os
+import re
+
+from conan import ConanFile
+from conan.errors import ConanInvalidConfiguration
+from conan.tools.build import check_min_cppstd
+from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
+from conan.tools.files import copy, load, rmdir
+
+required_conan_version = ">=2.0"
+
+
+class Sluice(ConanFile):
+    """The libraries: sluice::sluice, sluice::service, sluice::httplib. conan create . makes and tries the package."""
+
+    name = "sluice"
+    description = "Numeric work on whatever device will do it soonest, and over HTTP from inside any application"
+    license = "MIT"
+    topics = ("tensor", "matmul", "gpu", "cuda", "http", "inference")
+    package_type = "library"
+    settings = "os", "arch", "compiler", "build_type"
+    options = {
+        "shared": [True, False],
+        "fPIC": [True, False],
+        "service": [True, False],  # sluice::service with jobs on files, and sluice::httplib
+        "cuda": [True, False],  # the backend for NVIDIA's GPUs; the toolkit is the machine's own
+    }
+    default_options = {"shared": False, "fPIC": True, "service": True, "cuda": False}
+    implements = ["auto_shared_fpic"]
+    exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*", "adapters/*", "docs/*"
+    test_package_folder = "examples/consumer"
+
+    def set_version(self):
+        project = load(self, os.path.join(self.recipe_folder, "CMakeLists.txt"))
+        self.version = re.search(r"VERSION (\d+\.\d+\.\d+)", project).group(1)
+
+    def requirements(self):
+        self.requires("fmt/[>=9.1 <13]")
+        self.requires("openblas/[>=0.3.21 <1]")
+        if self.options.service:
+            self.requires("simdjson/[>=3.0.1 <5]")
+            self.requires("sqlite3/[>=3.40 <4]")
+            self.requires("dragonbox/[>=1.1.3 <2]")
+            self.requires("cpp-httplib/[>=0.11.4 <1]", transitive_headers=True)
+
+    def validate(self):
+        check_min_cppstd(self, 20)
+        if self.options.cuda and self.settings.os != "Linux":
+            raise ConanInvalidConfiguration(f"sluice: cuda=True is for Linux, and os is {self.settings.os}")
+
+    def layout(self):
+        cmake_layout(self)
+
+    def generate(self):
+        toolchain = CMakeToolchain(self)
+        toolchain.cache_variables.update(
+            {
+                "SLUICE_SERVICE": bool(self.options.service),
+                "SLUICE_JOBS": "ON" if self.options.service else "OFF",
+                "SLUICE_CUDA": "ON" if self.options.cuda else "OFF",
+                "SLUICE_BLAS": "openblas",
+                "SLUICE_FETCH": "OFF",
+                "SLUICE_EXAMPLES": False,
+                "SLUICE_TESTS": False,
+                "SLUICE_BENCH": False,
+            }
+        )
+        toolchain.generate()
+        CMakeDeps(self).generate()
+
+    def build(self):
+        cmake = CMake(self)
+        cmake.configure()
+        cmake.build()
+
+    def package(self):
+        copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
+        CMake(self).install()
+        for folder in ("cmake", "pkgconfig"):  # Conan writes its own, for where the dependencies are
+            rmdir(self, os.path.join(self.package_folder, "lib", folder))
+
+    def package_info(self):
+        debug = "d" if self.settings.build_type == "Debug" else ""
+        self.cpp_info.set_property("cmake_file_name", "sluice")
+
+        core = self.cpp_info.components["sluice"]
+        core.set_property("cmake_target_name", "sluice::sluice")
+        core.set_property("pkg_config_name", "sluice")
+        core.libs = ["sluice" + debug]
+        core.requires = ["fmt::fmt", "openblas::openblas"]
+        core.defines = ["SLUICE_SHARED"] if self.options.shared else []
+        if self.settings.os == "Linux":
+            core.system_libs = ["pthread", "dl", "m"]
+        if self.options.cuda:  # a program that links statically has no library for the module to lie beside
+            self.runenv_info.append_path("SLUICE_BACKEND_PATH", os.path.join(self.package_folder, "lib"))
+
+        if self.options.service:
+            service = self.cpp_info.components["service"]
+            service.set_property("cmake_target_name", "sluice::service")
+            service.set_property("pkg_config_name", "sluice-service")
+            service.libs = ["sluice_service" + debug]
+            service.requires = ["sluice", "simdjson::simdjson", "sqlite3::sqlite3", "dragonbox::dragonbox"]
+
+            httplib = self.cpp_info.components["httplib"]
+            httplib.set_property("cmake_target_name", "sluice::httplib")
+            httplib.set_property("pkg_config_name", "sluice-httplib")
+            httplib.libdirs = []
+            httplib.requires = ["service", "cpp-httplib::cpp-httplib"]

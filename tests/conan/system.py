@@ -1,0 +1,29 @@
+"""A package of Conan's for a library that Debian has installed: conan export system.py --name fmt --version 9.1.0"""
+from conan import ConanFile
+
+DEBIAN = "/usr/include/x86_64-linux-gnu"
+# name: (CMake's file, CMake's target, libraries, folders of headers, folders of libraries), as Conan's own packages name them
+KNOWN = {
+    "fmt": ("fmt", "fmt::fmt", ["fmt"], [], []),
+    "openblas": ("OpenBLAS", "OpenBLAS::OpenBLAS", ["openblas"], [DEBIAN + "/openblas-pthread"], ["/usr/lib/x86_64-linux-gnu/openblas-pthread"]),
+    "simdjson": ("simdjson", "simdjson::simdjson", ["simdjson"], [], []),
+    "sqlite3": ("SQLite3", "SQLite::SQLite3", ["sqlite3"], [], []),
+    "dragonbox": ("dragonbox", "dragonbox::dragonbox", [], ["/usr/include/dragonbox-1.1.3"], []),
+    "cpp-httplib": ("httplib", "httplib::httplib", ["cpp-httplib", "z"], [], []),
+}
+
+
+class System(ConanFile):
+    settings = "os", "arch", "compiler", "build_type"
+
+    def package_info(self):
+        file, target, libraries, headers, folders = KNOWN[self.name]
+        self.cpp_info.set_property("cmake_file_name", file)
+        self.cpp_info.set_property("cmake_target_name", target)
+        self.cpp_info.includedirs = headers
+        self.cpp_info.libdirs = folders
+        self.cpp_info.bindirs = []
+        if folders:
+            self.cpp_info.libs = libraries
+        else:  # where the linker looks by itself
+            self.cpp_info.system_libs = libraries
