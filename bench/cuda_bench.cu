@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   try {
     direct_blas blas;
     wrapper_cost(blas);
+    clocks(blas);
     round_trips(blas);
     copies(blas);
     rowsums();

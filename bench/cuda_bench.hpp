@@ -154,6 +154,7 @@ inline const product products[] = {
 
 // The parts.
 void wrapper_cost(direct_blas& blas);
+void clocks(direct_blas& blas);
 void round_trips(direct_blas& blas);
 void copies(direct_blas& blas);
 void rowsums();

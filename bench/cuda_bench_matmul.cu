@@ -42,6 +42,36 @@ void matmuls(direct_blas& blas) {
     }
 }
 
+// Whether wall times over many calls and one wait are the device's own: cuBLAS's product by both.
+void clocks(direct_blas& blas) {
+  cudaEvent_t begin, end;
+  must(cudaEventCreate(&begin));
+  must(cudaEventCreate(&end));
+  for (const int n : {1024, 4096}) {
+    const tensor a = random_on_device({n, n});
+    const tensor b = random_on_device({n, n});
+    tensor c({n, n}, dtype::f32, "cuda");
+    void* to = raw<void>(c);
+    const int calls = n == 1024 ? 100 : 10;
+    const action multiply = [&] { blas.multiply(products[0], raw<void>(a), raw<void>(b), to, n); };
+    std::vector<double> by_events;
+    const auto record = [&] {
+      must(cudaEventRecord(begin, blas.stream));
+      for (int i = 0; i < calls; ++i) multiply();
+      must(cudaEventRecord(end, blas.stream));
+      must(cudaEventSynchronize(end));
+      float milliseconds = 0;
+      must(cudaEventElapsedTime(&milliseconds, begin, end));
+      by_events.push_back(milliseconds * 1e3 / calls);
+    };
+    const double by_clock = time_turns({multiply}, calls, device_done)[0] * 1e6;
+    for (int round = 0; round < 7; ++round) record();
+    report({"clock beside CUDA events, n = " + std::to_string(n), "us", by_clock, median(by_events), "CUDA events", ""});
+  }
+  must(cudaEventDestroy(begin));
+  must(cudaEventDestroy(end));
+}
+
 // Host time that a call takes, with few enough under way that nobody waits.
 void wrapper_cost(direct_blas& blas) {
   const tensor a = random_on_device({8, 8});

@@ -1,6 +1,7 @@
 // What one would write by hand on cpp-httplib: simdjson in, BLAS, to_chars out. The service is measured beside it.
 //
-//     http_peer PORT        # GET /hello, POST /gpu_multiply (JSON {"matrix": ...}), POST /raw (.npy of float32, square)
+//     http_peer PORT        # GET /hello, POST /gpu_multiply (JSON {"matrix": ...}), POST /raw (.npy of float32, square),
+//                            # POST /echo (the body itself: what cpp-httplib alone takes)
 #include <httplib.h>
 #include <simdjson.h>
 
@@ -77,5 +78,6 @@ int main(int argc, char** argv) {
   server.Get("/hello", [](const httplib::Request&, httplib::Response& res) { res.set_content("hello", "text/plain"); });
   server.Post("/gpu_multiply", multiply);
   server.Post("/raw", multiply_raw);
+  server.Post("/echo", [](const httplib::Request& req, httplib::Response& res) { res.set_content(req.body, "text/plain"); });
   return server.listen("127.0.0.1", argc > 1 ? std::atoi(argv[1]) : 8081) ? 0 : 1;
 }

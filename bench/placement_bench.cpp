@@ -1,43 +1,47 @@
-// What a decision costs, and what an operation pays for it.
+// What a decision costs, and what an operation pays for it. What decisions are worth is placement_regret's.
 #include "running.hpp"
 #include "sluice/sluice.hpp"
 
 namespace {
 
-using sluice::device;
-
-// Every device of the process calibrated, in a tenth of the time: here only the cost of reading the figures counts.
+// Every device of the process is calibrated by "calibrate", once; only the cost of reading the figures counts.
 void decide(benchmark::State& state, const sluice::work& w) {
-  for (auto _ : state) benchmark::DoNotOptimize(sluice::place(w));
+  measure(
+      state, {}, by_run(10, 1000, 1000), [&] { benchmark::DoNotOptimize(sluice::place(w)); }, [] {});
+}
+
+void product(benchmark::State& state, const sluice::device& where) {
+  const auto a = sluice::tensor::full({8, 8}, 1);
+  measure(
+      state, {}, by_run(10, 1000, 1000), [&] { benchmark::DoNotOptimize(sluice::matmul(a, a, where)); }, [] {});
 }
 
 void register_all() {
-  const auto all = sluice::devices();
-  benchmark::RegisterBenchmark("place/not calibrated, 64x64", decide,
-                               sluice::matmul_work({64, 64}, {64, 64}, sluice::dtype::f32));
-  const auto a = sluice::tensor::full({8, 8}, 1);
-  benchmark::RegisterBenchmark("matmul 8x8/cpu", [a](benchmark::State& s) {
-    for (auto _ : s) benchmark::DoNotOptimize(sluice::matmul(a, a, device::cpu));
+  using sluice::device;
+  using sluice::dtype;
+  add("decision", "sluice", "cpu", "f32", "not calibrated, matmul 64", [](benchmark::State& s) {
+    decide(s, sluice::matmul_work({64, 64}, {64, 64}, dtype::f32));
   });
-  benchmark::RegisterBenchmark("matmul 8x8/automatic", [a](benchmark::State& s) {
-    for (auto _ : s) benchmark::DoNotOptimize(sluice::matmul(a, a));
+  add("matmul, device named", "sluice", "cpu", "f32", "8x8x8", [](benchmark::State& s) { product(s, device::cpu); });
+  add("matmul, placed, not calibrated", "sluice", "cpu", "f32", "8x8x8",
+      [](benchmark::State& s) { product(s, device::automatic); });
+  add("calibration", "sluice", "cpu", "f32", "all devices", [](benchmark::State& s) {
+    static double seconds = 0;
+    for (auto _ : s) {
+      const auto start = clock_type::now();
+      if (seconds == 0) sluice::calibrate({.save = false}), seconds = seconds_since(start);
+      s.SetIterationTime(seconds);
+    }
   });
-  benchmark::RegisterBenchmark("calibrate",
-                               [](benchmark::State& s) {
-                                 for (auto _ : s) sluice::calibrate({.save = false});
-                               })
-      ->Iterations(1)
-      ->Unit(benchmark::kMillisecond);
-  std::string name = std::to_string(all.size());
-  name += " devices";
+  const std::string devices = std::to_string(sluice::devices().size()) + " devices, ";
   for (const std::int64_t n : {64, 1024})
-    benchmark::RegisterBenchmark(("place/calibrated, " + name + ", matmul " + std::to_string(n)).c_str(), decide,
-                                 sluice::matmul_work({n, n}, {n, n}, sluice::dtype::f32));
-  benchmark::RegisterBenchmark(("place/calibrated, " + name + ", rowsum 1024").c_str(), decide,
-                               sluice::rowsum_work({1024, 1024}, sluice::dtype::f32));
-  benchmark::RegisterBenchmark("matmul 8x8/automatic, calibrated", [a](benchmark::State& s) {
-    for (auto _ : s) benchmark::DoNotOptimize(sluice::matmul(a, a));
+    add("decision", "sluice", "cpu", "f32", devices + "matmul " + std::to_string(n), [=](benchmark::State& s) {
+      decide(s, sluice::matmul_work({n, n}, {n, n}, dtype::f32));
+    });
+  add("decision", "sluice", "cpu", "f32", devices + "rowsum 1024", [](benchmark::State& s) {
+    decide(s, sluice::rowsum_work({1024, 1024}, dtype::f32));
   });
+  add("matmul, placed", "sluice", "cpu", "f32", "8x8x8", [](benchmark::State& s) { product(s, device::automatic); });
 }
 
 }  // namespace

@@ -1,91 +1,51 @@
-// rowsum beside its ceiling, in one run: reading a large array on one thread and on all, sluice on every device, and a plain
-// loop. Answers are compared with sums in extended precision before any timing.
+// rowsum on every device beside its ceiling, in one run: reading a large array on one thread and on all, and a plain loop.
+// Answers are compared with sums in extended precision before any timing.
 //
-//     rowsum_bench --benchmark_repetitions=3 --benchmark_report_aggregates_only=true
+//     rowsum_bench --benchmark_repetitions=3 [--run quick]
 //
-// Counters: bytes_per_second; of_read, the share of the rate at which all threads read the array, measured just before and
-// after, since on a shared machine it moves; error, the largest distance from the true sum, over the sum of magnitudes.
-// rowsum_numpy.py has NumPy's figures on the same shapes.
-#include <algorithm>
+// Counters: bytes_per_second; share, of the rate at which all threads read the array, measured just before and after, since
+// on a shared machine it moves; error, the largest distance from the true sum, over the sum of magnitudes. "rowsum from
+// host" of n rows of 1,024 begins and ends in ordinary host memory. peers/arrays.py has others' figures on the same shapes.
 #include <cmath>
-#include <cstring>
+#include <map>
 #include <random>
-#include <string>
-#include <vector>
 
-#include "running.hpp"
+#include "ceilings.hpp"
 #include "sluice/ops/rowsum.hpp"
-#include "sluice/parallel.hpp"
 
 namespace {
 
-constexpr std::int64_t elements = std::int64_t{1} << 28;  // 1 GiB of f32
+using sluice::dtype;
+
+std::int64_t elements() { return by_run(std::int64_t{1} << 14, std::int64_t{1} << 26, std::int64_t{1} << 28); }
 
 const sluice::tensor& data() {
   static const sluice::tensor filled = [] {
-    sluice::tensor t({elements});
+    sluice::tensor t({elements()});
     auto* values = static_cast<float*>(t.data());
-    sluice::parallel_for(elements >> 20, [&](std::int64_t part) {
-      std::minstd_rand random(static_cast<unsigned>(part) + 1);
+    constexpr std::int64_t part = 1 << 14;
+    sluice::parallel_for(elements() / part, [&](std::int64_t i) {
+      std::minstd_rand random(static_cast<unsigned>(i) + 1);
       std::uniform_real_distribution<float> uniform(-100, 100);
-      for (std::int64_t i = part << 20; i < (part + 1) << 20; ++i) values[i] = uniform(random);
+      for (std::int64_t k = i * part; k < (i + 1) * part; ++k) values[k] = uniform(random);
     });
     return t;
   }();
   return filled;
 }
 
-// Ceiling ------------------------------------------------------------------------------------------------------------------
-
-typedef std::uint64_t words __attribute__((vector_size(16)));
-
-void read(const char* from, std::int64_t bytes) {
-  words x[8] = {};
-  for (std::int64_t i = 0; i < bytes; i += sizeof x) {
-    for (std::size_t k = 0; k < 8; ++k) {
-      words y;
-      std::memcpy(&y, from + i + k * sizeof y, sizeof y);
-      x[k] |= y;
-    }
-  }
-  benchmark::DoNotOptimize(x);
-}
-
-// Bytes per second at which one thread, or all of them, read the array: the best of three turns.
-double read_rate(bool all) {
-  constexpr std::int64_t chunk = 2 << 20;
-  constexpr std::int64_t bytes = elements * 4;
-  const auto* from = static_cast<const char*>(data().data());
-  double best = 1e9;
-  for (int turn = 0; turn < 3; ++turn) {
-    const auto start = clock_type::now();
-    if (all)
-      sluice::parallel_for(bytes / chunk, [&](std::int64_t i) { read(from + i * chunk, chunk); });
-    else
-      read(from, bytes);
-    best = std::min(best, seconds_since(start));
-  }
-  return static_cast<double>(bytes) / best;
-}
-
-void ceiling(benchmark::State& state, bool all) {
-  double rate = 0;
-  for (auto _ : state) rate = std::max(rate, read_rate(all));
-  state.counters["bytes_per_second"] = rate_counter(rate, benchmark::Counter::kIs1024);
-}
-
-// Answers ------------------------------------------------------------------------------------------------------------------
+double read_rate(bool all) { return ceilings::read_rate(data().data(), elements() * 4, all); }
 
 // The largest distance of s from the sums of rows from all over a, as a share of the sums of magnitudes.
 double error_of(const sluice::tensor& a, const sluice::tensor& s) {
   const std::int64_t rows = a.extent(0);
   const std::int64_t columns = a.extent(1);
-  const auto sums = s.to("cpu").as(sluice::dtype::f64);
+  const auto sums = s.to("cpu").as(dtype::f64);
   const auto* found = static_cast<const double*>(sums.data());
   const std::int64_t step = std::max({std::int64_t{1}, rows / 4096, rows * columns >> 26});
   double worst = 0;
   for (std::int64_t r = 0; r < rows; r += step) {
-    const auto row = a[r].as(sluice::dtype::f64);
+    const auto row = a[r].as(dtype::f64);
     const auto* x = static_cast<const double*>(row.data());
     long double sum = 0;
     long double magnitudes = 0;
@@ -97,8 +57,6 @@ double error_of(const sluice::tensor& a, const sluice::tensor& s) {
   }
   return worst;
 }
-
-// Ways ---------------------------------------------------------------------------------------------------------------------
 
 using way = sluice::tensor (*)(const sluice::tensor&);
 
@@ -117,48 +75,73 @@ sluice::tensor plain_loop(const sluice::tensor& a) {
   return s;
 }
 
-void sums(benchmark::State& state, way make, std::int64_t columns, sluice::dtype type, const sluice::device& where) {
-  const std::int64_t rows = elements / columns;
+// The error of a way with this shape, dtype and device, found once.
+double error_of_way(way make, const sluice::tensor& host, const sluice::tensor& a) {
+  static std::map<std::string, double> known;
+  const std::string key = a.shape().str() + a.device().str() + std::string(sluice::name_of(a.dtype())) +
+                          (make == on_sluice ? "" : " by the plain loop");
+  const auto found = known.find(key);
+  return found != known.end() ? found->second : known[key] = error_of(host, make(a));
+}
+
+void sums(benchmark::State& state, way make, std::int64_t columns, dtype type, const sluice::device& where) {
+  const std::int64_t rows = elements() / columns;
   const auto host = data().slice(0, 0, rows * columns).reshape({rows, columns}).as(type);
   const auto a = host.to(where);
-  const double error = error_of(host, make(a));
-  const bool narrow_sum = type != sluice::dtype::f64;
-  if (error > (make != on_sluice ? 1e-3 : narrow_sum ? 6e-8 : 1e-15)) return state.SkipWithError("wrong answer");
+  const double error = error_of_way(make, host, a);
+  if (error > (make != on_sluice ? 1e-3 : type != dtype::f64 ? 6e-8 : 1e-15)) return state.SkipWithError("wrong answer");
 
-  double ceiling = where.is_cpu() ? read_rate(true) : 0;
-  const auto start = clock_type::now();
-  for (auto _ : state) {
-    const sluice::tensor s = make(a);
-    benchmark::DoNotOptimize(s.data());  // waits for the device
-  }
-  const double seconds = seconds_since(start);
-  if (where.is_cpu()) ceiling = std::max(ceiling, read_rate(true));
-
-  const double bytes = static_cast<double>(a.bytes()) * static_cast<double>(state.iterations());
-  state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
-  if (ceiling > 0) state.counters["of_read"] = bytes / seconds / ceiling;
+  const double before = where.is_cpu() ? read_rate(true) : 0;
+  std::vector<sluice::tensor> made(where.is_cpu() ? 1 : 10);  // all are waited for: they may be on several queues
+  std::size_t next = 0;
+  measure(
+      state, {.bytes = static_cast<double>(a.bytes())}, static_cast<int>(made.size()),
+      [&] { made[next++ % made.size()] = make(a); },
+      [&] {
+        for (const auto& s : made) benchmark::DoNotOptimize(s.data());
+      });
+  if (where.is_cpu()) state.counters["share"] = state.counters["bytes_per_second"] / std::max(before, read_rate(true));
   state.counters["error"] = error;
 }
 
-void register_all() {
-  using sluice::dtype;
-  const auto add = [](const std::string& name, way make, std::int64_t columns, dtype type, const sluice::device& where) {
-    benchmark::RegisterBenchmark((name + "/" + std::to_string(columns)).c_str(), sums, make, columns, type, where)
-        ->UseRealTime()
-        ->Unit(benchmark::kMillisecond);
+void from_host(benchmark::State& state, std::int64_t rows, const sluice::device& where) {
+  const auto a = data().slice(0, 0, rows * 1024).reshape({rows, 1024});
+  measure(state, {.bytes = static_cast<double>(a.bytes())}, [&] {
+    const auto s = sluice::rowsum(a, where).to("cpu");
+    benchmark::DoNotOptimize(s.data());
+  });
+}
+
+void add_device(const sluice::device& where) {
+  const auto on = [&](std::int64_t columns, dtype type) {
+    const std::string width = columns == elements() ? "one row" : std::to_string(columns) + " columns";
+    add("rowsum", "sluice", where.str(), sluice::name_of(type), width,
+        [=](benchmark::State& s) { sums(s, on_sluice, columns, type, where); });
   };
-  benchmark::RegisterBenchmark("read/one_thread", ceiling, false)->UseRealTime()->Unit(benchmark::kMillisecond);
-  benchmark::RegisterBenchmark("read/all_threads", ceiling, true)->UseRealTime()->Unit(benchmark::kMillisecond);
-  add("plain_loop/f32", plain_loop, 1024, dtype::f32, "cpu");
-  for (const auto& d : sluice::devices()) {
-    const std::string name = "sluice/" + d.where.str() + "/";
-    for (const std::int64_t columns :
-         {std::int64_t{1}, std::int64_t{3}, std::int64_t{16}, std::int64_t{17}, std::int64_t{64}, std::int64_t{100},
-          std::int64_t{1000}, std::int64_t{1024}, std::int64_t{65536}, elements})
-      add(name + "f32", on_sluice, columns, dtype::f32, d.where);
-    for (const auto type : {dtype::f64, dtype::f16, dtype::bf16, dtype::i64, dtype::i32, dtype::u8})
-      add(name + std::string(sluice::name_of(type)), on_sluice, 1024, type, d.where);
-  }
+  for (const std::int64_t columns :
+       {std::int64_t{1}, std::int64_t{3}, std::int64_t{16}, std::int64_t{17}, std::int64_t{64}, std::int64_t{100},
+        std::int64_t{1000}, std::int64_t{1024}, std::int64_t{65536}, elements()})
+    if (columns <= elements()) on(columns, dtype::f32);
+  for (const auto type : {dtype::f64, dtype::f16, dtype::bf16, dtype::i64, dtype::i32, dtype::u8}) on(1024, type);
+  for (std::int64_t rows = 1; rows <= by_run(4, 65536, 65536); rows *= 4)
+    add("rowsum from host", "sluice", where.str(), "f32", std::to_string(rows) + " rows of 1024",
+        [=](benchmark::State& s) { from_host(s, rows, where); });
+}
+
+void register_all() {
+  for (const bool all : {false, true})
+    add("rowsum", all ? "read alone" : "read alone, 1 thread", "cpu", "f32", "1024 columns", [all](benchmark::State& state) {
+      double rate = 0;
+      for (auto _ : state) {
+        const auto start = clock_type::now();
+        rate = std::max(rate, read_rate(all));
+        state.SetIterationTime(seconds_since(start));
+      }
+      show_rate(state, "bytes_per_second", rate);
+    });
+  add("rowsum", "plain loop", "cpu", "f32", "1024 columns",
+      [](benchmark::State& s) { sums(s, plain_loop, 1024, dtype::f32, "cpu"); });
+  for (const auto& where : first_devices()) add_device(where);
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ device::device(std::int32_t i) : index(i) {
   memory_total = properties.totalGlobalMem;
   char driver[32];
   driver_version(driver);
-  std::snprintf(name_, sizeof name_, "%.90s, %d SMs, driver %s", properties.name, multiprocessors, driver);
+  std::snprintf(name_, sizeof name_, "%.60s, %d SMs, driver %.24s", properties.name, multiprocessors, driver);
 }
 
 // Called once a device, under core's lock.

@@ -1,0 +1,72 @@
+"""The Python that peers and plots run in: a virtual environment beside the build, or, where nothing can be fetched, the machine's own
+Python with the wheels that were brought along."""
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson"]
+
+
+def quiet(command, **how):
+    done = subprocess.run(command, capture_output=True, text=True, **how)
+    if done.returncode != 0:
+        raise RuntimeError(((done.stderr or done.stdout).strip().splitlines() or ["no word"])[-1])
+    return done.stdout
+
+
+def environment(folder):
+    """The path of an environment's Python, made once."""
+    python = os.path.join(folder, "bin", "python")
+    made_for = os.path.join(folder, "packages.txt")
+    if os.path.exists(made_for) and open(made_for).read().split() == PACKAGES:
+        return python
+    quiet([sys.executable, "-m", "venv", "--clear", folder])
+    install(python, PACKAGES)
+    with open(made_for, "w") as f:
+        f.write(" ".join(PACKAGES))
+    return python
+
+
+def install(python, requirements):
+    quiet([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
+
+
+def carried(wheels, folder):
+    """The wheels, unpacked for the machine's own Python."""
+    quiet([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--upgrade",
+           "--target", folder, *glob.glob(os.path.join(wheels, "*.whl"))])
+
+
+def fetch_wheels(folder, python_version):
+    """FastAPI and what it needs, for an x86-64 Linux with that Python and no network."""
+    platforms = [word for n in ("2_28", "2_17", "2014") for word in ("--platform", f"manylinux{'' if n == '2014' else '_'}{n}_x86_64")]
+    quiet([sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--implementation", "cp", "--python-version",
+           python_version, *platforms, "-d", folder, "fastapi", "uvicorn", "orjson", "httptools", "uvloop"])
+
+
+def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson")):
+    code = f"""
+import importlib.metadata as m, json
+found = {{}}
+for name in {names!r}:
+    for each in (name, name + "-cuda13x", name + "-cuda12x"):
+        try: found[name] = m.version(each); break
+        except m.PackageNotFoundError: pass
+print(json.dumps(found))"""
+    return json.loads(quiet([python, "-c", code], env=env))
+
+
+def arrays(python, script, library, run, env, limit=600):
+    """Rows of arrays.py with one library; None with the reason where the library is not there."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "rows.json")
+        done = subprocess.run([python, script, library, out, run], capture_output=True, text=True, env=env, timeout=limit)
+        if done.returncode == 77:
+            return None, done.stdout.strip()
+        if done.returncode != 0:
+            raise RuntimeError((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
+        with open(out) as f:
+            return json.load(f), ""

@@ -1,0 +1,16 @@
+# The benchmarks, once each at sizes that measure nothing, and what is made of their figures. Included by bench/, whose programs
+# these are.
+if(NOT SLUICE_TEST_PYTHON)
+  sluice_skip_tests("needs python3" bench bench_compare bench_plots)
+  return()
+endif()
+set(bench_test ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/bench_test.py)
+add_test(NAME bench_compare COMMAND ${bench_test} compare ${PROJECT_SOURCE_DIR}/bench)
+add_test(NAME bench_plots COMMAND ${bench_test} plots ${PROJECT_SOURCE_DIR}/bench ${CMAKE_BINARY_DIR}/matplotlib)
+set_tests_properties(bench_plots PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+if(TARGET sluice-server)
+  add_test(NAME bench COMMAND ${bench_test} run ${PROJECT_SOURCE_DIR}/bench $<TARGET_FILE_DIR:matmul_bench>)
+  set_tests_properties(bench PROPERTIES TIMEOUT 300)
+else()
+  sluice_skip_tests("needs sluice-server" bench)
+endif()
