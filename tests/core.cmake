@@ -21,7 +21,7 @@ function(sluice_test_module target file folder)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/include" "${CMAKE_CURRENT_SOURCE_DIR}")
   target_compile_definitions(${target} PRIVATE ${ARG_DEFINITIONS})
   target_link_libraries(${target} PRIVATE Threads::Threads)
-  set_target_properties(${target} PROPERTIES PREFIX "" SUFFIX ".so" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY
+  set_target_properties(${target} PROPERTIES PREFIX "" SUFFIX "${SLUICE_MODULE_SUFFIX}" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY
                                              "${SLUICE_TEST_MODULES}/${folder}")
 endfunction()
 
