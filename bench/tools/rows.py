@@ -44,8 +44,9 @@ def seconds(row):
 
 
 def over(a, b):
-    """How many times as fast a is as b: by their rates, or where one has none by their times. None where they have nothing in common."""
-    if a["rates"] and b["rates"] and a["unit"] == b["unit"]:
+    """How many times as fast a is as b: by their rates, or where one has none, or texts differ in length, by their times. None where they
+    have nothing in common."""
+    if not a["op"].endswith("code JSON") and a["rates"] and b["rates"] and a["unit"] == b["unit"]:
         return rate(a) / rate(b)
     if a["seconds"] and b["seconds"]:
         return seconds(b) / seconds(a)
