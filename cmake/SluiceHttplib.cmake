@@ -47,8 +47,9 @@ if(NOT TARGET httplib::httplib)
       endif()
     endif()
   else()
-    set(SLUICE_HTTPLIB_MISSING
-        "cpp-httplib was not found. Install it (Debian: libcpp-httplib-dev), have a target httplib::httplib before this call, or name the folder of httplib.h in SLUICE_HTTPLIB_INCLUDE")
+    string(CONCAT SLUICE_HTTPLIB_MISSING "cpp-httplib was not found. Install it (Debian: libcpp-httplib-dev), have a target "
+                                         "httplib::httplib before this call, or name the folder of httplib.h in "
+                                         "SLUICE_HTTPLIB_INCLUDE")
   endif()
 endif()
 

@@ -101,7 +101,8 @@ belongs." NEEDS ${libraries})
 endif()
 if(TARGET sluice_cuda)
   sluice_package(sluice_cuda libsluice-cuda contrib/libs "CUDA backend"
-                 "This package has the module for NVIDIA's GPUs. The library finds it beside itself." NEEDS ${libraries})
+                 "This package has the module for NVIDIA's GPUs. The library finds it beside
+itself." NEEDS ${libraries})
   set(CPACK_DEBIAN_SLUICE_CUDA_PACKAGE_GENERATE_SHLIBS OFF)
   # A toolkit that came by no package is named as NVIDIA's repository names it.
   execute_process(COMMAND dpkg-query -S "${CUDA_cublas_LIBRARY}" RESULT_VARIABLE unowned OUTPUT_QUIET ERROR_QUIET)

@@ -6,8 +6,8 @@ if(NOT SLUICE_INSTALL OR NOT SLUICE_SERVICE OR CMAKE_CROSSCOMPILING)
   return()
 endif()
 
-# Compiler and flags are ours, for the library was built with them; the configuration is an application's own, and here none, which
-# compiles fastest.
+# Compiler and flags are ours, for the library was built with them; the configuration is an application's own, and here none,
+# which compiles fastest.
 set(consumer_options "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DCMAKE_CXX_FLAGS=${CMAKE_CXX_FLAGS}"
                      "-DCMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER}")
 
@@ -19,12 +19,14 @@ function(sluice_add_consumer name source)
   cmake_parse_arguments(ARG "" "" "OPTIONS;CHECK" ${ARGN})
   list(TRANSFORM ARG_CHECK PREPEND "-D")
   add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} "-DSOURCE=${source}" "-DBUILD=${consumers}/${name}"
-                                "-DOPTIONS=${consumer_options};${ARG_OPTIONS}" ${ARG_CHECK} -P "${CMAKE_CURRENT_SOURCE_DIR}/consumers/check.cmake")
+                                "-DOPTIONS=${consumer_options};${ARG_OPTIONS}" ${ARG_CHECK}
+                                -P "${CMAKE_CURRENT_SOURCE_DIR}/consumers/check.cmake")
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 FIXTURES_REQUIRED sluice_installed)
 endfunction()
 
 set(here "${CMAKE_CURRENT_SOURCE_DIR}/consumers")
-sluice_add_consumer(consumer "${PROJECT_SOURCE_DIR}/examples/consumer" OPTIONS "${installed}" CHECK PROGRAM=multiply "EXPECT=^4 5\n10 11\n$")
+sluice_add_consumer(consumer "${PROJECT_SOURCE_DIR}/examples/consumer" OPTIONS "${installed}"
+                    CHECK PROGRAM=multiply "EXPECT=^4 5\n10 11\n$")
 sluice_add_consumer(
   consumer_service "${here}/service" OPTIONS "${installed}" "-DSLUICE_HTTPLIB_INCLUDE=${SLUICE_HTTPLIB_INCLUDE}"
   CHECK PROGRAM=serve "EXPECT=^200 .*.result.:..3,3.,.7,7... *.*twice 21 is 42, httplib [0-9.]+, sluice ${PROJECT_VERSION}\n$")
@@ -41,8 +43,11 @@ sluice_add_consumer(consumer_subproject "${here}/subproject" OPTIONS "-DSLUICE_S
 
 find_program(SLUICE_PKG_CONFIG pkg-config)
 if(SLUICE_PKG_CONFIG)
-  add_test(NAME consumer_pkg_config COMMAND "${here}/pkg_config" "${SLUICE_TEST_INSTALLED}/${CMAKE_INSTALL_LIBDIR}/pkgconfig" ${SLUICE_KIND}
-                                            "${consumers}/pkg_config" $<CONFIG> ${CMAKE_CXX_COMPILER} ${CMAKE_CXX_FLAGS})
+  set(flags ${CMAKE_CXX_FLAGS})
+  separate_arguments(flags)
+  add_test(NAME consumer_pkg_config
+           COMMAND "${here}/pkg_config" "${SLUICE_TEST_INSTALLED}/${CMAKE_INSTALL_LIBDIR}/pkgconfig" ${SLUICE_KIND}
+                   "${consumers}/pkg_config" $<CONFIG> ${CMAKE_CXX_COMPILER} ${flags})
   set_tests_properties(consumer_pkg_config PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 FIXTURES_REQUIRED sluice_installed)
 else()
   sluice_skip_tests("needs pkg-config" consumer_pkg_config)

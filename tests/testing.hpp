@@ -75,7 +75,10 @@ inline tensor rough(const shape& extents, dtype type, std::uint64_t seed = 1) {
   numbers n(seed);
   if (!sluice::is_floating(type)) return random(extents, type, seed);
   const int span = type == dtype::f64 || type == dtype::f32 ? 30 : 6;
-  return made(extents, type, [&](std::int64_t) { return std::ldexp(n.unit(), static_cast<int>(n.below(2 * span)) - span); });
+  return made(extents, type, [&](std::int64_t) {
+    const auto power = static_cast<int>(n.below(2 * span)) - span;  // before unit() with every compiler
+    return std::ldexp(n.unit(), power);
+  });
 }
 
 // The elements of a tensor anywhere, as bytes in row-major order.

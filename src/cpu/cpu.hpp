@@ -20,8 +20,15 @@ const char* simd_name();
 // "BLIS 0.9.0": the library behind cpu_matmul.
 const char* blas_description();
 
+#if defined(__MINGW32__)  // the attribute's plain form is for a library there that knows no %zu
+#define SLUICE_PRINTF gnu_printf
+#else
+#define SLUICE_PRINTF printf
+#endif
 // Writes the sentence into `message`, which may be null, and returns `status`.
-[[gnu::format(printf, 3, 4)]] sluice_status fail(sluice_status status, sluice_message* message, const char* format, ...);
+[[gnu::format(SLUICE_PRINTF, 3, 4)]] sluice_status fail(sluice_status status, sluice_message* message, const char* format,
+                                                        ...);
+#undef SLUICE_PRINTF
 
 // body(i) for every i in [0, count) on the process's one pool. `body` must not throw.
 template <class F>

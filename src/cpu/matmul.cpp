@@ -12,6 +12,7 @@
 #include "blas.hpp"
 #include "cpu.hpp"
 #include "gemv.hpp"
+#include "system.hpp"
 
 namespace sluice::cpu {
 namespace {
@@ -121,17 +122,22 @@ cut cut_gemv(int64_t batch, int64_t m, int64_t n, int64_t k) {
 // Memory for the panels of this thread, kept from call to call: at most a few hundred KiB. Null when there is none.
 template <class S>
 S* panel_memory(int64_t count) {
-  struct deleter {
-    void operator()(void* p) const { std::free(p); }
+  constexpr std::size_t page = 4096;
+  struct block {
+    ~block() {
+      if (data != nullptr) system_free(data, size, page);
+    }
+    void* data = nullptr;
+    std::size_t size = 0;
   };
-  thread_local std::unique_ptr<void, deleter> memory;
-  thread_local std::size_t size = 0;
-  const auto bytes = static_cast<std::size_t>(divide_up(count * static_cast<int64_t>(sizeof(S)), 4096) * 4096);
-  if (bytes > size) {
-    memory.reset(std::aligned_alloc(4096, bytes));
-    size = memory ? bytes : 0;
+  thread_local block memory;
+  const auto bytes = static_cast<std::size_t>(count) * sizeof(S);
+  if (bytes > memory.size) {
+    if (memory.data != nullptr) system_free(memory.data, memory.size, page);
+    memory.data = system_allocate(bytes, page);
+    memory.size = memory.data != nullptr ? bytes : 0;
   }
-  return static_cast<S*>(memory.get());
+  return static_cast<S*>(memory.data);
 }
 
 template <class T>

@@ -80,19 +80,34 @@ constexpr std::int64_t element_size[] = {8, 4, 2, 2, 8, 4, 1};  // by sluice_dty
 // IEEE arithmetic for as long as it lives, whatever the thread was set to: round to nearest, denormals kept.
 class ieee_arithmetic {
  public:
-#if defined(__x86_64__)
-  ieee_arithmetic() : before_(_mm_getcsr()) {
-    if ((before_ & ~0x3fu) != 0x1f80u) _mm_setcsr(0x1f80u);
+  ieee_arithmetic() : before_(control()) {
+    if (usual(before_) != before_) set(usual(before_));
   }
   ~ieee_arithmetic() {
-    if ((before_ & ~0x3fu) != 0x1f80u) _mm_setcsr(before_);
+    if (usual(before_) != before_) set(before_);
   }
   ieee_arithmetic(const ieee_arithmetic&) = delete;
   ieee_arithmetic& operator=(const ieee_arithmetic&) = delete;
 
  private:
-  unsigned before_;
+#if defined(__x86_64__)
+  static unsigned control() { return _mm_getcsr(); }
+  static void set(unsigned value) { _mm_setcsr(value); }
+  static unsigned usual(unsigned value) { return 0x1f80u | (value & 0x3fu); }  // no exceptions; what was raised stays
+#elif defined(__aarch64__)
+  static std::uint64_t control() {
+    std::uint64_t value;
+    asm volatile("mrs %0, fpcr" : "=r"(value));
+    return value;
+  }
+  static void set(std::uint64_t value) { asm volatile("msr fpcr, %0" : : "r"(value) : "memory"); }
+  static std::uint64_t usual(std::uint64_t) { return 0; }
+#else
+  static int control() { return 0; }
+  static void set(int) {}
+  static int usual(int value) { return value; }
 #endif
+  const decltype(control()) before_;
 };
 
 // One call, with A for its accumulators.

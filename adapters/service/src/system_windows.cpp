@@ -28,7 +28,6 @@ std::error_code because(DWORD number) {
     case ERROR_LOCK_VIOLATION: return because(std::errc::operation_would_block);
     case ERROR_DISK_FULL:
     case ERROR_HANDLE_DISK_FULL:
-    case ERROR_DISK_QUOTA_EXCEEDED:
     case ERROR_FILE_TOO_LARGE: return because(std::errc::no_space_on_device);
     default: return {static_cast<int>(number), std::system_category()};
   }

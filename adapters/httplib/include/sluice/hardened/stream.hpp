@@ -81,7 +81,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     if (plain_) open_for(r);
   }
   // Received in place, and not a byte that belongs to the next request.
-  std::ptrdiff_t read_body(char* to, std::size_t size) override {
+  std::ptrdiff_t read_body(char* to, std::size_t size) {
     take();
     if (!unread_.empty() || why_ || body_.done()) return read(to, size);
     const auto n = fill({to, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_.left()))});
