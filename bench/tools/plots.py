@@ -91,6 +91,15 @@ def latency(rows, folder):
     save(figure, folder, "latency.svg")
 
 
+def is_telling(op, dtype, size):
+    """Not every width, dtype and size has a bar."""
+    if op == "matmul":
+        return (square(size) or 0) >= 256 and (dtype == "f32" or size.startswith(("1024", "4096"))) and "tensor" not in dtype
+    if op == "rowsum":
+        return dtype == "f32" and size in [f"{n} columns" for n in (1, 3, 17, 100, 1024, 65536)] + ["one row"]
+    return "KiB" not in size
+
+
 def shares(document, folder):
     """Share of the ceiling, by operation."""
     wanted = ("matmul", "rowsum", "copy within", "convert to bf16", "transposed copy", "host to device, pinned", "device to host, pinned",
@@ -99,14 +108,13 @@ def shares(document, folder):
     for (op, dtype, size), line in beside(document).items():
         for where in ("cpu", "gpu"):
             row = line.get((where, "sluice"))
-            if row and row.get("share") and op in wanted:
+            if row and row.get("share") and op in wanted and is_telling(op, dtype, size):
                 bars.append((wanted.index(op), f"{op} {dtype}, {size}", where, row["share"]))
-    bars = [b for b in bars if not re.search(r"\b(8|16|32|64|128)x\1\b|KiB", b[1])]
     if not bars:
         return
     bars.sort(key=lambda b: b[0], reverse=True)
     names = list(dict.fromkeys(b[1] for b in bars))
-    figure, panel = plt.subplots(figsize=(8, 0.6 + 0.17 * len(names)))
+    figure, panel = plt.subplots(figsize=(8, 0.8 + 0.2 * len(names)))
     kinds = [w for w in ("cpu", "gpu") if any(b[2] == w for b in bars)]
     for i, where in enumerate(kinds):
         mine = {b[1]: b[3] for b in bars if b[2] == where}
@@ -114,7 +122,7 @@ def shares(document, folder):
                    [mine[name] for name in names if name in mine], height=0.7 / len(kinds),
                    label=f"sluice, {where.upper()}", color=COLORS[f"sluice, {where.upper()}"])
     panel.axvline(1, color="#57606a", linewidth=1)
-    panel.set_yticks(range(len(names)), names, fontsize=6)
+    panel.set_yticks(range(len(names)), names, fontsize=7)
     panel.set(xlabel="share of the ceiling measured in the same run", xlim=(0, 1.4), ylim=(-0.7, len(names) - 0.3))
     panel.legend(loc="lower right")
     save(figure, folder, "share.svg")
@@ -154,7 +162,7 @@ def requests(rows, folder):
 
 def readers(rows, folder):
     """GB/s of a file in the page cache against the threads that read it."""
-    figure, panel = plt.subplots(figsize=(5, 3.4))
+    figure, panel = plt.subplots(figsize=(6.5, 3.4))
     drawn = False
     for where in ("cpu", "cuda"):
         points = curve(rows, "file rowsum, by readers", "sluice", where, lambda s: int(s.split()[0]))
@@ -171,7 +179,7 @@ def readers(rows, folder):
     if not drawn:
         return plt.close(figure)
     panel.set(xlabel="readers", ylabel="GB/s", ylim=(0, None), title="row sums of a file in the page cache")
-    panel.legend()
+    panel.legend(loc="upper left", bbox_to_anchor=(1, 1))
     save(figure, folder, "readers.svg")
 
 

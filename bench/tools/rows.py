@@ -11,7 +11,7 @@ KEY = ("op", "by", "where", "dtype", "size")
 # What is no library that one could use instead, but a bound.
 CEILINGS = {"peak", "read alone", "read alone, 1 thread", "memcpy", "memcpy, all threads", "pread alone", "rowsum of memory", "copy alone",
             "O_DIRECT alone", "cpp-httplib echo", "device read", "pread and sum", "by hand, pinned", "cudaMemcpy", "CUDA events"}
-MORE = {"ns": "ns", "error": "error", "median_ms": "median_ms", "worst_ms": "worst_ms"}
+MORE = {"error": "error", "median_ms": "median_ms", "worst_ms": "worst_ms"}
 
 
 def key(row):
@@ -43,9 +43,14 @@ def seconds(row):
     return median(row["seconds"])
 
 
-def speed(row):
-    """More is better: the rate, or calls a second."""
-    return rate(row) if row["rates"] else 1 / seconds(row)
+def over(a, b):
+    """How many times as fast a is as b: by their rates, or where one has none, or texts differ in length, by their times. None where they
+    have nothing in common."""
+    if not a["op"].endswith("code JSON") and a["rates"] and b["rates"] and a["unit"] == b["unit"]:
+        return rate(a) / rate(b)
+    if a["seconds"] and b["seconds"]:
+        return seconds(b) / seconds(a)
+    return None
 
 
 def from_google(text):
@@ -182,10 +187,7 @@ def with_shares(rows):
         if row.get("share") is None:
             row["share"] = median(row.get("shares", []))
         if row["share"] is None and row["by"] not in CEILINGS and (top := ceiling(row)) is not None and top is not row:
-            if row["rates"] and top["rates"]:
-                row["share"] = rate(row) / rate(top)
-            elif row["seconds"] and top["seconds"]:
-                row["share"] = seconds(top) / seconds(row)
+            row["share"] = over(row, top)
     return rows
 
 

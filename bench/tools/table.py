@@ -1,7 +1,7 @@
 """Markdown of a results.json: each operation by sluice beside the best of the others, on the CPU and on the GPU."""
 import machine
 import rows as rows_of
-from rows import CEILINGS, rate, seconds, speed
+from rows import CEILINGS, over, rate, seconds
 
 # What one looks for first; the rest is in table.md.
 SHORT = [("matmul", "f32", "64x64x64"), ("matmul", "f32", "1024x1024x1024"), ("matmul", "f32", "4096x4096x4096"),
@@ -16,8 +16,9 @@ def figure(row):
     """A row's speed in words."""
     if row is None:
         return ""
-    if row["op"].endswith("JSON") and "ns" in row["more"]:
-        return f"{row['more']['ns']:.3g} ns a number"
+    if row["op"] in ("decode JSON", "encode JSON"):
+        columns, lines_of = (int(n) for n in row["size"].split("x"))
+        return f"{seconds(row) * 1e9 / (columns * lines_of):.3g} ns a number"
     if not row["rates"]:
         return in_time(seconds(row))
     value = rate(row)
@@ -47,14 +48,14 @@ def beside(document):
         line = out.setdefault(rows_of.what(row), {})
         role = "sluice" if row["by"] == "sluice" else "bound" if row["by"] in CEILINGS else "peer"
         have = line.get((place(row), role))
-        if have is None or speed(row) > speed(have):
+        if have is None or (over(row, have) or 0) > 1:
             line[place(row), role] = row
     return {k: v for k, v in out.items() if ("cpu", "sluice") in v or ("gpu", "sluice") in v}
 
 
 def ratio(line, where):
     ours, peer = line.get((where, "sluice")), line.get((where, "peer"))
-    return speed(ours) / speed(peer) if ours and peer else None
+    return over(ours, peer) if ours and peer else None
 
 
 def side(line, where):
@@ -101,8 +102,8 @@ def others(document):
         for row in document["rows"]:
             if rows_of.what(row) == what and row["by"] != "sluice":
                 ours = line.get((place(row), "sluice"))
-                r = f"{speed(ours) / speed(row):.2f}" if ours and bool(ours["rates"]) == bool(row["rates"]) else ""
-                out.append(f"| {' | '.join(what)} | {row['where']} | {row['by']} | {figure(row)} | {r} |")
+                r = over(ours, row) if ours else None
+                out.append(f"| {' | '.join(what)} | {row['where']} | {row['by']} | {figure(row)} | {f'{r:.2f}' if r else ''} |")
     return out
 
 
