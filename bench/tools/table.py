@@ -110,7 +110,7 @@ def others(document):
 def heading(document):
     d = document
     return [f"# Figures of {d['revision']}", "", machine.in_words(d["machine"]) + ".", "",
-            f"`{d['command']}` on {d['date']}: {d['rounds']} rounds, {d['minutes']} minutes; medians. Rates count bytes read and written, and "
+            f"`{d['command']}` on {d['date']}: {d['rounds']} round{'s' * (d['rounds'] > 1)}, {d['minutes']} minutes; medians. Rates count bytes read and written, and "
             "two flops a multiply-add. The ratio is sluice's speed over that of the best other: above 1 sluice is ahead. Ceilings are "
             "of the same run: the FMA peak and reading alone on a CPU; cuBLAS, reading alone and copies by hand on a GPU.", ""]
 
