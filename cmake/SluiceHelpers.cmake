@@ -15,8 +15,10 @@ include(SluiceInstall)
 
 # What differs from one system to the next is in files that end so.
 set(SLUICE_SYSTEM posix)
+set(SLUICE_MODULE_SUFFIX .so)  # as platform::module_suffix() has it, on macOS too
 if(WIN32)
   set(SLUICE_SYSTEM windows)
+  set(SLUICE_MODULE_SUFFIX .dll)
 endif()
 
 # What every target of ours is compiled with.
@@ -95,9 +97,12 @@ function(sluice_add_backend name)
   sluice_target_defaults(${target})
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/include" "${CMAKE_CURRENT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} Threads::Threads ${CMAKE_DL_LIBS})
-  set(exports "${PROJECT_SOURCE_DIR}/cmake/backend.exports")
-  target_link_options(${target} PRIVATE "LINKER:--version-script=${exports}")
-  set_target_properties(${target} PROPERTIES OUTPUT_NAME sluice-${name} PREFIX lib SUFFIX .so LINK_DEPENDS "${exports}")
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME sluice-${name} PREFIX lib SUFFIX ${SLUICE_MODULE_SUFFIX})
+  if(UNIX AND NOT APPLE)
+    set(exports "${PROJECT_SOURCE_DIR}/cmake/backend.exports")
+    target_link_options(${target} PRIVATE "LINKER:--version-script=${exports}")
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS "${exports}")
+  endif()
   if(CMAKE_RUNTIME_OUTPUT_DIRECTORY)
     add_custom_command(
       TARGET ${target}

@@ -66,8 +66,8 @@ endfunction()
 # NAME.pc from cmake/NAME.pc.in. It finds its prefix from its own place. Not for Debug, whose libraries have other names.
 function(sluice_install_pkg_config name)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in" "${PROJECT_BINARY_DIR}/package/${name}.pc" @ONLY)
-  install(FILES "${PROJECT_BINARY_DIR}/package/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT sluice_dev
-          CONFIGURATIONS Release RelWithDebInfo MinSizeRel None)
+  install(FILES "$<$<NOT:$<CONFIG:Debug>>:${PROJECT_BINARY_DIR}/package/${name}.pc>"
+          DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT sluice_dev)
 endfunction()
 
 function(sluice_install_package)
@@ -97,14 +97,24 @@ function(sluice_install_package)
   install(EXPORT sluice-targets FILE sluice-${SLUICE_KIND}-targets.cmake NAMESPACE sluice:: DESTINATION "${SLUICE_CMAKE_DIR}"
           COMPONENT sluice_dev)
 
-  file(RELATIVE_PATH SLUICE_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
-  string(REGEX REPLACE "/$" "" SLUICE_PC_PREFIX "${SLUICE_PC_PREFIX}")
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")  # then the package stays where it is
+    set(SLUICE_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+    set(SLUICE_PC_LIBDIR "${CMAKE_INSTALL_FULL_LIBDIR}")
+    set(SLUICE_PC_INCLUDEDIR "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+  else()
+    file(RELATIVE_PATH up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+    string(REGEX REPLACE "/$" "" up "${up}")
+    set(SLUICE_PC_PREFIX "\${pcfiledir}/${up}")
+    set(SLUICE_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+    set(SLUICE_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+  endif()
   set(SLUICE_PC_CFLAGS "")
   if(BUILD_SHARED_LIBS)
     set(SLUICE_PC_CFLAGS " -DSLUICE_SHARED")
   endif()
   list(TRANSFORM SLUICE_STATIC_PACKAGES PREPEND -l OUTPUT_VARIABLE core)
-  sluice_link_flags(SLUICE_PC_CORE_LIBS ${core} ${SLUICE_BLAS_LIBRARY} -pthread -l${CMAKE_DL_LIBS} -lm)
+  list(TRANSFORM CMAKE_DL_LIBS PREPEND -l OUTPUT_VARIABLE dl)  # none on some systems
+  sluice_link_flags(SLUICE_PC_CORE_LIBS ${core} ${SLUICE_BLAS_LIBRARY} -pthread ${dl} -lm)
   sluice_install_pkg_config(sluice)
 
   if(SLUICE_SERVICE)

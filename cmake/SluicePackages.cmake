@@ -8,7 +8,7 @@
 
 set(CPACK_PACKAGE_NAME sluice)
 set(CPACK_PACKAGE_VENDOR "sluice")
-set(CPACK_PACKAGE_CONTACT "sluice <maintainers@sluice.invalid>" CACHE STRING "Maintainer of the packages: Name <address>")
+set(CPACK_PACKAGE_CONTACT "sluice <maintainers@sluice.invalid>" CACHE STRING "Maintainer of the packages: your name <address>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_NAME} built using CMake")  # the default, for none: each package has its own
 set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
 set(CPACK_PACKAGE_DIRECTORY "${PROJECT_BINARY_DIR}/packages")
@@ -40,12 +40,13 @@ file(READ "${PROJECT_SOURCE_DIR}/LICENSE" sluice_licence)
 file(CONFIGURE OUTPUT "${sluice_deb}/copyright" @ONLY CONTENT "Upstream-Name: sluice\n\n@sluice_licence@")
 file(CONFIGURE OUTPUT "${sluice_deb}/changelog.Debian" @ONLY CONTENT "sluice (@sluice_deb_version@) unstable; urgency=medium
 
-  * Packaged from the sources' own CPack rules; CHANGELOG.md says what is new.
+  * Packaged by the sources' own CPack rules; changelog.gz says what is new.
 
  -- @CPACK_PACKAGE_CONTACT@  @sluice_deb_date@
 ")
 if(SLUICE_DPKG_SHLIBDEPS)
-  execute_process(COMMAND gzip -9nkf "${sluice_deb}/changelog.Debian" COMMAND_ERROR_IS_FATAL ANY)
+  file(COPY_FILE "${PROJECT_SOURCE_DIR}/CHANGELOG.md" "${sluice_deb}/changelog")
+  execute_process(COMMAND gzip -9nkf "${sluice_deb}/changelog.Debian" "${sluice_deb}/changelog" COMMAND_ERROR_IS_FATAL ANY)
 endif()
 
 # sluice_package(COMPONENT NAME SECTION SUMMARY TEXT [NEEDS COMPONENT...])
@@ -64,8 +65,8 @@ larger than it, on the CPU or on a GPU, wherever that is done soonest.
 
 ${text}")
   if(SLUICE_DPKG_SHLIBDEPS)
-    install(FILES "${sluice_deb}/copyright" "${sluice_deb}/changelog.Debian.gz" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/${name}"
-            COMPONENT ${component} EXCLUDE_FROM_ALL)
+    install(FILES "${sluice_deb}/copyright" "${sluice_deb}/changelog.gz" "${sluice_deb}/changelog.Debian.gz"
+            DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/${name}" COMPONENT ${component} EXCLUDE_FROM_ALL)
   endif()
 endmacro()
 
@@ -83,7 +84,7 @@ endif()
 sluice_package(sluice_dev libsluice-dev libdevel "development files"
                "This package has the headers, and what CMake and pkg-config need to know." NEEDS ${libraries})
 if(SLUICE_SERVICE)
-  set(CPACK_DEBIAN_SLUICE_DEV_PACKAGE_RECOMMENDS libcpp-httplib-dev)  # for sluice::httplib, and nothing else
+  set(CPACK_DEBIAN_SLUICE_DEV_PACKAGE_RECOMMENDS "libcpp-httplib-dev, libssl-dev, zlib1g-dev")  # for sluice::httplib alone
 endif()
 if(TARGET sluice-server)
   sluice_package(sluice_server sluice-server net "HTTP server"
@@ -104,13 +105,10 @@ if(TARGET sluice_cuda)
                  "This package has the module for NVIDIA's GPUs. The library finds it beside
 itself." NEEDS ${libraries})
   set(CPACK_DEBIAN_SLUICE_CUDA_PACKAGE_GENERATE_SHLIBS OFF)
-  # A toolkit that came by no package is named as NVIDIA's repository names it.
-  execute_process(COMMAND dpkg-query -S "${CUDA_cublas_LIBRARY}" RESULT_VARIABLE unowned OUTPUT_QUIET ERROR_QUIET)
+  # By NVIDIA's repository's name for it, or Debian's: dpkg-shlibdeps leaves out what no package owns, or says nothing of.
   get_directory_property(major DIRECTORY "${PROJECT_SOURCE_DIR}/src/cuda" DEFINITION CUDAToolkit_VERSION_MAJOR)
   get_directory_property(minor DIRECTORY "${PROJECT_SOURCE_DIR}/src/cuda" DEFINITION CUDAToolkit_VERSION_MINOR)
-  if(unowned)
-    set(CPACK_DEBIAN_SLUICE_CUDA_PACKAGE_DEPENDS "libcublas-${major}-${minor} | libcublas${major}")
-  endif()
+  set(CPACK_DEBIAN_SLUICE_CUDA_PACKAGE_DEPENDS "libcublas-${major}-${minor} | libcublas${major}")
 endif()
 
 include(CPack)

@@ -18,7 +18,7 @@ set(installed "-DCMAKE_PREFIX_PATH=${SLUICE_TEST_INSTALLED}")
 function(sluice_add_consumer name source)
   cmake_parse_arguments(ARG "" "" "OPTIONS;CHECK" ${ARGN})
   list(TRANSFORM ARG_CHECK PREPEND "-D")
-  add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} "-DSOURCE=${source}" "-DBUILD=${consumers}/${name}"
+  add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} "-DSOURCE=${source}" "-DBUILD=${consumers}/${name}" "-DGENERATOR=${CMAKE_GENERATOR}"
                                 "-DOPTIONS=${consumer_options};${ARG_OPTIONS}" ${ARG_CHECK}
                                 -P "${CMAKE_CURRENT_SOURCE_DIR}/consumers/check.cmake")
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 FIXTURES_REQUIRED sluice_installed)
@@ -38,7 +38,7 @@ if(BUILD_SHARED_LIBS)
 endif()
 sluice_add_consumer(consumer_components "${here}/components" OPTIONS "${installed}" -DOTHER_KIND=${other_kind}
                     CHECK "CONFIGURED=components: all as documented")
-sluice_add_consumer(consumer_subproject "${here}/subproject" OPTIONS "-DSLUICE_SOURCE=${PROJECT_SOURCE_DIR}"
+sluice_add_consumer(consumer_subproject "${here}/subproject" OPTIONS "-DSLUICE_SOURCE=${PROJECT_SOURCE_DIR}" -DSLUICE_SERVICE=ON
                     CHECK "CONFIGURED=application: nothing was changed")
 
 find_program(SLUICE_PKG_CONFIG pkg-config)
@@ -58,4 +58,6 @@ find_program(SLUICE_NM nm)
 if(SLUICE_READELF AND SLUICE_NM AND SLUICE_TEST_PYTHON)
   add_test(NAME symbols COMMAND ${SLUICE_TEST_PYTHON} "${CMAKE_CURRENT_SOURCE_DIR}/symbols_test.py" ${SLUICE_NM} ${SLUICE_READELF}
                                 $<TARGET_FILE:sluice> $<TARGET_FILE:sluice_service>)
+else()
+  sluice_skip_tests("needs readelf, nm and python3" symbols)
 endif()

@@ -110,4 +110,4 @@ assert container["resources"]["limits"]["nvidia.com/gpu"] == "1" and container["
 print("valid: kubernetes.yaml with kubernetes-cuda.yaml")
 (rules,) = documents("prometheus-adapter.yaml")
 assert set(rules["rules"]["custom"][0]) == {"seriesQuery", "resources", "metricsQuery"}, rules
-assert checked == 7, checked
+assert checked == 9, checked

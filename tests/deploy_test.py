@@ -24,9 +24,13 @@ def text_of(name):
         return f.read()
 
 
+def unit_text():
+    return text_of("sluice-server.service.in").replace("@CMAKE_INSTALL_FULL_BINDIR@", "/usr/bin")
+
+
 def args_of_unit():
     """ExecStart as systemd would run it, with the unit's own environment."""
-    unit = text_of("sluice-server.service")
+    unit = unit_text()
     given = dict(word.split("=", 1) for word in re.search(r"^Environment=(.*)$", unit, re.M).group(1).split())
     words = shlex.split(re.search(r"^ExecStart=/usr/bin/sluice-server (.*)$", unit, re.M).group(1))
     words = [w for word in words for w in (given[word[1:]].split() if re.match(r"\$\w", word) else [word])]
@@ -38,7 +42,7 @@ def args_in(name):
     return [json.loads(found) for found in re.findall(r"^ *(?:args: |CMD )(\[.*\])$", text_of(name), re.M)]
 
 
-ALL_ARGS = [("sluice-server.service", args_of_unit())] + [
+ALL_ARGS = [("sluice-server.service.in", args_of_unit())] + [
     (name, args)
     for name in ("Containerfile", "kubernetes.yaml", "kubernetes-cuda.yaml", "kserve.yaml")
     for args in args_in(name)
@@ -124,10 +128,10 @@ class TestFiles(unittest.TestCase):
 
     def test_all_wait_for_longer_than_the_server_drains(self):
         drain = 20  # seconds; ten for the service and ten for the server
-        self.assertGreater(int(re.search(r"^TimeoutStopSec=(\d+)", text_of("sluice-server.service"), re.M).group(1)), drain)
-        kubernetes = text_of("kubernetes.yaml")
-        before = int(re.search(r'\["sleep", "(\d+)"\]', kubernetes).group(1))
-        self.assertGreater(int(re.search(r"terminationGracePeriodSeconds: (\d+)", kubernetes).group(1)), before + drain)
+        self.assertGreater(int(re.search(r"^TimeoutStopSec=(\d+)", unit_text(), re.M).group(1)), drain)
+        for name in ("kubernetes.yaml", "kserve.yaml"):
+            before = int(re.search(r'\["sleep", "(\d+)"\]', text_of(name)).group(1))
+            self.assertGreater(int(re.search(r"terminationGracePeriodSeconds: (\d+)", text_of(name)).group(1)), before + drain)
 
 
 class TestStop(unittest.TestCase):
@@ -173,7 +177,11 @@ class TestUnit(unittest.TestCase):
         self.addCleanup(self.root.cleanup)
         units = os.path.join(self.root.name, "lib/systemd/system")
         os.makedirs(units)
-        shutil.copy(os.path.join(DEPLOY, "sluice-server.service"), units)
+        with open(os.path.join(units, "sluice-server.service"), "w") as f:
+            f.write(unit_text())
+        for target in ("sysinit", "basic", "shutdown", "network-online", "multi-user"):
+            with open(os.path.join(units, target + ".target"), "w") as f:
+                f.write("[Unit]\nDescription=stands for systemd's own\n")
         program = os.path.join(self.root.name, "usr/bin/sluice-server")
         os.makedirs(os.path.dirname(program))
         shutil.copy(SERVER, program)
@@ -189,9 +197,8 @@ class TestUnit(unittest.TestCase):
         return done.returncode, done.stdout
 
     def check(self, threshold):
-        # Of our unit alone: those that it asks for are not in this root.
-        ours = [line for line in self.analyze("--recursive-errors=no", "verify")[1].splitlines() if "sluice-server" in line]
-        self.assertEqual(ours, [])
+        code, out = self.analyze("--man=no", "verify")
+        self.assertEqual((code, out), (0, ""))
         code, out = self.analyze("security", "--offline=yes", f"--threshold={threshold}")
         self.assertEqual(code, 0, out)
 

@@ -7,6 +7,11 @@ if(TARGET sluice-advise)
   set_tests_properties(advise PROPERTIES ENVIRONMENT "XDG_CACHE_HOME=${CMAKE_CURRENT_BINARY_DIR}/cache/advise" PASS_REGULAR_EXPRESSION
                                          "predictions on cpu were off by.*rowsum of f32 runs on the CPU: nothing is known of another device")
 endif()
+if(SLUICE_TEST_PYTHON)
+  add_test(NAME recipes COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/recipes_test.py ${PROJECT_SOURCE_DIR})
+else()
+  sluice_skip_tests("needs python3" recipes)
+endif()
 if(TARGET sluice-server AND SLUICE_TEST_PYTHON)
   add_test(NAME server COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/server_test.py $<TARGET_FILE:sluice-server>
                                ${SLUICE_TEST_MODULES}/fake)

@@ -231,7 +231,7 @@ void with_standard_input(const std::string& path, std::int64_t at, bool piped, F
 
 TEST_CASE("a function of the caller's brings rows once") {
   const tensor a = testing::random({50, 6}, dtype::f64);
-  for (const std::size_t most : {1, 100, 1 << 20})
+  for (const std::size_t most : {1u, 100u, 1u << 20})
     for (const std::int64_t chunk : {1, 500, 0}) {
       const file_stream npy = file_stream::from(in_pieces(encode_npy(a), most), {.chunk_bytes = chunk}, "the body");
       CHECK(npy.shape() == shape{50, 6});

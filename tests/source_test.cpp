@@ -210,7 +210,7 @@ TEST_CASE("a window shows the file's bytes") {
 TEST_CASE("a file that is cut short beneath a window is an error") {
   const testing::folder here;
   const std::string path = here / "a";
-  for (const std::uintmax_t left : {0, 4096, 5000, 65'535}) {
+  for (const std::uintmax_t left : {0u, 4096u, 5000u, 65'535u}) {
     testing::write_file(path, text_of(65'536));
     CHECK(in_child([&] {
             const file_source in({part(path, 0, 65'536)}, true);

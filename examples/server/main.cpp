@@ -188,7 +188,8 @@ int serve(const settings& s) {
 
 // For what can check a health by a command alone, as a container can. The certificate is no matter here.
 int probe(const settings& s) {
-  const std::string host = s.host == "0.0.0.0" ? "127.0.0.1" : s.host;
+  std::string host = s.host == "0.0.0.0" ? "127.0.0.1" : s.host == "::" ? "::1" : s.host;
+  if (host.find(':') != std::string::npos) host = '[' + host + ']';
   httplib::Client client((s.cert.empty() ? "http://" : "https://") + host + ":" + std::to_string(s.port));
   client.set_connection_timeout(4);
   client.set_read_timeout(4);

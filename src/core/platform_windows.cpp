@@ -114,9 +114,9 @@ std::string replace_file(const std::string& path, const std::string& text) {
 }
 
 void* open_module(const std::string& path, std::string& reason) {
-  const HMODULE module =
-      ::LoadLibraryExW(std::filesystem::path(path).c_str(), nullptr,
-                       LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS);  // not the working directory
+  // Its own folder, for which its path needs backslashes, and the system's; not the working directory.
+  constexpr DWORD places = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS;
+  const HMODULE module = ::LoadLibraryExW(std::filesystem::path(path).make_preferred().c_str(), nullptr, places);
   if (module == nullptr) reason = path + ": " + last_reason();
   return module;
 }

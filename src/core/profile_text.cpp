@@ -1,5 +1,10 @@
 // The one form that profiles are kept in.
+#include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <locale>
+#include <sstream>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -86,9 +91,18 @@ class reader {
   double number() {
     skip();
     double value = 0;
+#if defined(__cpp_lib_to_chars)
     const auto [end, failure] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
     if (failure != std::errc() || !std::isfinite(value)) fail("a number is missing");
     at_ = static_cast<std::size_t>(end - text_.data());
+#else  // LLVM's standard library has no from_chars of floats before its 20th version
+    const std::size_t end = std::min(text_.find_first_not_of("+-.0123456789eE", at_), text_.size());
+    std::istringstream in(std::string(text_.substr(at_, end - at_)));
+    in.imbue(std::locale::classic());
+    if (!(in >> value) || in.peek() != std::istringstream::traits_type::eof() || !std::isfinite(value))
+      fail("a number is missing");
+    at_ = end;
+#endif
     return value;
   }
   template <std::size_t N>

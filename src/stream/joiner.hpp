@@ -77,7 +77,7 @@ class joiner {
   void restore(std::uint64_t count, std::span<const std::uint64_t> state) {
     count_ = count;
     levels_.clear();
-    for (; !state.empty(); state = state.subspan(width_)) levels_.emplace_back(state.begin(), state.begin() + width_);
+    for (; !state.empty(); state = state.subspan(width_)) levels_.emplace_back(state.data(), state.data() + width_);
   }
 
  private:

@@ -50,8 +50,9 @@ std::error_code tell(bool failed, const struct stat& s, system::facts& found) {
 }
 
 std::error_code opened_as(int number, descriptor& opened) {
+  const std::error_code why = reason(number < 0);  // before the old one is closed, which may leave a reason of its own
   opened = descriptor(number);
-  return reason(number < 0);
+  return why;
 }
 
 std::error_code moved(ssize_t n, std::size_t& done) {

@@ -1,5 +1,5 @@
 # A consumer's project configured in a clean folder, built, and its program run: what it prints has to match.
-#   cmake -DSOURCE= -DBUILD= [-DTARGET= -DPROGRAM= -DEXPECT=] [-DCONFIGURED=] -DOPTIONS="-DNAME=VALUE;..." -P check.cmake
+#   cmake -DSOURCE= -DBUILD= -DGENERATOR= [-DTARGET= -DPROGRAM= -DEXPECT=] [-DCONFIGURED=] -DOPTIONS="-DNAME=VALUE;..." -P check.cmake
 # CONFIGURED is matched with what configuring prints; without PROGRAM nothing is built.
 file(REMOVE_RECURSE "${BUILD}")
 function(run out)
@@ -11,7 +11,7 @@ function(run out)
   set(${out} "${said}" PARENT_SCOPE)
 endfunction()
 
-run(said ${CMAKE_COMMAND} -S "${SOURCE}" -B "${BUILD}" -G Ninja ${OPTIONS})
+run(said ${CMAKE_COMMAND} -S "${SOURCE}" -B "${BUILD}" -G "${GENERATOR}" ${OPTIONS})
 if(CONFIGURED AND NOT said MATCHES "${CONFIGURED}")
   message(FATAL_ERROR "configuring did not say \"${CONFIGURED}\":\n${said}")
 endif()

@@ -41,8 +41,15 @@ auto retried(Call&& call) {
 }
 
 std::error_code opened_as(int fd, descriptor& opened) {
+  const std::error_code why = reason(fd < 0);  // before the old one is closed, which may leave a reason of its own
   opened = descriptor(fd);
-  return reason(fd < 0);
+  return why;
+}
+
+// Tries again while signals interrupt it.
+template <class Call>
+std::error_code opened_by(Call&& call, descriptor& opened) {
+  return opened_as(static_cast<int>(retried(call)), opened);
 }
 
 std::error_code moved(ssize_t n, std::size_t& done) {
@@ -52,16 +59,17 @@ std::error_code moved(ssize_t n, std::size_t& done) {
 
 std::error_code walk(const descriptor& root, std::string_view path, descriptor& opened) {
   descriptor at;
-  if (const auto why = opened_as(::openat(root.get(), ".", passing | O_DIRECTORY), at); why) return why;
+  if (const auto why = opened_by([&] { return ::openat(root.get(), ".", passing | O_DIRECTORY); }, at); why) return why;
   for (;;) {
     const auto slash = std::min(path.find('/'), path.size());
     const std::string name(path.substr(0, slash));
     path.remove_prefix(slash);
     while (path.starts_with('/')) path.remove_prefix(1);
     if (name == "..") return because(EXDEV);
-    if (path.empty()) return opened_as(::openat(at.get(), name.c_str(), reading | O_NOFOLLOW), opened);
+    if (path.empty()) return opened_by([&] { return ::openat(at.get(), name.c_str(), reading | O_NOFOLLOW); }, opened);
     descriptor next;
-    if (const auto why = opened_as(::openat(at.get(), name.c_str(), passing | O_NOFOLLOW), next); why) return why;
+    if (const auto why = opened_by([&] { return ::openat(at.get(), name.c_str(), passing | O_NOFOLLOW); }, next); why)
+      return why;
     struct stat s {};
     if (::fstat(next.get(), &s) != 0) return reason(true);
     if (!S_ISDIR(s.st_mode)) return because(S_ISLNK(s.st_mode) ? ELOOP : ENOTDIR);
@@ -78,11 +86,11 @@ descriptor::~descriptor() {
 namespace system {
 
 std::error_code open_file(const std::string& path, descriptor& opened) {
-  return opened_as(::open(path.c_str(), reading | O_NOFOLLOW), opened);
+  return opened_by([&] { return ::open(path.c_str(), reading | O_NOFOLLOW); }, opened);
 }
 
 std::error_code open_folder(const std::string& path, descriptor& opened) {
-  return opened_as(::open(path.c_str(), passing | O_DIRECTORY), opened);
+  return opened_by([&] { return ::open(path.c_str(), passing | O_DIRECTORY); }, opened);
 }
 
 std::error_code open_beneath(const descriptor& root, std::string_view path, [[maybe_unused]] bool by_steps,
@@ -92,9 +100,10 @@ std::error_code open_beneath(const descriptor& root, std::string_view path, [[ma
     open_how how{};
     how.flags = reading;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    const auto fd = ::syscall(SYS_openat2, root.get(), std::string(path).c_str(), &how, sizeof how);
-    const auto why = opened_as(static_cast<int>(fd), opened);
-    if (!why || (errno != ENOSYS && errno != EPERM && errno != EAGAIN)) return why;  // a sandbox may forbid the call
+    const std::string name(path);
+    const auto why = opened_by([&] { return ::syscall(SYS_openat2, root.get(), name.c_str(), &how, sizeof how); }, opened);
+    // A sandbox may forbid the call.
+    if (why.value() != ENOSYS && why.value() != EPERM && why.value() != EAGAIN) return why;
   }
 #endif
   return walk(root, path, opened);
@@ -102,7 +111,7 @@ std::error_code open_beneath(const descriptor& root, std::string_view path, [[ma
 
 std::error_code make_unnamed(const std::string& folder, descriptor& made) {
 #if defined(O_TMPFILE)
-  if (!opened_as(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), made)) return {};
+  if (!opened_by([&] { return ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }, made)) return {};
 #endif
   std::string path = folder + "/spool-XXXXXX";  // file systems without such files
 #if defined(__linux__)
@@ -116,8 +125,9 @@ std::error_code make_unnamed(const std::string& folder, descriptor& made) {
 }
 
 std::error_code open_locked(const std::string& path, descriptor& opened) {
-  const auto why = opened_as(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), opened);
-  return why ? why : reason(::flock(opened.get(), LOCK_EX | LOCK_NB) != 0);
+  constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+  if (const auto why = opened_by([&] { return ::open(path.c_str(), flags, 0600); }, opened); why) return why;
+  return reason(retried([&] { return ::flock(opened.get(), LOCK_EX | LOCK_NB); }) != 0);
 }
 
 std::error_code remove_file(const std::string& path) noexcept { return reason(::unlink(path.c_str()) != 0); }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <vector>
 
 #include "system.hpp"
@@ -60,10 +61,14 @@ DWORD attributes_of(const descriptor& file) {
 }
 
 // The path of an open folder as the system itself has it, "\\?\C:\data": what is added to it is taken letter for letter.
-std::wstring path_of(const descriptor& folder) {
-  std::wstring path(32768, L'\0');
-  path.resize(::GetFinalPathNameByHandleW(handle_of(folder), path.data(), static_cast<DWORD>(path.size()), VOLUME_NAME_DOS));
-  return path;
+std::error_code path_of(const descriptor& folder, std::wstring& path) {
+  path.resize(32768);
+  const auto room = static_cast<DWORD>(path.size());
+  const DWORD size = ::GetFinalPathNameByHandleW(handle_of(folder), path.data(), room, VOLUME_NAME_DOS);
+  if (size == 0) return reason(true);  // a volume without a letter, among others
+  if (size >= room) return because(std::errc::filename_too_long);
+  path.resize(size);
+  return {};
 }
 
 OVERLAPPED at(std::int64_t offset) {
@@ -98,7 +103,8 @@ std::error_code open_folder(const std::string& path, descriptor& opened) {
 
 // Each folder on the way is held open, so that nobody puts a link in its place meanwhile.
 std::error_code open_beneath(const descriptor& root, std::string_view path, bool, descriptor& opened) {
-  std::wstring at = path_of(root);
+  std::wstring at;
+  if (const auto why = path_of(root, at); why) return why;
   std::vector<descriptor> held;
   for (;;) {
     const auto slash = std::min(path.find('/'), path.size());
@@ -121,10 +127,13 @@ std::error_code open_beneath(const descriptor& root, std::string_view path, bool
 }
 
 std::error_code make_unnamed(const std::string& folder, descriptor& made) {
-  wchar_t name[MAX_PATH + 1] = L"";
-  if (::GetTempFileNameW(std::filesystem::path(folder).c_str(), L"spl", 0, name) == 0) return reason(true);
-  return open(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_DELETE, OPEN_EXISTING,
-              FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, made);
+  std::random_device number;
+  for (;;) {  // until the name is new
+    const std::wstring name = L"spool-" + std::to_wstring(number()) + L'-' + std::to_wstring(number());
+    const auto why = open((std::filesystem::path(folder) / name).wstring(), GENERIC_READ | GENERIC_WRITE, 0, CREATE_NEW,
+                          FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, made);
+    if (why != std::error_code(ERROR_FILE_EXISTS, std::system_category())) return why;
+  }
 }
 
 std::error_code open_locked(const std::string& path, descriptor& opened) {
