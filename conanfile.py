@@ -27,7 +27,7 @@ class Sluice(ConanFile):
     }
     default_options = {"shared": False, "fPIC": True, "service": True, "cuda": False}
     implements = ["auto_shared_fpic"]
-    exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*", "adapters/*", "docs/*"
+    exports_sources = "CMakeLists.txt", "LICENSE", "CHANGELOG.md", "cmake/*", "include/*", "src/*", "adapters/*", "docs/*"
     test_package_folder = "examples/consumer"
 
     def set_version(self):

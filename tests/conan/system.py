@@ -1,4 +1,6 @@
 """A package of Conan's for a library that Debian has installed: conan export system.py --name fmt --version 9.1.0"""
+import subprocess
+
 from conan import ConanFile
 
 DEBIAN = "/usr/include/x86_64-linux-gnu"
@@ -9,7 +11,7 @@ KNOWN = {
     "simdjson": ("simdjson", "simdjson::simdjson", ["simdjson"], [], []),
     "sqlite3": ("SQLite3", "SQLite::SQLite3", ["sqlite3"], [], []),
     "dragonbox": ("dragonbox", "dragonbox::dragonbox", [], ["/usr/include/dragonbox-1.1.3"], []),
-    "cpp-httplib": ("httplib", "httplib::httplib", ["cpp-httplib", "z"], [], []),
+    "cpp-httplib": ("httplib", "httplib::httplib", ["cpp-httplib", "ssl", "crypto", "z"], [], []),
 }
 
 
@@ -23,6 +25,9 @@ class System(ConanFile):
         self.cpp_info.includedirs = headers
         self.cpp_info.libdirs = folders
         self.cpp_info.bindirs = []
+        if self.name == "cpp-httplib":  # Debian's is compiled: its macros change the layout of its classes
+            flags = subprocess.run(["pkg-config", "--cflags-only-other", "cpp-httplib"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.cpp_info.defines = [flag[2:] for flag in flags.split() if flag.startswith("-D")]
         if folders:
             self.cpp_info.libs = libraries
         else:  # where the linker looks by itself
