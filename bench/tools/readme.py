@@ -19,8 +19,8 @@ def short(document):
             continue
         cells = [f"{op}, {dtype}" if op.startswith(("matmul", "rowsum")) else op, what[2]]
         for p in places:
-            peer, r = lines[what].get((p, "peer")), ratio(lines[what], p)
-            cells += [figure(lines[what].get((p, "sluice"))), f"{figure(peer)} ({peer['by']})" if peer else "", f"{r:.2f}" if r else ""]
+            ours, peer, r = lines[what].get((p, "sluice")), lines[what].get((p, "peer")), ratio(lines[what], p)
+            cells += [figure(ours), f"{figure(peer, ours)} ({peer['by']})" if peer else "", f"{r:.2f}" if r else ""]
         out.append("| " + " | ".join(cells) + " |")
     return out
 

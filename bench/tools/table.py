@@ -12,8 +12,10 @@ SHORT = [("matmul", "f32", "64x64x64"), ("matmul", "f32", "1024x1024x1024"), ("m
 SHORT_SIZES = {"256 MiB": "64 MiB", "1024 MiB": "256 MiB"}  # of a quick run
 
 
-def figure(row):
-    """A row's speed in words."""
+def figure(row, beside_it=None):
+    """A row's speed in words; in those of the row beside it, where that has a time alone."""
+    if row and row["seconds"] and beside_it and not beside_it["rates"]:
+        return in_time(seconds(row))
     if row is None:
         return ""
     if row["op"] in ("decode JSON", "encode JSON"):
@@ -63,7 +65,8 @@ def side(line, where):
     ours, peer = line.get((where, "sluice")), line.get((where, "peer"))
     share = ours and ours.get("share")
     r = ratio(line, where)
-    return [figure(ours), f"{share:.2f}" if share else "", f"{figure(peer)} ({peer['by']})" if peer else "", f"{r:.2f}" if r else ""]
+    return [figure(ours), f"{share:.2f}" if share else "", f"{figure(peer, ours)} ({peer['by']})" if peer else "",
+            f"{r:.2f}" if r else ""]
 
 
 def lines(document, wanted=None):
@@ -110,7 +113,7 @@ def others(document):
 def heading(document):
     d = document
     return [f"# Figures of {d['revision']}", "", machine.in_words(d["machine"]) + ".", "",
-            f"`{d['command']}` on {d['date']}: {d['rounds']} rounds, {d['minutes']} minutes; medians. Rates count bytes read and written, and "
+            f"`{d['command']}` on {d['date']}: {d['rounds']} round{'s' * (d['rounds'] > 1)}, {d['minutes']} minutes; medians. Rates count bytes read and written, and "
             "two flops a multiply-add. The ratio is sluice's speed over that of the best other: above 1 sluice is ahead. Ceilings are "
             "of the same run: the FMA peak and reading alone on a CPU; cuBLAS, reading alone and copies by hand on a GPU.", ""]
 
@@ -119,7 +122,7 @@ def markdown(document):
     out = heading(document) + lines(document, SHORT) + [""]
     ahead = behind(document)
     out += ["## Where a peer is ahead", ""]
-    out += [f"- {op}, {dtype}, {size}, {where.upper()}: {r:.2f}; {figure(ours)} and {figure(peer)} ({peer['by']})"
+    out += [f"- {op}, {dtype}, {size}, {where.upper()}: {r:.2f}; {figure(ours)} and {figure(peer, ours)} ({peer['by']})"
             for r, (op, dtype, size), where, ours, peer in ahead] or ["Nowhere."]
     versions = document["machine"].get("packages")
     if versions:
