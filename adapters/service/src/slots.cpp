@@ -24,26 +24,32 @@ slots::~slots() {
 
 slots::outcome slots::run(const terms& t, const std::function<void()>& work) {
   job j{.asked = t, .work = work};
-  std::unique_lock lock(mutex_);
-  if (!t.patient && static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
-  if (idle_ <= static_cast<int>(queue_.size()) && threads_.size() < static_cast<std::size_t>(count_)) start_thread();
-  if (threads_.empty()) {  // the system gives none
-    lock.unlock();
-    work();
-    return outcome::done;
+  {
+    std::unique_lock lock(mutex_);
+    if (!t.patient && static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
+    if (idle_ <= static_cast<int>(queue_.size()) && threads_.size() < static_cast<std::size_t>(count_)) start_thread();
+    if (threads_.empty()) {  // the system gives none
+      lock.unlock();
+      work();
+      return outcome::done;
+    }
+    enqueue(j);
   }
-  enqueue(j);
   wanted_.notify_one();
-  const auto begun = [&] { return j.at != state::waiting; };
-  if (t.deadline == clock::time_point::max()) {
-    j.changed.wait(lock, begun);
-  } else if (!j.changed.wait_until(lock, t.deadline, begun)) {
-    queue_.remove(&j);
-    return outcome::expired;
+  std::unique_lock own(j.mutex);
+  const auto ended = [&] { return j.end.has_value(); };
+  if (t.deadline != clock::time_point::max() && !j.changed.wait_until(own, t.deadline, ended)) {
+    own.unlock();
+    const std::lock_guard lock(mutex_);
+    if (j.waiting) {
+      queue_.remove(&j);
+      return outcome::expired;
+    }
+    own.lock();
   }
-  j.changed.wait(lock, [&] { return j.at == state::ended; });
+  j.changed.wait(own, ended);
   if (j.error) std::rethrow_exception(j.error);
-  return j.end;
+  return *j.end;
 }
 
 // Behind all that have no later turn.
@@ -68,39 +74,36 @@ void slots::serve() {
     --idle_;
     job& j = *queue_.front();
     working_.splice(working_.end(), queue_, queue_.begin());
-    settle(j, lock);
+    const auto here = std::prev(working_.end());
+    j.waiting = false;
+    j.begun = clock::now();
+    lock.unlock();
+    const outcome end = settle(j);
+    const double seconds = std::chrono::duration<double>(clock::now() - j.begun).count();
+    lock.lock();
+    if (end == outcome::done && !j.asked.patient) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
+    working_.erase(here);
     ++idle_;
+    lock.unlock();
+    {
+      const std::lock_guard own(j.mutex);
+      j.end = end;
+      j.changed.notify_one();
+    }  // `j` is the caller's, and gone from here on
+    lock.lock();
   }
 }
 
-// Does the work, unless nobody wants it any more. `j` is the caller's, and gone once it has ended and the mutex is free.
-void slots::settle(job& j, std::unique_lock<std::mutex>& lock) {
-  j.at = state::working;
-  j.begun = clock::now();
-  const auto here = std::prev(working_.end());
-  outcome end = j.begun < j.asked.deadline ? outcome::done : outcome::expired;
-  lock.unlock();
-  if (end == outcome::done) {
-    try {
-      if (j.asked.gone && j.asked.gone())
-        end = outcome::gone;
-      else
-        j.work();
-    } catch (...) {
-      j.error = std::current_exception();
-    }
+// Does the work, unless nobody wants it any more.
+slots::outcome slots::settle(job& j) {
+  if (j.begun >= j.asked.deadline) return outcome::expired;
+  try {
+    if (j.asked.gone && j.asked.gone()) return outcome::gone;
+    j.work();
+  } catch (...) {
+    j.error = std::current_exception();
   }
-  const double seconds = std::chrono::duration<double>(clock::now() - j.begun).count();
-  lock.lock();
-  if (end == outcome::done && !j.asked.patient) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
-  working_.erase(here);
-  finish(j, end);
-}
-
-void slots::finish(job& j, outcome end) {
-  j.end = end;
-  j.at = state::ended;
-  j.changed.notify_one();
+  return outcome::done;
 }
 
 int slots::seconds_to_wait() const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -42,23 +43,22 @@ class slots {
   [[nodiscard]] counts now() const;
 
  private:
-  enum class state { waiting, working, ended };
   struct job {
     const terms& asked;
     const std::function<void()>& work;
-    std::condition_variable changed{};
+    bool waiting = true;  // with `begun` under the mutex of all
     clock::time_point begun{};
+    // Its caller is woken under a mutex of its own: under that of all, every request would wait for each one's wake-up.
+    std::mutex mutex{};
+    std::condition_variable changed{};
     std::exception_ptr error{};
-    state at = state::waiting;
-    outcome end = outcome::done;
+    std::optional<outcome> end{};
   };
-  using place = std::list<job*>::iterator;
 
   void serve();
   void start_thread();
   void enqueue(job& j);
-  void settle(job& j, std::unique_lock<std::mutex>& lock);
-  static void finish(job& j, outcome end);
+  static outcome settle(job& j);
 
   mutable std::mutex mutex_;
   std::condition_variable wanted_;
