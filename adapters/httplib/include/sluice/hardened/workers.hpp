@@ -15,6 +15,7 @@
 
 #include "sluice/hardened/connection.hpp"
 #include "sluice/hardened/options.hpp"
+#include "sluice/hardened/patience.hpp"
 
 namespace sluice {
 inline namespace v0 {
@@ -82,12 +83,15 @@ class workers {
   void run() {
     const auto scratch = std::make_unique<char[]>(scratch_bytes);
     while (void* const next = poller_.next()) {
+      ++at_work_;
       auto& c = *static_cast<connection*>(next);
       c.deadline.exchange(0);  // reads what its last thread stored, and with it all that it did
       readiness events = 0;
       try {
-        events = step_(c, {scratch.get(), scratch_bytes});
+        do events = step_(c, {scratch.get(), scratch_bytes});
+        while (events == readable && asks_again(c));
       } catch (...) {  // no memory
+        events = 0;
       }
       if (events == 0) {
         close(c);
@@ -97,7 +101,17 @@ class workers {
         c.deadline = c.until.time_since_epoch().count();
         poller_.again(s, events, &c);  // from here on it may be another thread's
       }
+      --at_work_;
     }
+  }
+
+  // Whether the next request is there within a moment: the thread then goes on, past the epoll, in which many threads hold
+  // one another up (16 clients of 16 cores: 0.19 million answers a second through it, 0.76 beside it). Half of the threads
+  // at most stay so, and none for a client that is alone, which the moment's timer would cost a tenth.
+  bool asks_again(connection& c) {
+    if (c.at != connection::phase::idle || draining_ || at_work_ <= 2) return false;
+    const waiting_room::seat seat(staying_);
+    return seat && c.wire->below().wait(readable, clock::now() + std::chrono::milliseconds(2));
   }
 
   void close(connection& c) {
@@ -155,7 +169,9 @@ class workers {
   const step step_;
   const std::size_t room_ = connections_within_limits(options_.connections);
   poller poller_;
-  std::mutex mutex_;  // of the next
+  waiting_room staying_{options_.threads / 2};
+  std::atomic<int> at_work_{0};  // threads that have a connection
+  std::mutex mutex_;             // of the next
   owned open_;
   bool ending_ = false;
   std::condition_variable wake_, drained_;
