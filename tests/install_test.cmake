@@ -8,7 +8,7 @@ execute_process(COMMAND ${CMAKE_COMMAND} --install "${BUILD}" --config "${CONFIG
 file(RENAME "${PREFIX}-at-first" "${PREFIX}")
 file(GLOB_RECURSE texts "${PREFIX}/*.cmake" "${PREFIX}/*.pc" "${PREFIX}/*.hpp" "${PREFIX}/*.h")
 list(LENGTH texts count)
-if(count LESS 40)
+if(count LESS 20)  # the core alone has 27
   message(FATAL_ERROR "${PREFIX} holds ${count} headers and package files")
 endif()
 foreach(text IN LISTS texts)
