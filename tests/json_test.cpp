@@ -315,7 +315,8 @@ TEST_CASE("large lists of every rank are read by blocks without a seam") {
   sluice::service s;
   testing::numbers n(8);
   for (const auto& [rows, columns] : {std::pair{200'000, 1}, {1, 200'000}, {300, 701}, {100'000, 2}}) {
-    CAPTURE(rows);
+    const int height = rows;  // clang 14 captures no structured binding
+    CAPTURE(height);
     std::string body = "{\"a\":[";
     std::vector<double> sums;
     for (int r = 0; r < rows; ++r) {

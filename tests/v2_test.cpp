@@ -304,7 +304,7 @@ TEST_CASE("a large body's deadline and priority count while it waits") {
   // Nothing is free, and yet it is refused in time.
   check_error(binary(R"({"timeout":20000})"), 504, "was to be done 20000 us after the request came");
   const auto waits = [&](auto ask, const char* parameters, int waiting) {
-    threads.emplace_back([&s, ask, parameters] { CHECK(ask(parameters).status == 200); });
+    threads.emplace_back([ask, parameters] { CHECK(ask(parameters).status == 200); });
     reaches(waiting);
   };
   waits(text, R"({"priority":5})", 1);
