@@ -17,8 +17,8 @@ class Server:
         while "curl" not in self.process.stdout.readline():
             pass
 
-    def get(self, path, **headers):
-        asked = urllib.request.Request(self.url + path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    def ask(self, path, body=None, **headers):
+        asked = urllib.request.Request(self.url + path, body, {k.replace("_", "-"): v for k, v in headers.items()})
         try:
             with urllib.request.urlopen(asked, timeout=60) as answer:
                 return answer.status, answer.headers, answer.read()

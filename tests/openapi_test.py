@@ -41,7 +41,7 @@ class TestDocument(unittest.TestCase):
         self.assertEqual(done.returncode, 0, text[-8000:])
 
     def test_it_is_valid(self):
-        status, headers, text = self.serve().get("/openapi.json")
+        status, headers, text = self.serve().ask("/openapi.json")
         self.assertEqual((status, headers["Content-Type"]), (200, "application/json"))
         openapi_spec_validator.validate(json.loads(text))
 
@@ -54,7 +54,7 @@ class TestDocument(unittest.TestCase):
         file.write("one-token\n")
         file.flush()
         server = self.serve("--token-file", file.name)
-        document = json.loads(server.get("/openapi.json")[2])
+        document = json.loads(server.ask("/openapi.json")[2])
         self.assertEqual(document["security"], [{"bearer": []}])
         self.assertEqual(document["paths"]["/health/live"]["get"]["security"], [])
         self.assertIn("401", document["paths"]["/v1/rowsum"]["post"]["responses"])

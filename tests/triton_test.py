@@ -5,16 +5,12 @@ FOLDER gets a virtual environment with the client; where it cannot be had, the t
 import concurrent.futures
 import gzip
 import json
-import re
-import subprocess
 import sys
-import tempfile
 import unittest
-import urllib.error
-import urllib.request
 import zlib
 
 import environment
+import example_server
 
 SERVER, FOLDER = sys.argv[1:3]
 environment.enter(FOLDER, "tritonclient.http.aio", ["tritonclient[http]"])
@@ -39,24 +35,14 @@ def tensor(name, values, binary=True, datatype=None):
 class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.data = tempfile.TemporaryDirectory()
-        cls.process = subprocess.Popen(
-            [SERVER, "--port", "0", "--data-dir", cls.data.name], stdout=subprocess.PIPE, text=True
-        )
-        first = cls.process.stdout.readline()
-        cls.address = "127.0.0.1:" + re.search(r":(\d+)$", first.strip()).group(1)
-        while "curl" not in cls.process.stdout.readline():
-            pass
+        cls.server = example_server.Server(SERVER)
+        cls.address = cls.server.url.removeprefix("http://")
         cls.client = triton.InferenceServerClient(cls.address, concurrency=4)
 
     @classmethod
     def tearDownClass(cls):
         cls.client.close()
-        cls.process.terminate()
-        code = cls.process.wait(20)
-        cls.process.stdout.close()
-        cls.data.cleanup()
-        assert code == 0, f"the server ended with {code}"
+        cls.server.stop()
 
     def refused(self, status, words, call, *arguments, **named):
         with self.assertRaises(InferenceServerException) as caught:
@@ -237,13 +223,7 @@ class TestInference(Case):
 
 class TestPlainRequests(Case):
     def ask(self, path, body=None, **headers):
-        made = urllib.request.Request(f"http://{self.address}{path}", body, {k.replace("_", "-"): v for k, v in headers.items()})
-        try:
-            with urllib.request.urlopen(made, timeout=60) as answer:
-                return answer.status, answer.headers, answer.read()
-        except urllib.error.HTTPError as e:
-            with e:
-                return e.code, e.headers, e.read()
+        return self.server.ask(path, body, **headers)
 
     def test_as_kserve_asks(self):
         self.assertEqual(json.loads(self.ask("/v2/health/live")[2]), {"live": True})
