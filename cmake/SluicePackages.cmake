@@ -3,7 +3,7 @@
 #     cmake -S . -B build -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_INSTALL_RPATH=ON -DSLUICE_FETCH=OFF
 #     cmake --build build && cd build && cpack
 #
-# libsluice0.1, libsluice-service0.1, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was
+# libsluice0.2, libsluice-service0.2, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was
 # built. What they depend on is asked of dpkg-shlibdeps, and of each other they want the same version. tests/packages tries them.
 
 set(CPACK_PACKAGE_NAME sluice)

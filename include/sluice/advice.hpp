@@ -12,7 +12,7 @@
 #include "sluice/calibration.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// What is to be advised on.
 struct advice_question {
@@ -46,5 +46,5 @@ struct advice {
 /// not grow, are below 1 or have no shape, and a rate or price below 0.
 SLUICE_API advice advise(const advice_question& q);
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

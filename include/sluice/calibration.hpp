@@ -13,7 +13,7 @@
 #include "sluice/placement.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// What is to be measured.
 struct calibration_options {
@@ -44,5 +44,5 @@ SLUICE_API std::vector<profile_info> profiles();
 /// Where the figures of this machine are kept; empty when the user has no such folder.
 SLUICE_API std::string profile_path();
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

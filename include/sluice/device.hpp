@@ -20,7 +20,7 @@
 #include "sluice/error.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// A device's name, a value: "cpu", "cuda:1", or "automatic", which lets placement choose.
 class device {
@@ -140,5 +140,5 @@ SLUICE_API memory_stats memory_statistics(const device& where, memory kind = mem
 /// Gives the pool's unused memory back to the system. Throws unavailable when there is no such device.
 SLUICE_API void memory_trim(const device& where, memory kind = memory::device);
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

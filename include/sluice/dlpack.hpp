@@ -11,7 +11,7 @@
 struct DLManagedTensor;
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// Waits for the device's work on `t` and hands out its memory. The receiver calls the result's deleter once.
 /// Throws unsupported for a device that DLPack has no number for.
@@ -22,5 +22,5 @@ SLUICE_API DLManagedTensor* to_dlpack(const tensor& t);
 /// byte offset that misaligns elements; unsupported for other element types or devices.
 SLUICE_API tensor from_dlpack(DLManagedTensor* managed);
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

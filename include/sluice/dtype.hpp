@@ -15,7 +15,7 @@
 #include "sluice/error.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// The type of an element. By value the same as sluice_dtype in backend_api.h.
 enum class dtype : std::int32_t {
@@ -151,5 +151,5 @@ decltype(auto) visit(dtype t, F&& f) {
   throw error(error_code::invalid_argument, "[visit] no dtype has the value " + std::to_string(static_cast<int>(t)));
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

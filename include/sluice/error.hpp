@@ -17,7 +17,7 @@
 #include "sluice/config.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// What a caller can act on. The numbers are those of sluice_status in backend_api.h, as far as that goes.
 enum class error_code : int {
@@ -49,5 +49,5 @@ class SLUICE_API error : public std::runtime_error {
   error_code code_;
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

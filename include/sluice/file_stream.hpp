@@ -26,7 +26,7 @@ namespace stream {
 class source;
 }
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// How a file is to be read.
 struct file_stream_options {
@@ -179,5 +179,5 @@ class row_chunks {
 
 row_chunks file_stream::chunks(std::int64_t first_row) const { return {*this, first_row}; }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

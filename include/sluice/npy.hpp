@@ -19,7 +19,7 @@
 #include "sluice/tensor.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// What a header says.
 struct npy_header {
@@ -61,5 +61,5 @@ SLUICE_API tensor read_npy(const std::string& path);
 /// Throws invalid_argument when `path` is something other than a regular file, unsupported for bf16.
 SLUICE_API void write_npy(const std::string& path, const tensor& t);
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

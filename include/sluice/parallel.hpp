@@ -16,7 +16,7 @@
 #include "sluice/config.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// Threads that one parallel_for may use at once, the caller included. At least 1.
 SLUICE_API std::int32_t parallel_size() noexcept;
@@ -70,5 +70,5 @@ void parallel_for(std::int64_t count, F&& body) {
   if (s.error) std::rethrow_exception(s.error);
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -18,7 +18,7 @@
 #include "sluice/ops/matmul.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// How far a run is.
 struct pipeline_progress {
@@ -109,5 +109,5 @@ SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, 
 SLUICE_API pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(const row_chunk&)>& use,
                                            const pipeline_options& options = {}, std::int64_t first_row = 0);
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -19,7 +19,7 @@
 #include "sluice/ops/rowsum.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// What one call will need, as far as placement cares.
 struct work {
@@ -99,5 +99,5 @@ SLUICE_API decision place(const work& w, std::span<const device> candidates, con
 /// does.
 SLUICE_API decision place(const work& w, const wish& wanted = {});
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

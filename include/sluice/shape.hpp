@@ -19,7 +19,7 @@
 #include "sluice/error.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// The most dimensions that a tensor has.
 inline constexpr int max_rank = 8;
@@ -145,5 +145,5 @@ inline strides column_major(const shape& s) {
   return steps;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -23,7 +23,7 @@
 struct sluice_array;
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 namespace detail {
 
@@ -231,5 +231,5 @@ class tensor {
   sluice::dtype dtype_ = dtype::f32;
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -15,7 +15,7 @@
 #include <type_traits>
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// A window of rank R >= 1 over elements T, const or not.
 template <class T, int R>
@@ -57,5 +57,5 @@ class view {
   std::array<std::int64_t, R> strides_;
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

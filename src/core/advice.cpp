@@ -7,7 +7,7 @@
 #include "profiles.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 std::string in_words(double seconds) {
@@ -148,5 +148,5 @@ advice advise(const advice_question& question) {
   return a;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -158,7 +158,7 @@ std::mutex& calibrating() {
 }  // namespace
 }  // namespace core
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 std::vector<profile_info> calibrate(const calibration_options& options) {
   if (!(options.seconds > 0))
@@ -250,5 +250,5 @@ std::vector<profile_info> profiles() {
   return all;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -31,7 +31,7 @@ struct DLManagedTensor {
 };
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 constexpr std::int32_t dl_cpu = 1;
@@ -104,5 +104,5 @@ tensor from_dlpack(DLManagedTensor* managed) {
                       }));
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

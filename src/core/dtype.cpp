@@ -4,7 +4,7 @@
 #include <utility>
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 dtype parse_dtype(std::string_view name) {
   static constexpr std::array<std::pair<std::string_view, dtype>, 15> names{{{"f64", dtype::f64},
@@ -29,5 +29,5 @@ dtype parse_dtype(std::string_view name) {
               "[dtype] \"" + std::string(name.substr(0, 64)) + "\" is none of f64, f32, f16, bf16, i64, i32, u8");
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -1,7 +1,7 @@
 #include "sluice/error.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 error::~error() = default;
 
@@ -21,5 +21,5 @@ std::string_view name_of(error_code code) noexcept {
   return "unknown";
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -7,7 +7,7 @@
 #include "storage.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace detail {
 namespace {
 
@@ -129,5 +129,5 @@ void call_rowsum(const tensor& a, tensor& out) {
 }
 
 }  // namespace detail
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -9,7 +9,7 @@
 #include "platform.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 using clock = std::chrono::steady_clock;
@@ -305,5 +305,5 @@ void detail::parallel_run(std::int64_t count, void (*body)(void*, std::int64_t),
   for (std::int64_t i = 0; i < count && !j.stopped(); ++i) body(context, i);
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

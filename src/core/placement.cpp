@@ -26,7 +26,7 @@ const device& environment_device() {
 
 }  // namespace core
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 // What a device must promise to be worth it: 15% less time than the CPU, whose calls do not meet on a bus; a third less than
@@ -195,5 +195,5 @@ decision place(const work& w, const wish& wanted) {
   return place(w, std::span<const device>(candidates.data(), n), wanted);
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

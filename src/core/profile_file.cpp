@@ -90,7 +90,7 @@ std::string write_profile_file(const std::vector<profile>& profiles, const std::
 }  // namespace sluice::core
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 std::string profile_path() {
   const std::string where = core::folder();
@@ -100,5 +100,5 @@ std::string profile_path() {
                      core::hash_of(here.host + '\n' + here.version + '\n' + core::cpu_description()));
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

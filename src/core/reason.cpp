@@ -5,7 +5,7 @@
 #include "sluice/placement.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 std::string in_words(double seconds) {
@@ -93,5 +93,5 @@ std::string decision::reason() const {
   return at + ": " + (because_of.empty() ? "nothing speaks for another device" : because_of);
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

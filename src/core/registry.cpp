@@ -216,7 +216,7 @@ void check(sluice_status status, const sluice_message& message, std::string_view
 
 }  // namespace core
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 std::string device::str() const {
   if (is_automatic() || *this == cpu) return std::string(backend());
@@ -315,5 +315,5 @@ void memory_trim(const device& where, memory kind) {
   if (p.table->memory_trim != nullptr) p.table->memory_trim(p.index, static_cast<std::int32_t>(kind));
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace detail {
 
 event::event(const core::place_of_work& at, const char* operation) : at_(at), operation_(operation) {
@@ -181,5 +181,5 @@ void wait_for_host(storage* s, bool write) {
 }
 
 }  // namespace detail
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -12,7 +12,7 @@
 #include "sluice/tensor.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace detail {
 
 // One recorded event of one backend, owned.
@@ -108,5 +108,5 @@ class launch {
 };
 
 }  // namespace detail
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -8,7 +8,7 @@
 #include "storage.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 // Bytes from the first to the last element that strides reach.
@@ -191,5 +191,5 @@ tensor tensor::clone() const {
   return t;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -5,7 +5,7 @@
 #include "storage.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 // What takes the CPU a microsecond or so is not worth looking at.
@@ -151,5 +151,5 @@ void call_account::end() noexcept {
   live.corrections[static_cast<std::size_t>(cell_)].observe(taken / predicted_);
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

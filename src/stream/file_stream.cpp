@@ -8,7 +8,7 @@
 #include "source.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 // Of chunks(), where the options do not say.
@@ -221,5 +221,5 @@ void row_chunks::next() {
   next_row_ += rows;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -8,7 +8,7 @@
 #include "where.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 constexpr const char* name = "for_each_chunk";
@@ -143,5 +143,5 @@ pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(
   return s;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -51,7 +51,7 @@ npy_header stream::read_npy_header(const file& in, std::int64_t begin) {
   return h;
 }
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 tensor npy_tensor(const npy_header& header, const device& where, memory kind) {
   const int rank = header.shape.rank();
@@ -100,5 +100,5 @@ void write_npy(const std::string& path, const tensor& t) {
   out.commit();
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -13,7 +13,7 @@
 static_assert(std::endian::native == std::endian::little, "elements go between file and memory as they are");
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 constexpr std::string_view magic = "\x93NUMPY";
@@ -238,7 +238,7 @@ std::string npy_header_bytes(dtype type, const shape& extents) {
   return bytes;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 
 bool stream::has_npy_magic(std::span<const std::byte> prefix) noexcept {
   return prefix.size() >= magic.size() && std::memcmp(prefix.data(), magic.data(), magic.size()) == 0;

@@ -11,7 +11,7 @@
 #include "where.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace {
 
 using stream::cutting;
@@ -171,5 +171,5 @@ pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::
   return run(plan, where, [&](const stream::result_file&) { return stream::matmul_operation(b, where.devices, p); });
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -48,7 +48,7 @@ double watch::stretch() const { return options_.progress ? std::clamp(options_.p
 
 }  // namespace sluice::stream
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 std::string_view pipeline_summary::slowest_stage() const {
   const std::pair<double, std::string_view> all[] = {
@@ -57,5 +57,5 @@ std::string_view pipeline_summary::slowest_stage() const {
       ->second;
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

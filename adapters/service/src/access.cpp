@@ -104,7 +104,7 @@ void access::admit(const request& r, response& answer) const {
 
 }  // namespace http
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 std::string access_record::json() const {
   using namespace std::chrono;
@@ -121,5 +121,5 @@ std::string access_record::json() const {
       http::json_string(route), status, bytes_in, bytes_out, seconds, http::json_string(device), http::json_string(client));
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -13,7 +13,7 @@ namespace sluice {
 
 using http::refused;
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 struct service::state {
   explicit state(service_options o) : engine(std::move(o)), access(engine.options.tokens, engine.options.origins) {}
@@ -168,5 +168,5 @@ response service::handle(const request& r) noexcept try {
   return {.status = 500};
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -37,7 +37,7 @@ std::string_view title_of(int status) noexcept {
 
 }  // namespace
 
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 int status_of(error_code code) noexcept {
   switch (code) {
@@ -63,5 +63,5 @@ response problem(int status, std::string_view code, std::string_view detail) {
                                               http::json_string(code)))}};
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

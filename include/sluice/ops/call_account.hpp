@@ -6,7 +6,7 @@
 #include "sluice/tensor.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 struct work;
 struct decision;
@@ -59,5 +59,5 @@ class call_account {
   std::int64_t began_ = 0;  // ns
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

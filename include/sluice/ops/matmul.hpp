@@ -9,7 +9,7 @@
 #include "sluice/ops/call_account.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// What a product may do to its operands.
 enum class precision {
@@ -36,5 +36,5 @@ inline tensor matmul(const tensor& a, const tensor& b, const wish& where = {}, p
   return call.deliver(std::move(out));
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

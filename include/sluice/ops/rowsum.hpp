@@ -13,7 +13,7 @@
 #include "sluice/ops/call_account.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 namespace detail {
 SLUICE_API shape rowsum_shape(const tensor& a);
@@ -64,5 +64,5 @@ T join_rowsums(std::span<T> parts) {
   return parts[0];
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

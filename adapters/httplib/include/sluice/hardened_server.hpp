@@ -33,7 +33,7 @@
 #endif
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 // httplib hands each connection to a queue of tasks: this one runs them at once, because all they do is to give it to us.
@@ -206,5 +206,5 @@ using hardened_server = basic_hardened_server<httplib::Server>;
 using hardened_tls_server = basic_hardened_server<httplib::SSLServer>;
 #endif
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

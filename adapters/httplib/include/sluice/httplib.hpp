@@ -30,7 +30,7 @@
 #include "sluice/service.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 namespace detail {
 
@@ -385,5 +385,5 @@ inline void tune(httplib::Server& server, std::size_t connections = 256) {
   });
 }
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -68,7 +68,7 @@
 #include "sluice/service/message.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// How large a request may be; what is larger gets 413.
 struct service_limits {
@@ -186,5 +186,5 @@ class SLUICE_API service {
   std::unique_ptr<state> state_;
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

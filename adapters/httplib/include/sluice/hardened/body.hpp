@@ -11,7 +11,7 @@
 #include "sluice/hardened/head.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 // How large a compressed body becomes: decoded a second time, and counted only, because httplib 0.11.4 decodes without a
@@ -155,5 +155,5 @@ class body {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

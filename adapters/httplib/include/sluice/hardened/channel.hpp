@@ -6,7 +6,7 @@
 #include "sluice/hardened/platform.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 class channel {
@@ -35,5 +35,5 @@ class channel {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -12,7 +12,7 @@
 #include "sluice/hardened/head.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 using clock = std::chrono::steady_clock;
@@ -47,5 +47,5 @@ class connection {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

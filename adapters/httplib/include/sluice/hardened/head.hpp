@@ -10,7 +10,7 @@
 #include "sluice/hardened/options.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 // Why a request is refused. Its text is ours alone: nothing of the request is in it.
@@ -165,5 +165,5 @@ class head {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

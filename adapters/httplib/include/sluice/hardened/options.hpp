@@ -5,7 +5,7 @@
 #include <cstddef>
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// Times are in seconds. The limit of a body is the server's set_payload_max_length(): 64 MiB unless it is called.
 struct hardened_options {
@@ -31,5 +31,5 @@ struct hardened_options {
   std::size_t ranges = 8;              ///< asked for at once: 416 beyond
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -8,7 +8,7 @@
 #include "sluice/hardened/head.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 // Threads that wait for clients, of those that there are: the rest stay for others.
@@ -67,5 +67,5 @@ class patience {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

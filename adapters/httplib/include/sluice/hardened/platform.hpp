@@ -25,7 +25,7 @@
 #include <system_error>
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 // What to wait for; 0: nothing.
@@ -169,5 +169,5 @@ inline void reuse_address(int fd) noexcept {
 inline void set_backlog(int fd, int backlog) noexcept { ::listen(fd, backlog); }
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -11,7 +11,7 @@
 #include "sluice/hardened/stream.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 class requests {
@@ -136,5 +136,5 @@ class requests {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -14,7 +14,7 @@
 #include "sluice/service/message.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 // A whole answer that closes the connection.
@@ -195,5 +195,5 @@ class stream final : public httplib::Stream, public detail::direct_body {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

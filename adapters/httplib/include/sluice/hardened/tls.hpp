@@ -12,7 +12,7 @@
 #include "sluice/hardened/channel.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 class tls_channel final : public channel {
@@ -71,5 +71,5 @@ class tls_channel final : public channel {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -18,7 +18,7 @@
 #include "sluice/hardened/patience.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace hardened {
 
 class workers {
@@ -180,5 +180,5 @@ class workers {
 };
 
 }  // namespace hardened
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -17,7 +17,7 @@
 #endif
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace detail {
 
 inline bool can_decode(std::string_view coding) noexcept {
@@ -123,5 +123,5 @@ inline std::vector<body_piece> compressed(const std::vector<body_piece>& pieces,
 #endif
 
 }  // namespace detail
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -6,7 +6,7 @@
 #include <cstddef>
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace detail {
 
 // httplib 0.38 and newer reads an unread body itself after the answer; what was read in part is not to be read again.
@@ -48,5 +48,5 @@ class direct_body {
 };
 
 }  // namespace detail
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

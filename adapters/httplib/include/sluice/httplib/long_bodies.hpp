@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 namespace detail {
 
 class long_bodies {
@@ -31,5 +31,5 @@ class long_bodies {
 };
 
 }  // namespace detail
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

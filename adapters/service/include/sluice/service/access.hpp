@@ -14,7 +14,7 @@
 #include "sluice/error.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// Views that end with the call. No header of the request is among it but the id, which is of letters, digits and '-'.
 struct access_record {
@@ -34,5 +34,5 @@ struct access_record {
   [[nodiscard]] SLUICE_API std::string json() const;  ///< one line, without its end
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

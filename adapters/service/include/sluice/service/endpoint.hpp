@@ -19,7 +19,7 @@
 #include "sluice/placement.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// One tensor that goes in or comes out.
 struct field {
@@ -62,5 +62,5 @@ struct endpoint {
   std::function<sluice::work(std::span<const tensor>)> estimate{};
 };
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice

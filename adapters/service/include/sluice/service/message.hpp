@@ -19,7 +19,7 @@
 #include "sluice/error.hpp"
 
 namespace sluice {
-inline namespace v0 {
+inline namespace SLUICE_ABI {
 
 /// Gets the next bytes of a body; returns false to have no more of them.
 using body_receiver = std::function<bool(std::string_view)>;
@@ -108,5 +108,5 @@ SLUICE_API response problem(int status, std::string_view code, std::string_view 
 /// io, 503 for the others.
 SLUICE_API int status_of(error_code code) noexcept;
 
-}  // namespace v0
+}  // namespace SLUICE_ABI
 }  // namespace sluice
