@@ -10,7 +10,7 @@ class Consumer(ConanFile):
     generators = "CMakeDeps", "CMakeToolchain"
 
     def requirements(self):
-        self.requires(self.tested_reference_str or "sluice/[>=0.1 <0.2]")
+        self.requires(self.tested_reference_str or "sluice/[>=0.2 <0.3]")
 
     def layout(self):
         cmake_layout(self)
