@@ -5,6 +5,8 @@
 
 #include <cstddef>
 
+#include "sluice/config.hpp"
+
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace detail {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sluice/config.hpp"
+
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace detail {
