@@ -6,9 +6,21 @@
 #include <cstdint>
 #include <cstring>
 
-#include "widen.hpp"
+#include "sluice/impl/cpu/widen.hpp"
 
-namespace sluice::cpu {
+#include "sluice/impl/base/strict_float_begin.hpp"
+// Products may be fused into additions here, and are wherever there is an instruction for it.
+#if defined(__clang__)
+#if defined(__x86_64__) || __clang_major__ >= 15
+#pragma clang fp contract(on)
+#endif
+#else
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
 // y[l] = sum over d of lines[l * line_stride + d * depth_stride] * x[d * x_stride], for tiles of at most gemv_lines lines.
 template <class T>
@@ -20,8 +32,8 @@ struct gemv_problem {
   std::int64_t x_stride;
 };
 
-constexpr std::int64_t gemv_lines = 512;
-constexpr std::int64_t gemv_depth = 2048;  // of x at once: what dots read again for every line
+inline constexpr std::int64_t gemv_lines = 512;
+inline constexpr std::int64_t gemv_depth = 2048;  // of x at once: what dots read again for every line
 
 namespace gemv_detail {
 
@@ -122,8 +134,8 @@ template <class T>
 
 #if defined(__x86_64__)
 template <class T>
-[[gnu::target("avx2,fma,f16c")]] void run_avx2(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth,
-                                               sum_of<T>* y) noexcept {
+[[gnu::target("avx2,fma,f16c")]] inline void run_avx2(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth,
+                                                      sum_of<T>* y) noexcept {
   run(g, lines, depth, y);
 }
 #endif
@@ -132,11 +144,15 @@ template <class T>
 
 // `lines` of at most gemv_lines, `depth` of any length.
 template <class T>
-void gemv(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth, sum_of<T>* y) noexcept {
+inline void gemv(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth, sum_of<T>* y) noexcept {
 #if defined(__x86_64__)
   if (has_8s()) return gemv_detail::run_avx2(g, lines, depth, y);
 #endif
   gemv_detail::run(g, lines, depth, y);
 }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

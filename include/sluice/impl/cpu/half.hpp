@@ -6,7 +6,13 @@
 #include <cmath>
 #include <cstdint>
 
-namespace sluice::cpu {
+#include "sluice/config.hpp"
+
+#include "sluice/impl/base/strict_float_begin.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
 struct f16 {
   std::uint16_t bits;
@@ -63,4 +69,8 @@ inline float to_odd_float(double x) noexcept {
 inline f16 to_f16(double x) noexcept { return to_f16(to_odd_float(x)); }
 inline bf16 to_bf16(double x) noexcept { return to_bf16(to_odd_float(x)); }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

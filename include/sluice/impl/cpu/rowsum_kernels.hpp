@@ -1,14 +1,14 @@
-// The kernels of rowsum. rowsum.cpp includes this once for each instruction set, in a namespace of its own, after defining
+// The kernels of rowsum. rowsum.hpp includes this once for each instruction set, in a namespace of its own, after defining
 //   SLUICE_TARGET   the attribute that lets a function use the instruction set
 //   width           64-bit lanes of its vectors
 // Lane j of the 32 is lane j % W of vector j / W. Rows meet in vectors of `narrow` lanes, as many rows at once.
 #define SLUICE_INLINE [[gnu::always_inline]] SLUICE_TARGET inline
 
-constexpr int narrow = width < 4 ? width : 4;
+inline constexpr int narrow = width < 4 ? width : 4;
 
 // Integers may be added in any order, and narrow vectors keep up with memory.
 template <class T>
-constexpr int width_for = std::is_integral_v<T> ? narrow : width;
+inline constexpr int width_for = std::is_integral_v<T> ? narrow : width;
 
 // The W elements at p, widened.
 template <class T, int W>
@@ -42,6 +42,12 @@ SLUICE_INLINE vec<accumulator<T>, W> load(const T* p) {
   return x;
 }
 
+// By bits: see strict_float_begin.hpp.
+template <int W>
+SLUICE_INLINE vec<double, W> choose(vec<std::int64_t, W> first, vec<double, W> a, vec<double, W> b) {
+  return (vec<double, W>)((first & (vec<std::int64_t, W>)a) | (~first & (vec<std::int64_t, W>)b));
+}
+
 template <class A, int W>
 SLUICE_INLINE vec<A, W> absent() {
   return nothing<A> - vec<A, W>{};
@@ -54,7 +60,7 @@ SLUICE_INLINE vec<accumulator<T>, W> load(const T* p, vec<std::int64_t, W> prese
   if constexpr (std::is_integral_v<T>)
     return load<T, W>(p) & (vec<accumulator<T>, W>)present;
   else
-    return present ? load<T, W>(p) : absent<accumulator<T>, W>();
+    return choose<W>(present, load<T, W>(p), absent<accumulator<T>, W>());
 }
 
 // All ones in the lanes that a row's last vector, if not whole, has elements for.
@@ -243,7 +249,7 @@ SLUICE_TARGET void widen_run(const T* a, std::int64_t rows, accumulator<T>* sums
 
 // The vectors of the longest rows that are summed in straight-line code. f32 is worth more of it.
 template <class T>
-constexpr int short_vectors = static_cast<int>(std::is_same_v<T, float> ? short_columns : lane_count) / narrow;
+inline constexpr int short_vectors = static_cast<int>(std::is_same_v<T, float> ? short_columns : lane_count) / narrow;
 
 // Rows of at most `short_columns` elements, in V vectors or more.
 template <class T, int V = 1>
@@ -282,12 +288,12 @@ SLUICE_TARGET void sum_columns(const void* a, std::int64_t rows, std::int64_t co
 // Rounds sums to f32, with every NaN made canonical. `stream` keeps them out of the caches.
 template <int W>
 SLUICE_TARGET void round_f32(const double* sums, std::int64_t count, float* out, [[maybe_unused]] bool stream) {
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  const vec<double, W> nan = std::bit_cast<double>(0x7ff8000000000000u) - vec<double, W>{};
   std::int64_t i = 0;
   for (; i + W <= count; i += W) {
     vec<double, W> x;
     std::memcpy(&x, sums + i, sizeof x);
-    x = x == x ? x : nan - vec<double, W>{};
+    x = choose<W>(x == x, x, nan);
     const auto y = __builtin_convertvector(x, vec<float, W>);
 #if defined(__x86_64__)
     if constexpr (W == 4)
@@ -298,7 +304,7 @@ SLUICE_TARGET void round_f32(const double* sums, std::int64_t count, float* out,
 #endif
     std::memcpy(out + i, &y, sizeof y);
   }
-  for (; i < count; ++i) out[i] = sums[i] == sums[i] ? static_cast<float>(sums[i]) : std::numeric_limits<float>::quiet_NaN();
+  for (; i < count; ++i) out[i] = static_cast<float>(canonical(sums[i]));
 }
 
 #undef SLUICE_INLINE

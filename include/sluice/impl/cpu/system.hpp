@@ -1,13 +1,14 @@
-// What the CPU backend asks of the operating system: system_posix.cpp and system_windows.cpp answer, of which a build has
-// one.
+// What the CPU backend asks of the operating system.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-namespace sluice::cpu {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
-constexpr std::size_t huge_page = 2 << 20;
+inline constexpr std::size_t huge_page = 2 << 20;
 
 // Memory that lies at a multiple of `alignment`, a power of two; null when there is none. With huge_page it is mapped on its
 // own, on huge pages where the system has them.
@@ -25,4 +26,12 @@ memory_sizes system_memory();
 // Puts in the processor's name as the system tells it; leaves what is there where it tells none.
 void processor_name(char (&name)[80]);
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#if defined(_WIN32)
+#include "sluice/impl/cpu/system_windows.hpp"
+#else
+#include "sluice/impl/cpu/system_posix.hpp"
+#endif

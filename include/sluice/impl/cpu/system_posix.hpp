@@ -1,5 +1,5 @@
 // Linux and macOS.
-#include "system.hpp"
+#pragma once
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,13 +13,13 @@
 #include <cstdio>
 #include <cstring>
 
-namespace sluice::cpu {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
 #if defined(__linux__)
 
-namespace {
-
-void* map(std::size_t size) {
+inline void* map(std::size_t size) {
   const std::size_t span = size + huge_page - 4096;
   void* mapped = ::mmap(nullptr, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
@@ -31,28 +31,26 @@ void* map(std::size_t size) {
   return begin + before;
 }
 
-}  // namespace
-
-void* system_allocate(std::size_t size, std::size_t alignment) {
+inline void* system_allocate(std::size_t size, std::size_t alignment) {
   if (alignment == huge_page) return map(size);
   void* data = nullptr;
   return ::posix_memalign(&data, alignment, size) == 0 ? data : nullptr;
 }
 
-void system_free(void* data, std::size_t size, std::size_t alignment) {
+inline void system_free(void* data, std::size_t size, std::size_t alignment) {
   if (alignment == huge_page)
     ::munmap(data, size);
   else
     ::free(data);
 }
 
-memory_sizes system_memory() {
+inline memory_sizes system_memory() {
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   return {page * static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)),
           page * static_cast<std::uint64_t>(::sysconf(_SC_AVPHYS_PAGES))};
 }
 
-void processor_name(char (&name)[80]) {
+inline void processor_name(char (&name)[80]) {
   std::FILE* file = std::fopen("/proc/cpuinfo", "re");
   if (file == nullptr) return;
   char line[256];
@@ -68,14 +66,14 @@ void processor_name(char (&name)[80]) {
 
 #else
 
-void* system_allocate(std::size_t size, std::size_t alignment) {
+inline void* system_allocate(std::size_t size, std::size_t alignment) {
   void* data = nullptr;
   return ::posix_memalign(&data, alignment, size) == 0 ? data : nullptr;
 }
 
-void system_free(void* data, std::size_t, std::size_t) { ::free(data); }
+inline void system_free(void* data, std::size_t, std::size_t) { ::free(data); }
 
-memory_sizes system_memory() {
+inline memory_sizes system_memory() {
   memory_sizes sizes;
 #if defined(__APPLE__)
   std::size_t room = sizeof sizes.total;
@@ -89,7 +87,7 @@ memory_sizes system_memory() {
   return sizes;
 }
 
-void processor_name([[maybe_unused]] char (&name)[80]) {
+inline void processor_name([[maybe_unused]] char (&name)[80]) {
 #if defined(__APPLE__)
   char text[80];
   std::size_t room = sizeof text;
@@ -99,4 +97,6 @@ void processor_name([[maybe_unused]] char (&name)[80]) {
 
 #endif
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice

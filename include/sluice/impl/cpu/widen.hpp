@@ -5,16 +5,20 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "cpu.hpp"
-#include "half.hpp"
+#include "sluice/impl/cpu/half.hpp"
+#include "sluice/impl/cpu/host.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-namespace sluice::cpu {
+#include "sluice/impl/base/strict_float_begin.hpp"
 
-// What products of T are added up in.
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
+
+// The type in which products of T are added.
 template <class T>
 using sum_of = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
@@ -58,7 +62,7 @@ inline bool has_8s() { return simd() == simd_level::avx2 || simd() == simd_level
 
 // to[i] = from[i * stride], in the type of sums.
 template <class T>
-void widen(const T* from, std::int64_t stride, std::int64_t n, sum_of<T>* to) noexcept {
+inline void widen(const T* from, std::int64_t stride, std::int64_t n, sum_of<T>* to) noexcept {
   std::int64_t i = 0;
   if (stride == 1) {
     if constexpr (std::is_same_v<T, sum_of<T>>) {
@@ -76,7 +80,7 @@ void widen(const T* from, std::int64_t stride, std::int64_t n, sum_of<T>* to) no
 
 // to[i] = from[i], rounded to nearest even.
 template <class T>
-void narrow(const sum_of<T>* from, std::int64_t n, T* to) noexcept {
+inline void narrow(const sum_of<T>* from, std::int64_t n, T* to) noexcept {
   std::int64_t i = 0;
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<T, f16>) {
@@ -86,4 +90,8 @@ void narrow(const sum_of<T>* from, std::int64_t n, T* to) noexcept {
   for (; i < n; ++i) round_to(from[i], to[i]);
 }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"
