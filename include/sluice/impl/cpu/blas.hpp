@@ -1,5 +1,5 @@
-// The one BLAS behind matmul, asked for products of blocks on the calling thread alone. No library-wide thread setting is
-// touched: the application may use the same BLAS as it likes.
+// The one BLAS behind matmul, called for products of blocks on the calling thread alone. It changes no library-wide thread
+// setting: the application may use the same BLAS independently.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ struct block {
   std::int64_t column_stride;
 };
 
-// Extents and strides that a BLAS of 32-bit integers takes in one call.
+// The largest extent or stride passed in one call to a BLAS of 32-bit integers.
 inline constexpr std::int64_t most = std::int64_t{1} << 30;
 
 // Rewrites the strides of a matrix so that one is 1 and the other no less than the extent it steps over, which every BLAS
@@ -58,7 +58,7 @@ inline bool normalize_strides(std::int64_t rows, std::int64_t columns, std::int6
 inline constexpr std::int64_t tile_rows = 512;
 inline constexpr std::int64_t tile_columns = 128;
 
-// BLIS 1 keeps the call that begins one to itself.
+// BLIS 1 declares no bli_rntm_init for its callers.
 template <class R>
 inline void begin(R& runtime) {
   if constexpr (requires { bli_rntm_init(&runtime); })
@@ -104,7 +104,7 @@ inline std::string describe() { return std::string("BLIS ") + bli_info_get_versi
 inline constexpr std::int64_t tile_rows = 512;
 inline constexpr std::int64_t tile_columns = 512;
 
-// Keeps a call on the thread that makes it, where the library can be asked to.
+// Keeps a call on the calling thread, where the library has a setting for it.
 class one_thread {
  public:
 #if defined(SLUICE_BLAS_MKL)
@@ -128,7 +128,7 @@ class one_thread {
  private:
 #if defined(SLUICE_BLAS_OPENBLAS)
   // Builds without threads guard their buffers by no lock unless built with USE_LOCKING=1, which Debian's is not: two calls
-  // at once then give wrong numbers. Which build is met is known at run time only.
+  // at once then give wrong numbers. Which build is loaded is known at run time only.
   static std::mutex& serial_build() {
     static std::mutex mutex;
     return mutex;

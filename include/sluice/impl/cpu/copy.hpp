@@ -20,7 +20,7 @@ template <class T>
 inline constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
 
 template <class T, class S>
-[[gnu::always_inline]] inline T round_half(S x) {
+inline T round_half(S x) {
   if constexpr (std::is_same_v<T, f16>)
     return to_f16(x);
   else
@@ -29,7 +29,7 @@ template <class T, class S>
 
 // As C converts, but floats saturate to integers and NaN gives 0.
 template <class T, class S>
-[[gnu::always_inline]] inline T convert(S x) {
+inline T convert(S x) {
   if constexpr (std::is_same_v<T, S>) {
     return x;
   } else if constexpr (is_half<S>) {

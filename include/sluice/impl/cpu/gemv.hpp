@@ -1,5 +1,5 @@
-// A matrix times a vector, for matmul with one row or one column: bound by reading the matrix once, which a gemm does not do
-// well. Written here because the gemv of some BLAS skips the zeros of the vector, and so loses the NaN that 0 * NaN is.
+// A matrix times a vector, for matmul with one row or one column: bound by reading the matrix once, at which a gemm
+// is slow. Written here because the gemv of some BLAS skips the zeros of the vector, and so loses the NaN that 0 * NaN is.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ struct gemv_problem {
 };
 
 inline constexpr std::int64_t gemv_lines = 512;
-inline constexpr std::int64_t gemv_depth = 2048;  // of x at once: what dots read again for every line
+inline constexpr std::int64_t gemv_depth = 2048;  // of x at once: dots read it again for every line
 
 namespace gemv_detail {
 
@@ -80,7 +80,7 @@ template <int N, class S>
     for (int j = 0; j < N; ++j) y[i] += x[j] * a[j][i];
 }
 
-// `n` elements from `p` on as sums: where they lie, or copied into `buffer`.
+// `n` elements from `p` on as sums: in place, or copied into `buffer`.
 template <class T>
 [[gnu::always_inline]] inline const sum_of<T>* as_sums(const T* p, std::int64_t stride, std::int64_t n,
                                                        sum_of<T>* buffer) noexcept {

@@ -56,7 +56,7 @@ inline matmul_operand<T> operand_of(const sluice_array& x) {
   return o;
 }
 
-// Tiles of rows x columns x depth; the last of each is what remains.
+// Tiles of rows x columns x depth; the last of each may be smaller.
 struct matmul_tiling {
   std::int64_t rows;
   std::int64_t columns;
@@ -186,7 +186,7 @@ class matmul_call {
   }
 
  private:
-  // A batch of a that lies as one tall matrix, times one b for all, is one product.
+  // Where the batch of a is one tall matrix in memory and b is the same for all, it is one product.
   void fold_batch(const sluice_array& a) {
     if (batch_ <= 1 || b_.batch_stride != 0) return;
     if (m_ != 1 && a.strides[0] != m_ * a.strides[1]) return;
@@ -295,7 +295,7 @@ class matmul_call {
   std::int64_t m_;
   std::int64_t n_;
   std::int64_t k_;
-  bool direct_ = false;  // tiles are written where they belong
+  bool direct_ = false;  // tiles are written in place
   bool gemv_ = false;
   matmul_tiling tiling_{};
   sum* partial_ = nullptr;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -38,10 +37,16 @@ template <class T>
 template <class A>
 inline constexpr A nothing = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
 
-// Any NaN becomes the one that every device gives. By bits: see strict_float_begin.hpp.
+inline constexpr std::uint64_t nan_bits = 0x7ff8000000000000u;  // of the one NaN that every device gives
+
+// Any NaN becomes the one NaN. By bits in clang (see strict_float_begin.hpp), but GCC vectorises the other form.
 [[gnu::always_inline]] inline double canonical(double x) noexcept {
-  const auto bits = std::bit_cast<std::uint64_t>(x);
-  return std::bit_cast<double>((bits << 1) > 0xffe0000000000000u ? 0x7ff8000000000000u : bits);
+#if defined(__clang__)
+  const auto bits = bits_as<std::uint64_t>(x);
+  return bits_as<double>((bits << 1) > 0xffe0000000000000u ? nan_bits : bits);
+#else
+  return x == x ? x : bits_as<double>(nan_bits);
+#endif
 }
 
 // Joins sums that arrive in ascending order as adjacent pairs, level by level; an odd one is carried up.
@@ -94,7 +99,7 @@ class pairwise_rows {
 // most `batch_rows`, columns at least 1.
 struct rowsum_kernels {
   // Rows of unit stride: longer than `short_columns`, and not. Elements past a row's end do not count, but `readable`
-  // elements from `a` on may be read.
+  // elements from `a` on are readable.
   void (*rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,
                void* sums);
   void (*short_rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,
