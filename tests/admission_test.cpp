@@ -23,7 +23,7 @@ constexpr auto product = R"({"a":[[1,2],[3,4]],"b":[[5,6],[7,8]]})";
 
 TEST_CASE("beyond the slots and the queue: 429") {
   sluice::service_options o;
-  o.compute_slots = 1;
+  o.compute_workers = 1;
   o.queue_length = 1;
   sluice::service s(o);
   gate door;
@@ -61,7 +61,7 @@ TEST_CASE("beyond the slots and the queue: 429") {
 
 TEST_CASE("deadlines: in the queue, before it, and what is none") {
   sluice::service_options o;
-  o.compute_slots = 1;
+  o.compute_workers = 1;
   sluice::service s(o);
   gate door;
   auto row = scale();

@@ -1,5 +1,5 @@
 // Files that clients name: inside the directories, and never a byte outside.
-#include <files.hpp>  // of the service: the tests have one as well
+#include "data_directories.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -10,9 +10,9 @@
 #include <string>
 
 #include "sluice/error.hpp"
-#include "status.hpp"
+#include "http/http_error.hpp"
 
-using sluice::http::data_directories;
+using sluice::serving::data_directories;
 
 namespace {
 
@@ -52,7 +52,7 @@ std::string read(const data_directories& d, std::string_view path) {
 int status(const data_directories& d, std::string_view path) try {
   static_cast<void>(d.open(path));
   return 200;
-} catch (const sluice::http::refused& e) {
+} catch (const sluice::serving::http_error& e) {
   return e.status;
 }
 

@@ -1,13 +1,13 @@
 // Numbers in and out of JSON: every reading is what strtof and strtod read, every printing reads back as the same bits.
-#include "number_in.hpp"
-#include "print_number.hpp"
+#include "codec/read_number.hpp"
+#include "codec/print_number.hpp"
 
 #include <cstdlib>
 #include <string>
 
 #include "testing.hpp"
 
-using namespace sluice::http;
+using namespace sluice::serving;
 using testing::numbers;
 
 namespace {

@@ -112,7 +112,7 @@ TEST_CASE("each row of the catalogue is in the document, an application's own to
   s.add(twice());
   const opened document(s);
   CHECK(std::string_view(document["/openapi"]) == "3.1.0");
-  for (const auto& row : s.catalogue()) {
+  for (const auto& row : s.endpoints()) {
     CAPTURE(row->name);
     CHECK(std::string_view(document[cat("/paths/~1v1~1", row->name, "/post/summary")]) == row->summary);
     CHECK(std::string_view(document[cat("/paths/~1v2~1models~1", row->name, "~1infer/post/summary")]) == row->summary);

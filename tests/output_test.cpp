@@ -1,4 +1,4 @@
-#include "../src/stream/output.hpp"
+#include "../src/files/output.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -11,8 +11,8 @@
 #include "testing.hpp"
 
 using namespace sluice;
-using stream::identity;
-using stream::output;
+using files::identity;
+using files::output;
 
 namespace {
 

@@ -2,14 +2,14 @@
 #
 #   -DROOT=folder   the tree to look at
 set(concerns
-    "adapters/httplib/include/sluice/hardened/platform.hpp" # sockets, on Linux alone
-    "adapters/service/src/system_(posix|windows).cpp"       # files, confined opening, threads' priority and signals
+    "adapters/hardened/include/sluice/hardened/platform.hpp" # sockets, on Linux alone
+    "adapters/service/src/http/system_(posix|windows).cpp"       # files, confined opening, threads' priority and signals
     "examples/common/platform_(posix|windows).cpp"          # signals, the terminal, limits
     "src/core/platform_(posix|windows).cpp"                 # modules, folders, cores, threads
     "src/cpu/system_(posix|windows).cpp"                    # memory
     "src/cuda/system_(posix|windows).cpp"                   # the driver's library
-    "src/stream/mapping_posix.cpp"                          # windows
-    "src/stream/system_(posix|windows).cpp")                # files
+    "src/files/mapping_posix.cpp"                          # windows
+    "src/files/system_(posix|windows).cpp")                # files
 set(headers
     "(arpa|linux|mach|mach-o|net|netinet|sys)/[^>]*"
     "(direct|dirent|dlfcn|epoll|fcntl|ifaddrs|io|libproc|link|netdb|poll|process|pthread|pwd|sched|semaphore|signal|spawn|syslog)\\.h"

@@ -145,7 +145,7 @@ TEST_CASE("sums have a quota: 413 as soon as it is known") {
 }
 
 TEST_CASE("rows that have come wait for a slot, where a request is refused") {
-  sluice::service s({.compute_slots = 1, .queue_length = 0, .inline_bytes = -1});
+  sluice::service s({.compute_workers = 1, .queue_length = 0, .inline_bytes = -1});
   std::atomic<bool> inside{false}, open{false};
   s.add({.name = "hold",
          .summary = "Its slot, until the test opens it",

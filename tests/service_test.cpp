@@ -233,8 +233,8 @@ TEST_CASE("an endpoint of the application's own, added while serving") {
       post(s, "scale", R"({"a":[[1,2]]})").text() ==
       R"({"twice":{"data":[[2,4]],"shape":[1,2],"dtype":"f32"},"sums":{"data":[3],"shape":[1],"dtype":"f32"},"device":"cpu"})");
   check_problem(post(s, "scale", R"({"a":[[1,2]]})", {{"Accept", "application/x-npy"}}), 406, "application/json");
-  CHECK(s.catalogue().size() == 3);
-  CHECK(s.catalogue()[2]->summary == "A matrix plus itself, and its row sums");
+  CHECK(s.endpoints().size() == 3);
+  CHECK(s.endpoints()[2]->summary == "A matrix plus itself, and its row sums");
 }
 
 TEST_CASE("rows that the catalogue does not take") {
@@ -258,7 +258,7 @@ TEST_CASE("rows that the catalogue does not take") {
   refused([](auto& r) { r.inputs[0].dtypes.clear(); });
   refused([](auto& r) { r.inputs[0].max_rank = 9; });
   refused([](auto& r) { r.inputs[0].min_rank = 3; });
-  CHECK(s.catalogue().size() == 2);
+  CHECK(s.endpoints().size() == 2);
 }
 
 TEST_CASE("what an endpoint throws becomes an answer") {
@@ -340,7 +340,7 @@ TEST_CASE("many threads, one service") {
     });
   for (auto& t : threads) t.join();
   CHECK(wrong == 0);
-  CHECK(s.catalogue().size() == 6);
+  CHECK(s.endpoints().size() == 6);
 }
 
 TEST_CASE("options that cannot be") {
@@ -352,7 +352,7 @@ TEST_CASE("options that cannot be") {
   refused([](auto& o) { o.limits.body_bytes = 0; });
   refused([](auto& o) { o.limits.elements = 0; });
   refused([](auto& o) { o.limits.rank = 9; });
-  refused([](auto& o) { o.compute_slots = -1; });
+  refused([](auto& o) { o.compute_workers = -1; });
   refused([](auto& o) { o.queue_length = -1; });
   refused([](auto& o) { o.inline_bytes = -2; });
   refused([](auto& o) { o.compute_nice = 20; });

@@ -1,5 +1,5 @@
 // Slots: order, bounds, deadlines, clients that have gone, and threads that give way.
-#include "slots.hpp"
+#include "execution/compute_queue.hpp"
 
 #include <doctest/doctest.h>
 
@@ -13,9 +13,9 @@
 
 #include "sluice/parallel.hpp"
 
-using sluice::http::slots;
-using outcome = slots::outcome;
-using terms = slots::terms;
+using sluice::serving::compute_queue;
+using outcome = compute_queue::outcome;
+using terms = compute_queue::terms;
 
 namespace {
 
@@ -47,7 +47,7 @@ class gate {
   bool open_ = false;
 };
 
-void wait_until_waiting(const slots& s, int count) {
+void wait_until_waiting(const compute_queue& s, int count) {
   while (s.now().waiting != count) std::this_thread::yield();
 }
 
@@ -66,7 +66,7 @@ struct taken {
     door.open();
     holder.join();
   }
-  slots s;
+  compute_queue s;
   gate door;
   std::thread holder;
 };
@@ -74,7 +74,7 @@ struct taken {
 }  // namespace
 
 TEST_CASE("work is done on another thread, of lower priority, and what it throws comes back") {
-  slots s(2, 0, 7);
+  compute_queue s(2, 0, 7);
   std::thread::id where;
   int nice = 0;
   CHECK(s.run({}, [&] {
@@ -91,7 +91,7 @@ TEST_CASE("work is done on another thread, of lower priority, and what it throws
 TEST_CASE("so many at once, so many in the queue, and no more") {
   gate door;
   std::atomic<int> most{0}, at_once{0}, done{0};
-  slots s(2, 3, 0);
+  compute_queue s(2, 3, 0);
   std::vector<std::thread> callers;
   for (int i = 0; i < 5; ++i)
     callers.emplace_back([&] {
@@ -119,18 +119,18 @@ TEST_CASE("so many at once, so many in the queue, and no more") {
 TEST_CASE("a deadline that passes in the queue, or before, is not computed for") {
   std::atomic<int> ran{0};
   taken t(10);
-  const auto soon = slots::clock::now() + std::chrono::milliseconds(20);
+  const auto soon = compute_queue::clock::now() + std::chrono::milliseconds(20);
   CHECK(t.s.run({.deadline = soon}, [&] { ++ran; }) == outcome::expired);
-  CHECK(slots::clock::now() >= soon);
+  CHECK(compute_queue::clock::now() >= soon);
   CHECK(t.s.now().waiting == 0);
-  slots free(1, 0, 0);
-  CHECK(free.run({.deadline = slots::clock::now() - std::chrono::seconds(1)}, [&] { ++ran; }) == outcome::expired);
-  CHECK(free.run({.deadline = slots::clock::now() + std::chrono::hours(1)}, [&] { ++ran; }) == outcome::done);
+  compute_queue free(1, 0, 0);
+  CHECK(free.run({.deadline = compute_queue::clock::now() - std::chrono::seconds(1)}, [&] { ++ran; }) == outcome::expired);
+  CHECK(free.run({.deadline = compute_queue::clock::now() + std::chrono::hours(1)}, [&] { ++ran; }) == outcome::done);
   CHECK(ran == 1);
 }
 
 TEST_CASE("a client that has gone is not computed for") {
-  slots s(1, 0, 0);
+  compute_queue s(1, 0, 0);
   bool ran = false;
   CHECK(s.run({.gone = [] { return true; }}, [&] { ran = true; }) == outcome::gone);
   CHECK(!ran);
@@ -155,7 +155,7 @@ TEST_CASE("turns: by priority, and first come first served within one") {
 }
 
 TEST_CASE("the time to wait grows with what is at work and in the queue") {
-  slots s(1, 100, 0);
+  compute_queue s(1, 100, 0);
   CHECK(s.seconds_to_wait() == 1);
   s.run({}, [] { std::this_thread::sleep_for(std::chrono::milliseconds(300)); });
   gate door;

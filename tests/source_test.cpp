@@ -1,4 +1,4 @@
-#include "../src/stream/source.hpp"
+#include "../src/files/source.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -14,11 +14,11 @@
 #include "testing.hpp"
 
 using namespace sluice;
-using stream::feed;
-using stream::file;
-using stream::file_part;
-using stream::file_source;
-using stream::window;
+using files::feed;
+using files::file;
+using files::file_part;
+using files::file_source;
+using files::window;
 
 namespace {
 
@@ -33,7 +33,7 @@ file_part part(const std::string& path, std::int64_t begin, std::int64_t bytes) 
   return {std::make_shared<const file>(path, "test"), begin, bytes};
 }
 
-std::string read(const stream::source& in, std::int64_t at, std::size_t bytes) {
+std::string read(const files::source& in, std::int64_t at, std::size_t bytes) {
   std::string out(bytes, '?');
   in.read(at, std::as_writable_bytes(std::span(out)));
   return out;
@@ -41,7 +41,7 @@ std::string read(const stream::source& in, std::int64_t at, std::size_t bytes) {
 
 std::string text(const window& w) { return {reinterpret_cast<const char*>(w.bytes().data()), w.bytes().size()}; }
 
-std::string next(stream::source& in, std::size_t bytes) {
+std::string next(files::source& in, std::size_t bytes) {
   std::string out(bytes, '?');
   out.resize(in.next(std::as_writable_bytes(std::span(out))));
   return out;

@@ -2,7 +2,7 @@
 sluice_add_test(npy)
 sluice_add_test(file_stream)
 # These two look behind the public headers: they hold the room's own files, which a shared library hides.
-set(room ${PROJECT_SOURCE_DIR}/src/stream)
+set(room ${PROJECT_SOURCE_DIR}/src/files)
 set(files ${room}/file.cpp ${room}/mapping_${SLUICE_SYSTEM}.cpp ${room}/system_${SLUICE_SYSTEM}.cpp)
 sluice_add_test(source SOURCES source_test.cpp ${room}/source.cpp ${files} LIBRARIES fmt::fmt)
 sluice_add_test(output SOURCES output_test.cpp ${room}/output.cpp ${files} LIBRARIES fmt::fmt)

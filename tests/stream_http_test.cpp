@@ -183,7 +183,7 @@ TEST_CASE("metrics know uploads while they come") {
 }
 
 TEST_CASE_TEMPLATE("slow uploads hold no slot, and are bounded in number", Server, plain, owned) {
-  Server running({.compute_slots = 1, .queue_length = 0, .inline_bytes = -1, .stream = {.uploads = 5}});
+  Server running({.compute_workers = 1, .queue_length = 0, .inline_bytes = -1, .stream = {.uploads = 5}});
   std::list<wire> slow;
   for (int i = 0; i < 5; ++i) slow.emplace_back(running.port()).send(head(chunks)).send(chunk(std::string(3'000'000, '\0')));
   auto client = running.client();

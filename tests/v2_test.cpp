@@ -225,7 +225,7 @@ TEST_CASE("one place measures the calls of every protocol") {
 
 TEST_CASE("deadline and priority reach the call; past the deadline nothing is computed") {
   sluice::service_options o;
-  o.compute_slots = 1;
+  o.compute_workers = 1;
   o.queue_length = 1;
   sluice::service s(o);
   gate door;
@@ -264,7 +264,7 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
 
 TEST_CASE("a large body's deadline and priority count while it waits") {
   sluice::service_options o;
-  o.compute_slots = 1;
+  o.compute_workers = 1;
   sluice::service s(o);
   gate door;
   std::mutex mutex;  // of the next

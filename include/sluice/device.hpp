@@ -64,30 +64,39 @@ class device {
 inline constexpr device device::automatic{"automatic", 0};
 inline constexpr device device::cpu{"cpu", 0};
 
-/// How a caller names a device: not at all, as one he would rather have, or as the only one that will do. A device's name
-/// alone is the last of these.
+/// Which device a caller asks for. A device's name alone requires that device.
 ///
-///     sluice::matmul(a, b, sluice::prefer("cuda"));   // wherever else while it is not there, or lost
-///     sluice::matmul(a, b, "cuda:0");                 // there, or an error; require("cuda:0") says the same
-struct wish {
-  device where = device::automatic;  ///< the device that is asked for
-  bool firm = true;                  ///< whether no other one will do
+///     sluice::matmul(a, b, sluice::prefer("cuda"));   // another device while it is missing or lost
+///     sluice::matmul(a, b, "cuda:0");                 // that device or an error; require("cuda:0") says the same
+struct device_request {
+  /// How much the caller insists.
+  enum class strength {
+    automatic,  ///< placement chooses
+    preferred,  ///< `where`, unless it is missing, lost or too late
+    required,   ///< `where`, or an error
+  };
 
-  constexpr wish() = default;  ///< placement chooses
-  /// A device, by its value.
-  constexpr wish(const device& d, bool is_firm = true) : where(d), firm(is_firm) {}
-  /// A device, by its name, and no other. Throws as device's constructor does.
+  device where = device::automatic;         ///< the device asked for
+  strength how = strength::automatic;       ///< automatic exactly when `where` is
+
+  constexpr device_request() = default;  ///< placement chooses
+  /// A device. `automatic` stays automatic, whatever the strength.
+  constexpr device_request(const device& d, strength s = strength::required)
+      : where(d), how(d.is_automatic() ? strength::automatic : s) {}
+  /// The device of that name, required. Throws as device's constructor does.
   template <class Name>
-  requires(std::convertible_to<const Name&, std::string_view>) wish(const Name& name) : where(std::string_view(name)) {}
+  requires(std::convertible_to<const Name&, std::string_view>) device_request(const Name& name)
+      : device_request(device(std::string_view(name))) {}
 
-  /// Whether it leaves the choice to placement.
-  [[nodiscard]] constexpr bool is_automatic() const noexcept { return where.is_automatic(); }
+  [[nodiscard]] constexpr bool is_automatic() const noexcept { return how == strength::automatic; }  ///< placement chooses
+  [[nodiscard]] constexpr bool is_preferred() const noexcept { return how == strength::preferred; }  ///< `where` if possible
+  [[nodiscard]] constexpr bool is_required() const noexcept { return how == strength::required; }    ///< `where` or an error
 };
 
-/// `d` while it is there, is not lost and is in time; else where placement sends the work.
-constexpr wish prefer(const device& d) { return {d, false}; }
+/// `d` while it is present, not lost and in time; otherwise placement chooses.
+constexpr device_request prefer(const device& d) { return {d, device_request::strength::preferred}; }
 /// `d` or an error: unavailable, or device_lost.
-constexpr wish require(const device& d) { return {d, true}; }
+constexpr device_request require(const device& d) { return {d, device_request::strength::required}; }
 
 /// What is known of a device without waking it.
 struct device_info {

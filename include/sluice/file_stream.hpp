@@ -22,7 +22,7 @@
 
 namespace sluice {
 
-namespace stream {
+namespace files {
 class source;
 }
 
@@ -118,12 +118,12 @@ class file_stream {
   SLUICE_API void check_unchanged() const;
 
   /// For the library's own use.
-  [[nodiscard]] stream::source& source() const noexcept { return *source_; }
+  [[nodiscard]] files::source& source() const noexcept { return *source_; }
 
  private:
-  file_stream(std::shared_ptr<stream::source> source, const npy_header& header, const file_stream_options& options);
+  file_stream(std::shared_ptr<files::source> source, const npy_header& header, const file_stream_options& options);
 
-  std::shared_ptr<stream::source> source_;
+  std::shared_ptr<files::source> source_;
   sluice::shape shape_;
   std::int64_t rows_ = 0;
   sluice::dtype dtype_ = dtype::f32;

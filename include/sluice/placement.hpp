@@ -93,11 +93,11 @@ struct decision {
 /// if it is lost, and its use is the error; or, by prefer(), as the one to take while it is there, is not lost, and is in
 /// time. SLUICE_DEVICE takes the place of automatic. A device that was chosen is never lost. Throws invalid_argument when
 /// there are no candidates and the device is left to choose, device_lost when all of them are lost.
-SLUICE_API decision place(const work& w, std::span<const device> candidates, const wish& wanted = {});
+SLUICE_API decision place(const work& w, std::span<const device> candidates, const device_request& wanted = {});
 
 /// The same among all devices that have profiles, those that the operands are on, and the CPU. Throws device_lost as that
 /// does.
-SLUICE_API decision place(const work& w, const wish& wanted = {});
+SLUICE_API decision place(const work& w, const device_request& wanted = {});
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice

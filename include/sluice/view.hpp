@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "sluice/config.hpp"
+
 namespace sluice {
 inline namespace SLUICE_ABI {
 

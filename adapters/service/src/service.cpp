@@ -4,40 +4,40 @@
 #include <array>
 #include <condition_variable>
 
-#include "access.hpp"
-#include "protocol.hpp"
-#include "status.hpp"
-#include "trace.hpp"
+#include "http/access.hpp"
+#include "http/protocol.hpp"
+#include "http/http_error.hpp"
+#include "http/trace.hpp"
 
 namespace sluice {
 
-using http::refused;
+using serving::http_error;
 
 inline namespace SLUICE_ABI {
 
 struct service::state {
-  explicit state(service_options o) : engine(std::move(o)), access(engine.options.tokens, engine.options.origins) {}
+  explicit state(service_options o) : executor(std::move(o)), access(executor.options.tokens, executor.options.origins) {}
 
-  http::engine engine;
-  const http::access access;
+  serving::executor executor;
+  const serving::access access;
   // The first that owns a path answers.
-  const std::array<std::unique_ptr<http::protocol>, 7> protocols{
-      http::operations(engine),
-      http::placement(engine),
-      http::v1_jobs(engine),
-      http::v1_rowsum_stream(engine),
-      http::v1(engine),
-      http::v2(engine),
-      http::docs(engine, [this](http::document& d) { describe(d); })};
+  const std::array<std::unique_ptr<serving::protocol>, 7> protocols{
+      serving::operations(executor),
+      serving::placement(executor),
+      serving::v1_jobs(executor),
+      serving::v1_rowsum_stream(executor),
+      serving::v1(executor),
+      serving::v2(executor),
+      serving::docs(executor, [this](serving::document& d) { describe(d); })};
   std::mutex mutex;  // of the next
   std::condition_variable idle;
   int under_way = 0;
 
-  void describe(http::document& d) const {
+  void describe(serving::document& d) const {
     for (const auto& p : protocols) p->describe(d);
   }
 
-  http::protocol* owner_of(std::string_view path) const {
+  serving::protocol* owner_of(std::string_view path) const {
     for (const auto& p : protocols)
       if (p->owns(path)) return p.get();
     return nullptr;
@@ -48,22 +48,22 @@ struct service::state {
     return p == nullptr ? problem(status, code, detail) : p->refusal(status, code, detail);
   }
 
-  response answer(const request& r, http::call_record& record) {
+  response answer(const request& r, serving::request_context& record) {
     if (auto answer = access.preflight(r)) return std::move(*answer);
     access.check(r);
-    http::protocol* const p = owner_of(r.path);
-    if (p == nullptr) http::fail_not_found(r);
-    record.deadline = http::deadline_of(r, record.begin);
+    serving::protocol* const p = owner_of(r.path);
+    if (p == nullptr) serving::fail_not_found(r);
+    record.deadline = serving::deadline_of(r, record.begin);
     record.gone = r.gone;
     return p->answer(r, record);
   }
 
   // The application's own log.
-  void tell(const request& r, const http::call_record& record, std::chrono::system_clock::time_point came,
-            const http::trace& trace, const response& out) const noexcept try {
-    if (!engine.options.on_request) return;
+  void tell(const request& r, const serving::request_context& record, std::chrono::system_clock::time_point came,
+            const serving::trace& trace, const response& out) const noexcept try {
+    if (!executor.options.on_request) return;
     constexpr std::array<std::string_view, 7> methods{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
-    engine.options.on_request(
+    executor.options.on_request(
         {.time = came,
          .request_id = record.request_id,
          .trace_id = trace.id,
@@ -76,20 +76,20 @@ struct service::state {
                          ? record.body_bytes
                          : std::max({r.content_length, record.body_bytes, static_cast<std::int64_t>(r.body.size())}),
          .bytes_out = static_cast<std::int64_t>(out.size()),
-         .seconds = http::seconds_of(record.taken()),
+         .seconds = serving::seconds_of(record.taken()),
          .device = out.header("X-Sluice-Device"),
          .client = r.client});
   } catch (...) {
   }
 
   // Every failure as a response.
-  response guarded(const request& r, http::call_record& record) try { return answer(r, record); } catch (const refused& e) {
+  response guarded(const request& r, serving::request_context& record) try { return answer(r, record); } catch (const http_error& e) {
     record.rejection = e.code;
     auto out = refusal(r.path, e.status, e.code, e.detail);
     out.headers.insert(out.headers.end(), e.headers.begin(), e.headers.end());
     return out;
   } catch (const error& e) {
-    if (e.code() == error_code::device_lost) engine.look();
+    if (e.code() == error_code::device_lost) executor.look();
     record.rejection = name_of(e.code());
     auto out = refusal(r.path, status_of(e.code()), name_of(e.code()), e.what());
     if (out.status == 503) out.headers.emplace_back("Retry-After", "1");
@@ -104,14 +104,14 @@ struct service::state {
 };
 
 service::service(service_options options) : state_(std::make_unique<state>(std::move(options))) {
-  add(http::matmul_row());
-  add(http::rowsum_row());
+  add(serving::matmul_row());
+  add(serving::rowsum_row());
 }
 service::~service() = default;
 
-void service::add(endpoint row) { state_->engine.rows.add(std::move(row)); }
-std::vector<std::shared_ptr<const endpoint>> service::catalogue() const { return state_->engine.rows.rows(); }
-const service_options& service::options() const noexcept { return state_->engine.options; }
+void service::add(endpoint row) { state_->executor.endpoints.add(std::move(row)); }
+std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.rows(); }
+const service_options& service::options() const noexcept { return state_->executor.options; }
 
 std::vector<std::string> service::patterns() const {
   std::vector<std::string> all;
@@ -121,7 +121,7 @@ std::vector<std::string> service::patterns() const {
 }
 
 std::span<const std::string_view> service::long_bodies() noexcept {
-  static constexpr std::array paths{http::rowsum_stream_path};
+  static constexpr std::array paths{serving::rowsum_stream_path};
   return paths;
 }
 
@@ -142,26 +142,26 @@ std::shared_ptr<void> service::begin_request() {
 }
 
 bool service::drain(double seconds) {
-  state_->engine.draining = true;
+  state_->executor.draining = true;
   for (const auto& p : state_->protocols) p->drain();
   std::unique_lock lock(state_->mutex);
   return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }
 
 response service::handle(const request& r) noexcept try {
-  http::call_record record;
+  serving::request_context record;
   const auto came = std::chrono::system_clock::now();
-  const auto trace = http::trace::begin(http::header(r, "traceparent"));
-  record.request_id = http::request_id(http::header(r, "X-Request-Id"));
+  const auto trace = serving::trace::begin(serving::header(r, "traceparent"));
+  record.request_id = serving::request_id(serving::header(r, "X-Request-Id"));
   record.traceparent = trace.traceparent();
   response out = state_->guarded(r, record);
   out.headers.emplace_back("X-Request-Id", record.request_id);
   state_->access.admit(r, out);
   const auto taken = record.taken();
-  state_->engine.metrics->record(record, out.status, out.size());
-  state_->engine.statistics.record(record, out.status == 200, taken);
+  state_->executor.metrics->record(record, out.status, out.size());
+  state_->executor.statistics.record(record, out.status == 200, taken);
   if (out.status == 200 && (!record.model.empty() || record.streamed))
-    out.sending = http::until_sent(state_->engine.metrics, record.route);
+    out.sending = serving::until_sent(state_->executor.metrics, record.route);
   state_->tell(r, record, came, trace, out);
   return out;
 } catch (...) {  // no memory even for a problem

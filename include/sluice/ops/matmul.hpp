@@ -19,7 +19,7 @@ enum class precision {
 
 namespace detail {
 SLUICE_API shape matmul_shape(const tensor& a, const tensor& b);
-SLUICE_API call_account place_matmul(const tensor& a, const tensor& b, const wish& where);
+SLUICE_API call_account place_matmul(const tensor& a, const tensor& b, const device_request& where);
 SLUICE_API void call_matmul(const tensor& a, const tensor& b, tensor& out, precision p);
 }  // namespace detail
 
@@ -28,7 +28,7 @@ SLUICE_API void call_matmul(const tensor& a, const tensor& b, tensor& out, preci
 /// device that placement chose for operands on the CPU gives it back to the CPU. Throws invalid_argument when ranks, extents
 /// or dtypes do not agree; unavailable when there is no device `where`; unsupported when it has no products; device_lost;
 /// and out_of_memory. What fails later, on a device, is thrown where the result is first needed on the host.
-inline tensor matmul(const tensor& a, const tensor& b, const wish& where = {}, precision p = precision::strict) {
+inline tensor matmul(const tensor& a, const tensor& b, const device_request& where = {}, precision p = precision::strict) {
   const shape extents = detail::matmul_shape(a, b);
   call_account call = detail::place_matmul(a, b, where);
   tensor out(extents, a.dtype(), call.where());

@@ -17,7 +17,7 @@ inline namespace SLUICE_ABI {
 
 namespace detail {
 SLUICE_API shape rowsum_shape(const tensor& a);
-SLUICE_API call_account place_rowsum(const tensor& a, const wish& where);
+SLUICE_API call_account place_rowsum(const tensor& a, const device_request& where);
 SLUICE_API void call_rowsum(const tensor& a, tensor& out);
 }  // namespace detail
 
@@ -29,7 +29,7 @@ constexpr dtype rowsum_dtype(dtype t) noexcept {
 /// a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied
 /// to `where`, as matmul does. Throws invalid_argument for rank 0; unavailable when there is no device `where`;
 /// unsupported when it has no row sums; device_lost; out_of_memory. What fails later, as in matmul().
-inline tensor rowsum(const tensor& a, const wish& where = {}) {
+inline tensor rowsum(const tensor& a, const device_request& where = {}) {
   const shape extents = detail::rowsum_shape(a);
   call_account call = detail::place_rowsum(a, where);
   tensor out(extents, rowsum_dtype(a.dtype()), call.where());
@@ -39,7 +39,7 @@ inline tensor rowsum(const tensor& a, const wish& where = {}) {
 
 /// The same sums before rounding: f64 for floats, i64 for integers. Throws as rowsum() does. Parts of a row that begin at
 /// multiples of 1,024 * 2^k elements and are that long (the last may be shorter) join into the row's sum by join_rowsums.
-inline tensor rowsum_unrounded(const tensor& a, const wish& where = {}) {
+inline tensor rowsum_unrounded(const tensor& a, const device_request& where = {}) {
   const shape extents = detail::rowsum_shape(a);
   call_account call = detail::place_rowsum(a, where);
   tensor out(extents, is_floating(a.dtype()) ? dtype::f64 : dtype::i64, call.where());

@@ -112,7 +112,7 @@ struct service_options {
   service_limits limits{};  ///< of requests
   /// Requests that are decoded, computed and encoded at once; 0: as many as parallel_size(). Others wait, queue_length of
   /// them; beyond that the answer is 429.
-  int compute_slots = 0;
+  int compute_workers = 0;
   int queue_length = 256;  ///< requests that may wait for a slot
   /// Where the body is no larger and the endpoint's estimate says as much of the work, the thread that holds the connection
   /// does it all: a slot's thread takes longer to wake. -1: never.
@@ -121,7 +121,7 @@ struct service_options {
   /// helpers from then on: an application's own routes come first. 0 leaves all as they are.
   int compute_nice = 10;
   /// Where endpoints run: placement chooses for those with an estimate, or a device is named or preferred.
-  sluice::wish device{};
+  sluice::device_request device{};
   sluice::ready_when ready = ready_when::all_devices;  ///< of /health/ready
   /// Called once for each device that is lost, by a thread that is answering a request: the one that met the loss, or one
   /// that asked for the devices' state. It must return soon. Only a new process brings such a device back: have the server
@@ -159,7 +159,7 @@ class SLUICE_API service {
   /// letters, and for a row without inputs, outputs or `run`.
   void add(endpoint row);
   /// The catalogue, in the order of adding.
-  [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> catalogue() const;
+  [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> endpoints() const;
 
   /// Answers a request. Never throws: every failure is a response.
   [[nodiscard]] response handle(const request& r) noexcept;

@@ -1,0 +1,174 @@
+// Linux for a hardened server: non-blocking sockets, an epoll, and the limit of descriptors.
+#pragma once
+
+#if !defined(__linux__)
+#error "sluice/hardened_server.hpp is for Linux: elsewhere, mount() a service on httplib::Server (sluice/httplib.hpp)"
+#endif
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+#include "sluice/config.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace hardened {
+
+// An event to wait for; 0: none.
+using readiness = short;
+inline constexpr readiness readable = POLLIN, writable = POLLOUT;
+
+// `count` bytes moved; or 0, and `wait` is the event to wait for; or 0 and no event: the connection has ended.
+struct moved {
+  std::size_t count = 0;
+  readiness wait = 0;
+  [[nodiscard]] bool over() const noexcept { return count == 0 && wait == 0; }
+};
+
+struct address {
+  std::string ip{};
+  int port = 0;
+};
+
+// Owns a connected socket. Only wait() blocks.
+class socket {
+ public:
+  explicit socket(int fd) noexcept : fd_(fd) {}
+  ~socket() { ::close(fd_); }
+  socket(const socket&) = delete;
+  socket& operator=(const socket&) = delete;
+
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] address remote() const { return address_by(::getpeername); }
+  [[nodiscard]] address local() const { return address_by(::getsockname); }
+
+  moved receive(char* to, std::size_t size) noexcept { return result(::recv(fd_, to, size, MSG_DONTWAIT), readable); }
+  // `ahead`: more follows at once, so the kernel may hold this back.
+  moved send(const char* from, std::size_t size, bool ahead = false) noexcept {
+    return result(::send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL | (ahead ? MSG_MORE : 0)), writable);
+  }
+  void finish_sending() noexcept { ::shutdown(fd_, SHUT_WR); }
+  void finish_receiving() noexcept { ::shutdown(fd_, SHUT_RD); }
+  void cut() noexcept { ::shutdown(fd_, SHUT_RDWR); }
+  // For a library that calls read and write itself.
+  void never_wait() noexcept { ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK); }
+
+  // Waits for `events`; false: they did not happen before `end`.
+  bool wait(readiness events, std::chrono::steady_clock::time_point end) noexcept {
+    pollfd p{.fd = fd_, .events = events, .revents = 0};
+    for (auto now = std::chrono::steady_clock::now(); now < end; now = std::chrono::steady_clock::now()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - now).count();
+      const int ready = ::poll(&p, 1, static_cast<int>(std::min<decltype(left)>(left, 60'000)));
+      if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+    }
+    return false;
+  }
+
+ private:
+  static moved result(ssize_t n, readiness wait) noexcept {
+    if (n > 0) return {.count = static_cast<std::size_t>(n)};
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? moved{.wait = wait} : moved{};
+  }
+
+  address address_by(int (*name)(int, sockaddr*, socklen_t*)) const {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (name(fd_, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+    if (storage.ss_family == AF_INET) {
+      const auto& in = reinterpret_cast<const sockaddr_in&>(storage);
+      return {::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text) != nullptr ? text : "", ntohs(in.sin_port)};
+    }
+    if (storage.ss_family == AF_INET6) {
+      const auto& in = reinterpret_cast<const sockaddr_in6&>(storage);
+      return {::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text) != nullptr ? text : "", ntohs(in.sin6_port)};
+    }
+    return {};
+  }
+
+  int fd_;
+};
+
+// Sockets waiting for one event each, which one thread gets.
+class poller {
+ public:
+  poller() {
+    if (poll_.fd < 0 || stop_.fd < 0) throw std::system_error(errno, std::generic_category(), "epoll");
+    control(EPOLL_CTL_ADD, stop_.fd, EPOLLIN, nullptr);
+  }
+
+  void add(const socket& s, readiness events, void* owner) noexcept { arm(EPOLL_CTL_ADD, s, events, owner); }
+  void rearm(const socket& s, readiness events, void* owner) noexcept { arm(EPOLL_CTL_MOD, s, events, owner); }
+
+  // The owner of the next socket with an event; null after stop().
+  void* next() noexcept {
+    for (;;) {
+      epoll_event e{};
+      const int n = ::epoll_wait(poll_.fd, &e, 1, -1);
+      if (n > 0) return e.data.ptr;
+      if (n < 0 && errno != EINTR) return nullptr;
+    }
+  }
+
+  // next() returns null from now on, in every thread.
+  void stop() noexcept {
+    const std::uint64_t one = 1;
+    static_cast<void>(::write(stop_.fd, &one, sizeof one) < 0);
+  }
+
+ private:
+  struct descriptor {
+    int fd;
+    ~descriptor() {
+      if (fd >= 0) ::close(fd);
+    }
+  };
+
+  void arm(int what, const socket& s, readiness events, void* owner) noexcept {
+    control(what, s.fd(), static_cast<unsigned>(events == writable ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT, owner);
+  }
+
+  void control(int what, int fd, unsigned events, void* owner) noexcept {
+    epoll_event e{};
+    e.events = events;
+    e.data.ptr = owner;
+    ::epoll_ctl(poll_.fd, what, fd, &e);
+  }
+
+  const descriptor poll_{::epoll_create1(EPOLL_CLOEXEC)}, stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+};
+
+// `wanted` connections, or as many as the limit of open files allows beside other files.
+inline std::size_t connections_within_limits(std::size_t wanted) noexcept {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return wanted;
+  return std::min(wanted, static_cast<std::size_t>(files.rlim_cur - files.rlim_cur / 16));
+}
+
+// SO_REUSEPORT would let a second server take half of the requests.
+inline void reuse_address(int fd) noexcept {
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+// May be called again.
+inline void set_backlog(int fd, int backlog) noexcept { ::listen(fd, backlog); }
+
+}  // namespace hardened
+}  // namespace SLUICE_ABI
+}  // namespace sluice

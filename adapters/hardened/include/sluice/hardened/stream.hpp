@@ -1,0 +1,171 @@
+// What httplib reads one request from, and writes its answer to.
+#pragma once
+
+#include <httplib.h>
+
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "sluice/hardened/body.hpp"
+#include "sluice/hardened/rate_limit.hpp"
+#include "sluice/httplib/server_extensions.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace hardened {
+
+// httplib reads the rewritten head from memory, then the body and not a byte beyond it. An error in the body before the answer has
+// begun is answered here, whatever the handler does with it. (Which of these members override differs between versions of httplib,
+// so none is marked.)
+class stream final : public httplib::Stream, public detail::direct_body {
+ public:
+  // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
+  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, permit_pool& waiting,
+         std::span<char> scratch)
+      : connection_(c),
+        head_(h.text),
+        body_(h, limit),
+        continue_(h.expects),
+        framing_{h.chunked, h.length},
+        plain_(h.length > 0 && h.encoding.empty()),
+        long_(limit == body::no_limit),
+        in_(o, waiting, long_ ? 0 : o.body_seconds),
+        out_(o, waiting, 0),
+        scratch_(scratch),
+        why_(body_.why()) {}
+
+  [[nodiscard]] const http_error& why() const noexcept { return why_; }
+  [[nodiscard]] bool begun() const noexcept { return begun_; }  // the answer
+
+  ssize_t read(char* to, std::size_t size) {
+    if (!head_.empty()) return copy(to, head_, std::min(size, head_.size()));
+    if (why_ || (long_ && begun_)) return -1;  // the rest of a refused body is not read
+    if (body_.done() || size == 0) return 0;
+    if (unread_.empty() && (unread_ = {scratch_.data(), fill(scratch_)}).empty()) return -1;
+    const auto n = body_.take(unread_.substr(0, size));
+    if ((why_ = body_.why())) return -1;
+    return copy(to, unread_, n);
+  }
+
+  // Tells the handler of `r` the framing, and lets it read a plain body by read_body.
+  void opens_for(httplib::Request& r) noexcept { open_for(r, framing_, plain_); }
+  // Receives in place, and no byte of the next request.
+  std::ptrdiff_t read_body(char* to, std::size_t size) {
+    take();
+    if (!unread_.empty() || why_ || body_.done()) return read(to, size);
+    const auto n = fill({to, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_.left()))});
+    return n == 0 ? -1 : static_cast<std::ptrdiff_t>(body_.take({to, n}));
+  }
+
+  ssize_t write(const char* from, std::size_t size) {
+    if (why_) return -1;
+    const std::string_view bytes(from, size);
+    if (!begun_) {
+      begun_ = true;
+      // httplib sends the head on its own, which costs a packet with TCP_NODELAY. It is held when a body of known length follows.
+      if (bytes.starts_with("HTTP/1.1 2") && bytes.ends_with("\r\n\r\n") && bytes.find("Content-Length: ") != bytes.npos) {
+        held_ = bytes;
+        return static_cast<ssize_t>(size);
+      }
+    } else if (!held_.empty() && size < 16 << 10) {
+      held_ += bytes;
+      return flush() ? static_cast<ssize_t>(size) : -1;
+    }
+    return flush(true) && send(bytes) ? static_cast<ssize_t>(size) : -1;
+  }
+
+  // Sends the held bytes; `ahead`: more follows at once.
+  bool flush(bool ahead = false) {
+    const std::string held = std::exchange(held_, {});
+    return held.empty() || send(held, ahead);
+  }
+
+  // Discards the received part of the body. True if the body is complete: the bytes received after it are the next request.
+  bool finish() {
+    for (int i = 0; i < 2 && !body_.done() && !why_ && !continue_; ++i) {
+      unread_.remove_prefix(body_.take(unread_));
+      why_ = body_.why();
+      if (unread_.empty() && !body_.done() && i == 0) unread_ = {scratch_.data(), receive(scratch_).count};
+    }
+    if (!body_.done() || why_) return false;
+    connection_.received.assign(unread_);
+    return true;
+  }
+
+  // Bytes received with the head, or before its answer.
+  void start_with(std::string_view bytes) noexcept { unread_ = bytes; }
+
+  bool is_readable() const { return !head_.empty() || !unread_.empty(); }
+  bool is_writable() const { return !why_; }
+  bool wait_readable() const { return !why_; }
+  bool wait_writable() const { return !why_; }
+  bool is_peer_alive() const { return !why_; }
+  time_t duration() const { return std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - begin_).count(); }
+  socket_t socket() const { return connection_.wire->below().fd(); }
+  void get_remote_ip_and_port(std::string& ip, int& port) const {
+    ip = connection_.remote.ip;
+    port = connection_.remote.port;
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const {
+    ip = connection_.local.ip;
+    port = connection_.local.port;
+  }
+
+ private:
+  static ssize_t copy(char* to, std::string_view& from, std::size_t n) noexcept {
+    std::memcpy(to, from.data(), n);
+    from.remove_prefix(n);
+    return static_cast<ssize_t>(n);
+  }
+
+  moved receive(std::span<char> to) {
+    const auto m = connection_.wire->receive(to.data(), to.size());
+    in_.moved(m.count);
+    return m;
+  }
+
+  // Waits for more of the body. Returns the number of bytes; 0 on an error.
+  std::size_t fill(std::span<char> to) {
+    if (!flush()) return 0;
+    if (std::exchange(continue_, false) && !send("HTTP/1.1 100 Continue\r\n\r\n")) return 0;
+    for (;;) {
+      const auto m = receive(to);
+      if (m.count > 0) return m.count;
+      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(connection_.wire->below(), m.wait);
+      if (why_) return 0;
+    }
+  }
+
+  bool send(std::string_view bytes, bool ahead = false) {
+    auto& wire = *connection_.wire;
+    while (!bytes.empty()) {
+      const auto m = ahead ? wire.send_ahead(bytes.data(), bytes.size()) : wire.send(bytes.data(), bytes.size());
+      bytes.remove_prefix(m.count);
+      out_.moved(m.count);
+      if (m.count > 0) continue;
+      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(wire.below(), m.wait);
+      if (why_) return begun_ = true, false;  // the client cannot be told
+    }
+    return true;
+  }
+
+  connection& connection_;
+  std::string_view head_, unread_{};
+  body body_;
+  bool continue_;  // 100 Continue is still to be sent
+  detail::body_framing framing_;
+  bool plain_;     // neither chunked nor compressed
+  bool long_;      // the body may be of any length
+  bool begun_ = false;
+  std::string held_{};
+  rate_limit in_, out_;
+  std::span<char> scratch_;
+  http_error why_;
+  clock::time_point begin_ = clock::now();
+};
+
+}  // namespace hardened
+}  // namespace SLUICE_ABI
+}  // namespace sluice

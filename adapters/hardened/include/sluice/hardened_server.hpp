@@ -1,0 +1,208 @@
+/// @file
+/// An httplib::Server for public addresses: every route, the application's own too, is read strictly, under deadlines and limits.
+///
+///     sluice::hardened_server server;          // or hardened_tls_server server({}, "cert.pem", "key.pem")
+///     server.Get("/items/1", ...);
+///     sluice::mount(server, service);
+///     server.listen("0.0.0.0", 8080);
+///
+/// Heads are read under a deadline and limits, and refused when they could be read in two ways: conflicting or invalid
+/// lengths, unknown transfer encodings, blanks and control characters where there are to be none. A body ends where its head
+/// said, whatever the handler reads of it. Bodies have a limit (set_payload_max_length, in chunks and decoded as well), a
+/// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
+/// without its words.
+///
+/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that are being sent: drain() first.
+#pragma once
+
+#include <httplib.h>
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+#include "sluice/hardened/requests.hpp"
+#include "sluice/hardened/workers.hpp"
+#include "sluice/httplib/server_extensions.hpp"
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#include "sluice/hardened/tls.hpp"
+#endif
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace hardened {
+
+// httplib hands each connection to a queue of tasks: this one runs them at once, because all they do is to give it to us.
+class direct_queue final : public httplib::TaskQueue {
+ public:
+  explicit direct_queue(std::function<void()> on_shutdown) : on_shutdown_(std::move(on_shutdown)) {}
+  using enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));  // void, or bool from 0.16 on
+  enqueued enqueue(std::function<void()> task) override {
+    task();
+    return static_cast<enqueued>(true);
+  }
+  void shutdown() override { on_shutdown_(); }
+
+ private:
+  std::function<void()> on_shutdown_;
+};
+
+}  // namespace hardened
+
+/// An httplib server, over TLS or not, within hardened_options. Every member of httplib's is available except new_task_queue:
+/// connections are served by threads of its own.
+template <class Base>
+class basic_hardened_server : public Base, public detail::long_bodies {
+ public:
+  /// `more` is for the base: a TLS server's certificate and key. Throws std::invalid_argument unless threads, connections and
+  /// bytes_per_second are at least 1.
+  template <class... More>
+  explicit basic_hardened_server(const hardened_options& options, More&&... more)
+      : Base(std::forward<More>(more)...), options_(checked(options)) {
+    this->set_tcp_nodelay(true);  // without it a keep-alive request takes 43 ms
+    this->set_keep_alive_max_count(1'000'000'000);
+    this->set_keep_alive_timeout(static_cast<time_t>(options_.idle_seconds));  // told to clients
+    Base::set_payload_max_length(std::numeric_limits<std::size_t>::max());     // bodies are limited here
+    this->set_socket_options([](auto socket) { hardened::reuse_address(socket); });
+    this->set_exception_handler([](const httplib::Request&, httplib::Response& res, std::exception_ptr) {
+      res.status = 500;
+      res.set_content(hardened::problem_json({500, "the request failed"}), std::string(hardened::problem_type));
+    });
+    Base::new_task_queue = [this] { return start(); };
+  }
+  /// With hardened_options as they are.
+  basic_hardened_server() : basic_hardened_server(hardened_options{}) {}
+
+  /// Bytes of a body, in chunks and decoded as well; 413 beyond. In place of httplib's, whose limit holds for every path.
+  basic_hardened_server& set_payload_max_length(std::size_t bytes) {
+    body_bytes_ = bytes;
+    return *this;
+  }
+
+  /// Before stop(), from another thread: new requests are still taken, but each answer closes its connection from now on;
+  /// idle connections are closed. Returns when no request is under way, or after `seconds`, and whether none is.
+  bool drain(double seconds) {
+    const auto w = current();
+    return !w || w->drain(seconds);
+  }
+
+ private:
+  using Base::new_task_queue;  // connections have threads of our own
+
+  static hardened_options checked(hardened_options o) {
+    if (o.threads < 1 || o.connections < 1 || o.bytes_per_second < 1)
+      throw std::invalid_argument("[hardened_server] threads, connections and bytes_per_second must be at least 1");
+    if (o.waiting_threads == 0) o.waiting_threads = std::max<std::size_t>(1, o.threads * 3 / 4);
+    return o;
+  }
+
+  httplib::TaskQueue* start() {
+    auto queue = std::make_unique<hardened::direct_queue>([this] { current()->stop(options_.grace_seconds); });
+    hardened::set_backlog(this->svr_sock_, options_.backlog);  // httplib's own backlog may be 5
+    auto w = std::make_shared<hardened::workers>(
+        options_, [this](hardened::connection& c, std::span<char> scratch) { return requests_.serve(c, scratch); });
+    const std::lock_guard lock(mutex_);
+    workers_ = std::move(w);
+    return queue.release();
+  }
+
+  std::shared_ptr<hardened::workers> current() {
+    const std::lock_guard lock(mutex_);
+    return workers_;
+  }
+
+  // Called by httplib for what it has accepted.
+  bool process_and_close_socket(socket_t socket) override {
+    try {
+      auto c = std::make_unique<hardened::connection>(channel_of(socket));
+      if (current()->add(c)) return true;
+      if constexpr (!is_tls) {
+        const auto text = hardened::refusal({503, "this server has reached its limit of connections"});
+        static_cast<void>(c->wire->send(text.data(), text.size()));
+      }
+    } catch (...) {  // no memory
+    }
+    return false;
+  }
+
+  std::unique_ptr<hardened::channel> channel_of(socket_t socket) {
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, context_of(*this));
+#endif
+    return std::make_unique<hardened::channel>(socket);
+  }
+
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+  template <class Server>
+  static auto* context_of(Server& s) {
+    if constexpr (requires { s.tls_context(); })
+      return static_cast<SSL_CTX*>(s.tls_context());
+    else
+      return s.ssl_context();
+  }
+#endif
+
+  // One request, by httplib. Whether its connection goes on.
+  bool answer(hardened::connection& c, const hardened::head& h, std::string_view first, std::span<char> scratch) {
+    const auto draining = [this] { return current()->draining(); };
+    const bool last = h.close || ++c.answered >= this->keep_alive_max_count_ || draining();
+    const auto limit = std::min({body_bytes_, this->payload_max_length_, std::size_t{hardened::body::no_limit - 1}});
+    hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
+    s.start_with(first);
+    hardened::http_error thrown;
+    bool going = false, closed = false;
+    if (!s.why()) try {
+        going = process(*this, s, c, last, closed);
+      } catch (...) {  // by a content provider, or for want of memory
+        thrown = {500, "the request failed"};
+      }
+    if (const auto& why = s.why() ? s.why() : thrown; why && !s.begun()) {
+      const auto text = hardened::refusal(why);
+      static_cast<void>(c.wire->send(text.data(), text.size()));
+      return false;
+    }
+    return !thrown && s.flush() && s.finish() && going && !closed && !last && !draining();
+  }
+
+  // process_request takes the addresses from 0.16 on.
+  template <class Server>
+  static bool process(Server& self, hardened::stream& s, hardened::connection& c, bool last, bool& closed) {
+    const auto set_up = [&](auto& request) {
+      s.opens_for(request);
+      if constexpr (requires { request.ssl; }) request.ssl = static_cast<decltype(request.ssl)>(c.wire->session());
+    };
+    const std::function<void(httplib::Request&)> setup(set_up);
+    if constexpr (requires { self.process_request(s, c.remote.ip, 0, c.local.ip, 0, last, closed, setup); })
+      return self.process_request(s, c.remote.ip, c.remote.port, c.local.ip, c.local.port, last, closed, setup);
+    else
+      return self.process_request(s, last, closed, setup);
+  }
+
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+  static constexpr bool is_tls = std::is_base_of_v<httplib::SSLServer, Base>;
+#else
+  static constexpr bool is_tls = false;
+#endif
+
+  const hardened_options options_;
+  std::size_t body_bytes_ = 64 << 20;
+  hardened::permit_pool waiting_{options_.waiting_threads};
+  const hardened::requests requests_{
+      options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};
+  std::mutex mutex_;
+  std::shared_ptr<hardened::workers> workers_;
+};
+
+/// Over TCP.
+using hardened_server = basic_hardened_server<httplib::Server>;
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+/// Over TLS 1.2 or newer, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
+using hardened_tls_server = basic_hardened_server<httplib::SSLServer>;
+#endif
+
+}  // namespace SLUICE_ABI
+}  // namespace sluice

@@ -1,0 +1,66 @@
+#include "folder.hpp"
+
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "sluice/error.hpp"
+
+namespace sluice::serving::jobs {
+namespace {
+
+constexpr std::size_t id_length = 32;
+
+[[noreturn]] void fail(error_code code, const std::string& path, const std::string& why) {
+  throw error(code, fmt::format("[jobs] {} {}", path, why));
+}
+
+}  // namespace
+
+folder::folder(std::string path) : path_(std::move(path)) {
+  std::error_code e;
+  std::filesystem::create_directories(path_, e);
+  if (e) fail(error_code::io, path_, "cannot be made a folder: " + e.message());
+  // Absolute: the process may change its working directory, and a job begins later.
+  path_ = std::filesystem::absolute(path_).lexically_normal().string();
+  while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
+  const std::string name = path_ + "/lock";
+  const auto why = system::open_locked(name, lock_);
+  if (why == std::errc::operation_would_block)
+    fail(error_code::unavailable, path_, "is in use by another service: each needs a folder of its own");
+  if (why) fail(error_code::io, name, "cannot be opened and locked: " + why.message());
+}
+
+descriptor folder::open(const std::string& path) {
+  descriptor file;
+  static_cast<void>(system::open_file(path, file));
+  return file;
+}
+
+void folder::remove_files(const std::string& id) const noexcept try {
+  for (const auto& path : {result(id), totals(id)})
+    for (const char* const end : {"", ".partial", ".journal", ".journal.tmp"})
+      static_cast<void>(system::remove_file(path + end));
+} catch (...) {  // no memory: the next start sweeps
+}
+
+void folder::sweep(const std::function<bool(const std::string&)>& known) const {
+  std::error_code e;
+  for (auto it = std::filesystem::directory_iterator(path_, e); !e && it != std::filesystem::directory_iterator();
+       it.increment(e)) {
+    const std::string name = it->path().filename().string();
+    const std::string id = name.substr(0, id_length);
+    if (name.size() > id_length && name[id_length] == '.' && id.find_first_not_of("0123456789abcdef") == id.npos &&
+        !known(id))
+      remove_files(id);
+  }
+}
+
+std::string folder::without_path(std::string sentence) const {
+  for (auto at = sentence.find(path_ + '/'); at != sentence.npos; at = sentence.find(path_ + '/', at))
+    sentence.erase(at, path_.size() + 1);
+  return sentence;
+}
+
+}  // namespace sluice::serving::jobs

@@ -1,0 +1,53 @@
+// A job: what was asked for, and how far it is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::serving::jobs {
+
+enum class state { queued, running, done, failed, cancelled };
+
+constexpr std::string_view name_of(state s) noexcept {
+  constexpr std::string_view names[]{"queued", "running", "done", "failed", "cancelled"};
+  return names[static_cast<int>(s)];
+}
+constexpr bool has_ended(state s) noexcept { return s != state::queued && s != state::running; }
+
+struct order {
+  std::string operation{};  // rowsum, matmul
+  std::string input{};      // NAME/path below the data directory of that name
+  std::string operand{};    // matmul's b, likewise; empty
+  std::int64_t columns = 0;
+  std::string dtype{};
+  std::int64_t offset = 0;  // of the first row
+  bool column_totals = false;
+};
+
+struct job {
+  std::int64_t number = 0;  // in the order of coming
+  std::string id{};         // by which clients know it: no two servers ever gave the same
+  order asked{};
+  jobs::state state = jobs::state::queued;
+  // Of its latest change: greater after every one, in all processes that worked on it. See next_run().
+  std::int64_t event = 1;
+  std::int64_t bytes = 0, bytes_total = -1;  // of input; -1: not known
+  std::int64_t rows = 0, rows_total = -1;
+  std::int64_t resumed_bytes = 0;                               // of them done before the process was interrupted
+  double bytes_per_second = 0, seconds = 0, seconds_left = -1;  // at work
+  double created = 0, ended = 0;                                // seconds since 1970; 0: not yet
+  std::string code{}, detail{};                                 // why it failed
+
+  // A process that takes it over may not know the latest events of the one before, which was killed: it counts from beyond
+  // all that those can be.
+  void next_run() noexcept { event = ((event >> 32) + 1) << 32; }
+};
+
+[[nodiscard]] std::string json(const job& j);
+
+// The order that `body`, JSON of `padded` readable bytes, is. Throws error: malformed, invalid_argument.
+order parse_order(std::string_view body, std::size_t padded);
+
+}  // namespace sluice::serving::jobs

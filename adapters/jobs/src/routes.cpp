@@ -1,0 +1,180 @@
+// Work on files of the server's: /v1/jobs.
+//
+//   POST   /v1/jobs                    {"operation": "rowsum", "input": "NAME/path"}: 202, and where to look
+//   GET    /v1/jobs                    the latest first; ?limit=N
+//   GET    /v1/jobs/ID                 how far it is
+//   GET    /v1/jobs/ID/events          the same as server-sent events, to its end
+//   GET    /v1/jobs/ID/result          .npy, whole or a range; /column_totals likewise
+//   DELETE /v1/jobs/ID                 cancels it, or removes it when it has ended
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "codec/body_buffer.hpp"
+#include "http/file_response.hpp"
+#include "runner.hpp"
+#include "codec/media_type.hpp"
+#include "http/protocol.hpp"
+#include "http/http_error.hpp"
+#include "http/text.hpp"
+#include "describe.hpp"
+
+namespace sluice::serving {
+namespace {
+
+constexpr std::string_view root = "/v1/jobs";
+constexpr std::int64_t longest_body = 64 << 10;
+constexpr double moment = 0.25;  // seconds that a stream of events waits before its transport has a look around
+
+std::string event_text(const jobs::job& j) { return fmt::format("id: {}\ndata: {}\n\n", j.event, jobs::json(j)); }
+
+// One client's stream.
+class event_stream {
+ public:
+  event_stream(const jobs::runner& r, std::string id, std::int64_t seen, double heartbeat, std::shared_ptr<void> seat)
+      : runner_(r), id_(std::move(id)), seen_(seen), heartbeat_(heartbeat), seat_(std::move(seat)) {}
+
+  // Sends what there is, or waits a moment for it. Whether there is more to come, and a client for it.
+  bool next(const body_receiver& send) {
+    if (!std::exchange(begun_, true) && !send("retry: 2000\n\n")) return false;
+    const auto j = runner_.wait(id_, seen_, std::min(moment, heartbeat_));
+    if (!j) return false;
+    if (j->event > seen_) {
+      seen_ = j->event;
+      last_ = std::chrono::steady_clock::now();
+      return send(event_text(*j)) && !has_ended(j->state);
+    }
+    if (seconds_of(std::chrono::steady_clock::now() - last_) < heartbeat_) return true;
+    last_ = std::chrono::steady_clock::now();
+    return send(":\n\n");  // finds out whether the client is there, and keeps proxies from closing
+  }
+
+ private:
+  const jobs::runner& runner_;
+  const std::string id_;
+  std::int64_t seen_;
+  const double heartbeat_;
+  const std::shared_ptr<void> seat_;
+  bool begun_ = false;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+class jobs_protocol final : public protocol {
+ public:
+  explicit jobs_protocol(executor& e) : executor_(e) {
+    if (e.options.jobs.folder.empty()) return;
+    runner_ = std::make_unique<jobs::runner>(e.options);
+    e.meters.emplace_back([this](std::string& out) { runner_->metrics_text(out); });
+  }
+
+  std::vector<std::string> patterns() const override {
+    return {std::string(root), std::string(root) + "/[A-Za-z0-9_-]{1,64}",
+            std::string(root) + "/[A-Za-z0-9_-]{1,64}/(events|result|column_totals)"};
+  }
+
+  bool owns(std::string_view path) const override {
+    return path == root || (path.starts_with(root) && path[root.size()] == '/');
+  }
+
+  response answer(const request& r, request_context& record) override {
+    const auto rest = std::string_view(r.path).substr(std::min(root.size() + 1, r.path.size()));
+    const auto slash = std::min(rest.find('/'), rest.size());
+    const std::string id(rest.substr(0, slash));
+    const auto part = rest.substr(slash);
+    record.route = r.path == root             ? "jobs"
+                   : part.empty()             ? "job"
+                   : part == "/events"        ? "job_events"
+                   : part == "/result"        ? "job_result"
+                   : part == "/column_totals" ? "job_column_totals"
+                                              : "none";
+    if (record.route == "none") fail_not_found(r);
+    check_method(r, r.path == root ? "GET, HEAD, POST" : part.empty() ? "GET, HEAD, DELETE" : "GET, HEAD");
+    if (!runner_) throw http_error{501, "unsupported", "[jobs] this server was given no folder for jobs: it has none"};
+    if (r.path == root) return r.method == "POST" ? submit(r, record) : list(r);
+    if (part == "/events") return events(r, id);
+    if (!part.empty()) return result(r, id, part == "/column_totals");
+    return r.method == "DELETE" ? remove(id) : text_response("application/json", json(runner_->find(id)));
+  }
+
+  void describe(document& d) const override {
+    if (runner_) describe_jobs(d);
+  }
+
+  void drain() noexcept override {
+    if (runner_) runner_->drain();
+  }
+
+ private:
+  response submit(const request& r, request_context& record) {
+    executor_.check_open();
+    if (body_media(header(r, "Content-Type"), 2) != media::json)
+      throw http_error{415, "unsupported", "[jobs] a job is asked for in JSON: application/json"};
+    const auto body =
+        body_buffer::read(r, std::min(longest_body, executor_.options.limits.body_bytes), host_allocator(device::cpu));
+    record.body_bytes = static_cast<std::int64_t>(body.size());
+    const auto j = runner_->submit(jobs::parse_order({body.data(), body.size()}, body.padded_size()));
+    auto out = text_response("application/json", json(j), 202);
+    out.headers.emplace_back("Location", fmt::format("{}/{}", root, j.id));
+    return out;
+  }
+
+  response list(const request& r) {
+    std::size_t most = 100;
+    constexpr std::string_view key = "limit=";
+    for (auto rest = std::string_view(r.query); !rest.empty();) {
+      const auto one = rest.substr(0, rest.find('&'));
+      rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+      if (!one.starts_with(key)) continue;
+      const auto number = one.substr(key.size());
+      const auto [end, e] = std::from_chars(number.data(), number.data() + number.size(), most);
+      if (e != std::errc{} || end != number.data() + number.size() || most < 1 || most > 1000)
+        throw http_error{422, "invalid_argument",
+                      fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
+    }
+    std::string all = R"({"jobs":[)";
+    for (const auto& j : runner_->list(most)) all += fmt::format("{}{}", all.back() == '[' ? "" : ",", json(j));
+    return text_response("application/json", all + "]}");
+  }
+
+  response events(const request& r, const std::string& id) {
+    executor_.check_open();
+    const auto j = runner_->find(id);
+    std::int64_t seen = 0;
+    const auto last = header(r, "Last-Event-ID");
+    std::from_chars(last.data(), last.data() + last.size(), seen);
+    if (seen > j.event) seen = 0;                                       // none of ours
+    if (has_ended(j.state) && seen == j.event) return {.status = 204};  // which has browsers not ask again
+    response out{.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}};
+    auto seat = runner_->take_event_stream();
+    if (!seat)
+      throw http_error{429,
+                    "busy",
+                    fmt::format("[jobs] {} streams of events are open, and no more may: ask for the job itself",
+                                executor_.options.jobs.event_streams),
+                    {{"Retry-After", "5"}}};
+    if (r.method == "HEAD") return out;
+    auto stream =
+        std::make_shared<event_stream>(*runner_, id, seen, executor_.options.jobs.heartbeat_seconds, std::move(seat));
+    out.write_body = [stream](const body_receiver& send) { return stream->next(send); };
+    return out;
+  }
+
+  response result(const request& r, const std::string& id, bool totals) {
+    return file_response(r, runner_->open_result(id, totals), "application/x-npy", totals ? id + "-column_totals" : id);
+  }
+
+  response remove(const std::string& id) {
+    const auto j = runner_->remove(id);
+    if (!j) return {.status = 204};
+    return text_response("application/json", json(*j), has_ended(j->state) ? 200 : 202);
+  }
+
+  executor& executor_;
+  std::unique_ptr<jobs::runner> runner_;
+};
+
+}  // namespace
+
+std::unique_ptr<protocol> v1_jobs(executor& e) { return std::make_unique<jobs_protocol>(e); }
+
+}  // namespace sluice::serving

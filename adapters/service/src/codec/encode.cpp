@@ -1,0 +1,196 @@
+#include "codec/encode.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "codec/json_number.hpp"
+#include "codec/print_number.hpp"
+#include "sluice/npy.hpp"
+#include "sluice/parallel.hpp"
+#include "http/http_error.hpp"
+#include "http/text.hpp"
+
+namespace sluice::serving {
+namespace {
+
+// Elements that are printed into one piece, by one thread.
+constexpr std::int64_t block_elements = 1 << 14;
+
+template <class T>
+bool is_finite(T x) {
+  if constexpr (std::is_integral_v<T>) return true;
+  if constexpr (std::is_floating_point_v<T>)
+    return std::isfinite(x);
+  else
+    return std::isfinite(static_cast<float>(x));
+}
+
+// A row-major tensor as nested lists. Whatever stands before element i depends on i alone, so blocks print side by side.
+template <class T>
+class list_printer {
+ public:
+  // `otherwise` is what a client may do about numbers that JSON has not.
+  list_printer(const tensor& t, std::string_view otherwise)
+      : list_printer(t.shape(), static_cast<const T*>(t.data()), 0, otherwise) {}
+  // `data` begin with element `first`.
+  list_printer(const shape& extents, const T* data, std::int64_t first, std::string_view otherwise)
+      : otherwise_(otherwise), data_(data), first_(first), shape_(extents), rank_(extents.rank()) {
+    std::int64_t size = 1;
+    for (int i = rank_ - 1; i >= 0; --i) sizes_[static_cast<std::size_t>(i)] = size *= shape_[i];
+  }
+
+  std::vector<body_piece> print() const {
+    const std::int64_t count = shape_.count();
+    if (count == 0) return {body_piece::of(empty_lists(0))};
+    check_finite(count);
+    std::vector<body_piece> pieces(static_cast<std::size_t>((count + block_elements - 1) / block_elements));
+    const auto block = [&](std::int64_t b) {
+      pieces[static_cast<std::size_t>(b)] = print_block(b * block_elements, std::min(count, (b + 1) * block_elements));
+    };
+    if (pieces.size() == 1)
+      block(0);
+    else
+      parallel_for(static_cast<std::int64_t>(pieces.size()), block);
+    return pieces;
+  }
+
+  body_piece print_block(std::int64_t begin, std::int64_t end) const {
+    const std::int64_t columns = rank_ == 0 ? 1 : shape_[rank_ - 1];
+    const std::int64_t brackets = 2 * rank_ * ((end - begin) / columns + 3);
+    auto memory =
+        std::make_shared<tensor>(shape{(end - begin) * (print_width<T>() + 1) + brackets + print_slack}, dtype::u8);
+    auto* const first = static_cast<char*>(memory->data());
+    char* out = first;
+    for (std::int64_t i = begin; i < end;) {
+      out = print_before(out, i);
+      const std::int64_t row_end = std::min(end, (i / columns + 1) * columns);
+      out = print_number(out, data_[i - first_]);
+      for (++i; i < row_end; ++i) {
+        *out++ = ',';
+        out = print_number(out, data_[i - first_]);
+      }
+    }
+    if (end == shape_.count()) out = print_many(out, ']', rank_);
+    return {std::string_view(first, static_cast<std::size_t>(out - first)), std::move(memory)};
+  }
+
+ private:
+  char* print_before(char* out, std::int64_t i) const {
+    if (i == 0) return print_many(out, '[', rank_);
+    int closed = 0;
+    for (int d = rank_ - 1; d > 0 && i % sizes_[static_cast<std::size_t>(d)] == 0; --d) ++closed;
+    out = print_many(out, ']', closed);
+    *out++ = ',';
+    return print_many(out, '[', closed);
+  }
+
+  static char* print_many(char* out, char c, int n) {
+    std::memset(out, c, static_cast<std::size_t>(n));
+    return out + n;
+  }
+
+  std::string empty_lists(int d) const {
+    std::string s = "[";
+    if (d < rank_ - 1)
+      for (std::int64_t i = 0; i < shape_[d]; ++i) s += (i == 0 ? "" : ",") + empty_lists(d + 1);
+    return s + "]";
+  }
+
+  void check_finite(std::int64_t count) const {
+    std::int64_t bad = 0;
+    for (std::int64_t i = 0; i < count; ++i) bad += is_finite(data_[i]) ? 0 : 1;
+    if (bad == 0) return;
+    std::int64_t first = 0;
+    while (is_finite(data_[first])) ++first;
+    std::string where;
+    const strides steps = row_major(shape_);
+    for (int d = 0; d < rank_; ++d) where += fmt::format("[{}]", first / steps[d] % shape_[d]);
+    throw http_error{422, "not_finite",
+                  fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
+                              "such numbers; {}",
+                              bad, count, where, otherwise_)};
+  }
+
+  std::string_view otherwise_;
+  const T* data_;
+  std::int64_t first_;
+  shape shape_;
+  int rank_;
+  std::array<std::int64_t, max_rank> sizes_{};  // elements in one list at each depth
+};
+
+void append(std::vector<body_piece>& to, std::vector<body_piece>&& pieces) {
+  for (auto& p : pieces) to.push_back(std::move(p));
+}
+
+std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise) {
+  return visit(t.dtype(), [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, otherwise).print(); });
+}
+
+}  // namespace
+
+std::string json_form(const shape& extents, dtype type) {
+  std::string all;
+  for (const auto e : extents) all += fmt::format("{}{}", all.empty() ? "" : ",", e);
+  return fmt::format(R"("shape":[{}],"dtype":"{}")", all, name_of(type));
+}
+
+std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tensor>& results, std::string_view device) {
+  std::vector<body_piece> body;
+  std::string between = "{";
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const tensor t = results[i].contiguous();
+    const bool wrapped = row.described && results.size() > 1;
+    between += json_string(row.outputs[i].name) + (wrapped ? ":{\"data\":" : ":");
+    body.push_back(body_piece::of(std::move(between)));
+    append(body, print_lists(t, "ask for application/x-npy"));
+    between = (row.described ? "," + json_form(t.shape(), t.dtype()) : "") + (wrapped ? "}" : "") + ",";
+  }
+  if (row.described)
+    between += "\"device\":" + json_string(device);
+  else
+    between.pop_back();
+  body.push_back(body_piece::of(between + "}"));
+  join_small(body);
+  return body;
+}
+
+std::vector<body_piece> encode_npy(const tensor& result) {
+  const auto held = std::make_shared<const tensor>(result.contiguous());
+  if (held->dtype() == dtype::bf16)
+    throw http_error{406, "not_acceptable",
+                  "[npy] the result is of bf16, which .npy has no type for; ask for application/json"};
+  return {body_piece::of(npy_header_bytes(held->dtype(), held->shape())),
+          {std::string_view(static_cast<const char*>(held->data()), held->bytes()), held}};
+}
+
+std::vector<body_piece> print_flat(const tensor& t, const std::string& name) {
+  if (!has_json(t.dtype()))
+    throw http_error{
+        422, "unsupported",
+        fmt::format("[json] the output {} is of {}, which has no JSON: ask for binary_data", name, name_of(t.dtype()))};
+  return print_lists(t.reshape(shape{t.count()}), "ask for binary_data");
+}
+
+body_piece print_part(const shape& extents, dtype type, std::int64_t first, std::string_view elements) {
+  return visit(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const list_printer<T> p(extents, reinterpret_cast<const T*>(elements.data()), first, {});
+    if (extents.count() == 0) return p.print().front();
+    return p.print_block(first, first + static_cast<std::int64_t>(elements.size() / sizeof(T)));
+  });
+}
+
+void join_small(std::vector<body_piece>& pieces) {
+  std::size_t size = 0;
+  for (const auto& p : pieces) size += p.bytes.size();
+  if (size > 1 << 14) return;
+  std::string all;
+  all.reserve(size);
+  for (const auto& p : pieces) all += p.bytes;
+  pieces = {body_piece::of(std::move(all))};
+}
+
+}  // namespace sluice::serving

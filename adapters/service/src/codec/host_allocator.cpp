@@ -1,0 +1,32 @@
+#include "codec/host_allocator.hpp"
+
+namespace sluice::serving {
+namespace {
+
+// Less than this costs next to nothing to stage.
+constexpr std::int64_t large_bytes = 64 << 10;
+
+}  // namespace
+
+host_allocator::host_allocator(const device_request& wanted) noexcept try {
+  const auto d = place(work{}, wanted);
+  const bool named = d.because == why::requested || d.because == why::environment || d.because == why::preferred;
+  small_ = large_ = awake_device(d.where);
+  if (!named) large_ = awake_device();
+} catch (...) {  // SLUICE_DEVICE is no device's name: for the call itself to say
+}
+
+tensor host_allocator::make(const shape& extents, dtype type) const {
+  const auto bytes = checked_product(extents.count(), static_cast<std::int64_t>(size_of(type)));
+  const device& where = bytes > large_bytes ? large_ : small_;
+  if (where.is_cpu()) return tensor(extents, type);
+  try {
+    // No more than the pool keeps: clients who send slowly hold what they have been given.
+    const auto pool = memory_statistics(where, memory::pinned);
+    if (pool.in_use + static_cast<std::uint64_t>(bytes) <= pool.limit) return tensor(extents, type, where, memory::pinned);
+  } catch (const error&) {  // the device was lost, or has no such memory left
+  }
+  return tensor(extents, type);
+}
+
+}  // namespace sluice::serving

@@ -1,0 +1,76 @@
+// JSON as every reader of requests takes and refuses it, numbers above all.
+#pragma once
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "codec/read_number.hpp"
+#include "sluice/dtype.hpp"
+#include "http/text.hpp"
+
+namespace sluice::serving {
+
+namespace od = simdjson::ondemand;
+
+// Bytes that a parser keeps for its next document: an index of four a byte, and room for strings.
+inline std::size_t parser_memory(const od::parser& p) noexcept { return p.capacity() * 5; }
+
+// A token without the blanks that simdjson leaves behind it.
+std::string_view trimmed_token(std::string_view token);
+
+// Whether `s` is a number by JSON's grammar.
+bool is_number(std::string_view s);
+
+// "a list", "a string", "null", ... by how a value begins; empty for what is no JSON.
+std::string_view kind_of(std::string_view token);
+
+// Why a body is no JSON object, where simdjson says `e`.
+std::string no_object(std::string_view body, simdjson::error_code e);
+
+// Half-precision floats come in binary alone.
+constexpr bool has_json(dtype t) { return t != dtype::f16 && t != dtype::bf16; }
+
+// One number at `v`, or false when there is none that T has.
+template <class T>
+bool read_number(od::value& v, T& out) {
+  if constexpr (std::is_integral_v<T>) {
+    std::int64_t x = 0;
+    if (v.get_int64().get(x) != simdjson::SUCCESS || !std::in_range<T>(x)) return false;
+    out = static_cast<T>(x);
+    return true;
+  } else {
+    // The token's place is asked for first: reading the number moves on.
+    const char* const at = v.raw_json_token().data();
+    double x = 0;
+    if (v.get_double().get(x) != simdjson::SUCCESS) return false;
+    out = static_cast<T>(x);
+    if constexpr (std::is_same_v<T, float>) {
+      if (may_round_twice(x)) {
+        const char* end = at;
+        while (*end != '\0' && std::string_view("+-.0123456789eE").find(*end) != std::string_view::npos) ++end;
+        if (std::from_chars(at, end, out).ec != std::errc{}) out = static_cast<float>(x);
+      }
+      if (std::isinf(out)) return false;
+    }
+    return true;
+  }
+}
+
+// Why T does not have the number `token`.
+template <class T>
+std::string misfit(std::string_view token) {
+  constexpr auto type = dtype_of<T>;
+  if constexpr (std::is_integral_v<T>)
+    return fmt::format("{}: no whole number between {} and {}, as {} needs", shown(token),
+                       static_cast<std::int64_t>(std::numeric_limits<T>::min()),
+                       static_cast<std::int64_t>(std::numeric_limits<T>::max()), name_of(type));
+  else
+    return fmt::format("{}: it overflows {}, whose largest number is {}", shown(token), name_of(type),
+                       std::numeric_limits<T>::max());
+}
+
+}  // namespace sluice::serving

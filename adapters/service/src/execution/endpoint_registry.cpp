@@ -1,0 +1,116 @@
+#include "execution/endpoint_registry.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "http/text.hpp"
+
+namespace sluice::serving {
+namespace {
+
+constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
+[[noreturn]] void fail(const endpoint& row, const std::string& rule) {
+  throw error(error_code::invalid_argument, fmt::format("[add] endpoint {}: {}", json_string(row.name), rule));
+}
+
+void check_name(const endpoint& row, std::string_view name, std::string_view more_letters, std::size_t longest) {
+  const bool right = std::all_of(name.begin(), name.end(), [&](char c) {
+    return letters.find(c) != letters.npos || more_letters.find(c) != more_letters.npos;
+  });
+  if (!right || name.empty() || name.size() > longest)
+    fail(row, fmt::format("the name {} must have 1 to {} letters, digits, '_'{}", json_string(name), longest,
+                          more_letters.empty() ? "" : " or '-'"));
+}
+
+void check_fields(const endpoint& row, const std::vector<field>& fields, const char* kind,
+                  std::set<std::string_view> taken) {
+  if (fields.empty()) fail(row, fmt::format("it has no {}s", kind));
+  for (const auto& f : fields) {
+    check_name(row, f.name, "", 64);
+    if (!taken.insert(f.name).second)
+      fail(row, fmt::format("the {} name {} is taken or reserved", kind, json_string(f.name)));
+    if (f.dtypes.empty()) fail(row, fmt::format("{} {} takes no dtype", kind, f.name));
+    if (f.min_rank < 0 || f.max_rank > max_rank || f.min_rank > f.max_rank)
+      fail(row,
+           fmt::format("{} {} has ranks {} to {}: they lie in 0 to {}", kind, f.name, f.min_rank, f.max_rank, max_rank));
+    if (f.usual_rank != 0 && (f.usual_rank < f.min_rank || f.usual_rank > f.max_rank))
+      fail(row, fmt::format("{} {} has the usual rank {}, and ranks {} to {}", kind, f.name, f.usual_rank, f.min_rank,
+                            f.max_rank));
+  }
+}
+
+}  // namespace
+
+void endpoint_registry::add(endpoint row) {
+  check_name(row, row.name, "-", 64);
+  if (row.name == "devices" || row.name == "jobs" || row.name == "placement") fail(row, "the name is reserved");
+  check_fields(row, row.inputs, "input", {"dtype"});
+  check_fields(row, row.outputs, "output", {"shape", "dtype", "device"});
+  if (!row.run) fail(row, "it has no run");
+  auto shared = std::make_shared<const endpoint>(std::move(row));
+  const std::unique_lock lock(mutex_);
+  if (!by_name_.emplace(shared->name, shared).second) fail(*shared, "the name is taken");
+  rows_.push_back(std::move(shared));
+}
+
+std::shared_ptr<const endpoint> endpoint_registry::find(std::string_view name) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? nullptr : it->second;
+}
+
+std::vector<std::shared_ptr<const endpoint>> endpoint_registry::rows() const {
+  const std::shared_lock lock(mutex_);
+  return rows_;
+}
+
+endpoint matmul_row() {
+  const std::vector floats{dtype::f32, dtype::f64, dtype::f16, dtype::bf16};
+  return {
+      .name = "matmul",
+      .summary = "The product of two matrices, or of two batches of matrices",
+      .inputs = {{.name = "a", .dtypes = floats, .min_rank = 2, .summary = "(..., m, k)"},
+                 {.name = "b", .dtypes = floats, .min_rank = 2, .summary = "(..., k, n)"}},
+      .outputs = {{.name = "result", .dtypes = floats, .min_rank = 2, .summary = "(..., m, n)"}},
+      .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{matmul(in[0], in[1], c.where)}; },
+      .estimate = [](std::span<const tensor> in) { return matmul_work(in[0], in[1]); }};
+}
+
+endpoint rowsum_row() {
+  return {.name = "rowsum",
+          .summary = "The sum of every row, bit for bit the same on every device",
+          .inputs = {{.name = "a",
+                      .dtypes = {dtype::f32, dtype::f64, dtype::i64, dtype::i32, dtype::u8, dtype::f16, dtype::bf16},
+                      .min_rank = 1,
+                      .summary = "(..., columns)",
+                      .usual_rank = 2}},
+          .outputs = {{.name = "result",
+                       .dtypes = {dtype::f32, dtype::f64, dtype::i64},
+                       .summary = "(...)",
+                       .dtype_for = rowsum_dtype}},
+          .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{rowsum(in[0], c.where)}; },
+          .estimate = [](std::span<const tensor> in) { return rowsum_work(in[0]); }};
+}
+
+void check_inputs(const endpoint& row, std::span<const tensor> inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto& f = row.inputs[i];
+    const auto& t = inputs[i];
+    if (t.rank() < f.min_rank || t.rank() > f.max_rank)
+      throw error(error_code::invalid_argument,
+                  fmt::format("[{}] {} is {}, of rank {}: {} taken", row.name, f.name, t.shape().str(), t.rank(),
+                              f.min_rank == f.max_rank ? fmt::format("rank {} is", f.min_rank)
+                                                       : fmt::format("ranks {} to {} are", f.min_rank, f.max_rank)));
+    if (std::find(f.dtypes.begin(), f.dtypes.end(), t.dtype()) != f.dtypes.end()) continue;
+    std::string taken;
+    for (const auto d : f.dtypes) taken += fmt::format("{}{}", taken.empty() ? "" : ", ", name_of(d));
+    throw error(error_code::invalid_argument,
+                fmt::format("[{}] {} is of {}: {} is taken", row.name, f.name, name_of(t.dtype()), taken));
+  }
+}
+
+}  // namespace sluice::serving

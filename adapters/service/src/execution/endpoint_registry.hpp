@@ -1,0 +1,31 @@
+// The rows that a service answers for.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <string_view>
+
+#include "sluice/service.hpp"
+
+namespace sluice::serving {
+
+class endpoint_registry {
+ public:
+  void add(endpoint row);                                                           // throws invalid_argument
+  [[nodiscard]] std::shared_ptr<const endpoint> find(std::string_view name) const;  // null: none
+  [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> rows() const;
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::vector<std::shared_ptr<const endpoint>> rows_;
+  std::map<std::string, std::shared_ptr<const endpoint>, std::less<>> by_name_;
+};
+
+endpoint matmul_row();
+endpoint rowsum_row();
+
+// Throws invalid_argument unless every input has a dtype and a rank that `row` takes.
+void check_inputs(const endpoint& row, std::span<const tensor> inputs);
+
+}  // namespace sluice::serving

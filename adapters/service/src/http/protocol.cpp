@@ -1,0 +1,66 @@
+#include "http/protocol.hpp"
+
+#include <charconv>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "http/http_error.hpp"
+#include "http/text.hpp"
+
+namespace sluice::serving {
+
+std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono::steady_clock::time_point begin) {
+  using clock = std::chrono::steady_clock;
+  constexpr double longest = 1e9;  // 31 years: longer is none
+  const auto text = header(r, "X-Request-Timeout");
+  if (text.empty()) return clock::time_point::max();
+  double seconds = 0;
+  const auto [end, e] = std::from_chars(text.data(), text.data() + text.size(), seconds, std::chars_format::fixed);
+  const bool number = e == std::errc{} && end == text.data() + text.size() && seconds >= 0 && std::isfinite(seconds);
+  if (!number && e != std::errc::result_out_of_range)
+    throw http_error{
+        400, "malformed",
+        fmt::format("[http] X-Request-Timeout is {}: not a number of seconds, as 0.5 is", json_string(shown(text)))};
+  if (!number || seconds >= longest) return clock::time_point::max();
+  return begin + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route) {
+  struct sending {
+    std::shared_ptr<metrics> to;
+    std::string route;
+    std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+
+    ~sending() {
+      try {
+        to->sent(route, seconds_of(std::chrono::steady_clock::now() - begin));
+      } catch (...) {  // no memory to count it
+      }
+    }
+  };
+  return std::shared_ptr<void>(new sending{std::move(to), std::move(route)},
+                               [](void* p) { delete static_cast<sending*>(p); });
+}
+
+response text_response(std::string_view type, std::string text, int status) {
+  return {.status = status, .headers = {{"Content-Type", std::string(type)}}, .body = {body_piece::of(std::move(text))}};
+}
+
+void fail_not_found(const request& r) {
+  throw http_error{404, "not_found", fmt::format("[http] nothing is served at {}", shown(r.path, 80))};
+}
+
+void check_method(const request& r, std::string_view allowed) {
+  for (auto rest = allowed; !rest.empty();) {
+    const auto one = rest.substr(0, rest.find(','));
+    if (r.method == one) return;
+    rest.remove_prefix(std::min(rest.size(), one.size() + 2));
+  }
+  throw http_error{405,
+                "method_not_allowed",
+                fmt::format("[http] {} takes {}, not {}", shown(r.path), allowed, shown(r.method)),
+                {{"Allow", std::string(allowed)}}};
+}
+
+}  // namespace sluice::serving

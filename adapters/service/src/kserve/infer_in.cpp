@@ -1,0 +1,360 @@
+#include "kserve/infer_in.hpp"
+
+#include <algorithm>
+
+#include "kserve/json_data.hpp"
+
+namespace sluice::serving {
+namespace {
+
+[[noreturn]] void fail(const std::string& sentence, error_code code = error_code::invalid_argument) {
+  throw error(code, "[v2] " + sentence);
+}
+[[noreturn]] void fail_malformed(const std::string& what, simdjson::error_code e) {
+  fail(fmt::format("not JSON in {}: {}", what, simdjson::error_message(e)), error_code::malformed);
+}
+
+// What a client wrote at `v`, for a message.
+std::string written(od::value& v) {
+  const auto token = trimmed_token(v.raw_json_token());
+  return token.starts_with('[') || token.starts_with('{') ? std::string(kind_of(token)) : shown(token);
+}
+
+od::object object_at(od::value v, const std::string& what) {
+  od::object o;
+  if (v.get_object().get(o)) fail(fmt::format("{} is {}: an object is needed there", what, written(v)));
+  return o;
+}
+
+std::string string_at(od::value v, const std::string& what) {
+  std::string_view text;
+  if (v.get_string().get(text)) fail(fmt::format("{} is {}: a string is needed there", what, written(v)));
+  return std::string(text);
+}
+
+bool bool_at(od::value v, const std::string& what) {
+  bool b = false;
+  if (v.get_bool().get(b)) fail(fmt::format("{} is {}: true or false is needed there", what, written(v)));
+  return b;
+}
+
+std::uint64_t number_at(od::value v, const std::string& what) {
+  std::uint64_t n = 0;
+  if (v.get_uint64().get(n)) fail(fmt::format("{} is {}: a whole number from 0 is needed there", what, written(v)));
+  return n;
+}
+
+// take(key, value) for each field of `o`, called `what` in messages. Each key may be there once; take says whether it knows
+// it.
+template <class F>
+void each_field(od::object& o, const std::string& what, std::string_view known, F take) {
+  std::vector<std::string_view> seen;
+  for (auto f : o) {
+    std::string_view key;
+    od::value value;
+    auto e = f.unescaped_key().get(key);
+    if (!e) e = f.value().get(value);
+    if (e) fail_malformed(what, e);
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail(fmt::format("{} has {} twice", what, json_string(key)));
+    seen.push_back(key);
+    if (!take(key, value))
+      fail(fmt::format("{} has {}, which is not known: {} is taken", what, json_string(shown(key)), known));
+  }
+}
+
+// take(value, index) for each element of the list at `v`.
+template <class F>
+void each_element(od::value v, const std::string& what, F take) {
+  od::array list;
+  if (v.get_array().get(list)) fail(fmt::format("{} is {}: a list is needed there", what, written(v)));
+  std::size_t i = 0;
+  for (auto item : list) {
+    od::value element;
+    if (const auto e = item.get(element)) fail_malformed(what, e);
+    take(element, i++);
+  }
+}
+
+template <class Fields>
+std::size_t field_named(const Fields& fields, const std::string& name, const model& m, std::string_view kind) {
+  const auto it = std::find_if(fields.begin(), fields.end(), [&](const field& f) { return f.name == name; });
+  if (it != fields.end()) return static_cast<std::size_t>(it - fields.begin());
+  std::string known;
+  for (const auto& f : fields) known += (known.empty() ? "" : ", ") + f.name;
+  fail(fmt::format("the {} {} is not known: {} has {}", kind, json_string(shown(name)), m.name(), known));
+}
+
+// One request on its way through.
+class request_reader {
+ public:
+  request_reader(const body_buffer& body, std::size_t json_bytes, bool binary_follows, const model& m,
+                 const service_limits& limits, const host_allocator& room)
+      : body_(body),
+        cursor_(json_bytes),
+        binary_follows_(binary_follows),
+        model_(m),
+        limits_(limits),
+        room_(room),
+        inputs_(m.row->inputs.size()) {}
+
+  void read(od::object root) {
+    each_field(root, "the request", "id, parameters, inputs or outputs", [&](std::string_view key, od::value v) {
+      if (key == "id")
+        out_.id = string_at(v, "id");
+      else if (key == "model_name")  // KServe's client sends it; the path decides
+        string_at(v, "model_name");
+      else if (key == "parameters")
+        read_parameters(object_at(v, "parameters"));
+      else if (key == "inputs")
+        each_element(v, "inputs", [&](od::value one, std::size_t i) { read_input(one, fmt::format("inputs[{}]", i)); });
+      else if (key == "outputs")
+        each_element(v, "outputs", [&](od::value one, std::size_t i) { read_output(one, fmt::format("outputs[{}]", i)); });
+      else
+        return false;
+      return true;
+    });
+  }
+
+  // What was read, once the JSON has ended.
+  infer_request finish() {
+    if (cursor_ != body_.size())
+      fail(fmt::format("the body has {} bytes, and its JSON and the binary data of its inputs add up to {}", body_.size(),
+                       cursor_),
+           error_code::malformed);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (!inputs_[i]) fail(fmt::format("the input {} is missing: {} needs it", model_.row->inputs[i].name, model_.name()));
+      out_.inputs.push_back(std::move(*inputs_[i]));
+    }
+    if (wanted_.empty())
+      for (std::size_t i = 0; i < model_.row->outputs.size(); ++i) wanted_.push_back({i, std::nullopt});
+    for (const auto& w : wanted_) out_.outputs.push_back({w.index, w.binary.value_or(binary_output_)});
+    return std::move(out_);
+  }
+
+  // The whole body as the one input, of rank 1.
+  infer_request raw() {
+    const auto& fields = model_.row->inputs;
+    if (fields.size() != 1)
+      fail(fmt::format("a raw request has the data of one input, and {} has {}", model_.name(), fields.size()));
+    const dtype type = model_.dtypes_of(fields[0]).front();
+    if (body_.size() % size_of(type) != 0)
+      fail(fmt::format("the body has {} bytes, no multiple of the {} of {}", body_.size(), size_of(type), datatype_of(type)),
+           error_code::malformed);
+    const shape extents{static_cast<std::int64_t>(body_.size() / size_of(type))};
+    check_count(extents, fields[0].name);
+    inputs_[0] = body_.tensor_at(body_.data(), type, extents, row_major(extents));
+    binary_output_ = true;
+    cursor_ = body_.size();
+    return finish();
+  }
+
+ private:
+  struct input {
+    std::optional<std::size_t> index;
+    std::optional<std::string> datatype;
+    std::optional<shape> extents;
+    std::optional<std::uint64_t> binary_bytes;
+    bool has_data = false;
+    std::optional<tensor> value;
+
+    [[nodiscard]] bool described() const { return index && datatype && extents; }
+  };
+  struct output {
+    std::size_t index;
+    std::optional<bool> binary;
+  };
+
+  void read_parameters(od::object o) {
+    each_field(o, "parameters", "timeout, priority or binary_data_output", [&](std::string_view key, od::value v) {
+      if (key == "timeout")
+        out_.timeout_us = number_at(v, "timeout");
+      else if (key == "priority")
+        out_.priority = number_at(v, "priority");
+      else if (key == "binary_data_output")
+        binary_output_ = bool_at(v, "binary_data_output");
+      else
+        return false;
+      return true;
+    });
+  }
+
+  void read_input(od::value v, const std::string& what) {
+    input in;
+    od::object o = object_at(v, what);
+    each_field(o, what, "name, shape, datatype, parameters or data", [&](std::string_view key, od::value value) {
+      if (key == "name")
+        in.index = field_named(model_.row->inputs, string_at(value, what + ".name"), model_, "input");
+      else if (key == "shape")
+        in.extents = shape_at(value, what + ".shape");
+      else if (key == "datatype")
+        in.datatype = string_at(value, what + ".datatype");
+      else if (key == "parameters")
+        in.binary_bytes = binary_bytes_at(value, what + ".parameters");
+      else if (key == "data")
+        read_data(in, value);
+      else
+        return false;
+      return true;
+    });
+    if (!in.described())
+      fail(fmt::format("{} has no \"{}\"", what, !in.index ? "name" : !in.datatype ? "datatype" : "shape"));
+    const std::string& name = model_.row->inputs[*in.index].name;
+    if (in.has_data == in.binary_bytes.has_value())
+      fail(fmt::format("the input {} has {} \"data\" and \"binary_data_size\": one of them is needed", name,
+                       in.has_data ? "both" : "neither"));
+    if (in.binary_bytes) in.value = binary_tensor(in);
+    if (!in.value) {  // the data stood before what describes them
+      od::value data;
+      if (o.reset().error() || o.find_field("data").get(data)) fail(what + " has its data under a key with escapes");
+      read_data(in, data);
+    }
+    if (inputs_[*in.index]) fail(fmt::format("the input {} is there twice", name));
+    inputs_[*in.index] = std::move(in.value);
+  }
+
+  void read_data(input& in, od::value v) {
+    in.has_data = true;
+    if (!in.described()) return;
+    const std::string& name = model_.row->inputs[*in.index].name;
+    const dtype type = dtype_of_input(in);
+    check_count(*in.extents, name);
+    // A client's word alone gets no memory: an element takes two bytes at least.
+    if (in.extents->count() > static_cast<std::int64_t>(body_.size() / 2))
+      fail(fmt::format("the input {} has {} elements by its shape {}, more than a body of {} bytes can hold", name,
+                       in.extents->count(), in.extents->str(), body_.size()));
+    in.value = visit(type, [&](auto tag) -> tensor {
+      using T = typename decltype(tag)::type;
+      if constexpr (has_json(dtype_of<T>))
+        return data_reader<T>(name, *in.extents, room_).read(v);
+      else
+        fail(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
+    });
+  }
+
+  tensor binary_tensor(const input& in) {
+    const std::string& name = model_.row->inputs[*in.index].name;
+    const dtype type = dtype_of_input(in);
+    check_count(*in.extents, name);
+    const auto bytes = static_cast<std::uint64_t>(in.extents->count()) * size_of(type);
+    if (*in.binary_bytes != bytes)
+      fail(fmt::format("the input {} has a binary_data_size of {}, and its shape {} of {} takes {} bytes", name,
+                       *in.binary_bytes, in.extents->str(), *in.datatype, bytes));
+    if (!binary_follows_)
+      fail(fmt::format("the input {} has a binary_data_size, and the request no Inference-Header-Content-Length", name));
+    if (bytes > body_.size() - cursor_)
+      fail(fmt::format("the input {} has {} bytes of binary data, and the body {} more after byte {}", name, bytes,
+                       body_.size() - cursor_, cursor_),
+           error_code::malformed);
+    const char* const at = body_.data() + cursor_;
+    cursor_ += bytes;
+    return body_.tensor_at(at, type, *in.extents, row_major(*in.extents));
+  }
+
+  void read_output(od::value v, const std::string& what) {
+    std::optional<std::size_t> index;
+    std::optional<bool> binary;
+    od::object o = object_at(v, what);
+    each_field(o, what, "name or parameters", [&](std::string_view key, od::value value) {
+      if (key == "name") {
+        index = field_named(model_.row->outputs, string_at(value, what + ".name"), model_, "output");
+      } else if (key == "parameters") {
+        od::object parameters = object_at(value, what + ".parameters");
+        each_field(parameters, what + ".parameters", "binary_data", [&](std::string_view name, od::value flag) {
+          if (name == "binary_data") binary = bool_at(flag, "binary_data");
+          return name == "binary_data";
+        });
+      } else {
+        return false;
+      }
+      return true;
+    });
+    if (!index) fail(what + " has no \"name\"");
+    for (const auto& w : wanted_)
+      if (w.index == *index) fail(fmt::format("the output {} is there twice", model_.row->outputs[*index].name));
+    wanted_.push_back({*index, binary});
+  }
+
+  shape shape_at(od::value v, const std::string& what) {
+    shape s;
+    each_element(v, what, [&](od::value extent, std::size_t i) {
+      std::int64_t n = 0;
+      if (extent.get_int64().get(n) || n < 0)
+        fail(fmt::format("{}[{}] is {}: a whole number from 0 is needed there", what, i, written(extent)));
+      if (s.rank() == limits_.rank) fail(fmt::format("{} has more than {} extents", what, limits_.rank));
+      s = s.with(n);
+    });
+    return s;
+  }
+
+  static std::optional<std::uint64_t> binary_bytes_at(od::value v, const std::string& what) {
+    std::optional<std::uint64_t> bytes;
+    od::object o = object_at(v, what);
+    each_field(o, what, "binary_data_size", [&](std::string_view key, od::value value) {
+      if (key == "binary_data_size") bytes = number_at(value, "binary_data_size");
+      return key == "binary_data_size";
+    });
+    return bytes;
+  }
+
+  dtype dtype_of_input(const input& in) const {
+    const field& f = model_.row->inputs[*in.index];
+    const auto types = model_.dtypes_of(f);
+    const auto type = dtype_named(*in.datatype);
+    if (type && std::find(types.begin(), types.end(), *type) != types.end()) return *type;
+    std::string taken;
+    for (const auto t : types) taken += fmt::format("{}{}", taken.empty() ? "" : ", ", datatype_of(t));
+    fail(fmt::format("the input {} is of {}: {} takes {}", f.name, json_string(shown(*in.datatype)), model_.name(), taken));
+  }
+
+  void check_count(const shape& extents, const std::string& name) const {
+    if (extents.count() > limits_.elements)
+      fail(fmt::format("the input {} has {} elements by its shape {}: at most {} are taken", name, extents.count(),
+                       extents.str(), limits_.elements),
+           error_code::limit_exceeded);
+  }
+
+  const body_buffer& body_;
+  std::size_t cursor_;  // where the next binary data begin
+  const bool binary_follows_;
+  const model& model_;
+  const service_limits& limits_;
+  const host_allocator& room_;
+  infer_request out_;
+  std::vector<std::optional<tensor>> inputs_;
+  std::vector<output> wanted_;
+  bool binary_output_ = false;
+};
+
+}  // namespace
+
+struct infer_decoder::state {
+  od::parser parser;
+};
+
+infer_decoder::infer_decoder() : state_(std::make_unique<state>()) {}
+infer_decoder::~infer_decoder() = default;
+
+std::size_t infer_decoder::memory() const noexcept { return parser_memory(state_->parser); }
+
+infer_request infer_decoder::decode(const body_buffer& body, std::optional<std::size_t> json_bytes, const model& m,
+                                    const service_limits& limits, const host_allocator& room) {
+  const std::size_t size = json_bytes.value_or(body.size());
+  request_reader reader(body, size, json_bytes.has_value(), m, limits, room);
+  if (json_bytes == 0u) return reader.raw();
+  if (size == 0) fail("the body is empty", error_code::malformed);
+  if (size > body.size())
+    fail(fmt::format("Inference-Header-Content-Length is {}, and the body has {} bytes", size, body.size()),
+         error_code::malformed);
+  od::document document;
+  od::object root;
+  auto e = state_->parser.iterate(simdjson::padded_string_view(body.data(), size, body.padded_size())).get(document);
+  if (!e) e = document.get_object().get(root);
+  if (e) fail(no_object({body.data(), size}, e), error_code::malformed);
+  reader.read(root);
+  // A place to be at means that the object's end was not the JSON's.
+  if (const char* at = nullptr; document.current_location().get(at) == simdjson::SUCCESS)
+    fail(fmt::format("more follows the request, at byte {}", at - body.data()), error_code::malformed);
+  return reader.finish();
+}
+
+}  // namespace sluice::serving

@@ -1,0 +1,190 @@
+// The Open Inference Protocol (KServe v2) with its binary extension, and what else Triton's clients call.
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "http/protocol.hpp"
+#include "http/http_error.hpp"
+#include "http/text.hpp"
+#include "kserve/describe.hpp"
+#include "kserve/infer_out.hpp"
+
+namespace sluice::serving {
+namespace {
+
+constexpr std::string_view root = "/v2";
+constexpr std::string_view length_header = "Inference-Header-Content-Length";
+
+std::vector<std::string_view> segments_of(std::string_view path) {
+  std::vector<std::string_view> all;
+  path.remove_prefix(root.size());
+  while (!path.empty()) {
+    path.remove_prefix(1);
+    all.push_back(path.substr(0, path.find('/')));
+    path.remove_prefix(all.back().size());
+  }
+  if (all.size() == 1 && all[0].empty()) all.clear();  // "/v2/"
+  return all;
+}
+
+response json(std::string text, int status = 200) { return text_response("application/json", std::move(text), status); }
+
+[[noreturn]] void fail_unsupported(const std::string& sentence) { throw http_error{501, "unsupported", "[v2] " + sentence}; }
+
+// The header's value; nothing where it is not there.
+std::optional<std::size_t> json_length(const request& r) {
+  const auto text = header(r, length_header);
+  if (text.empty()) return std::nullopt;
+  std::size_t n = 0;
+  const auto [end, e] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (e != std::errc{} || end != text.data() + text.size())
+    throw error(error_code::malformed,
+                fmt::format("[v2] {} is {}: not a number of bytes", length_header, json_string(shown(text))));
+  return n;
+}
+
+class v2_protocol final : public protocol {
+ public:
+  explicit v2_protocol(executor& e) : executor_(e) {}
+
+  std::vector<std::string> patterns() const override { return {std::string(root) + R"((/[\s\S]{0,200})?)"}; }
+  bool owns(std::string_view path) const override {
+    return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/');
+  }
+
+  response answer(const request& r, request_context& record) override {
+    record.route = "v2";
+    const auto at = segments_of(r.path);
+    if (at.empty()) return get(r, server_json());
+    if (at[0] == "health" && at.size() == 2) return health(r, at[1]);
+    if (at[0] == "models" && at.size() > 1) return models(r, at, record);
+    if (at[0] == "repository" && at.size() > 1) return repository(r, at);
+    if (at[0] == "systemsharedmemory" || at[0] == "cudasharedmemory") return shared_memory(r, at);
+    fail_not_found(r);
+  }
+
+  // {"error": ...}; what /v1 calls unprocessable or not acceptable is a bad request here.
+  response refusal(int status, std::string_view, std::string_view detail) const override {
+    return json(fmt::format(R"({{"error":{}}})", json_string(detail)), status == 422 || status == 406 ? 400 : status);
+  }
+
+  void describe(document& d) const override { describe_v2(d, executor_.endpoints, executor_.options.limits); }
+
+ private:
+  static response get(const request& r, std::string text, int status = 200) {
+    check_method(r, "GET, HEAD");
+    return json(std::move(text), status);
+  }
+
+  static std::string server_json() {
+    return fmt::format(R"({{"name":"sluice","version":"{}","extensions":["binary_tensor_data","model_configuration",)"
+                       R"("statistics"]}})",
+                       SLUICE_VERSION_STRING);
+  }
+
+  response health(const request& r, std::string_view what) {
+    if (what == "live") return get(r, R"({"live":true})");
+    if (what != "ready") fail_not_found(r);
+    const bool ready = executor_.look().ready;
+    return get(r, fmt::format(R"({{"ready":{}}})", ready), ready ? 200 : 503);
+  }
+
+  // /v2/models/stats and /v2/models/NAME[/versions/1][/WHAT]
+  response models(const request& r, std::vector<std::string_view> at, request_context& record) {
+    if (at.size() == 2 && at[1] == "stats") return get(r, statistics_json(all_models(executor_.endpoints), executor_.statistics));
+    const auto m = find_model(executor_.endpoints, at[1]);
+    if (!m) throw http_error{404, "not_found", fmt::format("[v2] there is no model {}", json_string(shown(at[1], 80)))};
+    if (at.size() > 3 && at[2] == "versions") {
+      if (at[3] != model_version)
+        throw http_error{404, "not_found",
+                      fmt::format("[v2] {} has version {}, not {}", m->name(), model_version, json_string(shown(at[3])))};
+      at.erase(at.begin() + 2, at.begin() + 4);
+    }
+    if (at.size() == 2) return get(r, metadata_json(*m));
+    if (at.size() != 3) fail_not_found(r);
+    if (at[2] == "config") return get(r, config_json(*m));
+    if (at[2] == "stats") return get(r, statistics_json({*m}, executor_.statistics));
+    if (at[2] == "ready") {
+      const bool ready = executor_.look().ready;
+      return get(r, fmt::format(R"({{"name":"{}","ready":{}}})", m->name(), ready), ready ? 200 : 503);
+    }
+    if (at[2] != "infer") fail_not_found(r);
+    record.route = m->name();
+    check_method(r, "POST");
+    record.model = m->name();
+    return infer(r, *m, record);
+  }
+
+  response infer(const request& r, const model& m, request_context& record) {
+    executor_.check_open();
+    const auto json_bytes = json_length(r);
+    constexpr std::string_view json_type = "application/json";
+    if (json_bytes == 0u && same_ignoring_case(header(r, "Content-Type").substr(0, json_type.size()), json_type))
+      throw error(
+          error_code::malformed,
+          fmt::format("[v2] {} is 0: the body is the data of a tensor, and Content-Type is {}", length_header, json_type));
+    const auto& limits = executor_.options.limits;
+    const host_allocator room(executor_.options.device);
+    // Binary tensors lie over the body, those of JSON beside it.
+    const auto body = executor_.read_body(r, record, json_bytes ? room : host_allocator(device::cpu), json_bytes.value_or(0));
+    if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
+    infer_request asked;
+    return executor_.call(
+        *m.row, record,
+        [&](call_context& context) {
+          asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, room);
+          if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
+            context.deadline = record.begin + std::chrono::microseconds(asked.timeout_us);
+          context.priority = asked.priority;
+          return std::move(asked.inputs);
+        },
+        [&](const std::vector<tensor>& results, const placed_call& where) {
+          auto out = encode_inference(m, asked, results, where);
+          compress(out, r);
+          return out;
+        });
+  }
+
+  // The models there are; loading and unloading them is the application's.
+  response repository(const request& r, const std::vector<std::string_view>& at) {
+    check_method(r, "POST");
+    if (at.size() == 4 && at[1] == "models" && (at[3] == "load" || at[3] == "unload"))
+      fail_unsupported(fmt::format("models are not to be {}ed by a client", at[3]));
+    if (at.size() != 2 || at[1] != "index") fail_not_found(r);
+    body_buffer::read(r, executor_.options.limits.body_bytes, host_allocator(device::cpu));
+    const auto now = executor_.look();
+    const std::string_view state = now.ready ? "READY" : "UNAVAILABLE";
+    const std::string_view reason = now.ready ? "" : now.degraded ? "a device is not healthy" : "the server is about to end";
+    std::string all = "[";
+    for (const auto& m : all_models(executor_.endpoints))
+      all += fmt::format(R"({}{{"name":"{}","version":"{}","state":"{}","reason":"{}"}})", all.size() > 1 ? "," : "",
+                         m.name(), model_version, state, reason);
+    return json(all + "]");
+  }
+
+  // There are no regions, ever.
+  static response shared_memory(const request& r, const std::vector<std::string_view>& at) {
+    const auto what = at.back();
+    if (at.size() != 2 && (at.size() != 4 || at[1] != "region")) fail_not_found(r);
+    if (what == "status") {
+      check_method(r, "GET, HEAD");
+      if (at.size() == 2) return json("[]");
+      throw http_error{404, "not_found", fmt::format("[v2] there is no region {}", json_string(shown(at[2])))};
+    }
+    if (what != "register" && what != "unregister") fail_not_found(r);
+    check_method(r, "POST");
+    fail_unsupported("tensors come in the request: shared memory is not served");
+  }
+
+  static constexpr std::uint64_t longest_timeout_us = 1'000'000'000'000'000;  // 31 years: longer is none
+
+  executor& executor_;
+  pool<infer_decoder> decoders_;
+};
+
+}  // namespace
+
+std::unique_ptr<protocol> v2(executor& e) { return std::make_unique<v2_protocol>(e); }
+
+}  // namespace sluice::serving

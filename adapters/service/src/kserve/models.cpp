@@ -1,0 +1,138 @@
+#include "kserve/models.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "http/text.hpp"
+
+namespace sluice::serving {
+namespace {
+
+struct datatype {
+  dtype type;
+  std::string_view name, suffix;
+};
+constexpr std::array datatypes{
+    datatype{dtype::f64, "FP64", "_fp64"},  datatype{dtype::f32, "FP32", "_fp32"},   datatype{dtype::f16, "FP16", "_fp16"},
+    datatype{dtype::bf16, "BF16", "_bf16"}, datatype{dtype::i64, "INT64", "_int64"}, datatype{dtype::i32, "INT32", "_int32"},
+    datatype{dtype::u8, "UINT8", "_uint8"},
+};
+
+const datatype& entry_of(dtype t) noexcept {
+  return *std::find_if(datatypes.begin(), datatypes.end(), [&](const datatype& d) { return d.type == t; });
+}
+
+bool has(const std::vector<dtype>& types, dtype t) { return std::find(types.begin(), types.end(), t) != types.end(); }
+
+dtype dtype_of_output(const model& m, const field& output) {
+  const dtype in = m.dtypes_of(m.row->inputs[0]).front();
+  if (output.dtype_for) return output.dtype_for(in);
+  return has(output.dtypes, in) ? in : output.dtypes.front();
+}
+
+// "[-1,-1]": every extent may vary.
+std::string variable_shape(const field& f) {
+  const int rank = f.usual_rank != 0 ? f.usual_rank : std::clamp(f.min_rank, std::min(1, f.max_rank), f.max_rank);
+  return fmt::format("[{}]", fmt::join(std::vector(static_cast<std::size_t>(rank), -1), ","));
+}
+
+// "[a,b]"
+std::string list_of(const std::vector<std::string>& items) { return fmt::format("[{}]", fmt::join(items, ",")); }
+
+// print(field, datatype, shape) for every input, and every output.
+template <class F>
+std::string inputs_json(const model& m, F print) {
+  std::vector<std::string> all;
+  for (const auto& f : m.row->inputs) all.push_back(print(f, datatype_of(m.dtypes_of(f).front()), variable_shape(f)));
+  return list_of(all);
+}
+template <class F>
+std::string outputs_json(const model& m, F print) {
+  std::vector<std::string> all;
+  for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(dtype_of_output(m, f)), variable_shape(f)));
+  return list_of(all);
+}
+
+std::string duration_json(std::string_view name, const statistics::duration& d) {
+  return fmt::format(R"("{}":{{"count":{},"ns":{}}})", name, d.count, d.ns);
+}
+
+}  // namespace
+
+std::string_view datatype_of(dtype t) noexcept { return entry_of(t).name; }
+
+std::optional<dtype> dtype_named(std::string_view name) {
+  for (const auto& d : datatypes)
+    if (d.name == name) return d.type;
+  return std::nullopt;
+}
+
+std::string model::name() const { return only ? row->name + std::string(entry_of(*only).suffix) : row->name; }
+
+std::vector<dtype> model::dtypes_of(const field& input) const {
+  return only && has(input.dtypes, *only) ? std::vector{*only} : input.dtypes;
+}
+
+std::optional<model> find_model(const endpoint_registry& rows, std::string_view name) {
+  if (auto row = rows.find(name)) return model{std::move(row)};
+  for (const auto& d : datatypes) {
+    if (!name.ends_with(d.suffix)) continue;
+    auto row = rows.find(name.substr(0, name.size() - d.suffix.size()));
+    if (!row) continue;
+    const auto& types = row->inputs[0].dtypes;
+    if (types.front() != d.type && has(types, d.type)) return model{std::move(row), d.type};
+  }
+  return std::nullopt;
+}
+
+std::vector<model> all_models(const endpoint_registry& rows) {
+  std::vector<model> all;
+  for (const auto& row : rows.rows()) {
+    all.push_back({row});
+    const auto& types = row->inputs[0].dtypes;
+    for (std::size_t i = 1; i < types.size(); ++i)
+      if (model m{row, types[i]}; !rows.find(m.name())) all.push_back(std::move(m));
+  }
+  return all;
+}
+
+std::string metadata_json(const model& m) {
+  const auto tensor_json = [](const field& f, std::string_view datatype, const std::string& extents) {
+    return fmt::format(R"({{"name":"{}","datatype":"{}","shape":{}}})", f.name, datatype, extents);
+  };
+  return fmt::format(R"({{"name":"{}","versions":["{}"],"platform":"sluice","inputs":{},"outputs":{}}})", m.name(),
+                     model_version, inputs_json(m, tensor_json), outputs_json(m, tensor_json));
+}
+
+std::string config_json(const model& m) {
+  const auto input_json = [](const field& f, std::string_view datatype, const std::string& extents) {
+    return fmt::format(R"({{"name":"{}","data_type":"TYPE_{}","format":"FORMAT_NONE","dims":{},"optional":false}})", f.name,
+                       datatype, extents);
+  };
+  const auto output_json = [](const field& f, std::string_view datatype, const std::string& extents) {
+    return fmt::format(R"({{"name":"{}","data_type":"TYPE_{}","dims":{}}})", f.name, datatype, extents);
+  };
+  return fmt::format(
+      R"({{"name":"{}","platform":"sluice","backend":"sluice","version_policy":{{"latest":{{"num_versions":1}}}},)"
+      R"("max_batch_size":0,"input":{},"output":{},"parameters":{{"summary":{{"string_value":{}}}}}}})",
+      m.name(), inputs_json(m, input_json), outputs_json(m, output_json), json_string(m.row->summary));
+}
+
+std::string statistics_json(const std::vector<model>& models, const statistics& from) {
+  std::string all = R"({"model_stats":[)";
+  for (const auto& m : models) {
+    const auto s = from.of(m.name());
+    const auto at = [&](stage which) { return s.stages[static_cast<std::size_t>(which)]; };
+    all += fmt::format(
+        R"({}{{"name":"{}","version":"{}","last_inference":{},"inference_count":{},"execution_count":{},"inference_stats":{{)"
+        R"({},{},{},{},{},{},{},{}}},"batch_stats":[]}})",
+        all.back() == '[' ? "" : ",", m.name(), model_version, s.last_ms, s.success.count, s.success.count,
+        duration_json("success", s.success), duration_json("fail", s.fail), duration_json("queue", at(stage::queue)),
+        duration_json("compute_input", at(stage::input)), duration_json("compute_infer", at(stage::infer)),
+        duration_json("compute_output", at(stage::output)), duration_json("cache_hit", {}), duration_json("cache_miss", {}));
+  }
+  return all + "]}";
+}
+
+}  // namespace sluice::serving

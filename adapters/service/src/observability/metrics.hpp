@@ -1,0 +1,61 @@
+// Counters, as Prometheus reads them.
+#pragma once
+
+#include <array>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "observability/health.hpp"
+#include "execution/placed_call.hpp"
+#include "execution/compute_queue.hpp"
+#include "observability/statistics.hpp"
+
+namespace sluice::serving {
+
+// How often something took how long.
+class histogram {
+ public:
+  void add(double seconds);
+  // The lines of one series; `labels` as in `route="matmul"`.
+  void print(std::string& out, std::string_view name, std::string_view labels) const;
+
+ private:
+  static constexpr std::array bounds{1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0};  // seconds
+
+  std::array<std::uint64_t, bounds.size() + 1> counts_{};  // up to each bound from the one before, and beyond the last
+  double sum_ = 0;
+};
+
+class metrics {
+ public:
+  void record(const request_context& call, int status, std::size_t answer_bytes);
+  void sent(const std::string& route, double seconds);                                  // an answer, by the transport
+  void placed(const std::string& operation, const placed_call& where, double seconds);  // it took so long
+  // Everything as text, with the state of the slots at this moment and of the devices.
+  [[nodiscard]] std::string text(const compute_queue& compute, int worker_count, const health& now) const;
+
+ private:
+  struct series {
+    std::map<int, std::uint64_t> by_status;
+    histogram whole;
+    std::array<histogram, stage_count> stages;
+    std::uint64_t request_bytes = 0;
+    std::uint64_t answer_bytes = 0;
+    bool computes = false;  // it has stages
+  };
+  void request_text(std::string& out) const;
+
+  struct foretold {  // of calls whose time was predicted
+    std::uint64_t count = 0;
+    double predicted = 0, observed = 0;  // seconds
+  };
+  using by_label = std::map<std::string, std::uint64_t, std::less<>>;
+
+  mutable std::mutex mutex_;
+  std::map<std::string, series, std::less<>> routes_;  // named by the catalogue or fixed: a client cannot make new ones
+  by_label rejections_, placements_;
+  std::map<std::string, foretold, std::less<>> foretold_;
+};
+
+}  // namespace sluice::serving

@@ -1,0 +1,86 @@
+// What a service answers, written as OpenAPI 3.1. Each protocol describes its own routes:
+//
+//     void describe(document& d) const override {
+//       d.schema("Job", R"({"type":"object","required":["id"],"properties":{"id":{"type":"string"}}})");
+//       d.add({.method = "GET",
+//              .path = "/v1/jobs/{id}",
+//              .tag = "jobs",
+//              .summary = "What has become of a job",
+//              .parameters = {{.name = "id", .summary = "As its Location says", .in = "path"}},
+//              .gives = {{200, "The job as it is now", {{.schema = schema_ref("Job"), .example = R"({"id":"7f3a"})"}}}},
+//              .refusals = {404}});
+//     }
+//
+// Added to every operation: X-Request-Id in its answers, the refusals 400, 500 and 503, and 401 where tokens are needed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::serving {
+
+// A body in one media type. Schemas and examples are JSON.
+struct content {
+  std::string type = "application/json";
+  std::string schema{};   // empty: bytes that JSON Schema has nothing to say about
+  std::string example{};  // empty: none
+};
+
+struct parameter {
+  std::string name, summary;
+  std::string in = "header";  // or "path", "query"
+  std::string schema = R"({"type":"string"})";
+  std::string example{};  // JSON
+  bool required = false;  // those of the path always are
+};
+
+struct reply {
+  int status;
+  std::string summary;
+  std::vector<content> bodies{};
+  std::vector<std::string> headers{};  // those that document.cpp knows are explained
+};
+
+struct operation {
+  std::string method;  // "GET", which HEAD is answered like
+  std::string path;    // "/v1/jobs/{id}"
+  std::string tag;     // operations of one are shown together
+  std::string summary;
+  std::string description{};  // Markdown
+  std::vector<parameter> parameters{};
+  std::vector<content> takes{};  // forms of the request's body, the usual one first
+  bool needs_body = true;        // where it takes any
+  std::vector<reply> gives{};
+  std::vector<int> refusals{};      // statuses
+  std::string refusal = "Problem";  // the schema of a refusal's body
+  bool open = false;                // needs no token
+};
+
+// The schema called `name`, from within another.
+std::string schema_ref(std::string_view name);
+
+// What a call may send about itself: X-Request-Timeout.
+parameter timeout_parameter();
+
+class document {
+ public:
+  // `secured`: operations that are not open need a bearer token.
+  explicit document(bool secured) : secured_(secured) {}
+
+  void add(operation o);
+  void schema(const std::string& name, std::string json);  // again under one name: the last stays
+  void tag(std::string name, std::string summary);         // in the order of showing
+
+  [[nodiscard]] const std::vector<operation>& operations() const noexcept { return operations_; }
+  [[nodiscard]] std::string text() const;
+
+ private:
+  bool secured_;
+  std::vector<operation> operations_;
+  std::map<std::string, std::string> schemas_;
+  std::vector<std::pair<std::string, std::string>> tags_;
+};
+
+}  // namespace sluice::serving

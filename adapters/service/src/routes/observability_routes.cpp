@@ -1,0 +1,127 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "http/protocol.hpp"
+#include "http/text.hpp"
+
+namespace sluice::serving {
+namespace {
+
+std::string devices_json(const health& now) {
+  std::string out = "{\"devices\":[";
+  for (const auto& d : now.devices)
+    out += fmt::format(
+        R"({}{{"device":{},"description":{},"memory_total":{},"memory_free":{},"awake":{},"healthy":{},"state":{}}})",
+        out.back() == '[' ? "" : ",", json_string(d.where.str()), json_string(d.description), d.memory_total, d.memory_free,
+        d.awake, d.healthy, json_string(d.state));
+  out += "],\"refusals\":[";
+  for (const auto& r : refusals())
+    out += fmt::format(R"({}{{"backend":{},"reason":{}}})", out.back() == '[' ? "" : ",", json_string(r.backend),
+                       json_string(r.reason));
+  return out + "]}";
+}
+
+constexpr std::string_view device_schema =
+    R"({"type":"object","required":["device","description","memory_total","memory_free","awake","healthy","state"],)"
+    R"("properties":{"device":{"type":"string","examples":["cpu","cuda:0"]},"description":{"type":"string"},)"
+    R"("memory_total":{"type":"integer","minimum":0,"description":"Bytes; 0 while asking would wake the device"},)"
+    R"("memory_free":{"type":"integer","minimum":0,"description":"Bytes; likewise"},"awake":{"type":"boolean"},)"
+    R"("healthy":{"type":"boolean"},"state":{"type":"string","description":"Why it is not healthy"}}})";
+constexpr std::string_view health_schema =
+    R"({"type":"object","required":["ready","degraded","devices"],"properties":{"ready":{"type":"boolean"},)"
+    R"("degraded":{"type":"boolean","description":"A device is not healthy"},"devices":{"type":"object",)"
+    R"("additionalProperties":{"type":"object","required":["healthy"],"properties":{"healthy":{"type":"boolean"},)"
+    R"("state":{"type":"string"}}}}}})";
+
+std::string devices_schema() {
+  return fmt::format(
+      R"({{"type":"object","required":["devices","refusals"],"properties":{{"devices":{{"type":"array","items":{}}},)"
+      R"("refusals":{{"type":"array","items":{{"type":"object","required":["backend","reason"],"properties":{{)"
+      R"("backend":{{"type":"string"}},"reason":{{"type":"string"}}}}}}}}}}}})",
+      schema_ref("Device"));
+}
+
+class operations_protocol final : public protocol {
+ public:
+  explicit operations_protocol(executor& e) : executor_(e) {}
+
+  std::vector<std::string> patterns() const override {
+    std::vector<std::string> all;
+    for (const auto& r : routes) all.emplace_back(r.path);
+    return all;
+  }
+
+  bool owns(std::string_view path) const override { return find(path) != nullptr; }
+
+  response answer(const request& r, request_context& record) override {
+    const route* const found = find(r.path);
+    record.route = found->name;
+    check_method(r, "GET, HEAD");
+    return (this->*found->get)();
+  }
+
+  void describe(document& d) const override {
+    d.tag("operations", "Devices, health and figures, for those who run the service");
+    d.schema("Device", std::string(device_schema));
+    d.schema("Health", std::string(health_schema));
+    const auto get = [&](std::string path, std::string summary, std::vector<reply> gives, bool open) {
+      d.add({.method = "GET",
+             .path = std::move(path),
+             .tag = "operations",
+             .summary = std::move(summary),
+             .gives = std::move(gives),
+             .open = open});
+    };
+    const content look{.schema = schema_ref("Health"),
+                       .example = R"({"ready":true,"degraded":false,"devices":{"cpu":{"healthy":true}}})"};
+    get("/v1/devices", "The devices, and why others were refused",
+        {{200, "The devices as they are now", {{.schema = devices_schema()}}}}, false);
+    get("/health/live", "Whether the process answers",
+        {{200, "It does", {{.schema = R"({"type":"object","required":["live"],"properties":{"live":{"const":true}}})"}}}},
+        true);
+    get("/health/ready", "Whether the devices are healthy",
+        {{200, "They are", {look}}, {503, "They are not, or the server is about to end", {look}}}, true);
+    get("/metrics", "Figures as Prometheus reads them, in seconds and bytes",
+        {{200, "Text, version 0.0.4", {{.type = "text/plain", .schema = R"({"type":"string"})"}}}}, false);
+  }
+
+ private:
+  struct route {
+    std::string_view path, name;
+    response (operations_protocol::*get)();
+  };
+  static const std::array<route, 4> routes;
+
+  static const route* find(std::string_view path) {
+    const auto it = std::find_if(routes.begin(), routes.end(), [&](const route& r) { return r.path == path; });
+    return it == routes.end() ? nullptr : &*it;
+  }
+
+  response devices() { return text_response("application/json", devices_json(executor_.look())); }
+  response live() { return text_response("application/json", R"({"live":true})"); }
+  response ready() {
+    const auto now = executor_.look();
+    return text_response("application/json", now.json(), now.ready ? 200 : 503);
+  }
+  response metrics() {
+    auto text = executor_.metrics->text(executor_.compute, executor_.options.compute_workers, executor_.look());
+    for (const auto& more : executor_.meters) more(text);
+    return text_response("text/plain; version=0.0.4; charset=utf-8", std::move(text));
+  }
+
+  executor& executor_;
+};
+
+const std::array<operations_protocol::route, 4> operations_protocol::routes{{
+    {"/v1/devices", "devices", &operations_protocol::devices},
+    {"/health/live", "live", &operations_protocol::live},
+    {"/health/ready", "ready", &operations_protocol::ready},
+    {"/metrics", "metrics", &operations_protocol::metrics},
+}};
+
+}  // namespace
+
+std::unique_ptr<protocol> operations(executor& e) { return std::make_unique<operations_protocol>(e); }
+
+}  // namespace sluice::serving

@@ -1,0 +1,75 @@
+// POST /v1/NAME: JSON and .npy.
+#include "codec/encode.hpp"
+#include "codec/media_type.hpp"
+#include "codec/npy_decoder.hpp"
+#include "http/protocol.hpp"
+#include "openapi/describe_endpoints.hpp"
+
+namespace sluice::serving {
+namespace {
+
+constexpr std::string_view root = "/v1/";
+
+class v1_protocol final : public protocol {
+ public:
+  explicit v1_protocol(executor& e) : executor_(e) {}
+
+  std::vector<std::string> patterns() const override { return {std::string(root) + "[A-Za-z0-9_-]{1,64}"}; }
+  bool owns(std::string_view path) const override { return path.starts_with(root); }
+
+  response answer(const request& r, request_context& record) override {
+    const auto row = executor_.endpoints.find(std::string_view(r.path).substr(root.size()));
+    if (!row) fail_not_found(r);
+    record.route = row->name;
+    check_method(r, "POST");
+    record.model = row->name;
+    return call(r, *row, record);
+  }
+
+  void describe(document& d) const override {
+    d.tag("calls", "The catalogue: JSON or .npy in, JSON or .npy out");
+    describe_numbers(d);
+    for (const auto& row : executor_.endpoints.rows()) d.add(describe_call(d, *row, executor_.options.limits));
+  }
+
+ private:
+  response call(const request& r, const endpoint& row, request_context& record) {
+    executor_.check_open();
+    const auto type = header(r, "Content-Type");
+    const media form = body_media(type, row.inputs.size());
+    const media wanted = answer_media(header(r, "Accept"), form, row.outputs.size());
+    const host_allocator room(executor_.options.device);
+    // Tensors of .npy lie over the body, those of JSON beside it.
+    const auto body = executor_.read_body(r, record, form == media::json ? host_allocator(device::cpu) : room);
+    return executor_.call(
+        row, record, [&](call_context&) { return decode(body, form, type, row, room); },
+        [&](const std::vector<tensor>& results, const placed_call& where) {
+          return encode(row, results, where.device, wanted);
+        });
+  }
+
+  std::vector<tensor> decode(const body_buffer& body, media form, std::string_view type, const endpoint& row,
+                             const host_allocator& room) {
+    const auto& limits = executor_.options.limits;
+    switch (form) {
+      case media::json: return decoder_pool::lease(executor_.decoders)->decode(body, row, limits, room);
+      case media::npy: return decode_npy_body(body, limits);
+      case media::multipart: return decode_multipart(body, boundary_of(type), row, limits);
+    }
+    return {};
+  }
+
+  static response encode(const endpoint& row, const std::vector<tensor>& results, const std::string& where, media wanted) {
+    response out{.headers = {{"Content-Type", wanted == media::json ? "application/json" : "application/x-npy"}}};
+    out.body = wanted == media::json ? encode_json(row, results, where) : serving::encode_npy(results[0]);
+    return out;
+  }
+
+  executor& executor_;
+};
+
+}  // namespace
+
+std::unique_ptr<protocol> v1(executor& e) { return std::make_unique<v1_protocol>(e); }
+
+}  // namespace sluice::serving

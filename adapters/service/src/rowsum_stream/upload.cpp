@@ -1,0 +1,289 @@
+#include "rowsum_stream/upload.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "codec/encode.hpp"
+#include "sluice/ops/rowsum.hpp"
+#include "http/http_error.hpp"
+
+namespace sluice::serving {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+constexpr std::size_t head_room = 256;         // .npy headers have 128 bytes, mostly
+constexpr std::int64_t read_bytes = 64 << 10;  // of sums that are printed at once, and sent
+
+[[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, "[rowsum/stream] " + sentence); }
+
+std::size_t sum_size(dtype rows) { return size_of(rowsum_dtype(rows)); }
+
+template <class T>
+void find_not_finite(const tensor& sums, std::int64_t before, std::int64_t& count, std::int64_t& first) {
+  const auto* const data = static_cast<const T*>(sums.data());
+  for (std::int64_t i = 0; i < sums.count(); ++i)
+    if (!std::isfinite(data[i]) && count++ == 0) first = before + i;
+}
+
+upload::form form_of(const npy_header& h) {
+  if (h.shape.rank() == 0)
+    throw error(error_code::invalid_argument, "[rowsum/stream] the .npy is a scalar: there are no rows");
+  if (h.fortran_order && h.shape.rank() > 1)
+    throw http_error{422, "unsupported", "[rowsum/stream] the .npy is in Fortran order: its rows come last, not one by one"};
+  return {.dtype = h.dtype, .columns = h.shape.back(), .bytes = h.data_bytes(), .sums = h.shape.first(h.shape.rank() - 1)};
+}
+
+std::optional<npy_header> header_in(std::string_view bytes) try {
+  return parse_npy_header(std::as_bytes(std::span(bytes)));
+} catch (const error& e) {
+  if (e.code() == error_code::unsupported) throw http_error{422, "unsupported", e.what()};
+  throw;
+}
+
+}  // namespace
+
+upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> seat, media wanted,
+               std::optional<form> known)
+    : executor_(e),
+      record_(&record),
+      meter_(bytes),
+      seat_(std::move(seat)),
+      wanted_(wanted),
+      spool_(e.options.stream.spool_memory, e.options.stream.spool_directory) {
+  if (known) begin(*known);
+}
+
+void upload::read(const request& r) {
+  const auto begin = clock::now();
+  check_length(r);
+  receive(r);
+  finish();
+  using enum stage;
+  auto& times = record_->stages;
+  const auto at = [&](stage s) -> auto& { return times[static_cast<std::size_t>(s)]; };
+  at(stage::read) = clock::now() - begin - at(infer) - at(queue);
+  record_ = nullptr;
+}
+
+// What is known from the head is said before a byte is read.
+void upload::check_length(const request& r) {
+  const auto length = r.read_body || r.read_some ? r.content_length : std::ssize(r.body);
+  const auto most = executor_.options.stream.body_bytes;
+  if (most >= 0 && length > most)
+    throw http_error{413, "limit_exceeded",
+                  fmt::format("[rowsum/stream] the body has {} bytes: at most {} are taken", length, most)};
+  if (length < 0 || r.compressed || !begun_) return;
+  check_quota(length / row_bytes());
+  form_.bytes = length;
+  if (length % row_bytes() != 0) fail(rows_text() + fmt::format(": {} bytes are {} too many", length, length % row_bytes()));
+}
+
+void upload::receive(const request& r) {
+  if (r.read_some) {
+    for (;;) {
+      const auto to = room();
+      const auto n = r.read_some(to.data(), to.size());
+      if (n < 0) fail(fmt::format("the body ended after {} bytes", record_->body_bytes));
+      if (n == 0) return;
+      took(static_cast<std::size_t>(n));
+    }
+  }
+  if (!r.read_body) return put(r.body);
+  std::exception_ptr failure;
+  const bool whole = r.read_body([&](std::string_view bytes) {
+    try {
+      put(bytes);
+    } catch (...) {  // past the transport, which may be no one to catch it
+      failure = std::current_exception();
+    }
+    return !failure;
+  });
+  if (failure) std::rethrow_exception(failure);
+  if (!whole) fail(fmt::format("the body ended, or could not be decoded, after {} bytes", record_->body_bytes));
+}
+
+std::span<char> upload::room() {
+  if (summer_) return summer_->room();
+  head_.resize(head_size_ + head_room);
+  return {head_.data() + head_size_, head_room};
+}
+
+void upload::put(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto to = room();
+    const auto n = std::min(to.size(), bytes.size());
+    std::memcpy(to.data(), bytes.data(), n);
+    bytes.remove_prefix(n);
+    took(n);
+  }
+}
+
+void upload::took(std::size_t bytes) {
+  record_->body_bytes += static_cast<std::int64_t>(bytes);
+  meter_.fetch_add(bytes, std::memory_order_relaxed);
+  if (const auto most = executor_.options.stream.body_bytes; most >= 0 && record_->body_bytes > most)
+    throw http_error{413, "limit_exceeded",
+                  fmt::format("[rowsum/stream] the body has more than {} bytes, which is all that is taken", most)};
+  if (clock::now() >= record_->deadline) fail_late();
+  begun_ ? took_rows(bytes) : (head_size_ += bytes, took_head());
+}
+
+void upload::took_head() {
+  const auto h = header_in(std::string_view(head_.data(), std::min(head_size_, npy_header_limit)));
+  if (!h) return;
+  begin(form_of(*h));
+  const auto at = static_cast<std::size_t>(h->data_offset);
+  for (auto rest = std::string_view(head_.data(), head_size_).substr(at); !rest.empty();) {
+    const auto to = room();
+    const auto n = std::min(to.size(), rest.size());
+    std::memcpy(to.data(), rest.data(), n);
+    rest.remove_prefix(n);
+    took_rows(n);
+  }
+}
+
+void upload::begin(const form& f) {
+  form_ = f;
+  begun_ = true;
+  if (f.sums) check_quota(f.sums->count());
+  summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns));
+}
+
+void upload::took_rows(std::size_t bytes) {
+  received_ += static_cast<std::int64_t>(bytes);
+  if (form_.bytes >= 0 && received_ > form_.bytes)
+    fail(rows_text() + fmt::format(": {} bytes, and the body has more", form_.bytes));
+  if (summer_->took(bytes)) sum();
+}
+
+void upload::finish() {
+  if (!begun_) fail(fmt::format("the .npy's {} bytes end inside the header", head_size_));
+  if (form_.bytes >= 0 && received_ != form_.bytes)
+    fail(rows_text() + fmt::format(": {} bytes, and {} came", form_.bytes, received_));
+  if (form_.columns == 0) return add_empty_rows();
+  if (received_ % row_bytes() != 0)
+    fail(rows_text() + fmt::format(": {} bytes are {} too many", received_, received_ % row_bytes()));
+  sum();
+  if (!form_.sums) form_.sums = shape{sums_};
+}
+
+// Rows without elements have sums, and no bytes.
+void upload::add_empty_rows() {
+  constexpr std::int64_t most = 1 << 16;
+  for (auto left = form_.sums->count(); left > 0; left -= std::min(left, most)) {
+    const shape extents{std::min(left, most), 0};
+    in_slot(0, [&] { keep(rowsum(tensor(extents, form_.dtype), device::cpu)); });
+  }
+}
+
+void upload::sum() {
+  in_slot(summer_->pending(), [this] { summer_->sum([this](const tensor& sums) { keep(sums); }); });
+}
+
+void upload::keep(const tensor& sums) {
+  check_quota(sums_ + sums.count());
+  if (wanted_ == media::json && sums.dtype() == dtype::f32)
+    find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
+  if (wanted_ == media::json && sums.dtype() == dtype::f64)
+    find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
+  spool_.append({static_cast<const char*>(sums.data()), sums.bytes()});
+  sums_ += sums.count();
+}
+
+// A slot a piece, so that a client who sends nothing has none. What has come so far is worth waiting for one.
+void upload::in_slot(std::size_t bytes, const std::function<void()>& work) {
+  const auto asked = clock::now();
+  auto begun = asked;
+  const auto timed = [&] {
+    begun = clock::now();
+    work();
+  };
+  auto end = compute_queue::outcome::done;
+  if (static_cast<std::int64_t>(bytes) <= executor_.options.inline_bytes)
+    timed();
+  else
+    end = executor_.compute.run({.deadline = record_->deadline, .gone = record_->gone, .patient = true}, timed);
+  if (end == compute_queue::outcome::expired) fail_late();
+  if (end == compute_queue::outcome::gone) throw http_error{503, "client_gone", "[http] the client has gone"};
+  record_->stages[static_cast<std::size_t>(stage::queue)] += begun - asked;
+  record_->stages[static_cast<std::size_t>(stage::infer)] += clock::now() - begun;
+}
+
+void upload::check_quota(std::int64_t rows) const {
+  const auto& o = executor_.options.stream;
+  const auto most = o.spool_directory.empty() ? std::min(o.quota_bytes, o.spool_memory) : o.quota_bytes;
+  const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
+  if (rows > most / size)
+    throw http_error{413, "limit_exceeded",
+                  fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most", rows,
+                              size, most)};
+}
+
+std::int64_t upload::row_bytes() const {
+  return checked_product(form_.columns, static_cast<std::int64_t>(size_of(form_.dtype)));
+}
+
+std::string upload::rows_text() const {
+  if (form_.sums)
+    return fmt::format("the header says {} of {}", form_.sums->with(form_.columns).str(), name_of(form_.dtype));
+  return fmt::format("a row of {} {} has {} bytes", form_.columns, name_of(form_.dtype), row_bytes());
+}
+
+void upload::fail_late() const {
+  throw http_error{504, "deadline_exceeded",
+                fmt::format("[rowsum/stream] was to be done {:.3f} s after the request came: {} bytes had been read by then",
+                            seconds_of(record_->deadline - record_->begin), record_->body_bytes)};
+}
+
+response upload::answer(const std::shared_ptr<upload>& self) {
+  const dtype type = rowsum_dtype(self->form_.dtype);
+  const shape& extents = *self->form_.sums;
+  response out{.headers = {{"X-Sluice-Device", device(device::cpu).str()}}};
+  if (self->wanted_ == media::npy) {
+    const auto head = npy_header_bytes(type, extents);
+    out.headers.emplace_back("Content-Type", "application/x-npy");
+    out.content_length = std::ssize(head) + self->spool_.size();
+    out.write_body = [self, head, at = std::int64_t{-1}](const body_receiver& send) mutable {
+      if (at < 0) return at = 0, send(head) && self->spool_.size() > 0;
+      const auto bytes = self->spool_.read(at, read_bytes);
+      at += std::ssize(bytes);
+      return send(bytes) && at < self->spool_.size();
+    };
+    return out;
+  }
+  if (self->not_finite_ > 0)
+    throw http_error{
+        422, "not_finite",
+        fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first of them number {}: JSON has no "
+                    "such numbers; ask for application/x-npy",
+                    self->not_finite_, self->sums_, self->first_not_finite_)};
+  out.headers.emplace_back("Content-Type", "application/json");
+  out.write_body = [self, type, at = std::int64_t{0}](const body_receiver& send) mutable {
+    const shape& sums = *self->form_.sums;
+    if (at == 0 && !send("{\"result\":")) return false;
+    const auto bytes = at < self->spool_.size() ? self->spool_.read(at, read_bytes) : std::string_view{};
+    const auto piece = self->printed(at / static_cast<std::int64_t>(size_of(type)), bytes);
+    at += std::ssize(bytes);
+    if (!send(piece.bytes)) return false;
+    if (at < self->spool_.size()) return true;
+    send(fmt::format(",{},\"device\":\"cpu\"}}", json_form(sums, type)));
+    return false;
+  };
+  return out;
+}
+
+// Printing is computing.
+body_piece upload::printed(std::int64_t first, std::string_view elements) {
+  body_piece piece;
+  const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), first, elements); };
+  if (first == 0 && std::ssize(elements) < read_bytes)
+    print();
+  else
+    static_cast<void>(executor_.compute.run({.patient = true}, print));
+  return piece;
+}
+
+}  // namespace sluice::serving
