@@ -3,12 +3,13 @@
 
 #include <cstdio>
 
+#include "sluice/impl/base/memory.hpp"
+#include "sluice/impl/base/process.hpp"
 #include "sluice/impl/cpu/copy.hpp"
 #include "sluice/impl/cpu/host.hpp"
 #include "sluice/impl/cpu/matmul.hpp"
 #include "sluice/impl/cpu/memory.hpp"
 #include "sluice/impl/cpu/rowsum.hpp"
-#include "sluice/impl/cpu/system.hpp"
 #include "sluice/impl/cpu/table.hpp"
 
 namespace sluice {
@@ -34,10 +35,10 @@ inline sluice_status cpu_device_info(std::int32_t, sluice_device_info* info, slu
   *info = {};
   char name[80];
   std::snprintf(name, sizeof name, "%s", architecture_name());
-  processor_name(name);
+  base::processor_name(name);
   std::snprintf(info->description, sizeof info->description, "%s, %d threads, %s, %s", name, host().parallel_size(),
                 simd_name(), blas_description());
-  const memory_sizes memory = system_memory();
+  const base::memory_size memory = base::system_memory();
   info->memory_total = memory.total;
   info->memory_free = memory.free;
   info->awake = 1;

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "sluice/impl/cpu/half.hpp"
+#include "sluice/impl/base/half.hpp"
 #include "sluice/impl/cpu/host.hpp"
 #include "sluice/impl/cpu/widen.hpp"
 
@@ -22,9 +22,9 @@ inline constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16
 template <class T, class S>
 inline T round_half(S x) {
   if constexpr (std::is_same_v<T, f16>)
-    return to_f16(x);
+    return base::to_f16(x);
   else
-    return to_bf16(x);
+    return base::to_bf16(x);
 }
 
 // As C converts, but floats saturate to integers and NaN gives 0.

@@ -11,10 +11,10 @@
 #include <new>
 #include <string>
 
+#include "sluice/impl/base/memory.hpp"
 #include "sluice/impl/cpu/blas.hpp"
 #include "sluice/impl/cpu/gemv.hpp"
 #include "sluice/impl/cpu/host.hpp"
-#include "sluice/impl/cpu/system.hpp"
 
 #include "sluice/impl/base/strict_float_begin.hpp"
 
@@ -131,7 +131,7 @@ inline S* panel_memory(std::int64_t count) {
   constexpr std::size_t page = 4096;
   struct block {
     ~block() {
-      if (data != nullptr) system_free(data, size, page);
+      if (data != nullptr) base::free_aligned(data, size, page);
     }
     void* data = nullptr;
     std::size_t size = 0;
@@ -139,8 +139,8 @@ inline S* panel_memory(std::int64_t count) {
   thread_local block memory;
   const auto bytes = static_cast<std::size_t>(count) * sizeof(S);
   if (bytes > memory.size) {
-    if (memory.data != nullptr) system_free(memory.data, memory.size, page);
-    memory.data = system_allocate(bytes, page);
+    if (memory.data != nullptr) base::free_aligned(memory.data, memory.size, page);
+    memory.data = base::allocate_aligned(bytes, page);
     memory.size = memory.data != nullptr ? bytes : 0;
   }
   return static_cast<S*>(memory.data);

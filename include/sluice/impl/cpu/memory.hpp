@@ -8,8 +8,8 @@
 #include <mutex>
 #include <new>
 
+#include "sluice/impl/base/memory.hpp"
 #include "sluice/impl/cpu/host.hpp"
-#include "sluice/impl/cpu/system.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SLUICE_ASAN 1
@@ -45,16 +45,16 @@ struct pool_size_class {
 
 // Large blocks have a mapping of their own, except under AddressSanitizer, which does not see mappings.
 constexpr std::size_t block_alignment(std::size_t size) {
-  if (pooled_build && size >= huge_page) return huge_page;
+  if (pooled_build && size >= base::huge_page) return base::huge_page;
   return size >= 4096 ? 4096 : 64;
 }
 
 inline void* allocate_block(std::size_t size) {
   if (!pooled_build && size >= std::size_t{1} << 40) return nullptr;  // AddressSanitizer ends the process
-  return system_allocate(size, block_alignment(size));
+  return base::allocate_aligned(size, block_alignment(size));
 }
 
-inline void release_block(void* data, std::size_t size) { system_free(data, size, block_alignment(size)); }
+inline void release_block(void* data, std::size_t size) { base::free_aligned(data, size, block_alignment(size)); }
 
 class host_pool {
  public:

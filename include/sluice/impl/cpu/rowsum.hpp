@@ -9,11 +9,13 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <span>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
+#include "sluice/impl/base/pairwise.hpp"
 #include "sluice/impl/cpu/host.hpp"
 #include "sluice/impl/cpu/ieee_arithmetic.hpp"
 #include "sluice/impl/cpu/rowsum_common.hpp"
@@ -161,9 +163,7 @@ class rowsum_call {
     });
     const ieee_arithmetic guard;
     for (std::int64_t r = 0; r < rows_; ++r) {
-      pairwise<A> sum;
-      for (std::int64_t g = 0; g < groups; ++g) sum.push(parts[static_cast<std::size_t>(r * groups + g)]);
-      const A total = sum.total();
+      const A total = base::join_pairwise(std::span(parts.get() + r * groups, static_cast<std::size_t>(groups)));
       finish(r, 1, &total);
     }
     return SLUICE_OK;

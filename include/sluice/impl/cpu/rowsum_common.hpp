@@ -7,7 +7,8 @@
 #include <type_traits>
 
 #include "sluice/config.hpp"
-#include "sluice/impl/cpu/half.hpp"
+#include "sluice/impl/base/half.hpp"
+#include "sluice/impl/base/pairwise.hpp"
 
 #include "sluice/impl/base/strict_float_begin.hpp"
 
@@ -15,8 +16,12 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace cpu {
 
-inline constexpr std::int64_t block_size = 1024;  // elements summed over the lanes before they fold
-inline constexpr std::int64_t lane_count = 32;
+using base::bf16;
+using base::bits_as;
+using base::block_size;
+using base::f16;
+using base::lane_count;
+
 inline constexpr std::int64_t short_columns = 64;  // rows up to here have kernels of their own
 inline constexpr std::int64_t batch_rows = 128;    // rows that one kernel call takes at most
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "sluice/impl/cpu/half.hpp"
+#include "sluice/impl/base/half.hpp"
 #include "sluice/impl/cpu/host.hpp"
 
 #if defined(__x86_64__)
@@ -18,6 +18,9 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace cpu {
 
+using base::bf16;
+using base::f16;
+
 // The type in which products of T are added.
 template <class T>
 using sum_of = std::conditional_t<std::is_same_v<T, double>, double, float>;
@@ -29,8 +32,8 @@ inline float to_sum(bf16 x) noexcept { return to_float(x); }
 
 inline void round_to(double x, double& y) noexcept { y = x; }
 inline void round_to(float x, float& y) noexcept { y = x; }
-inline void round_to(float x, f16& y) noexcept { y = to_f16(x); }
-inline void round_to(float x, bf16& y) noexcept { y = to_bf16(x); }
+inline void round_to(float x, f16& y) noexcept { y = base::to_f16(x); }
+inline void round_to(float x, bf16& y) noexcept { y = base::to_bf16(x); }
 
 #if defined(__x86_64__)
 [[gnu::target("avx2,f16c")]] inline std::int64_t widen_8s(const f16* from, std::int64_t n, float* to) noexcept {
