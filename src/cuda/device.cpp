@@ -179,7 +179,7 @@ void device::lose(cudaError_t error, const char* call) {
   if (lost()) return;
   std::snprintf(state_, sizeof state_, "%s: %s; only a new process brings the device back", call, cudaGetErrorString(error));
   lost_.store(true, std::memory_order_release);
-  if (error == cudaErrorCudartUnloading) return;  // the process is on its way out
+  if (error == cudaErrorCudartUnloading) return;  // the process is exiting
   char line[200];
   std::snprintf(line, sizeof line, "cuda:%d is lost: %s", index, state_);
   host().log(3, line);
