@@ -5,9 +5,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "../src/placement/observe.hpp"
-#include "../src/placement/profile.hpp"
-#include "../src/placement/profile_file.hpp"
+#include "../../src/placement/observe.hpp"
+#include "../../src/placement/profile.hpp"
+#include "../../src/placement/profile_file.hpp"
 #include "testing.hpp"
 
 using namespace testing;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "../src/placement/profile_file.hpp"
+#include "../../src/placement/profile_file.hpp"
 #include "testing.hpp"
 
 namespace testing {
