@@ -151,3 +151,7 @@ SLUICE_API void memory_trim(const device& where, memory kind = memory::device);
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/device.hpp"
+#endif

@@ -24,3 +24,7 @@ SLUICE_API tensor from_dlpack(DLManagedTensor* managed);
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/dlpack.hpp"
+#endif

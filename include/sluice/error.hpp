@@ -51,3 +51,7 @@ class SLUICE_API error : public std::runtime_error {
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/error.hpp"
+#endif

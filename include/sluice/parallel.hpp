@@ -72,3 +72,7 @@ void parallel_for(std::int64_t count, F&& body) {
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/parallel.hpp"
+#endif

@@ -11,7 +11,7 @@
 #include "core/platform.hpp"
 #include "profile_file.hpp"
 #include "profiles.hpp"
-#include "core/registry.hpp"
+#include "sluice/impl/core/registry.hpp"
 
 namespace sluice {
 namespace core {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/platform.hpp"
-#include "core/registry.hpp"
+#include "sluice/impl/core/registry.hpp"
 
 namespace sluice::core {
 namespace {

@@ -1,15 +1,23 @@
-// The backends of this process: the CPU's, linked in, and the modules that the loader took.
+// A backend's table, and what core lends to backends.
 #pragma once
 
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
-#include <vector>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "sluice/backend_api.h"
-#include "sluice/device.hpp"
+#include "sluice/error.hpp"
+#include "sluice/parallel.hpp"
 
 extern "C" const sluice_backend* sluice_cpu_backend(const sluice_host* host);
 
-namespace sluice::core {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace core {
 
 // A backend's table, copied so that slots beyond its struct_size are null.
 struct backend {
@@ -18,41 +26,49 @@ struct backend {
   int devices = 0;
 };
 
-// A device's table and number there.
-struct place_of_work {
+// One device of a backend.
+struct backend_device {
   const sluice_backend* table = nullptr;
   std::int32_t index = 0;
 };
 
-const sluice_host& host();
-const sluice_backend& cpu_table();
+// Writes to standard error at the level of SLUICE_LOG (0 debug ... 3 error) and above. Silent by default.
+inline void log_line(std::int32_t level, const char* text) {
+  static const long least = [] {
+    const char* wanted = std::getenv("SLUICE_LOG");
+    return wanted != nullptr ? std::strtol(wanted, nullptr, 10) : 4L;
+  }();
+  if (level >= least) std::fprintf(stderr, "sluice: %s\n", text);
+}
 
-// Loads modules when `where` is not the CPU. Throws unavailable, with the reasons known, when there is no such device.
-place_of_work find(const device& where);
+inline const sluice_host& host() {
+  static const sluice_host h{SLUICE_BACKEND_API_VERSION,
+                             sizeof(sluice_host),
+                             [] { return parallel_size(); },
+                             [](std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
+                               sluice::detail::parallel_run(count, body, context);
+                             },
+                             log_line,
+                             std::uint64_t{1} << 30,
+                             std::uint64_t{1} << 30,
+                             0,
+                             8};
+  return h;
+}
 
-// find(), and the device woken and proven; what it failed with is kept and thrown each time, and so is its loss.
-place_of_work find_awake(const device& where);
+inline const sluice_backend& cpu_table() {
+  static const sluice_backend* table = sluice_cpu_backend(&host());
+  return *table;
+}
 
-// Throws the status as an error: "[operation] message".
-void check(sluice_status status, const sluice_message& message, std::string_view operation);
-// The same, and a device whose status says that it is lost is lost from now on.
-void check(const place_of_work& at, sluice_status status, const sluice_message& message, std::string_view operation);
-// Only that: for whoever cannot throw.
-void keep_loss(const place_of_work& at, sluice_status status, const sluice_message& message) noexcept;
+// Throws a status that is a failure as an error: "[operation] message".
+inline void check(sluice_status status, const sluice_message& message, std::string_view operation) {
+  if (status == SLUICE_OK) return;
+  const bool known = status >= SLUICE_INVALID_ARGUMENT && status <= SLUICE_INTERNAL;
+  throw error(known ? static_cast<error_code>(status) : error_code::internal,
+              fmt::format("[{}] {}", operation, message.text[0] != '\0' ? message.text : "failed, and gave no reason"));
+}
 
-// What the device was lost by; null while it is not known to be lost. Loads no module and waits for nothing.
-const char* loss_of(const device& where) noexcept;
-
-// Whether it was woken, and not in vain. Loads no module and waits for nothing.
-bool is_awake(const device& where) noexcept;
-
-// Whether there is such a device. Loads modules when it is not the CPU.
-bool is_there(const device& where) noexcept;
-
-// Loader: takes a module, or returns why not.
-bool load_module(const std::string& path, backend& out, std::string& reason);
-
-// Folders to look for modules in.
-std::vector<std::string> module_folders();
-
-}  // namespace sluice::core
+}  // namespace core
+}  // namespace SLUICE_ABI
+}  // namespace sluice
