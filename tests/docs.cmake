@@ -14,7 +14,7 @@ if(TARGET sluice-server AND SLUICE_SQLITE AND SLUICE_TEST_PYTHON AND NOT CMAKE_C
   sluice_target_defaults(docs_blocks_test)
   # What a page shows need not be used; and nothing here has to be fast.
   target_compile_options(docs_blocks_test PRIVATE -O0 -Wno-unused)
-  target_link_libraries(docs_blocks_test PRIVATE sluice::httplib)
+  target_link_libraries(docs_blocks_test PRIVATE sluice::httplib sluice::hardened)
   add_test(NAME docs_blocks COMMAND ${SLUICE_TEST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/docs/run_blocks.py ${PROJECT_SOURCE_DIR}
                                     ${PROJECT_BINARY_DIR} $<TARGET_FILE_DIR:sluice-server> $<TARGET_FILE:docs_blocks_test> ${pages})
   set_tests_properties(docs_blocks PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)

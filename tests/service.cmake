@@ -18,12 +18,12 @@ if(SLUICE_SQLITE AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
   sluice_add_test(jobs LIBRARIES sluice::service)
   sluice_add_test(jobs_life SOURCES jobs_life_test.cpp fault/fault.cpp LIBRARIES sluice::service ${CMAKE_DL_LIBS})
   set_target_properties(jobs_life_test PROPERTIES ENABLE_EXPORTS ON)
-  sluice_add_test(jobs_httplib LIBRARIES sluice::httplib)
+  sluice_add_test(jobs_httplib LIBRARIES sluice::httplib sluice::hardened)
 else()
   sluice_skip_tests("needs SQLite and Linux" jobs jobs_life jobs_httplib)
 endif()
 foreach(part direct httplib v2_httplib hardened hardened_idle stream_http)
-  sluice_add_test(${part} LIBRARIES sluice::httplib)
+  sluice_add_test(${part} LIBRARIES sluice::httplib sluice::hardened)
 endforeach()
 sluice_add_test(service_loss LIBRARIES sluice::service)
 add_dependencies(service_loss_test sluice_fake)
@@ -40,6 +40,6 @@ set_tests_properties(pinned PROPERTIES ENVIRONMENT
                      "${fake};SLUICE_FAKE_LIMIT=1000000;SLUICE_FAKE_MARK=${CMAKE_CURRENT_BINARY_DIR}/copies.txt")
 
 # Each public header of the adapters compiled alone.
-sluice_compile_headers(sluice_adapter_headers sluice::httplib sluice/service.hpp sluice/service/endpoint.hpp
-                       sluice/service/access.hpp sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp sluice/httplib/direct.hpp sluice/httplib/long_bodies.hpp
+sluice_compile_headers(sluice_adapter_headers "sluice::httplib;sluice::hardened" sluice/service.hpp sluice/service/endpoint.hpp
+                       sluice/service/access.hpp sluice/service/message.hpp sluice/httplib.hpp sluice/httplib/coding.hpp sluice/httplib/server_extensions.hpp
                        sluice/hardened_server.hpp)
