@@ -76,8 +76,8 @@ struct device_request {
     required,   ///< `where`, or an error
   };
 
-  device where = device::automatic;         ///< the device asked for
-  strength how = strength::automatic;       ///< automatic exactly when `where` is
+  device where = device::automatic;    ///< the device asked for
+  strength how = strength::automatic;  ///< automatic exactly when `where` is
 
   constexpr device_request() = default;  ///< placement chooses
   /// A device. `automatic` stays automatic, whatever the strength.

@@ -82,8 +82,8 @@ class tensor {
     return t;
   }
 
-  /// Views the caller's host memory without a copy. `keep_alive` is held as long as any tensor uses the memory; with none, the
-  /// caller keeps the memory valid. Throws invalid_argument for a negative stride, for memory that is null or not
+  /// Views the caller's host memory without a copy. `keep_alive` is held as long as any tensor uses the memory; with none,
+  /// the caller keeps the memory valid. Throws invalid_argument for a negative stride, for memory that is null or not
   /// aligned to an element, and for a reach beyond 63 bits.
   template <class T>
   static tensor wrap(T* data, const sluice::shape& extents, const sluice::strides& steps,
@@ -151,7 +151,8 @@ class tensor {
     return *static_cast<const T*>(host.data());
   }
 
-  // Views of the same memory ------------------------------------------------------------------------------------------------
+  // Views of the same memory
+  // ------------------------------------------------------------------------------------------------
 
   /// Dimensions a and b exchanged; the last two by default. Throws invalid_argument when the tensor has no such dimension.
   [[nodiscard]] SLUICE_API tensor transpose(int a = -2, int b = -1) const;
@@ -165,7 +166,8 @@ class tensor {
   /// Extents of 1 repeated and leading dimensions added, as NumPy broadcasts. Throws invalid_argument when they do not fit.
   [[nodiscard]] SLUICE_API tensor broadcast_to(const sluice::shape& extents) const;
 
-  // Copies --------------------------------------------------------------------------------------------------------------------
+  // Copies
+  // --------------------------------------------------------------------------------------------------------------------
 
   /// This tensor on `where`: itself when it is already there, else a copy. Throws unavailable, out_of_memory, device_lost.
   [[nodiscard]] SLUICE_API tensor to(const sluice::device& where) const;

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "sluice/ops/matmul.hpp"
-#include "sluice/ops/rowsum.hpp"
 #include "sluice/impl/core/launch.hpp"
 #include "sluice/impl/core/tensor_access.hpp"
+#include "sluice/ops/matmul.hpp"
+#include "sluice/ops/rowsum.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -106,8 +106,7 @@ shape matmul_shape(const tensor& a, const tensor& b) {
 
 void call_matmul(const tensor& a, const tensor& b, tensor& out, precision p) {
   if (out.count() == 0) return;
-  core::launch l(out.device(), "matmul", {core::storage_of(a), core::storage_of(b)},
-           {core::storage_of(out)});
+  core::launch l(out.device(), "matmul", {core::storage_of(a), core::storage_of(b)}, {core::storage_of(out)});
   l.require(l.table().matmul);
   const int lead = out.rank() - 2;
   const shape batch = out.shape().first(lead);

@@ -11,7 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "core/platform.hpp"
+#include "sluice/impl/base/library.hpp"
+#include "sluice/impl/base/process.hpp"
 #include "sluice/impl/core/backend.hpp"
 
 namespace sluice {
@@ -47,9 +48,9 @@ inline const char* missing_slot(const sluice_backend& t) {
 
 // Fills `out` from the module at `path`; false with the reason when it is refused.
 inline bool load_module(const std::string& path, backend& out, std::string& reason) {
-  void* module = platform::open_module(path, reason);
+  void* module = base::open_module(path, reason);
   if (module == nullptr) return false;
-  auto* entry = reinterpret_cast<sluice_backend_entry_function>(platform::find_symbol(module, "sluice_backend_entry"));
+  auto* entry = reinterpret_cast<sluice_backend_entry_function>(base::find_symbol(module, "sluice_backend_entry"));
   if (entry == nullptr) {
     reason = "it has no symbol sluice_backend_entry";
     return false;
@@ -101,8 +102,8 @@ inline std::vector<std::string> module_folders() {
       folders.push_back(folder);
   };
   if (const char* list = std::getenv("SLUICE_BACKEND_PATH"); list != nullptr)
-    for (const auto& folder : platform::split_paths(list)) add(folder);
-  add(platform::own_folder());
+    for (const auto& folder : base::split_paths(list)) add(folder);
+  add(base::own_folder());
   return folders;
 }
 

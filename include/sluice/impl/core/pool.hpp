@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <mutex>
 
-#include "core/platform.hpp"
-#include "sluice/config.hpp"
+#include "sluice/impl/base/process.hpp"
+#include "sluice/impl/base/worker_group.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -53,7 +53,7 @@ struct pool_job {
   std::atomic<int> state{pending};    // changed under the pool's mutex only
   std::condition_variable changed{};  // not state.wait(), which yields several times before it sleeps
   int workers = 0;                    // changed under the mutex
-  pool_job* after = nullptr;               // the next in its list
+  pool_job* after = nullptr;          // the next in its list
 
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
   bool stopped() const noexcept { return stop != nullptr && stop->load(std::memory_order_relaxed); }
@@ -83,9 +83,9 @@ struct pool_job_list {
   }
 };
 
-// At most `size` threads compute at once. A caller runs its loop itself while fewer do, and helper threads join it. Otherwise
-// the caller queues the loop and sleeps, and the next free helper runs it, first come first served: under load the same few
-// threads compute without a pause, where waking each caller for its turn would leave cores idle meanwhile.
+// At most `size` threads compute at once. A caller runs its loop itself while fewer do, and helper threads join it.
+// Otherwise the caller queues the loop and sleeps, and the next free helper runs it, first come first served: under load the
+// same few threads compute without a pause, where waking each caller for its turn would leave cores idle meanwhile.
 class pool {
  public:
   explicit pool(int size) : size_(size) {}
@@ -163,7 +163,7 @@ class pool {
   // After a caller has finished: has a helper take its place, for the queue or for a loop still running.
   void pass_on() {
     if (busy_ >= size_ || (queue_.first == nullptr && open_job() == nullptr)) return;
-    if (helpers_ > helping_) return call_helpers(1);
+    if (helpers_.size() > helping_) return call_helpers(1);
     if (queue_.first == nullptr) return;
     ++busy_;
     set(*take(), pool_job::its_turn);
@@ -189,13 +189,8 @@ class pool {
   }
 
   void start_helpers() {
-    for (; helpers_ < size_; ++helpers_) {
-      try {
-        platform::start_thread([](void* p) { static_cast<pool*>(p)->help(); }, this);
-      } catch (...) {  // out of threads or memory: the callers do the work
-        return;
-      }
-    }
+    while (helpers_.size() < size_)
+      if (!helpers_.start_one()) return;  // out of threads or memory: the callers do the work
   }
 
   void help() {
@@ -203,7 +198,7 @@ class pool {
     int nice = 0;
     std::unique_lock lock(mutex_);
     for (;;) {
-      if (const int wanted = nice_.load(std::memory_order_relaxed); wanted != nice) platform::set_nice(nice = wanted);
+      if (const int wanted = nice_.load(std::memory_order_relaxed); wanted != nice) base::set_niceness(nice = wanted);
       if (busy_ < size_ && queue_.first != nullptr)
         run_queued(*take(), lock);
       else if (pool_job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr)
@@ -256,16 +251,16 @@ class pool {
   const int size_;
   std::mutex mutex_;
   std::atomic<int> busy_{0};          // threads computing; changed under the mutex only
-  int helpers_ = 0;                   // helper threads started
-  int helping_ = 0;                   // of these, computing
-  int spinning_ = 0;                  // of these, spinning before they sleep
-  int sleeping_ = 0;                  // of these, in work_.wait
-  pool_job_list queue_;                    // loops not begun: all places are taken
+  int helping_ = 0;                   // helpers that compute
+  int spinning_ = 0;                  // helpers that spin before they sleep
+  int sleeping_ = 0;                  // helpers in work_.wait
+  pool_job_list queue_;               // loops not begun: all places are taken
   std::atomic<bool> waiting_{false};  // the queue is not empty; read by helpers that compute
-  pool_job_list jobs_;                     // loops begun, which helpers may join
+  pool_job_list jobs_;                // loops begun, which helpers may join
   std::atomic<std::uint64_t> calls_{0};
   std::condition_variable work_;
   std::atomic<int> nice_{0};  // of the helpers
+  base::worker_group helpers_{{.name = "sluice-pool", .count = size_}, [this] { help(); }};
 };
 
 // Set in a forked child, where the helpers do not exist and the mutex may be locked for ever: loops run in order there.
@@ -276,13 +271,13 @@ inline int chosen_pool_size() {
     const long wanted = std::strtol(text, nullptr, 10);
     if (wanted >= 1 && wanted <= 4096) return static_cast<int>(wanted);
   }
-  return platform::usable_cores();
+  return base::usable_cores();
 }
 
 inline pool& the_pool() {
   // Never destroyed: helpers may still sleep in it when the process exits.
   static pool* p = [] {
-    platform::after_fork_in_child([] { forked.store(true); });
+    base::after_fork_in_child([] { forked.store(true); });
     return new pool(chosen_pool_size());
   }();
   return *p;

@@ -1,5 +1,8 @@
 // The backends of this process (the CPU's and the modules that the loader accepted) and the state of their devices.
-#pragma once
+#include "sluice/device.hpp"  // before the guard: header-only, it includes definitions that include this file
+
+#ifndef SLUICE_IMPL_CORE_REGISTRY_HPP
+#define SLUICE_IMPL_CORE_REGISTRY_HPP
 
 #include <atomic>
 #include <cstdio>
@@ -12,8 +15,8 @@
 
 #include <fmt/format.h>
 
-#include "core/platform.hpp"
-#include "sluice/device.hpp"
+#include "sluice/impl/base/file.hpp"
+#include "sluice/impl/base/library.hpp"
 #include "sluice/impl/core/backend.hpp"
 #include "sluice/impl/core/loader.hpp"
 
@@ -53,7 +56,7 @@ class registry {
   registry() {
     add(backend{cpu_table(), "", 1});
     for (const auto& folder : module_folders())
-      for (const auto& path : platform::list_files(folder, "libsluice-", platform::module_suffix())) load(path);
+      for (const auto& path : base::list_files(folder, "libsluice-", base::module_suffix())) load(path);
   }
 
   void add(backend b) {
@@ -194,3 +197,5 @@ inline bool is_there(const device& where) noexcept try {
 }  // namespace core
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#endif  // SLUICE_IMPL_CORE_REGISTRY_HPP

@@ -69,12 +69,7 @@ class storage {
   // `allocator` with a null table: the memory is not freed here.
   storage(const backend_device& allocator, const device& where, memory kind, void* data, std::size_t bytes,
           std::shared_ptr<void> keep_alive)
-      : allocator_(allocator),
-        where_(where),
-        kind_(kind),
-        data_(data),
-        bytes_(bytes),
-        keep_alive_(std::move(keep_alive)) {}
+      : allocator_(allocator), where_(where), kind_(kind), data_(data), bytes_(bytes), keep_alive_(std::move(keep_alive)) {}
 
   // Pending work on the allocator's own backend is passed to it as events; other work is waited for here.
   ~storage() {

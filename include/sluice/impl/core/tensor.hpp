@@ -89,7 +89,8 @@ SLUICE_FUNC int tensor::dimension(int i, const char* operation) const {
   return d;
 }
 
-SLUICE_FUNC tensor tensor::full(const sluice::shape& extents, double value, sluice::dtype type, const sluice::device& where) {
+SLUICE_FUNC tensor tensor::full(const sluice::shape& extents, double value, sluice::dtype type,
+                                const sluice::device& where) {
   tensor t(extents, type, where);
   if (t.count() == 0) return t;
   core::launch l(where, "full", {}, {core::storage_of(t)});
@@ -101,7 +102,7 @@ SLUICE_FUNC tensor tensor::full(const sluice::shape& extents, double value, slui
 }
 
 SLUICE_FUNC tensor tensor::wrap(void* data, sluice::dtype type, const sluice::shape& extents, const sluice::strides& steps,
-                    std::shared_ptr<void> keep_alive) {
+                                std::shared_ptr<void> keep_alive) {
   if (steps.rank() != extents.rank())
     throw error(error_code::invalid_argument,
                 fmt::format("[wrap] shape {} and strides {} differ in rank", extents.str(), steps.str()));

@@ -1,12 +1,14 @@
 // What a tensor shows to the library alone.
-#pragma once
+#include "sluice/tensor.hpp"  // before the guard: header-only, it includes definitions that include this file
+
+#ifndef SLUICE_IMPL_CORE_TENSOR_ACCESS_HPP
+#define SLUICE_IMPL_CORE_TENSOR_ACCESS_HPP
 
 #include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "sluice/backend_api.h"
-#include "sluice/tensor.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -35,3 +37,5 @@ inline sluice_array array_of(const tensor& t) noexcept {
 }  // namespace core
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#endif  // SLUICE_IMPL_CORE_TENSOR_ACCESS_HPP
