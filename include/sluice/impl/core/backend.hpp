@@ -11,9 +11,8 @@
 
 #include "sluice/backend_api.h"
 #include "sluice/error.hpp"
+#include "sluice/impl/cpu/table.hpp"
 #include "sluice/parallel.hpp"
-
-extern "C" const sluice_backend* sluice_cpu_backend(const sluice_host* host);
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -57,7 +56,7 @@ inline const sluice_host& host() {
 }
 
 inline const sluice_backend& cpu_table() {
-  static const sluice_backend* table = sluice_cpu_backend(&host());
+  static const sluice_backend* table = cpu::backend_table(&host());
   return *table;
 }
 
