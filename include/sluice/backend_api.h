@@ -120,6 +120,12 @@ typedef struct sluice_host {
   int32_t queues_per_device;  /**< how many queue_acquire hands out at once */
 } sluice_host;
 
+/** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked them
+ * against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
+typedef sluice_status (*sluice_op)(int32_t device, sluice_queue* queue, const sluice_array* inputs, int32_t input_count,
+                                   const sluice_array* outputs, int32_t output_count, const void* options,
+                                   size_t options_size, sluice_message* message);
+
 /** The table that a backend fills. `queue` may be null on a device whose `queue_acquire` is null: such a device is done with
  * every call when the call returns, and its event slots are null too. */
 typedef struct sluice_backend {
@@ -150,7 +156,7 @@ typedef struct sluice_backend {
 
   /** An event, created once and recorded many times. */
   sluice_status (*event_create)(int32_t device, sluice_event** event, sluice_message* message);
-  /** Whether it has passed or not. Never fails. */
+  /** Destroys the event, signalled or not. Never fails. */
   void (*event_destroy)(int32_t device, sluice_event* event);
   /** From now on the event stands for the end of the queue's work so far. */
   sluice_status (*event_record)(sluice_event* event, sluice_queue* queue, sluice_message* message);
@@ -181,6 +187,9 @@ typedef struct sluice_backend {
    * events have passed, and nobody waits here for that. The events may be destroyed on return. Never fails. */
   void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events,
                            int32_t count);
+
+  /** Optional: the op of that name; null when the backend has none. The function stays valid as long as the table. */
+  sluice_op (*find_op)(const char* name);
 } sluice_backend;
 
 /** What a module exports as `sluice_backend_entry`. The table lives as long as the process; null is a refusal. */

@@ -20,14 +20,11 @@
 
 #include "sluice/dlpack.hpp"
 
-#include "sluice/ops/matmul.hpp"
-#include "sluice/ops/rowsum.hpp"
+#include "sluice/ops/all.hpp"
 
 #include "sluice/placement.hpp"
 
 #include "sluice/calibration.hpp"
-
-#include "sluice/advice.hpp"
 
 #include "sluice/npy.hpp"
 

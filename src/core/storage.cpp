@@ -83,7 +83,7 @@ void storage::wait_for_host(bool write) {
   pending_.store(false, std::memory_order_release);
 }
 
-launch::launch(const device& where, const char* operation, std::array<storage*, 2> reads, std::array<storage*, 2> writes)
+launch::launch(const device& where, const char* operation, std::array<storage*, 4> reads, std::array<storage*, 2> writes)
     : at_(core::find_awake(where)), operation_(operation), reads_(reads), writes_(writes) {
   if (at_.table->queue_acquire != nullptr) {
     done_ = std::make_shared<event>(at_, operation_);

@@ -75,7 +75,7 @@ class storage {
 //     l.finish();
 class launch {
  public:
-  launch(const device& where, const char* operation, std::array<storage*, 2> reads, std::array<storage*, 2> writes);
+  launch(const device& where, const char* operation, std::array<storage*, 4> reads, std::array<storage*, 2> writes);
   ~launch();
   launch(const launch&) = delete;
   launch& operator=(const launch&) = delete;
@@ -103,7 +103,7 @@ class launch {
   std::shared_ptr<event> done_;  // made before any work is: no work goes on without its mark for want of memory
   sluice_message message_{};
   bool finished_ = false;
-  std::array<storage*, 2> reads_{};  // null where there are fewer
+  std::array<storage*, 4> reads_{};  // null where there are fewer
   std::array<storage*, 2> writes_{};
 };
 

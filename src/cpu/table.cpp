@@ -64,6 +64,21 @@ sluice_status device_info(std::int32_t, sluice_device_info* info, sluice_message
   return SLUICE_OK;
 }
 
+// The ops that core finds by name.
+struct named_op {
+  const char* name;
+  sluice_op call;
+};
+constexpr named_op named_ops[] = {
+    {nullptr, nullptr},  // the end
+};
+
+sluice_op find_op(const char* name) {
+  const named_op* op = named_ops;
+  while (op->name != nullptr && std::strcmp(op->name, name) != 0) ++op;
+  return op->call;
+}
+
 constexpr sluice_backend make_table() {
   sluice_backend t{};
   t.api_version = SLUICE_BACKEND_API_VERSION;
@@ -79,6 +94,7 @@ constexpr sluice_backend make_table() {
   t.fill = cpu_fill;
   t.matmul = cpu_matmul;
   t.rowsum = cpu_rowsum;
+  t.find_op = find_op;
   return t;
 }
 
