@@ -121,8 +121,10 @@ function(sluice_install_package)
     list(APPEND files "${PROJECT_SOURCE_DIR}/cmake/SluiceHttplib.cmake")
     install(EXPORT sluice_service-targets FILE sluice-service-${SLUICE_KIND}-targets.cmake NAMESPACE sluice::
             DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)
-    install(EXPORT sluice-httplib-targets FILE sluice-httplib-targets.cmake NAMESPACE sluice:: DESTINATION "${SLUICE_CMAKE_DIR}"
-            COMPONENT sluice_dev)
+    foreach(adapter httplib hardened)
+      install(EXPORT sluice-${adapter}-targets FILE sluice-${adapter}-targets.cmake NAMESPACE sluice::
+              DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)
+    endforeach()
     list(TRANSFORM SLUICE_STATIC_SERVICE_PACKAGES TOLOWER OUTPUT_VARIABLE service)
     list(TRANSFORM service PREPEND -l)
     list(JOIN service " " SLUICE_PC_SERVICE_LIBS)

@@ -1,6 +1,5 @@
 /// @file
-/// httplib::Server for those who let us own it: every route, the application's own too, is served as a public server's must
-/// be.
+/// An httplib::Server for public addresses: every route, the application's own too, is read strictly, under deadlines and limits.
 ///
 ///     sluice::hardened_server server;          // or hardened_tls_server server({}, "cert.pem", "key.pem")
 ///     server.Get("/items/1", ...);
@@ -9,7 +8,7 @@
 ///
 /// Heads are read under a deadline and limits, and refused when they could be read in two ways: conflicting or invalid
 /// lengths, unknown transfer encodings, blanks and control characters where there are to be none. A body ends where its head
-/// said, whatever the handler leaves of it. Bodies have a limit (set_payload_max_length, in chunks and decoded as well), a
+/// said, whatever the handler reads of it. Bodies have a limit (set_payload_max_length, in chunks and decoded as well), a
 /// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
 /// without its words.
 ///
@@ -22,12 +21,13 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
 #include "sluice/hardened/requests.hpp"
 #include "sluice/hardened/workers.hpp"
-#include "sluice/httplib/long_bodies.hpp"
+#include "sluice/httplib/server_extensions.hpp"
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
 #include "sluice/hardened/tls.hpp"
 #endif
@@ -53,12 +53,12 @@ class direct_queue final : public httplib::TaskQueue {
 
 }  // namespace hardened
 
-/// An httplib server, over TLS or not, that answers by hardened_options. Every member of httplib's is there but
-/// new_task_queue: connections have threads of our own.
+/// An httplib server, over TLS or not, within hardened_options. Every member of httplib's is available except new_task_queue:
+/// connections are served by threads of its own.
 template <class Base>
 class basic_hardened_server : public Base, public detail::long_bodies {
  public:
-  /// `more` is for the base: a TLS server's certificate and key. Throws invalid_argument unless threads, connections and
+  /// `more` is for the base: a TLS server's certificate and key. Throws std::invalid_argument unless threads, connections and
   /// bytes_per_second are at least 1.
   template <class... More>
   explicit basic_hardened_server(const hardened_options& options, More&&... more)
@@ -69,9 +69,8 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     Base::set_payload_max_length(std::numeric_limits<std::size_t>::max());     // bodies are limited here
     this->set_socket_options([](auto socket) { hardened::reuse_address(socket); });
     this->set_exception_handler([](const httplib::Request&, httplib::Response& res, std::exception_ptr) {
-      const auto answer = problem(500, "internal", "[http] the request failed");
       res.status = 500;
-      res.set_content(answer.text(), std::string(answer.header("Content-Type")));
+      res.set_content(hardened::problem_json({500, "the request failed"}), std::string(hardened::problem_type));
     });
     Base::new_task_queue = [this] { return start(); };
   }
@@ -96,8 +95,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   static hardened_options checked(hardened_options o) {
     if (o.threads < 1 || o.connections < 1 || o.bytes_per_second < 1)
-      throw error(error_code::invalid_argument,
-                  "[hardened_server] threads, connections and bytes_per_second must be at least 1");
+      throw std::invalid_argument("[hardened_server] threads, connections and bytes_per_second must be at least 1");
     if (o.waiting_threads == 0) o.waiting_threads = std::max<std::size_t>(1, o.threads * 3 / 4);
     return o;
   }
@@ -123,7 +121,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
       auto c = std::make_unique<hardened::connection>(channel_of(socket));
       if (current()->add(c)) return true;
       if constexpr (!is_tls) {
-        const auto text = hardened::refusal({503, "this server has as many connections as it takes"});
+        const auto text = hardened::refusal({503, "this server has reached its limit of connections"});
         static_cast<void>(c->wire->send(text.data(), text.size()));
       }
     } catch (...) {  // no memory
@@ -155,7 +153,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     const auto limit = std::min({body_bytes_, this->payload_max_length_, std::size_t{hardened::body::no_limit - 1}});
     hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
     s.start_with(first);
-    hardened::fault thrown;
+    hardened::http_error thrown;
     bool going = false, closed = false;
     if (!s.why()) try {
         going = process(*this, s, c, last, closed);
@@ -192,7 +190,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   const hardened_options options_;
   std::size_t body_bytes_ = 64 << 20;
-  hardened::waiting_room waiting_{options_.waiting_threads};
+  hardened::permit_pool waiting_{options_.waiting_threads};
   const hardened::requests requests_{
       options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};
   std::mutex mutex_;

@@ -3,7 +3,7 @@
 ///
 ///     httplib::Server server;
 ///     sluice::service service;                 // outlives the server
-///     sluice::tune(server);                    // optional: what cpp-httplib leaves slow by default
+///     sluice::tune(server);                    // optional: settings that cpp-httplib has slow by default
 ///     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
 ///     server.listen("127.0.0.1", 8080);
 ///
@@ -25,8 +25,7 @@
 #include <vector>
 
 #include "sluice/httplib/coding.hpp"
-#include "sluice/httplib/direct.hpp"
-#include "sluice/httplib/long_bodies.hpp"
+#include "sluice/httplib/server_extensions.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -34,15 +33,11 @@ inline namespace SLUICE_ABI {
 
 namespace detail {
 
-// How a request announces its body. httplib takes the first of several Content-Lengths and reads "abc" as 0, which lets a
-// second request hide in a body: whoever disagrees with a proxy about where a request ends must not go on.
-struct framing {
-  bool chunked = false;
-  std::int64_t length = 0;  // without chunks
-  std::string fault{};      // why the request cannot be read
+// How a request announces its body, and why it cannot be read. httplib takes the first of several Content-Lengths and reads "abc" as
+// 0, which lets a second request hide in a body: a request that two parsers could end in different places is refused.
+struct framing : body_framing {
+  std::string error{};  // empty: none
   int status = 400;
-
-  [[nodiscard]] bool has_body() const noexcept { return chunked || length > 0; }
 };
 
 inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
@@ -52,11 +47,15 @@ inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcep
 
 inline framing framing_of(const httplib::Request& req) {
   framing f;
+  if (const auto* const known = direct_body::framing_of(req)) return {*known};
+  const auto refuse = [&](bool chunked, std::string error, int status = 400) {
+    return framing{{chunked, chunked ? 0 : 1}, std::move(error), status};
+  };
   const std::string *coding = nullptr, *length = nullptr;  // the first of each
   bool codings = false;                                    // more than one
   for (const auto& [name, value] : req.headers) {
     if (name.find_first_of(" \t\v\f\r\n") != std::string::npos)
-      return {.fault = "a header's name has a blank in it: \"" + name + "\""};
+      return {{}, "a header name contains a blank: \"" + name + "\""};
     if (equals_ignoring_case(name, "Transfer-Encoding")) {
       codings = coding != nullptr;
       if (!codings) coding = &value;
@@ -67,9 +66,8 @@ inline framing framing_of(const httplib::Request& req) {
   if (coding != nullptr) {
     f.chunked = true;
     if (codings || !equals_ignoring_case(*coding, "chunked"))
-      f = {.chunked = true, .fault = "Transfer-Encoding is \"" + *coding + "\": only \"chunked\" is read", .status = 501};
-    else if (length != nullptr)
-      f = {.chunked = true, .fault = "both Transfer-Encoding and Content-Length are there"};
+      return refuse(true, "Transfer-Encoding is \"" + *coding + "\": only \"chunked\" is supported", 501);
+    if (length != nullptr) return refuse(true, "both Transfer-Encoding and Content-Length are present");
     return f;
   }
   if (length == nullptr) return f;
@@ -77,20 +75,19 @@ inline framing framing_of(const httplib::Request& req) {
     if (!equals_ignoring_case(name, "Content-Length")) continue;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), f.length);
     if (error != std::errc{} || end != text.data() + text.size() || f.length < 0 || text.front() == '-')
-      return {.length = 1, .fault = "Content-Length is \"" + text + "\": not a number of bytes"};
-    if (text != *length) return {.length = 1, .fault = "two Content-Lengths, " + *length + " and " + text};
+      return refuse(false, "Content-Length is \"" + text + "\": not a number of bytes");
+    if (text != *length) return refuse(false, "two Content-Length headers differ: " + *length + " and " + text);
   }
   return f;
 }
 
-// One request of httplib's as one of ours, and the answer back. Used within the handler's call.
+// Translates one request of httplib's for the service, and the answer back. Lives within the handler's call.
 class exchange {
  public:
   exchange(service& s, std::string path, const httplib::Request& req, httplib::Response& res,
            const httplib::ContentReader* reader)
       : service_(s), path_(std::move(path)), req_(const_cast<httplib::Request&>(req)), res_(res), reader_(reader) {
-    // The server's own request is not const. Its ranges go: an answer is sent whole, and 0.11.4 would repeat it for each of
-    // two thousand ranges.
+    // httplib's own object is not const. Ranges are cleared: httplib 0.11.4 would repeat the answer for each of them.
     req_.ranges.clear();
   }
 
@@ -106,12 +103,12 @@ class exchange {
     const auto refusal = [this](int status, const char* code, const std::string& detail) {
       return service_.refusal(path_, status, code, "[http] " + detail);
     };
-    if (!framing_.fault.empty()) return refusal(framing_.status, "malformed", framing_.fault);
+    if (!framing_.error.empty()) return refusal(framing_.status, "malformed", framing_.error);
     if (!framing_.has_body()) return std::nullopt;
     const std::string encoding = req_.get_header_value("Content-Encoding");
     if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
       return refusal(415, "unsupported", "Content-Encoding is \"" + encoding + "\": this server does not decode it");
-    // Only decoded bytes can be counted below, and a compressed stream can go on for ever without giving any.
+    // Only decoded bytes are counted below, and a compressed stream can be endless without yielding any.
     if (framing_.chunked && req_.has_header("Content-Encoding") && !long_)
       return refusal(411, "malformed", "a compressed body needs a Content-Length");
     return std::nullopt;
@@ -123,7 +120,7 @@ class exchange {
     r.path = path_;
     if (const auto at = req_.target.find('?'); at != std::string::npos) r.query = req_.target.substr(at + 1);
     r.header = [this](std::string_view name) -> std::string_view {
-      for (const auto& [key, value] : req_.headers)  // few: httplib's own look-up takes as long as ten of these
+      for (const auto& [key, value] : req_.headers)  // few headers: a scan is faster than httplib's look-up
         if (equals_ignoring_case(key, name)) return value;
       return {};
     };
@@ -142,10 +139,10 @@ class exchange {
     return r;
   }
 
-  // Bytes after `take` has had enough are thrown away, as many again as a body may have, so that a client that is still
-  // sending gets to read the answer.
+  // After `take` returns false the rest is discarded, at most limits.body_bytes, so that a client that is still sending can read the
+  // answer.
   bool read(const body_receiver& take) {
-    // httplib would take a multipart body apart itself, with regular expressions that overflow the stack on long lines.
+    // httplib would parse a multipart body itself, with regular expressions that overflow the stack on long lines.
     const header_set_aside type(req_, "Content-Type");
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
     if (const auto coding = req_.get_header_value("Content-Encoding"); coding == "gzip" || coding == "deflate") {
@@ -164,7 +161,7 @@ class exchange {
       if (taking) {
         try {
           taking = take({data, size});
-        } catch (...) {  // httplib's stack has no one to catch it
+        } catch (...) {  // httplib does not catch it
           taking = false;
         }
         return taking || spare > 0;
@@ -183,7 +180,7 @@ class exchange {
     return n;
   }
 
-  // Whether the client has gone: 0.18 and newer can tell, 0.11.4 lets nobody at its socket.
+  // True if the client has gone: 0.18 and newer can tell, 0.11.4 gives no access to its socket.
   template <class Request>
   static std::function<bool()> gone(const Request& r) {
     if constexpr (requires { r.is_connection_closed; })
@@ -197,26 +194,25 @@ class exchange {
     return std::find(all.begin(), all.end(), path) != all.end();
   }
 
-  // Up to 0.22 nobody reads it: closing with bytes unread would reset the connection under the answer. (The reader refers to
-  // nothing that has ended by then; in the versions between it does.)
+  // Up to 0.22 the unread body is read here: closing with unread bytes would reset the connection before the answer is read. (There
+  // the reader refers to nothing that ends with the handler; in later versions it does.)
   template <class Request>
   static constexpr bool reader_outlives_handler = requires(Request& r) {
     r.files;
   };
 
   void send(response&& answer) {
-    const bool close = !framing_.fault.empty() || (framing_.has_body() && !drained_);
-    // There is no telling where it would end; and of a DELETE without one httplib would read until the next request was
-    // gone.
-    if (!framing_.fault.empty() || long_ || !framing_.has_body()) detail::mark_read(req_);
-    // A HEAD request with a body: there is no way to close after an answer without one, so it gets one.
+    const bool close = !framing_.error.empty() || (framing_.has_body() && !drained_);
+    // A body with broken framing has no known end; for a DELETE without a body httplib would read the next request as one.
+    if (!framing_.error.empty() || long_ || !framing_.has_body()) detail::mark_read(req_);
+    // httplib cannot close the connection after an answer without a body, so a HEAD request with a body gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;
     std::string type = "application/octet-stream";
     for (auto& [name, value] : answer.headers) {
       if (name == "Content-Type")
         type = std::move(value);
-      else if (name == "Location" && req_.path.ends_with(path_))  // the service does not know where it is mounted
+      else if (name == "Location" && req_.path.ends_with(path_))  // the service does not know its prefix
         res_.set_header(name, req_.path.substr(0, req_.path.size() - path_.size()) + value);
       else
         res_.set_header(name, value);
@@ -224,14 +220,14 @@ class exchange {
     if (close) res_.set_header("Connection", "close");
     std::optional<httplib::ContentReader> rest;
     if constexpr (reader_outlives_handler<httplib::Request>)
-      if (close && reader_ != nullptr && !framing_.chunked && !long_ && framing_.fault.empty()) rest = *reader_;
+      if (close && reader_ != nullptr && !framing_.chunked && !long_ && framing_.error.empty()) rest = *reader_;
     const std::size_t size = answer.size();
     const bool in_chunks = answer.write_body && answer.content_length < 0;
-    if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would ask a provider for bytes without end
+    if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would call a provider of 0 bytes for ever
     const auto sent = [close, rest, under_way = under_way_, sending = std::move(answer.sending),
                        spare = service_.options().limits.body_bytes] { return !(close && linger(rest, spare)); };
     if (in_chunks) return send_chunks(type, std::move(answer.write_body), sent);
-    // A provider, because httplib would compress a string in this thread, and copy it.
+    // A content provider: httplib would compress a string in this thread, and copy it.
     if (answer.write_body)
       return res_.set_content_provider(size, type,
                                        [write_body = std::move(answer.write_body), left = answer.content_length, sent](
@@ -245,10 +241,10 @@ class exchange {
     });
   }
 
-  // HTTP/1.0 has no chunks: there the body ends with the connection.
+  // HTTP/1.0 has no chunked bodies: the body ends with the connection.
   template <class Sent>
   void send_chunks(const std::string& type, std::function<bool(const body_receiver&)> write_body, Sent sent) {
-    req_.headers.erase("Accept-Encoding");  // httplib would compress them in this thread
+    req_.headers.erase("Accept-Encoding");  // httplib would compress the chunks in this thread
     const bool old = req_.version == "HTTP/1.0";
     const auto provider = [old, write_body = std::move(write_body), sent](std::size_t, httplib::DataSink& sink) {
       std::int64_t unlimited = 0;
@@ -262,7 +258,7 @@ class exchange {
     res_.set_content_provider(type, provider);
   }
 
-  // Once: 1 when it is to be called again, 0 when it was the last time, -1 when there is no going on. Counts down `left`.
+  // One call of write_body: 1: call again, 0: it was the last, -1: the client is gone or it failed. Counts down `left`.
   static int write(const std::function<bool(const body_receiver&)>& write_body, httplib::DataSink& sink,
                    std::int64_t& left) noexcept try {
     bool taken = true;
@@ -275,7 +271,7 @@ class exchange {
     return -1;
   }
 
-  // In one call all that is left. An exception here would end the process.
+  // Writes all that is left in one call. An exception here would end the process.
   static bool write(const std::vector<body_piece>& pieces, std::size_t offset, httplib::DataSink& sink) noexcept try {
     for (const auto& piece : pieces) {
       if (offset < piece.bytes.size() && !sink.write(piece.bytes.data() + offset, piece.bytes.size() - offset)) return false;
@@ -286,7 +282,7 @@ class exchange {
     return false;
   }
 
-  // Always true: a provider that reports a failure is the one way to have httplib close the connection.
+  // Always true; send() inverts it: a provider that fails is the only way to make httplib close the connection.
   static bool linger(const std::optional<httplib::ContentReader>& rest, std::int64_t spare) noexcept try {
     if (rest)
       (*rest)([&](const char*, std::size_t size) {
@@ -304,8 +300,8 @@ class exchange {
   httplib::Response& res_;
   const httplib::ContentReader* reader_;
   framing framing_;
-  const bool long_ = is_long(path_);  // the body may be of any length: what is refused of it is not read
-  std::int64_t direct_ = 0;           // bytes of the body that were read past httplib
+  const bool long_ = is_long(path_);  // a body of any length: the rest of a refused one is not read
+  std::int64_t direct_ = 0;           // bytes of the body read past httplib
   bool drained_ = false;
   std::shared_ptr<void> under_way_ = service_.begin_request();
 };
@@ -331,7 +327,7 @@ void serve(httplib::Server& server, const std::string& pattern, std::shared_ptr<
                                                   const httplib::ContentReader* reader) noexcept {
     try {
       exchange(*s, path_of(req.path), req, res, reader).run();
-    } catch (...) {  // no memory for the answer, at worst
+    } catch (...) {  // no memory for the answer
       res.status = 500;
     }
   };
@@ -347,7 +343,7 @@ inline std::shared_ptr<service> unowned(service& s) { return {std::shared_ptr<vo
 
 }  // namespace detail
 
-/// Has `server` answer for `s`, below `prefix` ("" or "/api"). Routes that were registered before win; so an application
+/// Makes `server` answer for `s`, below `prefix` ("" or "/api"). Routes that were registered before win; so an application
 /// that has routes at /v1/NAME itself registers them first, or chooses a prefix. Endpoints added to the service later are
 /// served too. Throws invalid_argument when `prefix` is not empty and does not begin with '/', or ends with one.
 inline void mount(httplib::Server& server, std::shared_ptr<service> s, const std::string& prefix = "") {
@@ -365,15 +361,14 @@ inline void mount(httplib::Server& server, service& s, const std::string& prefix
   mount(server, detail::unowned(s), prefix);
 }
 
-/// Has `server` answer at `path` as well for the one endpoint called `name`: a route of the application's own, by the same
-/// decoding, slots and limits. While there is no endpoint of that name the answer is 404. The service outlives the server.
+/// Serves the endpoint called `name` at `path` as well, with the same decoding, compute queue and limits. While there is no endpoint of that name the answer is 404. The service outlives the server.
 inline void mount_endpoint(httplib::Server& server, service& s, const std::string& name, const std::string& path) {
   detail::serve(server, detail::escaped(path), detail::unowned(s), [name](const std::string&) { return "/v1/" + name; });
 }
 
 /// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms, the time that
 /// Linux delays an acknowledgement), as many requests a connection as the client likes, `connections` threads (each
-/// connection holds one, idle ones too; computing happens in the service's slots), and only SO_REUSEADDR, so that a second
+/// connection holds one, idle ones too; computing happens in the service's workers), and only SO_REUSEADDR, so that a second
 /// server on the port fails instead of taking half of the requests.
 inline void tune(httplib::Server& server, std::size_t connections = 256) {
   server.set_tcp_nodelay(true);

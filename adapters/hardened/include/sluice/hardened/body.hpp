@@ -1,4 +1,4 @@
-// Where a body ends, found byte for byte as they pass: httplib gets not one that belongs to the next request.
+// Finds the end of a body while its bytes pass: httplib gets no byte of the next request.
 #pragma once
 
 #include <httplib.h>
@@ -14,8 +14,8 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
 
-// How large a compressed body becomes: decoded a second time, and counted only, because httplib 0.11.4 decodes without a
-// limit.
+// The decoded size of a compressed body: httplib 0.11.4 decodes without a limit, so the bytes are decoded here as well, only to be
+// counted.
 class decoded_size {
  public:
   explicit decoded_size(std::string_view encoding) {
@@ -28,7 +28,7 @@ class decoded_size {
 #endif
     static_cast<void>(encoding);
   }
-  // Whether it stays within `limit`. Damaged data does: it is httplib's to refuse.
+  // True while the size is within `limit`. Corrupt data counts as within: httplib refuses it.
   bool add(std::string_view bytes, std::uint64_t limit) {
     if (!decoder_ || !decoder_->is_valid()) return true;
     const bool going = decoder_->decompress(bytes.data(), bytes.size(), [&](const char*, std::size_t n) {
@@ -55,14 +55,14 @@ class body {
             : h.length > 0 ? state::plain
                            : state::done),
         decoded_(limit == no_limit ? std::string_view{} : h.encoding) {
-    if (left_ > limit) why_ = {413, "the body is larger than this server takes"};
+    if (left_ > limit) why_ = {413, "the body is larger than this server allows"};
   }
 
   [[nodiscard]] bool done() const noexcept { return at_ == state::done; }
-  [[nodiscard]] const fault& why() const noexcept { return why_; }
+  [[nodiscard]] const http_error& why() const noexcept { return why_; }
   [[nodiscard]] std::uint64_t left() const noexcept { return left_; }  // without chunks
 
-  // How many of `bytes`, from the first, belong to the body. None, when there is a fault.
+  // Returns how many of the first `bytes` belong to the body; 0 on an error.
   std::size_t take(std::string_view bytes) {
     std::size_t taken = 0;
     while (taken < bytes.size() && !done() && !why_) {
@@ -84,7 +84,7 @@ class body {
   std::size_t take_data(std::string_view bytes) {
     const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
     left_ -= n;
-    if (!decoded_.add(bytes.substr(0, n), limit_)) refuse(413, "the body, decoded, is larger than this server takes");
+    if (!decoded_.add(bytes.substr(0, n), limit_)) refuse(413, "the decoded body is larger than this server allows");
     if (left_ == 0) at_ = at_ == state::plain ? state::done : state::data_end;
     return n;
   }
@@ -94,7 +94,7 @@ class body {
     switch (at_) {
       case state::size: return take_size(c);
       case state::extension:
-        if (++spare_ > 256) return refuse(400, "a chunk's size has too much behind it");
+        if (++spare_ > 256) return refuse(400, "a chunk extension is longer than 256 bytes");
         if (c == '\r') at_ = state::size_end;
         return c == '\n' ? refuse(400, "a chunk's size does not end with CR LF") : void();
       case state::size_end: return end_size(c);
@@ -113,13 +113,13 @@ class body {
     } else if (digits_ > 0 && (c == '\r' || c == ';')) {
       at_ = c == '\r' ? state::size_end : state::extension;
     } else {
-      refuse(400, "a chunk's size is not one");
+      refuse(400, "a chunk size is not a hexadecimal number");
     }
   }
 
   void end_size(char c) {
     if (c != '\n') return refuse(400, "a chunk's size does not end with CR LF");
-    if (left_ > limit_ - size_) return refuse(413, "the body is larger than this server takes");
+    if (left_ > limit_ - size_) return refuse(413, "the body is larger than this server allows");
     size_ += left_;
     spare_ = 0;
     line_ = 0;
@@ -128,10 +128,10 @@ class body {
 
   // Lines until an empty one.
   void take_trailer(char c) {
-    if (++trailer_ > 4096) return refuse(431, "there is too much behind the last chunk");
-    if (previous_ == '\r' && c != '\n') return refuse(400, "a line behind the last chunk does not end with CR LF");
+    if (++trailer_ > 4096) return refuse(431, "the trailers are longer than 4096 bytes");
+    if (previous_ == '\r' && c != '\n') return refuse(400, "a trailer line does not end with CR LF");
     if (c == '\n') {
-      if (previous_ != '\r') return refuse(400, "a line behind the last chunk does not end with CR LF");
+      if (previous_ != '\r') return refuse(400, "a trailer line does not end with CR LF");
       if (line_ == 0) at_ = state::done;
       line_ = 0;
     } else if (c != '\r') {
@@ -148,7 +148,7 @@ class body {
   std::uint64_t limit_, left_;  // left_: of the chunk, or of all
   std::uint64_t size_ = 0;      // of the chunks
   state at_;
-  fault why_{};
+  http_error why_{};
   decoded_size decoded_;
   int digits_ = 0, spare_ = 0, trailer_ = 0, line_ = 0;
   char previous_ = 0;

@@ -1,4 +1,4 @@
-// Bytes to and from a client, without waiting: over TCP here, over TLS in tls.hpp.
+// Non-blocking bytes to and from a client: TCP here, TLS in tls.hpp.
 #pragma once
 
 #include <cstddef>
@@ -11,23 +11,23 @@ namespace hardened {
 
 class channel {
  public:
-  explicit channel(int fd) noexcept : socket_(fd) {}  // its own from now on
+  explicit channel(int fd) noexcept : socket_(fd) {}  // takes ownership
   virtual ~channel() = default;
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
   [[nodiscard]] socket& below() noexcept { return socket_; }
-  // count is 1 when it is done.
+  // count is 1 when done.
   virtual moved handshake() { return {.count = 1}; }
   virtual moved receive(char* to, std::size_t size) { return socket_.receive(to, size); }
   virtual moved send(const char* from, std::size_t size) { return socket_.send(from, size); }
-  // The same, when more follows at once.
+  // Likewise, when more follows at once.
   virtual moved send_ahead(const char* from, std::size_t size) { return socket_.send(from, size, true); }
-  // Whether bytes have come that the socket knows nothing of.
+  // True if received bytes are buffered above the socket.
   [[nodiscard]] virtual bool holds() const noexcept { return false; }
-  // No more is sent.
+  // Ends the sending direction.
   virtual void finish() noexcept { socket_.finish_sending(); }
-  // What a request is to know of it: httplib's Request::ssl.
+  // For httplib's Request::ssl.
   [[nodiscard]] virtual void* session() const noexcept { return nullptr; }
 
  private:

@@ -21,7 +21,7 @@ inline clock::duration seconds(double s) {
   return std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(s));
 }
 
-// Whoever was handed it by the poller has it alone; what is atomic may be looked at by the timekeeper meanwhile.
+// The thread that got it from the poller owns it; the timekeeper reads the atomic members meanwhile.
 class connection {
  public:
   enum class phase { handshake, fresh, head, body, idle, lingering };
@@ -33,16 +33,16 @@ class connection {
 
   std::unique_ptr<channel> wire;
   address remote, local;
-  std::string received{};           // and not yet given to a handler
-  std::size_t scanned = 0;          // of it, without finding the head's end
-  std::unique_ptr<head> request{};  // once its head is there,
-  std::size_t head_size = 0;        // as it came,
-  std::size_t wanted = 0;           // and what is to be there before a handler is asked
+  std::string received{};           // not yet passed to a handler
+  std::size_t scanned = 0;          // bytes of it without the end of the head
+  std::unique_ptr<head> request{};  // once its head is complete
+  std::size_t head_size = 0;        // bytes of the head as received
+  std::size_t wanted = 0;           // bytes to receive before the handler runs
   std::size_t answered = 0;         // requests
-  clock::time_point until{};        // when what is being received is to be there
+  clock::time_point until{};        // deadline of what is being received
 
   std::atomic<phase> at{phase::handshake};
-  std::atomic<clock::time_point::rep> deadline{0};  // while it waits in the poller; 0: it does not
+  std::atomic<clock::time_point::rep> deadline{0};  // while it waits in the poller, else 0
   std::atomic<bool> expired{false};
 };
 

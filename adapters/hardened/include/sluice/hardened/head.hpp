@@ -1,4 +1,4 @@
-// A request's head, read strictly before httplib sees it, and written anew for it.
+// Parses a request's head strictly before httplib sees it, and writes the text that httplib reads instead.
 #pragma once
 
 #include <algorithm>
@@ -7,18 +7,12 @@
 #include <string>
 #include <string_view>
 
+#include "sluice/hardened/http_error.hpp"
 #include "sluice/hardened/options.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
-
-// Why a request is refused. Its text is ours alone: nothing of the request is in it.
-struct fault {
-  int status = 0;  // 0: none
-  const char* detail = "";
-  explicit operator bool() const noexcept { return status != 0; }
-};
 
 inline char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -32,7 +26,7 @@ inline std::string_view trimmed(std::string_view s) noexcept {
   return s;
 }
 
-// Whether `item` is in a list with commas.
+// True if `item` is in the comma-separated list `all`.
 inline bool lists(std::string_view all, std::string_view item) noexcept {
   while (!all.empty()) {
     const auto comma = std::min(all.find(','), all.size());
@@ -54,8 +48,6 @@ inline bool has_control(std::string_view s) noexcept {
                      [](char c) { return (static_cast<unsigned char>(c) < 32 && c != '\t') || c == 127; });
 }
 
-inline constexpr std::string_view methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
 class head {
  public:
   // `block` ends with the empty line.
@@ -66,7 +58,7 @@ class head {
     block.remove_prefix(end + 2);
     while (!why && block != "\r\n") {
       const auto line_end = block.find("\r\n");
-      if (++count_ > o.headers) refuse(431, "there are more headers than this server takes");
+      if (++count_ > o.headers) refuse(431, "there are more headers than this server allows");
       if (!why) read_header(block.substr(0, line_end));
       block.remove_prefix(line_end + 2);
     }
@@ -76,8 +68,8 @@ class head {
 
   std::string text{};     // for httplib
   std::string address{};  // the target, as it came
-  fault why{};            // the request cannot be read
-  bool close = false;     // the client says that it is its last
+  http_error why{};            // the request cannot be read
+  bool close = false;     // the client closes after this request
   bool expects = false;   // 100-continue
   bool chunked = false;
   std::int64_t length = 0;  // without chunks
@@ -96,48 +88,48 @@ class head {
       return refuse(400, "the request line is not METHOD TARGET VERSION");
     const auto target = line.substr(a + 1, b - a - 1), version = line.substr(b + 1);
     if (target.empty() || target.find_first_of(" \t") != target.npos)
-      return refuse(400, "the request's target has blanks in it");
+      return refuse(400, "the request target contains blanks");
     old_ = version == "HTTP/1.0";
     if (!old_ && version != "HTTP/1.1") return refuse(505, "the version is neither 1.1 nor 1.0");
     close = old_;
-    // What httplib can have no handler for it would call malformed.
-    if (!lists(methods, line.substr(0, a))) return refuse(405, "of methods this server takes those of Allow");
+    // httplib answers 400 for methods that it has no handlers for.
+    if (!lists(methods, line.substr(0, a))) return refuse(405, "the method is not among those of Allow");
     text.append(line).append("\r\n");
     address = target;
   }
 
   void read_header(std::string_view line) {
     const auto colon = line.find(':');
-    if (colon == line.npos || !is_token(line.substr(0, colon))) return refuse(400, "a header's name is not one");
+    if (colon == line.npos || !is_token(line.substr(0, colon))) return refuse(400, "a header name is not a token");
     const auto name = line.substr(0, colon), value = trimmed(line.substr(colon + 1));
-    if (has_control(value)) return refuse(400, "a header's value has control characters in it");
-    // httplib 0.11.4 keeps what it knows of the connection among the headers, after those of the client.
+    if (has_control(value)) return refuse(400, "a header value contains control characters");
+    // httplib 0.11.4 stores the connection's addresses under these header names, after the client's.
     for (const char* const own : {"REMOTE_ADDR", "REMOTE_PORT", "LOCAL_ADDR", "LOCAL_PORT"})
       if (same(name, own)) return;
     if (take(name, value)) text.append(name).append(": ").append(value).append("\r\n");
   }
 
-  // Whether the header goes on to httplib.
+  // True if the header is passed to httplib.
   bool take(std::string_view name, std::string_view value) {
     if (same(name, "Content-Length")) return take_length(value);
     if (same(name, "Transfer-Encoding")) {
-      if (chunked || !same(value, "chunked")) refuse(501, "of Transfer-Encodings only \"chunked\" is read");
+      if (chunked || !same(value, "chunked")) refuse(501, "the only Transfer-Encoding supported is \"chunked\"");
       return chunked = true;
     }
-    if (same(name, "Host") && ++hosts_ > 1) refuse(400, "there are two Hosts");
+    if (same(name, "Host") && ++hosts_ > 1) refuse(400, "there are two Host headers");
     if (same(name, "Connection")) {
       close = lists(value, "close") || (old_ && close && !lists(value, "keep-alive"));
     } else if (same(name, "Expect")) {
-      if (!same(value, "100-continue")) refuse(417, "of expectations only 100-continue is met");
-      return !(expects = true);  // the stream's to answer
+      if (!same(value, "100-continue")) refuse(417, "the only expectation supported is 100-continue");
+      return !(expects = true);  // the stream answers it
     } else if (same(name, "Content-Encoding")) {
-      if (!encoding.empty()) refuse(415, "there are two Content-Encodings");
+      if (!encoding.empty()) refuse(415, "there are two Content-Encoding headers");
       encoding = value;
     } else if (same(name, "Range")) {
-      if (!value.starts_with("bytes=")) return false;  // units that are not known are as if not there (RFC 9110, 14.2)
+      if (!value.starts_with("bytes=")) return false;  // unknown range units are ignored (RFC 9110, 14.2)
       if (std::count(value.begin(), value.end(), ',') >= static_cast<std::ptrdiff_t>(options_.ranges) ||
           ++range_headers_ > 1)
-        refuse(416, "more ranges are asked for than this server gives at once");
+        refuse(416, "more ranges are requested than this server allows");
     }
     return true;
   }
@@ -148,14 +140,14 @@ class head {
     if (value.empty() || value.front() == '-' || error != std::errc{} || end != value.data() + value.size())
       refuse(400, "Content-Length is not a number of bytes");
     if (lengths_++ == 0) return length = n, true;
-    if (n != length) refuse(400, "there are two Content-Lengths");
-    return false;  // the same again
+    if (n != length) refuse(400, "two Content-Length headers differ");
+    return false;  // a repetition of the same value
   }
 
   void check() {
-    if (chunked && lengths_ > 0) refuse(400, "both Transfer-Encoding and Content-Length are there");
-    if (chunked && old_) refuse(400, "HTTP/1.0 has no chunks");
-    if (hosts_ == 0 && !old_) refuse(400, "there is no Host");
+    if (chunked && lengths_ > 0) refuse(400, "both Transfer-Encoding and Content-Length are present");
+    if (chunked && old_) refuse(400, "HTTP/1.0 has no chunked bodies");
+    if (hosts_ == 0 && !old_) refuse(400, "Host is missing");
   }
 
   const hardened_options& options_;

@@ -1,5 +1,4 @@
-// What a hardened server asks of the operating system, which is Linux: sockets that do not wait, one poller, and how many
-// descriptors there may be.
+// Linux for a hardened server: non-blocking sockets, an epoll, and the limit of descriptors.
 #pragma once
 
 #if !defined(__linux__)
@@ -30,11 +29,11 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
 
-// What to wait for; 0: nothing.
+// An event to wait for; 0: none.
 using readiness = short;
 inline constexpr readiness readable = POLLIN, writable = POLLOUT;
 
-// `count` bytes moved; or none, and `wait` says for what to wait; or the connection is over.
+// `count` bytes moved; or 0, and `wait` is the event to wait for; or 0 and no event: the connection has ended.
 struct moved {
   std::size_t count = 0;
   readiness wait = 0;
@@ -46,7 +45,7 @@ struct address {
   int port = 0;
 };
 
-// A connected socket, its own from now on. Nothing here waits but wait().
+// Owns a connected socket. Only wait() blocks.
 class socket {
  public:
   explicit socket(int fd) noexcept : fd_(fd) {}
@@ -59,17 +58,17 @@ class socket {
   [[nodiscard]] address local() const { return address_by(::getsockname); }
 
   moved receive(char* to, std::size_t size) noexcept { return result(::recv(fd_, to, size, MSG_DONTWAIT), readable); }
-  // `ahead` of more that follows at once: the client need not wake for this alone.
+  // `ahead`: more follows at once, so the kernel may hold this back.
   moved send(const char* from, std::size_t size, bool ahead = false) noexcept {
     return result(::send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL | (ahead ? MSG_MORE : 0)), writable);
   }
   void finish_sending() noexcept { ::shutdown(fd_, SHUT_WR); }
   void finish_receiving() noexcept { ::shutdown(fd_, SHUT_RD); }
   void cut() noexcept { ::shutdown(fd_, SHUT_RDWR); }
-  // For a library that reads and writes by itself.
+  // For a library that calls read and write itself.
   void never_wait() noexcept { ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK); }
 
-  // Until `events` happen; false: not by `end`.
+  // Waits for `events`; false: they did not happen before `end`.
   bool wait(readiness events, std::chrono::steady_clock::time_point end) noexcept {
     pollfd p{.fd = fd_, .events = events, .revents = 0};
     for (auto now = std::chrono::steady_clock::now(); now < end; now = std::chrono::steady_clock::now()) {
@@ -105,7 +104,7 @@ class socket {
   int fd_;
 };
 
-// Sockets that wait for what comes, each for one thread and one event at a time.
+// Sockets waiting for one event each, which one thread gets.
 class poller {
  public:
   poller() {
@@ -114,9 +113,9 @@ class poller {
   }
 
   void add(const socket& s, readiness events, void* owner) noexcept { arm(EPOLL_CTL_ADD, s, events, owner); }
-  void again(const socket& s, readiness events, void* owner) noexcept { arm(EPOLL_CTL_MOD, s, events, owner); }
+  void rearm(const socket& s, readiness events, void* owner) noexcept { arm(EPOLL_CTL_MOD, s, events, owner); }
 
-  // The owner of the next socket for which something came; null after stop().
+  // The owner of the next socket with an event; null after stop().
   void* next() noexcept {
     for (;;) {
       epoll_event e{};
@@ -126,7 +125,7 @@ class poller {
     }
   }
 
-  // For every thread, now and later.
+  // next() returns null from now on, in every thread.
   void stop() noexcept {
     const std::uint64_t one = 1;
     static_cast<void>(::write(stop_.fd, &one, sizeof one) < 0);
@@ -154,7 +153,7 @@ class poller {
   const descriptor poll_{::epoll_create1(EPOLL_CLOEXEC)}, stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
 
-// Of `wanted` connections, as many as the process may have open beside its other files.
+// `wanted` connections, or as many as the limit of open files allows beside other files.
 inline std::size_t connections_within_limits(std::size_t wanted) noexcept {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return wanted;
@@ -167,7 +166,7 @@ inline void reuse_address(int fd) noexcept {
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 }
 
-// Of connections that wait to be accepted; may be called again.
+// May be called again.
 inline void set_backlog(int fd, int backlog) noexcept { ::listen(fd, backlog); }
 
 }  // namespace hardened

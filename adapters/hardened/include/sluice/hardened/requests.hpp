@@ -1,4 +1,4 @@
-// What a connection brings next: from bytes to whole requests, without waiting.
+// Turns received bytes into whole requests, without waiting.
 #pragma once
 
 #include <functional>
@@ -16,13 +16,13 @@ namespace hardened {
 
 class requests {
  public:
-  // Has a request answered. `first` is what was received behind its head; what is behind its body is left in
-  // connection::received. Whether the connection goes on.
+  // Answers a request. `first`: bytes received after its head; those after its body are left in connection::received. Returns
+  // whether the connection stays open.
   using answer = std::function<bool(connection&, const head&, std::string_view first, std::span<char> scratch)>;
 
   requests(const hardened_options& o, answer a) : options_(o), answer_(std::move(a)) {}
 
-  // What to wait for next; 0: the connection is to be closed.
+  // Returns what to wait for next; 0: close the connection.
   readiness serve(connection& c, std::span<char> scratch) const {
     if (c.at == phase::lingering) return discard(c, scratch);
     if (c.at == phase::handshake) {
@@ -34,14 +34,14 @@ class requests {
       bool answered = false;
       for (; is_whole(c); answered = true)
         if (!answer_one(c, scratch)) return linger(c);
-      // A client has hardly asked again by now; if it has, the poller sees it.
+      // The next request is rarely there yet; if it is, the poller reports it.
       if (answered && c.received.empty() && !c.wire->holds()) return readable;
       if (c.request && c.request->why) return refuse(c, c.request->why);
       if (const auto why = too_long(c)) return refuse(c, why);
       const auto m = c.wire->receive(scratch.data(), scratch.size());
       if (m.wait != 0) return m.wait;
       if (m.over())  // by the client, or by the timekeeper
-        return c.expired && !c.received.empty() ? refuse(c, {408, "the request did not come in time"}) : readiness{0};
+        return c.expired && !c.received.empty() ? refuse(c, {408, "the request did not arrive in time"}) : readiness{0};
       if (c.at == phase::idle) start(c, phase::head);
       if (c.at == phase::fresh) c.at = phase::head;
       c.received.append(scratch.data(), m.count);
@@ -56,14 +56,14 @@ class requests {
     c.until = clock::now() + seconds(at == phase::idle ? options_.idle_seconds : options_.head_seconds);
   }
 
-  // Whether a request is there as far as it has to be: its head, and a small body, so that who drips it holds no thread.
+  // True if the head, and a small body, are complete: a client that drips them holds no thread.
   bool is_whole(connection& c) const {
     if (!c.request && !read_head(c)) return false;
     return !c.request->why && c.received.size() >= c.wanted;
   }
 
   bool read_head(connection& c) const {
-    while (c.scanned == 0 && c.received.starts_with("\r\n")) c.received.erase(0, 2);  // some clients end a body so
+    while (c.scanned == 0 && c.received.starts_with("\r\n")) c.received.erase(0, 2);  // some clients send an extra CR LF after a body
     const auto end = c.received.find("\r\n\r\n", c.scanned);
     if (end == std::string::npos) {
       c.scanned = c.received.size() < 3 ? 0 : c.received.size() - 3;
@@ -85,12 +85,12 @@ class requests {
     return true;
   }
 
-  fault too_long(const connection& c) const {
+  http_error too_long(const connection& c) const {
     if (c.request) return {};
     const auto line = std::min(c.received.find("\r\n"), c.received.size());
-    if (line > options_.line_bytes) return {414, "the request line is longer than this server takes"};
+    if (line > options_.line_bytes) return {414, "the request line is longer than this server allows"};
     if (std::max(c.head_size, c.scanned) > line + options_.head_bytes)
-      return {431, "the headers are longer than this server takes"};
+      return {431, "the headers are longer than this server allows"};
     return {};
   }
 
@@ -99,19 +99,19 @@ class requests {
     const auto received = std::exchange(c.received, {});
     const auto first = std::string_view(received).substr(std::exchange(c.head_size, 0));
     c.scanned = 0;
-    c.at = phase::body;  // it is under way: draining waits
+    c.at = phase::body;  // under way: draining waits for it
     if (!answer_(c, *request, first, scratch)) return false;
     start(c, c.received.empty() ? phase::idle : phase::head);
     return true;
   }
 
-  static readiness refuse(connection& c, const fault& why) {
+  static readiness refuse(connection& c, const http_error& why) {
     const auto text = refusal(why);
     static_cast<void>(c.wire->send(text.data(), text.size()));
     return linger(c);
   }
 
-  // Closing with bytes unread would have the system throw away the answer: they are read, for a while, and thrown away.
+  // Closing with unread bytes would reset the connection before the client reads the answer: they are read and discarded for 2 s.
   static readiness linger(connection& c) {
     c.wire->finish();
     c.at = phase::lingering;

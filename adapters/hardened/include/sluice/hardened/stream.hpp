@@ -9,66 +9,39 @@
 #include <string_view>
 
 #include "sluice/hardened/body.hpp"
-#include "sluice/hardened/patience.hpp"
-#include "sluice/httplib/direct.hpp"
-#include "sluice/service/message.hpp"
+#include "sluice/hardened/rate_limit.hpp"
+#include "sluice/httplib/server_extensions.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
 
-// A whole answer that closes the connection.
-inline std::string refusal(const fault& why) {
-  const auto answer = problem(why.status,
-                              why.status == 503   ? "unavailable"
-                              : why.status == 500 ? "internal"
-                                                  : "refused",
-                              std::string("[http] ") + why.detail);
-  const auto text = answer.text();
-  const char* const reason = why.status == 400   ? "Bad Request"
-                             : why.status == 405 ? "Method Not Allowed"
-                             : why.status == 408 ? "Request Timeout"
-                             : why.status == 413 ? "Content Too Large"
-                             : why.status == 414 ? "URI Too Long"
-                             : why.status == 415 ? "Unsupported Media Type"
-                             : why.status == 416 ? "Range Not Satisfiable"
-                             : why.status == 417 ? "Expectation Failed"
-                             : why.status == 431 ? "Request Header Fields Too Large"
-                             : why.status == 501 ? "Not Implemented"
-                             : why.status == 503 ? "Service Unavailable"
-                             : why.status == 505 ? "HTTP Version Not Supported"
-                                                 : "Internal Server Error";
-  return "HTTP/1.1 " + std::to_string(why.status) + " " + reason +
-         (why.status == 405 ? "\r\nAllow: " + std::string(methods) : "") +
-         "\r\nContent-Type: application/problem+json\r\nContent-Length: " + std::to_string(text.size()) +
-         "\r\nConnection: close\r\n\r\n" + text;
-}
-
-// The head comes from memory, as it was written anew; then the body, and not a byte more. What goes wrong with the body
-// before an answer has begun is answered by us, whatever the handler makes of it. (Which of these override differs between
-// httplib's versions; so none says it.)
+// httplib reads the rewritten head from memory, then the body and not a byte beyond it. An error in the body before the answer has
+// begun is answered here, whatever the handler does with it. (Which of these members override differs between versions of httplib,
+// so none is marked.)
 class stream final : public httplib::Stream, public detail::direct_body {
  public:
-  // Bytes are received into `scratch` in large pieces: httplib asks for 4 KiB at a time.
-  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, waiting_room& room,
+  // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
+  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, permit_pool& waiting,
          std::span<char> scratch)
       : connection_(c),
         head_(h.text),
         body_(h, limit),
         continue_(h.expects),
+        framing_{h.chunked, h.length},
         plain_(h.length > 0 && h.encoding.empty()),
         long_(limit == body::no_limit),
-        in_(o, room, long_ ? 0 : o.body_seconds),
-        out_(o, room, 0),
+        in_(o, waiting, long_ ? 0 : o.body_seconds),
+        out_(o, waiting, 0),
         scratch_(scratch),
         why_(body_.why()) {}
 
-  [[nodiscard]] const fault& why() const noexcept { return why_; }
+  [[nodiscard]] const http_error& why() const noexcept { return why_; }
   [[nodiscard]] bool begun() const noexcept { return begun_; }  // the answer
 
   ssize_t read(char* to, std::size_t size) {
     if (!head_.empty()) return copy(to, head_, std::min(size, head_.size()));
-    if (why_ || (long_ && begun_)) return -1;  // what was refused is not read to its end
+    if (why_ || (long_ && begun_)) return -1;  // the rest of a refused body is not read
     if (body_.done() || size == 0) return 0;
     if (unread_.empty() && (unread_ = {scratch_.data(), fill(scratch_)}).empty()) return -1;
     const auto n = body_.take(unread_.substr(0, size));
@@ -76,11 +49,9 @@ class stream final : public httplib::Stream, public detail::direct_body {
     return copy(to, unread_, n);
   }
 
-  // Has the handler of `r` read a body that comes as it is by read_body.
-  void opens_for(httplib::Request& r) noexcept {
-    if (plain_) open_for(r);
-  }
-  // Received in place, and not a byte that belongs to the next request.
+  // Tells the handler of `r` the framing, and lets it read a plain body by read_body.
+  void opens_for(httplib::Request& r) noexcept { open_for(r, framing_, plain_); }
+  // Receives in place, and no byte of the next request.
   std::ptrdiff_t read_body(char* to, std::size_t size) {
     take();
     if (!unread_.empty() || why_ || body_.done()) return read(to, size);
@@ -93,7 +64,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     const std::string_view bytes(from, size);
     if (!begun_) {
       begun_ = true;
-      // httplib sends the head apart: with TCP_NODELAY that is a packet more. It waits when a body of known length follows.
+      // httplib sends the head on its own, which costs a packet with TCP_NODELAY. It is held when a body of known length follows.
       if (bytes.starts_with("HTTP/1.1 2") && bytes.ends_with("\r\n\r\n") && bytes.find("Content-Length: ") != bytes.npos) {
         held_ = bytes;
         return static_cast<ssize_t>(size);
@@ -105,13 +76,13 @@ class stream final : public httplib::Stream, public detail::direct_body {
     return flush(true) && send(bytes) ? static_cast<ssize_t>(size) : -1;
   }
 
-  // Sends what is held; `ahead` of more that follows at once.
+  // Sends the held bytes; `ahead`: more follows at once.
   bool flush(bool ahead = false) {
     const std::string held = std::exchange(held_, {});
     return held.empty() || send(held, ahead);
   }
 
-  // Throws away what has come of the body. Whether it is at its end: what was received behind it is the next request.
+  // Discards the received part of the body. True if the body is complete: the bytes received after it are the next request.
   bool finish() {
     for (int i = 0; i < 2 && !body_.done() && !why_ && !continue_; ++i) {
       unread_.remove_prefix(body_.take(unread_));
@@ -123,7 +94,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     return true;
   }
 
-  // Bytes that were received with the head, or before it was answered.
+  // Bytes received with the head, or before its answer.
   void start_with(std::string_view bytes) noexcept { unread_ = bytes; }
 
   bool is_readable() const { return !head_.empty() || !unread_.empty(); }
@@ -155,14 +126,14 @@ class stream final : public httplib::Stream, public detail::direct_body {
     return m;
   }
 
-  // Waits for more of the body: how many bytes came; none when there is a fault.
+  // Waits for more of the body. Returns the number of bytes; 0 on an error.
   std::size_t fill(std::span<char> to) {
     if (!flush()) return 0;
     if (std::exchange(continue_, false) && !send("HTTP/1.1 100 Continue\r\n\r\n")) return 0;
     for (;;) {
       const auto m = receive(to);
       if (m.count > 0) return m.count;
-      why_ = m.over() ? fault{400, "the body ended before its time"} : in_.wait(connection_.wire->below(), m.wait);
+      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(connection_.wire->below(), m.wait);
       if (why_) return 0;
     }
   }
@@ -174,8 +145,8 @@ class stream final : public httplib::Stream, public detail::direct_body {
       bytes.remove_prefix(m.count);
       out_.moved(m.count);
       if (m.count > 0) continue;
-      why_ = m.over() ? fault{400, "the client is gone"} : out_.wait(wire.below(), m.wait);
-      if (why_) return begun_ = true, false;  // there is no one to be told
+      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(wire.below(), m.wait);
+      if (why_) return begun_ = true, false;  // the client cannot be told
     }
     return true;
   }
@@ -183,14 +154,15 @@ class stream final : public httplib::Stream, public detail::direct_body {
   connection& connection_;
   std::string_view head_, unread_{};
   body body_;
-  bool continue_;  // 100 Continue is owed
-  bool plain_;     // the body comes as it is, in one piece
+  bool continue_;  // 100 Continue is still to be sent
+  detail::body_framing framing_;
+  bool plain_;     // neither chunked nor compressed
   bool long_;      // the body may be of any length
   bool begun_ = false;
   std::string held_{};
-  patience in_, out_;
+  rate_limit in_, out_;
   std::span<char> scratch_;
-  fault why_;
+  http_error why_;
   clock::time_point begin_ = clock::now();
 };
 

@@ -1,4 +1,4 @@
-// TLS by OpenSSL. A program that has a hardened_tls_server links OpenSSL itself: libssl and libcrypto.
+// TLS by OpenSSL. A program that uses hardened_tls_server links libssl and libcrypto itself.
 #pragma once
 
 #include <openssl/err.h>

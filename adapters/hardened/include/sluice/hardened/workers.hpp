@@ -1,5 +1,5 @@
-// The threads of a hardened server. Connections wait in one epoll for their next request, and hold a thread only from a
-// whole head (and a whole small body) to the end of its answer.
+// The threads of a hardened server. Connections wait in one epoll, and hold a thread only from a complete head (and a complete small
+// body) to the end of the answer.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 #include "sluice/hardened/connection.hpp"
 #include "sluice/hardened/options.hpp"
-#include "sluice/hardened/patience.hpp"
+#include "sluice/hardened/rate_limit.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -23,7 +23,7 @@ namespace hardened {
 
 class workers {
  public:
-  // What to wait for next; 0: the connection is to be closed.
+  // Returns what to wait for next; 0: close the connection.
   using step = std::function<readiness(connection&, std::span<char> scratch)>;
 
   workers(const hardened_options& o, step s) : options_(o), step_(std::move(s)) {
@@ -40,7 +40,7 @@ class workers {
   workers(const workers&) = delete;
   workers& operator=(const workers&) = delete;
 
-  // Takes it over; false when there is no room for it.
+  // Takes ownership; false when the limit of connections is reached.
   bool add(std::unique_ptr<connection>& c) {
     connection& added = *c;
     {
@@ -57,8 +57,7 @@ class workers {
 
   [[nodiscard]] bool draining() const noexcept { return draining_; }
 
-  // Has answers close their connections from now on, and those without a request; waits until no request is under way,
-  // `time` at most.
+  // From now on answers close their connections, and idle ones are closed. Waits until no request is under way, at most `time`.
   bool drain(double time) {
     std::unique_lock lock(mutex_);
     draining_ = true;
@@ -66,7 +65,7 @@ class workers {
     return drained_.wait_for(lock, seconds(time), [this] { return std::none_of(open_.begin(), open_.end(), is_under_way); });
   }
 
-  // Ends with the answers under way; clients that are waited for are cut off after `time`.
+  // Waits for the answers under way, at most `time`, then cuts the remaining clients off.
   void stop(double time) {
     if (!drain(time)) {
       const std::lock_guard lock(mutex_);
@@ -85,47 +84,47 @@ class workers {
     while (void* const next = poller_.next()) {
       ++at_work_;
       auto& c = *static_cast<connection*>(next);
-      c.deadline.exchange(0);  // reads what its last thread stored, and with it all that it did
+      c.deadline.exchange(0);  // synchronises with the thread that stored it
       readiness events = 0;
       try {
         do events = step_(c, {scratch.get(), scratch_bytes});
-        while (events == readable && asks_again(c));
+        while (events == readable && next_request_is_near(c));
       } catch (...) {  // no memory
         events = 0;
       }
       if (events == 0) {
         close(c);
       } else {
-        if (draining_ && c.at == connection::phase::lingering) tell();
+        if (draining_ && c.at == connection::phase::lingering) notify_drained();
         socket& s = c.wire->below();
         c.deadline = c.until.time_since_epoch().count();
-        poller_.again(s, events, &c);  // from here on it may be another thread's
+        poller_.rearm(s, events, &c);  // another thread may own it from here on
       }
       --at_work_;
     }
   }
 
-  // Whether the next request is there within a moment: the thread then goes on, past the epoll, in which many threads hold
-  // one another up (16 clients of 16 cores: 0.19 million answers a second through it, 0.76 beside it). Half of the threads
-  // at most stay so, and none for a client that is alone, which the moment's timer would cost a tenth.
-  bool asks_again(connection& c) {
+  // True if the next request arrives within 2 ms: the thread keeps the connection and bypasses the epoll, on which many threads
+  // contend (16 clients on 16 cores: 0.19 million answers a second through it, 0.76 past it). At most half of the threads do so, and
+  // none for a lone client, whom the timer would cost 10%.
+  bool next_request_is_near(connection& c) {
     if (c.at != connection::phase::idle || draining_ || at_work_ <= 2) return false;
-    const waiting_room::seat seat(staying_);
-    return seat && c.wire->below().wait(readable, clock::now() + std::chrono::milliseconds(2));
+    const permit_pool::permit permit(staying_);
+    return permit && c.wire->below().wait(readable, clock::now() + std::chrono::milliseconds(2));
   }
 
   void close(connection& c) {
     const std::lock_guard lock(mutex_);
-    open_.erase(&c);  // under the lock: the timekeeper looks at its descriptor
+    open_.erase(&c);  // under the lock: the timekeeper uses its descriptor
     if (draining_) drained_.notify_all();
   }
 
-  void tell() {
+  void notify_drained() {
     const std::lock_guard lock(mutex_);
     drained_.notify_all();
   }
 
-  // Connections whose time is up get their end of file now, behind what was received: their worker sees to the rest.
+  // Connections past their deadline get an end of file after the received bytes; their worker answers and closes them.
   void keep_time() {
     const auto shortest = std::min({options_.head_seconds, options_.idle_seconds, options_.grace_seconds});
     const auto tick = std::clamp(seconds(shortest / 4), clock::duration(std::chrono::milliseconds(5)),
@@ -145,7 +144,7 @@ class workers {
     const clock::time_point end{clock::duration(deadline)};
     if (end <= now) return true;
     if (!draining_) return false;
-    // While draining, nobody waits for a next request, and a second at most for a first.
+    // While draining, idle connections are late at once, and new ones after a second.
     const auto at = c.at.load();
     if (at == connection::phase::idle) return true;
     return at < connection::phase::body && end - now < seconds(options_.head_seconds - 1);
@@ -169,7 +168,7 @@ class workers {
   const step step_;
   const std::size_t room_ = connections_within_limits(options_.connections);
   poller poller_;
-  waiting_room staying_{options_.threads / 2};
+  permit_pool staying_{options_.threads / 2};
   std::atomic<int> at_work_{0};  // threads that have a connection
   std::mutex mutex_;             // of the next
   owned open_;

@@ -5,10 +5,12 @@ FOLDER gets a virtual environment with the client; where it cannot be had, the t
 import concurrent.futures
 import gzip
 import json
+import os
 import sys
 import unittest
 import zlib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import environment
 import example_server
 

@@ -1,4 +1,4 @@
-#include "../src/files/source.hpp"
+#include "../../src/files/source.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>

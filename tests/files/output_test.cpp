@@ -1,4 +1,4 @@
-#include "../src/files/output.hpp"
+#include "../../src/files/output.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -195,5 +195,5 @@ TEST_CASE("options that cannot be") {
   for (const sluice::hardened_options& o :
        {sluice::hardened_options{.threads = 0}, sluice::hardened_options{.connections = 0},
         sluice::hardened_options{.bytes_per_second = 0}})
-    CHECK_THROWS_AS(sluice::hardened_server{o}, sluice::error);
+    CHECK_THROWS_AS(sluice::hardened_server{o}, std::invalid_argument);
 }

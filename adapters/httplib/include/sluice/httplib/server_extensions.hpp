@@ -1,0 +1,99 @@
+// What a server of ours offers to a handler beyond httplib: hardened_server provides it, mount() uses it, and neither knows more of
+// the other.
+#pragma once
+
+#include <httplib.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/config.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace detail {
+
+// httplib 0.38 and newer reads an unread body itself after the answer; a body that was read in part must not be read again.
+template <class Request>
+void mark_read(Request& r) {
+  if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
+}
+
+// How a request announces its body.
+struct body_framing {
+  bool chunked = false;
+  std::int64_t length = 0;  // when not chunked
+
+  [[nodiscard]] bool has_body() const noexcept { return chunked || length > 0; }
+};
+
+// The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed once, and
+// a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
+class direct_body {
+ public:
+  direct_body() = default;
+  direct_body(const direct_body&) = delete;
+  direct_body& operator=(const direct_body&) = delete;
+
+  // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off. Waits for
+  // the first byte.
+  virtual std::ptrdiff_t read_body(char* to, std::size_t size) = 0;
+
+  // That of `r`; null on another server, and for a body that is chunked or compressed.
+  static direct_body* of(const httplib::Request& r) noexcept {
+    return current != nullptr && current->request_ == &r && current->readable_ ? current : nullptr;
+  }
+  // The framing of `r`, checked by the server; null on another server.
+  static const body_framing* framing_of(const httplib::Request& r) noexcept {
+    return current != nullptr && current->request_ == &r ? &current->framing_ : nullptr;
+  }
+
+ protected:
+  ~direct_body() {
+    if (current == this) current = nullptr;
+  }
+  // `readable`: the body's bytes are its content, without chunks or coding.
+  void open_for(httplib::Request& r, const body_framing& framing, bool readable) noexcept {
+    request_ = &r;
+    framing_ = framing;
+    readable_ = readable;
+    current = this;
+  }
+  // From here on the body is read by read_body, not by httplib.
+  void take() { mark_read(*request_); }
+
+ private:
+  httplib::Request* request_ = nullptr;
+  body_framing framing_{};
+  bool readable_ = false;
+  inline static thread_local direct_body* current = nullptr;
+};
+
+// A server that limits bodies itself, and lifts the limit for some paths.
+class long_bodies {
+ public:
+  // From now on `path` takes bodies of any length. Call it before the server listens.
+  void take_long_bodies(std::string path) { paths_.push_back(std::move(path)); }
+
+ protected:
+  long_bodies() = default;
+  virtual ~long_bodies() = default;  // mount() finds it by dynamic_cast
+  long_bodies(const long_bodies&) = delete;
+  long_bodies& operator=(const long_bodies&) = delete;
+
+  // Compares the target as it came, before '?': a path that is percent-encoded otherwise gets the usual limit.
+  [[nodiscard]] bool takes_long_body(std::string_view target) const noexcept {
+    return std::find(paths_.begin(), paths_.end(), target.substr(0, target.find('?'))) != paths_.end();
+  }
+
+ private:
+  std::vector<std::string> paths_;
+};
+
+}  // namespace detail
+}  // namespace SLUICE_ABI
+}  // namespace sluice
