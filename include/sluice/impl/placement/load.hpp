@@ -80,7 +80,8 @@ struct call_counters {
 };
 inline call_counters calls;
 
-// The op's number in all_ops(), by which profiles and corrections are arranged; their count for an op that is not among them.
+// The op's number in all_ops(), by which profiles and corrections are arranged; their count for an op that is not among
+// them.
 inline std::size_t index_of(const op_descriptor& op) noexcept {
   std::size_t i = 0;
   for (const auto* o : all_ops()) {
@@ -90,10 +91,10 @@ inline std::size_t index_of(const op_descriptor& op) noexcept {
   return i;
 }
 
-// The op of the work, which is among all_ops(); null: work of an application's own.
-inline const op_descriptor* op_of(const work& w) noexcept {
-  if (w.op != nullptr && index_of(*w.op) < all_ops().size()) return w.op;
-  return find_op(w.operation);
+// Of the work's op; the count of all_ops() for work of an application's own.
+inline std::size_t op_index(const work& w) noexcept {
+  const auto* op = w.op != nullptr ? w.op : find_op(w.operation);
+  return op != nullptr ? index_of(*op) : all_ops().size();
 }
 
 // A device's, never destroyed.
@@ -103,13 +104,11 @@ class live_state {
 
   // By op, dtype, whether operands have to be copied to the device, and size.
   [[nodiscard]] static int cell_of(const work& w, const device& where) noexcept {
-    std::size_t operation = 0;
-    if (const auto* op = op_of(w)) {
-      operation = index_of(*op);
-    } else {
+    std::size_t operation = op_index(w);
+    if (operation == all_ops().size()) {
       unsigned hash = 0;
       for (const char c : w.operation) hash = hash * 31 + static_cast<unsigned char>(c);
-      operation = all_ops().size() + hash % others;
+      operation += hash % others;
     }
     int copied = 0;
     for (int i = 0; i < w.operand_count; ++i)

@@ -43,29 +43,24 @@ inline double row_length_seconds(const profile& p, std::size_t op, const work& w
   return std::exp2((1 - share) * std::log2(by_short) + share * std::log2(by_long));
 }
 
-// What the work takes on the device itself, with one wait for it; NaN where the profile does not say.
-inline double op_seconds(const profile& p, const work& w) noexcept {
-  const auto* op = op_of(w);
-  if (op != nullptr && op->model != time_model::roofline) {
-    const std::size_t i = index_of(*op);
-    return op->model == time_model::row_length ? row_length_seconds(p, i, w)
-                                               : p.of(i, shape_class::square, w.dtype).at(w.bytes);
-  }
+// What the work of op_index() `index` takes on the device itself, with one wait for it; NaN where the profile does not say.
+inline double op_seconds(const profile& p, const work& w, std::size_t index) noexcept {
+  const bool known = index < all_ops().size();
+  const auto model = known ? all_ops()[index]->model : time_model::roofline;
+  if (model == time_model::bandwidth) return p.of(index, shape_class::square, w.dtype).at(w.bytes);
+  if (model == time_model::row_length) return row_length_seconds(p, index, w);
   // An application's own work is taken for one pass over its bytes, with the arithmetic of the reference op.
   const dtype arithmetic = is_floating(w.dtype) ? w.dtype : dtype::f32;
-  const std::size_t i = op != nullptr ? index_of(*op) : reference_op(true);
-  const double by_flops = p.of(i, shape_class::square, arithmetic).at(w.flops);
-  const double by_bytes = op != nullptr ? p.of(i, shape_class::skinny, arithmetic).at(w.bytes)
-                                        : p.of(reference_op(false), shape_class::square, w.dtype).at(w.bytes);
+  const double by_flops = p.of(known ? index : reference_op(true), shape_class::square, arithmetic).at(w.flops);
+  const double by_bytes = known ? p.of(index, shape_class::skinny, arithmetic).at(w.bytes)
+                                : p.of(reference_op(false), shape_class::square, w.dtype).at(w.bytes);
   return std::isnan(by_flops) || std::isnan(by_bytes) ? not_known : std::max(by_flops, by_bytes);
 }
 
 // The share of the CPU that a call keeps from others, as 8 callers at once showed it on 16 cores. A short call has one core;
-// passes over memory use more of them at shorter durations than arithmetic does.
-inline double cpu_share(const work& w, double seconds) {
+// `passes` over memory use more of them at shorter durations than arithmetic does.
+inline double cpu_share(bool passes, double seconds) {
   const double one = 1.0 / parallel_size();
-  const auto* op = op_of(w);
-  const bool passes = op != nullptr && op->model != time_model::roofline;
   const double octaves = std::log2(seconds / (passes ? 10e-6 : 100e-6));
   return one + (1 - one) * std::clamp(octaves / (passes ? 5 : 6), 0.0, 1.0);
 }
@@ -77,7 +72,8 @@ inline double copying_share(double seconds) { return 0.35 + 0.35 * std::clamp(st
 inline prediction predict_on(const profile& p, const work& w, const std::vector<profile>& others) noexcept {
   // Of a copy, without the wait that the whole call has once.
   const auto without_wait = [&](double seconds) { return std::max(seconds - p.sync, 0.1 * seconds); };
-  const double own = op_seconds(p, w);
+  const std::size_t op = op_index(w);
+  const double own = op_seconds(p, w, op);
   if (std::isnan(own)) return {};
   double to_device = 0;
   double to_host = 0;
@@ -97,7 +93,8 @@ inline prediction predict_on(const profile& p, const work& w, const std::vector<
   prediction out;
   out.seconds = own + to_device + to_host + elsewhere;
   if (p.where.is_cpu()) {
-    out.busy = out.seconds * cpu_share(w, out.seconds);
+    const bool passes = op < all_ops().size() && all_ops()[op]->model != time_model::roofline;
+    out.busy = out.seconds * cpu_share(passes, out.seconds);
   } else if (to_device + to_host > 0) {
     out.busy = out.seconds * copying_share(out.seconds);
   } else {
