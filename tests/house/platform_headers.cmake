@@ -5,10 +5,8 @@ set(concerns
     "adapters/hardened/include/sluice/hardened/platform.hpp" # sockets, on Linux alone
     "adapters/service/src/http/system_(posix|windows).cpp"       # files, confined opening, threads' priority and signals
     "examples/common/platform_(posix|windows).cpp"          # signals, the terminal, limits
-    "include/sluice/impl/base/[a-z_]*.hpp"                  # files, memory, threads, modules, the process
+    "include/sluice/impl/base/[a-z_]+.hpp"                  # all of it
     "src/core/platform_(posix|windows).cpp"                 # modules, folders, cores, threads
-    "src/cpu/system_(posix|windows).cpp"                    # memory
-    "src/cuda/system_(posix|windows).cpp"                   # the driver's library
     "src/files/mapping_posix.cpp"                          # windows
     "src/files/system_(posix|windows).cpp")                # files
 set(headers

@@ -1,4 +1,4 @@
-// What rowsum's slot and its kernels share: the accumulators, how block sums join, and the kernels' signatures.
+// What the slot rowsum and its kernels share: the accumulators, how block sums join, and the kernels' signatures.
 #pragma once
 
 #include <algorithm>
@@ -6,14 +6,24 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "half.hpp"
+#include "sluice/config.hpp"
+#include "sluice/impl/base/half.hpp"
+#include "sluice/impl/base/pairwise.hpp"
 
-namespace sluice::cpu {
+#include "sluice/impl/base/strict_float_begin.hpp"
 
-constexpr std::int64_t block_size = 1024;  // elements summed over the lanes before they fold
-constexpr std::int64_t lane_count = 32;
-constexpr std::int64_t short_columns = 64;  // rows up to here have kernels of their own
-constexpr std::int64_t batch_rows = 128;    // rows that one kernel call takes at most
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
+
+using base::bf16;
+using base::bits_as;
+using base::block_size;
+using base::f16;
+using base::lane_count;
+
+inline constexpr std::int64_t short_columns = 64;  // rows up to here have kernels of their own
+inline constexpr std::int64_t batch_rows = 128;    // rows that one kernel call takes at most
 
 // f64 for floats; integers wrap, so they are added without a sign.
 template <class T>
@@ -21,27 +31,39 @@ using accumulator = std::conditional_t<std::is_floating_point_v<T> || std::is_sa
                                        double, std::uint64_t>;
 
 template <class T>
-accumulator<T> widen(T x) noexcept {
+[[gnu::always_inline]] inline accumulator<T> widen(T x) noexcept {
   if constexpr (std::is_same_v<T, f16> || std::is_same_v<T, bf16>)
     return static_cast<double>(to_float(x));
   else
     return static_cast<accumulator<T>>(x);
 }
 
-// What absent elements count as: -0.0 changes no sum, not even one of -0.0 alone.
+// The value of absent elements: -0.0 changes no sum, not even one of -0.0 alone.
 template <class A>
-constexpr A nothing = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
+inline constexpr A nothing = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
 
-// Joins sums as adjacent pairs, level by level, an odd one carried up, while they come in from the left.
+inline constexpr std::uint64_t nan_bits = 0x7ff8000000000000u;  // of the one NaN that every device gives
+
+// Any NaN becomes the one NaN. By bits in clang (see strict_float_begin.hpp), but GCC vectorises the other form.
+[[gnu::always_inline]] inline double canonical(double x) noexcept {
+#if defined(__clang__)
+  const auto bits = bits_as<std::uint64_t>(x);
+  return bits_as<double>((bits << 1) > 0xffe0000000000000u ? nan_bits : bits);
+#else
+  return x == x ? x : bits_as<double>(nan_bits);
+#endif
+}
+
+// Joins sums that arrive in ascending order as adjacent pairs, level by level; an odd one is carried up.
 template <class A>
 class pairwise {
  public:
-  void push(A sum) {
+  [[gnu::always_inline]] void push(A sum) {
     for (std::int64_t level = count_++; (level & 1) != 0; level >>= 1) sum = sums_[--depth_] + sum;
     sums_[depth_++] = sum;
   }
 
-  A total() {
+  [[gnu::always_inline]] A total() {
     A sum = sums_[--depth_];
     while (depth_ > 0) sum = sums_[--depth_] + sum;
     return sum;
@@ -81,8 +103,8 @@ class pairwise_rows {
 // The kernels of one dtype. `sums` holds accumulators, with room for the rows rounded up to a multiple of 4; rows are at
 // most `batch_rows`, columns at least 1.
 struct rowsum_kernels {
-  // Rows of unit stride, longer than `short_columns` and not. Nothing past a row's end counts, but `readable` elements from
-  // `a` on may be read.
+  // Rows of unit stride: longer than `short_columns`, and not. Elements past a row's end do not count, but `readable`
+  // elements from `a` on are readable.
   void (*rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,
                void* sums);
   void (*short_rows)(const void* a, std::int64_t rows, std::int64_t columns, std::int64_t row_stride, std::int64_t readable,
@@ -98,7 +120,7 @@ struct rowsum_level {
   void (*round_f32)(const double* sums, std::int64_t count, float* out, bool stream);
 };
 
-// N elements as one vector, in the compilers' own extension, which knows every instruction set.
+// N elements as one vector: the compilers' extension, which works on every instruction set.
 template <class E, int N>
 struct vector_of {
   typedef E type __attribute__((vector_size(sizeof(E) * N)));
@@ -106,4 +128,8 @@ struct vector_of {
 template <class E, int N>
 using vec = typename vector_of<E, N>::type;
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -1,14 +1,26 @@
-// A matrix times a vector, for matmul with one row or one column: bound by reading the matrix once, which a gemm does not do
-// well. Written here because the gemv of some BLAS skips the zeros of the vector, and so loses the NaN that 0 * NaN is.
+// A matrix times a vector, for matmul with one row or one column: bound by reading the matrix once, at which a gemm
+// is slow. Written here because the gemv of some BLAS skips the zeros of the vector, and so loses the NaN that 0 * NaN is.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
-#include "widen.hpp"
+#include "sluice/impl/cpu/widen.hpp"
 
-namespace sluice::cpu {
+#include "sluice/impl/base/strict_float_begin.hpp"
+// Products may be fused into additions here, and are wherever there is an instruction for it.
+#if defined(__clang__)
+#if defined(__x86_64__) || __clang_major__ >= 15
+#pragma clang fp contract(on)
+#endif
+#else
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
 // y[l] = sum over d of lines[l * line_stride + d * depth_stride] * x[d * x_stride], for tiles of at most gemv_lines lines.
 template <class T>
@@ -20,8 +32,8 @@ struct gemv_problem {
   std::int64_t x_stride;
 };
 
-constexpr std::int64_t gemv_lines = 512;
-constexpr std::int64_t gemv_depth = 2048;  // of x at once: what dots read again for every line
+inline constexpr std::int64_t gemv_lines = 512;
+inline constexpr std::int64_t gemv_depth = 2048;  // of x at once: dots read it again for every line
 
 namespace gemv_detail {
 
@@ -68,7 +80,7 @@ template <int N, class S>
     for (int j = 0; j < N; ++j) y[i] += x[j] * a[j][i];
 }
 
-// `n` elements from `p` on as sums: where they lie, or copied into `buffer`.
+// `n` elements from `p` on as sums: in place, or copied into `buffer`.
 template <class T>
 [[gnu::always_inline]] inline const sum_of<T>* as_sums(const T* p, std::int64_t stride, std::int64_t n,
                                                        sum_of<T>* buffer) noexcept {
@@ -122,8 +134,8 @@ template <class T>
 
 #if defined(__x86_64__)
 template <class T>
-[[gnu::target("avx2,fma,f16c")]] void run_avx2(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth,
-                                               sum_of<T>* y) noexcept {
+[[gnu::target("avx2,fma,f16c")]] inline void run_avx2(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth,
+                                                      sum_of<T>* y) noexcept {
   run(g, lines, depth, y);
 }
 #endif
@@ -132,11 +144,15 @@ template <class T>
 
 // `lines` of at most gemv_lines, `depth` of any length.
 template <class T>
-void gemv(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth, sum_of<T>* y) noexcept {
+inline void gemv(const gemv_problem<T>& g, std::int64_t lines, std::int64_t depth, sum_of<T>* y) noexcept {
 #if defined(__x86_64__)
   if (has_8s()) return gemv_detail::run_avx2(g, lines, depth, y);
 #endif
   gemv_detail::run(g, lines, depth, y);
 }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -1,14 +1,14 @@
-// The kernels of rowsum. rowsum.cpp includes this once for each instruction set, in a namespace of its own, after defining
+// The kernels of rowsum. rowsum.hpp includes this once for each instruction set, in a namespace of its own, after defining
 //   SLUICE_TARGET   the attribute that lets a function use the instruction set
 //   width           64-bit lanes of its vectors
-// Lane j of the 32 is lane j % W of vector j / W. Rows meet in vectors of `narrow` lanes, as many rows at once.
+// Lane j of the 32 is lane j % W of vector j / W. The lanes of `narrow` rows fold together in vectors of `narrow` lanes.
 #define SLUICE_INLINE [[gnu::always_inline]] SLUICE_TARGET inline
 
-constexpr int narrow = width < 4 ? width : 4;
+inline constexpr int narrow = width < 4 ? width : 4;
 
 // Integers may be added in any order, and narrow vectors keep up with memory.
 template <class T>
-constexpr int width_for = std::is_integral_v<T> ? narrow : width;
+inline constexpr int width_for = std::is_integral_v<T> ? narrow : width;
 
 // The W elements at p, widened.
 template <class T, int W>
@@ -42,22 +42,32 @@ SLUICE_INLINE vec<accumulator<T>, W> load(const T* p) {
   return x;
 }
 
+// By bits in clang (see strict_float_begin.hpp), but GCC has faster code for the other form.
+template <int W>
+SLUICE_INLINE vec<double, W> choose(vec<std::int64_t, W> first, vec<double, W> a, vec<double, W> b) {
+#if defined(__clang__)
+  return (vec<double, W>)((first & (vec<std::int64_t, W>)a) | (~first & (vec<std::int64_t, W>)b));
+#else
+  return first ? a : b;
+#endif
+}
+
 template <class A, int W>
 SLUICE_INLINE vec<A, W> absent() {
   return nothing<A> - vec<A, W>{};
 }
 
-// The W elements at p, but absent ones in the lanes that `present` has no ones for. Integers are masked by hand: GCC 14 has
-// an instruction for both, and fails in writing it down.
+// The W elements at p; the lanes where `present` is 0 count as absent. Integers are masked by hand: for a masked load of
+// them GCC 14 fails with an internal error.
 template <class T, int W>
 SLUICE_INLINE vec<accumulator<T>, W> load(const T* p, vec<std::int64_t, W> present) {
   if constexpr (std::is_integral_v<T>)
     return load<T, W>(p) & (vec<accumulator<T>, W>)present;
   else
-    return present ? load<T, W>(p) : absent<accumulator<T>, W>();
+    return choose<W>(present, load<T, W>(p), absent<accumulator<T>, W>());
 }
 
-// All ones in the lanes that a row's last vector, if not whole, has elements for.
+// Ones in the lanes of a row's last vector that have elements.
 template <int W>
 SLUICE_INLINE vec<std::int64_t, W> present_lanes(std::int64_t columns) {
   vec<std::int64_t, W> present;
@@ -80,7 +90,7 @@ SLUICE_INLINE vec<A, narrow> fold(vec<A, W> (&x)[V]) {
     return __builtin_shufflevector(x[0], x[0], 0, 1, 2, 3) + __builtin_shufflevector(x[0], x[0], 4, 5, 6, 7);
 }
 
-// Folds them on, to the sums of `narrow` rows.
+// Folds the lanes of `narrow` rows to their sums.
 template <class A>
 SLUICE_INLINE vec<A, narrow> fold_rows(const vec<A, narrow> (&x)[narrow]) {
   if constexpr (narrow == 2) {
@@ -101,7 +111,7 @@ SLUICE_INLINE A fold_row(vec<A, narrow> x) {
     return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
-// The lanes of a row of V vectors, the last of them in part, at most 64 elements in all.
+// The lanes of a row of V vectors, the last one partial, at most 64 elements in all.
 template <class T, int W, int V>
 SLUICE_INLINE vec<accumulator<T>, narrow> short_row(const T* p, vec<std::int64_t, W> present) {
   using A = accumulator<T>;
@@ -119,7 +129,7 @@ SLUICE_INLINE vec<accumulator<T>, narrow> short_row(const T* p, vec<std::int64_t
   return fold<A, W, lanes>(x);
 }
 
-// Groups of 32 bytes, added in 16 bits: the order of integers is free. At most 1,024 bytes.
+// Groups of 32 bytes, added in 16 bits: integers may be added in any order. At most 1,024 bytes.
 SLUICE_INLINE vec<std::uint64_t, narrow> sum_bytes(const std::uint8_t* p, std::int64_t columns) {
   using words = vec<std::uint16_t, 4 * narrow>;
   words x{};
@@ -133,7 +143,7 @@ SLUICE_INLINE vec<std::uint64_t, narrow> sum_bytes(const std::uint8_t* p, std::i
   return (z & 0xffffffff) + (z >> 32);
 }
 
-// Adds fewer than 32 elements, vector by vector from the k-th on. A recursion, for the vectors to stay in registers.
+// Adds fewer than 32 elements, vector by vector from the k-th on. Recursive, so that the vectors stay in registers.
 template <class T, int W, int V, int k = 0>
 SLUICE_INLINE void add_rest(const T* rest, std::int64_t columns, vec<std::int64_t, W> present,
                             vec<accumulator<T>, W> (&x)[V]) {
@@ -184,7 +194,7 @@ SLUICE_TARGET void sum_blocks(const T* a, std::int64_t rows, std::int64_t column
   for (std::int64_t r = 0; r < rows; r += narrow) {
     const T* rest = a + r * row_stride + head;
     std::int64_t rest_stride = row_stride;
-    // What ends too near the end of the array is read from copies, and so are the rows that a last group of rows lacks.
+    // Copies are read where a vector would pass the end of the array, and for the rows missing from the last group.
     if (r + narrow > rows || (touched > columns && (r + narrow - 1) * row_stride + touched > readable)) {
       for (int q = 0; q < narrow; ++q)
         std::memcpy(copies[q], rest + std::min<std::int64_t>(q, rows - 1 - r) * row_stride,
@@ -241,9 +251,9 @@ SLUICE_TARGET void widen_run(const T* a, std::int64_t rows, accumulator<T>* sums
   for (; r < rows; ++r) sums[r] = widen(a[r]);
 }
 
-// The vectors of the longest rows that are summed in straight-line code. f32 is worth more of it.
+// The vectors of the longest rows that are summed in straight-line code; for f32 more of it pays.
 template <class T>
-constexpr int short_vectors = static_cast<int>(std::is_same_v<T, float> ? short_columns : lane_count) / narrow;
+inline constexpr int short_vectors = static_cast<int>(std::is_same_v<T, float> ? short_columns : lane_count) / narrow;
 
 // Rows of at most `short_columns` elements, in V vectors or more.
 template <class T, int V = 1>
@@ -282,12 +292,12 @@ SLUICE_TARGET void sum_columns(const void* a, std::int64_t rows, std::int64_t co
 // Rounds sums to f32, with every NaN made canonical. `stream` keeps them out of the caches.
 template <int W>
 SLUICE_TARGET void round_f32(const double* sums, std::int64_t count, float* out, [[maybe_unused]] bool stream) {
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  const vec<double, W> nan = bits_as<double>(nan_bits) - vec<double, W>{};
   std::int64_t i = 0;
   for (; i + W <= count; i += W) {
     vec<double, W> x;
     std::memcpy(&x, sums + i, sizeof x);
-    x = x == x ? x : nan - vec<double, W>{};
+    x = choose<W>(x == x, x, nan);
     const auto y = __builtin_convertvector(x, vec<float, W>);
 #if defined(__x86_64__)
     if constexpr (W == 4)
@@ -298,7 +308,7 @@ SLUICE_TARGET void round_f32(const double* sums, std::int64_t count, float* out,
 #endif
     std::memcpy(out + i, &y, sizeof y);
   }
-  for (; i < count; ++i) out[i] = sums[i] == sums[i] ? static_cast<float>(sums[i]) : std::numeric_limits<float>::quiet_NaN();
+  for (; i < count; ++i) out[i] = static_cast<float>(canonical(sums[i]));
 }
 
 #undef SLUICE_INLINE

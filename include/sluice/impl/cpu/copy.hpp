@@ -1,30 +1,35 @@
-// Copies between any two dtypes and any strides, and fills, which are copies of one element.
+// The slots copy and fill: copies between any two dtypes and any strides; a fill is a copy of one element.
+#pragma once
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-#include "cpu.hpp"
-#include "half.hpp"
-#include "widen.hpp"
+#include "sluice/impl/base/half.hpp"
+#include "sluice/impl/cpu/host.hpp"
+#include "sluice/impl/cpu/widen.hpp"
 
-namespace sluice::cpu {
-namespace {
+#include "sluice/impl/base/strict_float_begin.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
 template <class T>
-constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
+inline constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
 
 template <class T, class S>
-T round_half(S x) {
+inline T round_half(S x) {
   if constexpr (std::is_same_v<T, f16>)
-    return to_f16(x);
+    return base::to_f16(x);
   else
-    return to_bf16(x);
+    return base::to_bf16(x);
 }
 
 // As C converts, but floats saturate to integers and NaN gives 0.
 template <class T, class S>
-T convert(S x) {
+inline T convert(S x) {
   if constexpr (std::is_same_v<T, S>) {
     return x;
   } else if constexpr (is_half<S>) {
@@ -32,7 +37,7 @@ T convert(S x) {
   } else if constexpr (is_half<T> && std::is_same_v<S, float>) {
     return round_half<T>(x);
   } else if constexpr (is_half<T> && std::is_same_v<S, std::int64_t>) {
-    // Beyond 53 bits the lost ones leave a mark, so that the one rounding is the one to 16 bits.
+    // Bits beyond 53 that are lost are or-ed into the lowest one, so that only the rounding to 16 bits counts.
     const bool wide = x >= (std::int64_t{1} << 53) || x <= -(std::int64_t{1} << 53);
     return round_half<T>(static_cast<double>(wide ? (x & ~0x3ff) | ((x & 0x3ff) != 0 ? 0x400 : 0) : x));
   } else if constexpr (is_half<T>) {
@@ -48,14 +53,14 @@ T convert(S x) {
 }
 
 // One dimension of a copy: its extent, and both strides in elements.
-struct axis {
+struct copy_axis {
   std::int64_t extent;
   std::int64_t to;
   std::int64_t from;
 };
 
 template <class T, class S>
-void copy_run(T* to, std::int64_t to_stride, const S* from, std::int64_t from_stride, std::int64_t count) {
+inline void copy_run(T* to, std::int64_t to_stride, const S* from, std::int64_t from_stride, std::int64_t count) {
   if (to_stride == 1 && from_stride == 0) {
     std::fill_n(to, count, convert<T>(*from));
   } else if (to_stride == 1 && from_stride == 1) {
@@ -73,11 +78,11 @@ void copy_run(T* to, std::int64_t to_stride, const S* from, std::int64_t from_st
 }
 
 // Side of the tiles in which a transpose is copied: a cache line of the smallest elements.
-constexpr std::int64_t transposed_tile = 64;
+inline constexpr std::int64_t transposed_tile = 64;
 
-// The source is read along its lines and the target written along its own, so that neither waits on the caches.
+// Reads along the source's lines and writes along the target's, so that both use whole cache lines.
 template <class T, class S>
-void transpose_tile(T* to, const S* from, const axis& outer, const axis& inner) {
+inline void transpose_tile(T* to, const S* from, const copy_axis& outer, const copy_axis& inner) {
   T turned[transposed_tile][transposed_tile + 1];
   for (std::int64_t j = 0; j < inner.extent; ++j)
     for (std::int64_t i = 0; i < outer.extent; ++i) turned[i][j] = convert<T>(from[i * outer.from + j * inner.from]);
@@ -85,7 +90,7 @@ void transpose_tile(T* to, const S* from, const axis& outer, const axis& inner) 
 }
 
 template <class T, class S>
-void copy_tile(char* to, const char* from, const axis& outer, const axis& inner, bool transposed) {
+inline void copy_tile(char* to, const char* from, const copy_axis& outer, const copy_axis& inner, bool transposed) {
   T* t = reinterpret_cast<T*>(to);
   const S* s = reinterpret_cast<const S*>(from);
   if (transposed) return transpose_tile(t, s, outer, inner);
@@ -93,10 +98,10 @@ void copy_tile(char* to, const char* from, const axis& outer, const axis& inner,
     copy_run(t + i * outer.to, inner.to, s + i * outer.from, inner.from, inner.extent);
 }
 
-using tile_function = void (*)(char* to, const char* from, const axis& outer, const axis& inner, bool transposed);
+using copy_function = void (*)(char* to, const char* from, const copy_axis& outer, const copy_axis& inner, bool transposed);
 
 template <class F>
-tile_function with_type(std::int32_t dtype, F&& f) {
+inline copy_function with_type(std::int32_t dtype, F&& f) {
   switch (dtype) {
     case SLUICE_F64: return f(double{});
     case SLUICE_F32: return f(float{});
@@ -109,28 +114,26 @@ tile_function with_type(std::int32_t dtype, F&& f) {
   }
 }
 
-tile_function tile_function_for(std::int32_t to, std::int32_t from) {
+inline copy_function copy_function_for(std::int32_t to, std::int32_t from) {
   return with_type(to, [&](auto t) {
-    return with_type(from, [](auto s) -> tile_function { return copy_tile<decltype(t), decltype(s)>; });
+    return with_type(from, [](auto s) -> copy_function { return copy_tile<decltype(t), decltype(s)>; });
   });
 }
 
-constexpr std::int64_t element_size[] = {8, 4, 2, 2, 8, 4, 1};  // by sluice_dtype
-
-// A copy as tiles of two dimensions, the inner one the target's densest, the outer one the source's where that is another.
+// A copy in tiles of two dimensions: the inner one is the target's densest, the outer one the source's where that differs.
 class copy_plan {
  public:
-  copy_plan(const sluice_array& to, const sluice_array& from, tile_function copy)
+  copy_plan(const sluice_array& to, const sluice_array& from, copy_function copy)
       : to_(static_cast<char*>(to.data)),
         from_(static_cast<const char*>(from.data)),
-        to_size_(element_size[to.dtype]),
-        from_size_(element_size[from.dtype]),
+        to_size_(dtype_size[to.dtype]),
+        from_size_(dtype_size[from.dtype]),
         copy_(copy) {
     for (int i = 0; i < to.rank; ++i) {
       elements_ *= to.extents[i];
       if (to.extents[i] != 1) axes_[rank_++] = {to.extents[i], to.strides[i], from.strides[i]};
     }
-    std::stable_sort(axes_, axes_ + rank_, [](const axis& a, const axis& b) { return a.to > b.to; });
+    std::stable_sort(axes_, axes_ + rank_, [](const copy_axis& a, const copy_axis& b) { return a.to > b.to; });
     merge();
     while (rank_ < 2) {
       std::copy_backward(axes_, axes_ + rank_, axes_ + rank_ + 1);
@@ -156,12 +159,12 @@ class copy_plan {
   }
 
  private:
-  // Neighbours that step through memory as one dimension would, on both sides, become one.
+  // Merges neighbours that step through memory as one dimension does, on both sides.
   void merge() {
     int kept = 0;
     for (int i = 1; i < rank_; ++i) {
-      axis& outer = axes_[kept];
-      const axis& inner = axes_[i];
+      copy_axis& outer = axes_[kept];
+      const copy_axis& inner = axes_[i];
       if (outer.to == inner.extent * inner.to && outer.from == inner.extent * inner.from)
         outer = {outer.extent * inner.extent, inner.to, inner.from};
       else
@@ -171,7 +174,7 @@ class copy_plan {
   }
 
   void choose_tiles() {
-    axis& inner = axes_[rank_ - 1];
+    copy_axis& inner = axes_[rank_ - 1];
     int dense = rank_ - 1;
     for (int i = 0; i < rank_ - 1; ++i)
       if (axes_[i].from > 0 && axes_[i].from < axes_[dense].from) dense = i;
@@ -190,13 +193,13 @@ class copy_plan {
     return (axes_[i].extent + tile - 1) / tile;
   }
 
-  // Cuts tile `t`, counted in row-major order, out of both arrays.
+  // Copies tile `t`, counted in row-major order.
   void copy_tile_at(std::int64_t t) const {
     std::int64_t to = 0;
     std::int64_t from = 0;
-    axis part[2];
+    copy_axis part[2];
     for (int i = rank_ - 1; i >= 0; --i) {
-      const axis& a = axes_[i];
+      const copy_axis& a = axes_[i];
       const bool tiled = i >= rank_ - 2;
       const std::int64_t steps = tiled ? tiles_in(i) : a.extent;
       const std::int64_t begin = t % steps * (tiled ? tile_[i - (rank_ - 2)] : 1);
@@ -213,19 +216,17 @@ class copy_plan {
   char* to_;
   const char* from_;
   std::int64_t to_size_, from_size_;  // bytes of an element
-  tile_function copy_;
-  axis axes_[SLUICE_MAX_RANK + 2];
+  copy_function copy_;
+  copy_axis axes_[SLUICE_MAX_RANK + 2];
   int rank_ = 0;
   std::int64_t elements_ = 1;
   std::int64_t tile_[2] = {1, 1};
   bool transposed_ = false;
 };
 
-}  // namespace
-
-sluice_status cpu_copy(std::int32_t, sluice_queue*, const sluice_array* target, const sluice_array* source,
-                       sluice_message* message) {
-  const tile_function copy = tile_function_for(target->dtype, source->dtype);
+inline sluice_status cpu_copy(std::int32_t, sluice_queue*, const sluice_array* target, const sluice_array* source,
+                              sluice_message* message) {
+  const copy_function copy = copy_function_for(target->dtype, source->dtype);
   if (copy == nullptr)
     return fail(SLUICE_UNSUPPORTED, message, "[copy] the CPU has no copy from dtype %d to dtype %d", source->dtype,
                 target->dtype);
@@ -233,8 +234,8 @@ sluice_status cpu_copy(std::int32_t, sluice_queue*, const sluice_array* target, 
   return SLUICE_OK;
 }
 
-sluice_status cpu_fill(std::int32_t device, sluice_queue* queue, const sluice_array* target, double value,
-                       sluice_message* message) {
+inline sluice_status cpu_fill(std::int32_t device, sluice_queue* queue, const sluice_array* target, double value,
+                              sluice_message* message) {
   sluice_array source = *target;
   source.data = &value;
   source.dtype = SLUICE_F64;
@@ -242,4 +243,8 @@ sluice_status cpu_fill(std::int32_t device, sluice_queue* queue, const sluice_ar
   return cpu_copy(device, queue, target, &source, message);
 }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -1,13 +1,15 @@
-// Host memory: freed blocks are kept by size and handed out again, since the first touch of fresh pages costs more than most
-// work on them does (1.5 GB/s, or 8 in huge pages, against 22).
+// The slots for host memory, which is pooled: freed blocks are kept by size and reused, since the first touch of fresh pages
+// takes longer than most work on them (1.5 GB/s, 8 with huge pages, against 22).
+#pragma once
+
 #include <atomic>
 #include <bit>
 #include <limits>
 #include <mutex>
 #include <new>
 
-#include "cpu.hpp"
-#include "system.hpp"
+#include "sluice/impl/base/memory.hpp"
+#include "sluice/impl/cpu/host.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SLUICE_ASAN 1
@@ -17,21 +19,21 @@
 #endif
 #endif
 
-namespace sluice::cpu {
-namespace {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
-constexpr std::size_t page = 4096;
-
-// AddressSanitizer watches blocks only while they have their own size and go back to it when freed.
+// AddressSanitizer checks only blocks of the size asked for that are freed at once.
 #if defined(SLUICE_ASAN)
-constexpr bool pooled_build = false;
+inline constexpr bool pooled_build = false;
 #else
-constexpr bool pooled_build = true;
+inline constexpr bool pooled_build = true;
 #endif
+#undef SLUICE_ASAN
 
 // Block sizes: multiples of 64 bytes, four to each doubling, so that at most a fifth of a block is spare.
-struct size_class {
-  explicit size_class(std::size_t bytes) {
+struct pool_size_class {
+  explicit pool_size_class(std::size_t bytes) {
     const std::size_t last = (bytes - 1) / 64;
     const auto shift = last < 4 ? 0u : static_cast<unsigned>(std::bit_width(last)) - 3;
     index = 4 * shift + (last >> shift);
@@ -41,28 +43,28 @@ struct size_class {
   std::size_t size;
 };
 
-// Large blocks are mapped on their own, where AddressSanitizer need not see them.
-constexpr std::size_t alignment_of(std::size_t size) {
-  if (pooled_build && size >= huge_page) return huge_page;
-  return size >= page ? page : 64;
+// Large blocks have a mapping of their own, except under AddressSanitizer, which does not see mappings.
+constexpr std::size_t block_alignment(std::size_t size) {
+  if (pooled_build && size >= base::huge_page) return base::huge_page;
+  return size >= 4096 ? 4096 : 64;
 }
 
-void* allocate(std::size_t size) {
-  if (!pooled_build && size >= std::size_t{1} << 40) return nullptr;  // AddressSanitizer would end the process
-  return system_allocate(size, alignment_of(size));
+inline void* allocate_block(std::size_t size) {
+  if (!pooled_build && size >= std::size_t{1} << 40) return nullptr;  // AddressSanitizer ends the process
+  return base::allocate_aligned(size, block_alignment(size));
 }
 
-void release(void* data, std::size_t size) { system_free(data, size, alignment_of(size)); }
+inline void release_block(void* data, std::size_t size) { base::free_aligned(data, size, block_alignment(size)); }
 
-class pool {
+class host_pool {
  public:
   void* allocate(std::size_t bytes) {
-    const size_class c(bytes);
+    const pool_size_class c(bytes);
     void* data = take(c);
-    if (data == nullptr) data = cpu::allocate(c.size);
+    if (data == nullptr) data = allocate_block(c.size);
     if (data == nullptr && pooled_ > 0) {
       trim();
-      data = cpu::allocate(c.size);
+      data = allocate_block(c.size);
     }
     if (data != nullptr) count_in(bytes);
     return data;
@@ -70,8 +72,8 @@ class pool {
 
   void deallocate(void* data, std::size_t bytes) {
     in_use_.fetch_sub(bytes, std::memory_order_relaxed);
-    const size_class c(bytes);
-    if (!pooled_build || !make_room(c)) return release(data, c.size);
+    const pool_size_class c(bytes);
+    if (!pooled_build || !make_room(c)) return release_block(data, c.size);
     shelf& s = shelves_[c.index];
     const std::lock_guard lock(s.mutex);
     s.free = new (data) block{s.free};
@@ -118,7 +120,7 @@ class pool {
     std::uint64_t last_used = 0;
   };
 
-  void* take(const size_class& c) {
+  void* take(const pool_size_class& c) {
     shelf& s = shelves_[c.index];
     const std::lock_guard lock(s.mutex);
     ++s.allocations;
@@ -137,8 +139,8 @@ class pool {
     }
   }
 
-  // Counts a block into the pool, or says that it does not fit. A large block drives out others, least recently used first.
-  bool make_room(const size_class& c) {
+  // Counts a block into the pool; false when it does not fit. A large block evicts others, least recently used first.
+  bool make_room(const pool_size_class& c) {
     const std::uint64_t limit = host().host_pool_bytes;
     if (c.size > limit) return false;
     pooled_.fetch_add(c.size, std::memory_order_relaxed);
@@ -162,7 +164,7 @@ class pool {
     return found;
   }
 
-  // Gives one block of a shelf back to the system; false when there is none.
+  // Returns one block of a shelf to the system; false when there is none.
   bool drop(std::size_t index) {
     shelf& s = shelves_[index];
     block* b;
@@ -175,7 +177,7 @@ class pool {
       size = s.size;
     }
     pooled_.fetch_sub(size, std::memory_order_relaxed);
-    release(b, size);
+    release_block(b, size);
     return true;
   }
 
@@ -186,32 +188,32 @@ class pool {
   std::atomic<std::uint64_t> clock_{0};
 };
 
-pool& the_pool() {
-  static pool* p = new pool;  // never destroyed: tensors of static storage may outlive it
+inline host_pool& pool() {
+  static host_pool* p = new host_pool;  // never destroyed: tensors of static storage may outlive it
   return *p;
 }
 
-}  // namespace
-
-sluice_status cpu_allocate(std::int32_t, std::int32_t, std::size_t bytes, void** data, sluice_message* message) {
+inline sluice_status cpu_allocate(std::int32_t, std::int32_t, std::size_t bytes, void** data, sluice_message* message) {
   *data = nullptr;
   if (bytes == 0) return SLUICE_OK;
-  if (bytes <= std::numeric_limits<std::ptrdiff_t>::max() / 2) *data = the_pool().allocate(bytes);
+  if (bytes <= std::numeric_limits<std::ptrdiff_t>::max() / 2) *data = pool().allocate(bytes);
   if (*data != nullptr) return SLUICE_OK;
-  const sluice_memory_stats now = the_pool().stats();
+  const sluice_memory_stats now = pool().stats();
   return fail(SLUICE_OUT_OF_MEMORY, message, "[memory] cpu: the system has no %zu bytes to give; %llu are in use", bytes,
               static_cast<unsigned long long>(now.in_use));
 }
 
-void cpu_deallocate(std::int32_t, std::int32_t, void* data, std::size_t bytes) {
-  if (data != nullptr) the_pool().deallocate(data, bytes);
+inline void cpu_deallocate(std::int32_t, std::int32_t, void* data, std::size_t bytes) {
+  if (data != nullptr) pool().deallocate(data, bytes);
 }
 
-sluice_status cpu_memory_stats(std::int32_t, std::int32_t, sluice_memory_stats* stats, sluice_message*) {
-  *stats = the_pool().stats();
+inline sluice_status cpu_memory_stats(std::int32_t, std::int32_t, sluice_memory_stats* stats, sluice_message*) {
+  *stats = pool().stats();
   return SLUICE_OK;
 }
 
-void cpu_memory_trim(std::int32_t, std::int32_t) { the_pool().trim(); }
+inline void cpu_memory_trim(std::int32_t, std::int32_t) { pool().trim(); }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice

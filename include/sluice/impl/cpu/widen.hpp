@@ -5,16 +5,23 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "cpu.hpp"
-#include "half.hpp"
+#include "sluice/impl/base/half.hpp"
+#include "sluice/impl/cpu/host.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-namespace sluice::cpu {
+#include "sluice/impl/base/strict_float_begin.hpp"
 
-// What products of T are added up in.
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
+
+using base::bf16;
+using base::f16;
+
+// The type in which products of T are added.
 template <class T>
 using sum_of = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
@@ -25,8 +32,8 @@ inline float to_sum(bf16 x) noexcept { return to_float(x); }
 
 inline void round_to(double x, double& y) noexcept { y = x; }
 inline void round_to(float x, float& y) noexcept { y = x; }
-inline void round_to(float x, f16& y) noexcept { y = to_f16(x); }
-inline void round_to(float x, bf16& y) noexcept { y = to_bf16(x); }
+inline void round_to(float x, f16& y) noexcept { y = base::to_f16(x); }
+inline void round_to(float x, bf16& y) noexcept { y = base::to_bf16(x); }
 
 #if defined(__x86_64__)
 [[gnu::target("avx2,f16c")]] inline std::int64_t widen_8s(const f16* from, std::int64_t n, float* to) noexcept {
@@ -58,7 +65,7 @@ inline bool has_8s() { return simd() == simd_level::avx2 || simd() == simd_level
 
 // to[i] = from[i * stride], in the type of sums.
 template <class T>
-void widen(const T* from, std::int64_t stride, std::int64_t n, sum_of<T>* to) noexcept {
+inline void widen(const T* from, std::int64_t stride, std::int64_t n, sum_of<T>* to) noexcept {
   std::int64_t i = 0;
   if (stride == 1) {
     if constexpr (std::is_same_v<T, sum_of<T>>) {
@@ -76,7 +83,7 @@ void widen(const T* from, std::int64_t stride, std::int64_t n, sum_of<T>* to) no
 
 // to[i] = from[i], rounded to nearest even.
 template <class T>
-void narrow(const sum_of<T>* from, std::int64_t n, T* to) noexcept {
+inline void narrow(const sum_of<T>* from, std::int64_t n, T* to) noexcept {
   std::int64_t i = 0;
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<T, f16>) {
@@ -86,4 +93,8 @@ void narrow(const sum_of<T>* from, std::int64_t n, T* to) noexcept {
   for (; i < n; ++i) round_to(from[i], to[i]);
 }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -1,19 +1,26 @@
-// rowsum's slot: lays the work out over the pool and joins its parts in the one order. The sums themselves are in
+// The slot rowsum: spreads the work over the pool and joins partial sums in the one order. The sums are in
 // rowsum_kernels.hpp.
 //
 // The order is a function of the row length alone: element i of a block of 1,024 is added, in order, to lane i mod 32; the
 // lanes fold by halves; block sums join as adjacent pairs, level by level, an odd one carried up.
+#pragma once
+
+#include <algorithm>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <new>
+#include <span>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-#include "cpu.hpp"
-#include "rowsum.hpp"
+#include "sluice/impl/base/pairwise.hpp"
+#include "sluice/impl/cpu/host.hpp"
+#include "sluice/impl/cpu/ieee_arithmetic.hpp"
+#include "sluice/impl/cpu/rowsum_common.hpp"
+
+#include "sluice/impl/base/strict_float_begin.hpp"
 
 #if defined(__clang__)
 #define SLUICE_UNROLL _Pragma("clang loop unroll(full)")
@@ -21,30 +28,31 @@
 #define SLUICE_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-namespace sluice::cpu {
-namespace {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
 
-namespace plain {
+namespace simd_plain {
 #define SLUICE_TARGET
-constexpr int width = 2;
-#include "rowsum_kernels.hpp"
+inline constexpr int width = 2;
+#include "sluice/impl/cpu/rowsum_kernels.hpp"
 #undef SLUICE_TARGET
-}  // namespace plain
+}  // namespace simd_plain
 
 #if defined(__x86_64__)
-namespace avx2 {
+namespace simd_avx2 {
 #define SLUICE_TARGET __attribute__((target("avx2,f16c")))
-constexpr int width = 4;
-#include "rowsum_kernels.hpp"
+inline constexpr int width = 4;
+#include "sluice/impl/cpu/rowsum_kernels.hpp"
 #undef SLUICE_TARGET
-}  // namespace avx2
+}  // namespace simd_avx2
 
-namespace avx512 {
+namespace simd_avx512 {
 #define SLUICE_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,f16c")))
-constexpr int width = 8;
-#include "rowsum_kernels.hpp"
+inline constexpr int width = 8;
+#include "sluice/impl/cpu/rowsum_kernels.hpp"
 #undef SLUICE_TARGET
-}  // namespace avx512
+}  // namespace simd_avx512
 #endif
 
 #define SLUICE_KERNELS(T, rows, short_rows, columns) \
@@ -58,57 +66,25 @@ constexpr int width = 8;
         round_f32                                                                                                      \
   }
 
-const rowsum_level& level() {
+inline const rowsum_level& rowsum_level_in_use() {
 #if defined(__x86_64__)
-  static constexpr rowsum_level avx512_level =
-      SLUICE_LEVEL(avx512::sum_rows, avx2::sum_short_rows, avx2::sum_columns, avx2::round_f32<avx2::narrow>);
-  static constexpr rowsum_level avx2_level =
-      SLUICE_LEVEL(avx2::sum_rows, avx2::sum_short_rows, avx2::sum_columns, avx2::round_f32<avx2::narrow>);
-  static constexpr rowsum_level plain_level =
-      SLUICE_LEVEL(plain::sum_rows, plain::sum_rows, plain::sum_columns, plain::round_f32<plain::narrow>);
+  static constexpr rowsum_level avx512_level = SLUICE_LEVEL(simd_avx512::sum_rows, simd_avx2::sum_short_rows,
+                                                            simd_avx2::sum_columns, simd_avx2::round_f32<simd_avx2::narrow>);
+  static constexpr rowsum_level avx2_level = SLUICE_LEVEL(simd_avx2::sum_rows, simd_avx2::sum_short_rows,
+                                                          simd_avx2::sum_columns, simd_avx2::round_f32<simd_avx2::narrow>);
+  static constexpr rowsum_level plain_level = SLUICE_LEVEL(
+      simd_plain::sum_rows, simd_plain::sum_rows, simd_plain::sum_columns, simd_plain::round_f32<simd_plain::narrow>);
   if (simd() == simd_level::avx512) return avx512_level;
   if (simd() == simd_level::avx2) return avx2_level;
 #else
-  static constexpr rowsum_level plain_level =
-      SLUICE_LEVEL(plain::sum_rows, plain::sum_short_rows, plain::sum_columns, plain::round_f32<plain::narrow>);
+  static constexpr rowsum_level plain_level = SLUICE_LEVEL(
+      simd_plain::sum_rows, simd_plain::sum_short_rows, simd_plain::sum_columns, simd_plain::round_f32<simd_plain::narrow>);
 #endif
   return plain_level;
 }
-
-constexpr std::int64_t element_size[] = {8, 4, 2, 2, 8, 4, 1};  // by sluice_dtype
-
-// IEEE arithmetic for as long as it lives, whatever the thread was set to: round to nearest, denormals kept.
-class ieee_arithmetic {
- public:
-  ieee_arithmetic() : before_(control()) {
-    if (usual(before_) != before_) set(usual(before_));
-  }
-  ~ieee_arithmetic() {
-    if (usual(before_) != before_) set(before_);
-  }
-  ieee_arithmetic(const ieee_arithmetic&) = delete;
-  ieee_arithmetic& operator=(const ieee_arithmetic&) = delete;
-
- private:
-#if defined(__x86_64__)
-  static unsigned control() { return _mm_getcsr(); }
-  static void set(unsigned value) { _mm_setcsr(value); }
-  static unsigned usual(unsigned value) { return 0x1f80u | (value & 0x3fu); }  // no exceptions; what was raised stays
-#elif defined(__aarch64__)
-  static std::uint64_t control() {
-    std::uint64_t value;
-    asm volatile("mrs %0, fpcr" : "=r"(value));
-    return value;
-  }
-  static void set(std::uint64_t value) { asm volatile("msr fpcr, %0" : : "r"(value) : "memory"); }
-  static std::uint64_t usual(std::uint64_t) { return 0; }
-#else
-  static int control() { return 0; }
-  static void set(int) {}
-  static int usual(int value) { return value; }
-#endif
-  const decltype(control()) before_;
-};
+#undef SLUICE_LEVEL
+#undef SLUICE_KERNELS
+#undef SLUICE_UNROLL
 
 // One call, with A for its accumulators.
 template <class A>
@@ -120,8 +96,8 @@ class rowsum_call {
         columns_(a.extents[1]),
         row_stride_(a.strides[0]),
         column_stride_(columns_ == 1 ? 1 : a.strides[1]),
-        size_(element_size[a.dtype]),
-        kernels_(level().of[a.dtype]),
+        size_(dtype_size[a.dtype]),
+        kernels_(rowsum_level_in_use().of[a.dtype]),
         out_(out) {
     contiguous_ = column_stride_ == 1 && (row_stride_ == columns_ || rows_ == 1);
     stream_ = out.dtype == SLUICE_F32 && out.strides[0] == 1 && rows_ * 4 >= stream_bytes &&
@@ -139,7 +115,7 @@ class rowsum_call {
       sum_range(0, rows_);
       return SLUICE_OK;
     }
-    // Chunks are large enough to be worth fetching, and small enough to come out even.
+    // Chunks are large enough to repay their turn in the pool, and small enough to spread evenly.
     const std::int64_t threads = host().parallel_size();
     const std::int64_t chunk = std::clamp(bytes / (threads * 8), serial_bytes, max_chunk) / size_;  // elements
     const std::int64_t chunk_rows = (std::max<std::int64_t>(1, chunk / columns_) + 15) / 16 * 16;
@@ -151,7 +127,7 @@ class rowsum_call {
 
  private:
   static constexpr std::int64_t max_chunk = 2 << 20;
-  static constexpr std::int64_t stream_bytes = 16 << 20;  // results this large leave the caches before anyone reads them
+  static constexpr std::int64_t stream_bytes = 16 << 20;  // results this large leave the caches before they are read
 
   void sum_range(std::int64_t begin, std::int64_t end) const {
     const ieee_arithmetic guard;
@@ -166,7 +142,7 @@ class rowsum_call {
 #endif
   }
 
-  // Few long rows: each is cut into aligned groups of blocks, whose sums then join as the blocks' would.
+  // Few long rows: each is divided into aligned groups of blocks, whose sums join as those of the blocks do.
   sluice_status sum_split(std::int64_t chunk, sluice_message* message) const {
     std::int64_t group = block_size;
     while (group * 2 <= chunk) group *= 2;
@@ -187,9 +163,7 @@ class rowsum_call {
     });
     const ieee_arithmetic guard;
     for (std::int64_t r = 0; r < rows_; ++r) {
-      pairwise<A> sum;
-      for (std::int64_t g = 0; g < groups; ++g) sum.push(parts[static_cast<std::size_t>(r * groups + g)]);
-      const A total = sum.total();
+      const A total = base::join_pairwise(std::span(parts.get() + r * groups, static_cast<std::size_t>(groups)));
       finish(r, 1, &total);
     }
     return SLUICE_OK;
@@ -240,12 +214,11 @@ class rowsum_call {
     if constexpr (std::is_same_v<A, double>) {
       if (out_.dtype == SLUICE_F32) {
         float* to = static_cast<float*>(out_.data) + row * stride;
-        if (stride == 1) return level().round_f32(sums, rows, to, stream_);
-        for (std::int64_t r = 0; r < rows; ++r) level().round_f32(sums + r, 1, to + r * stride, false);
+        if (stride == 1) return rowsum_level_in_use().round_f32(sums, rows, to, stream_);
+        for (std::int64_t r = 0; r < rows; ++r) rowsum_level_in_use().round_f32(sums + r, 1, to + r * stride, false);
       } else {
         double* to = static_cast<double*>(out_.data) + row * stride;
-        constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-        for (std::int64_t r = 0; r < rows; ++r) to[r * stride] = sums[r] == sums[r] ? sums[r] : nan;
+        for (std::int64_t r = 0; r < rows; ++r) to[r * stride] = canonical(sums[r]);
       }
     } else {
       std::int64_t* to = static_cast<std::int64_t*>(out_.data) + row * stride;
@@ -262,14 +235,16 @@ class rowsum_call {
   bool stream_;
 };
 
-}  // namespace
-
-sluice_status cpu_rowsum(std::int32_t, sluice_queue*, const sluice_array* a, const sluice_array* out,
-                         sluice_message* message) {
+inline sluice_status cpu_rowsum(std::int32_t, sluice_queue*, const sluice_array* a, const sluice_array* out,
+                                sluice_message* message) {
   if (a->dtype < SLUICE_F64 || a->dtype > SLUICE_U8)
     return fail(SLUICE_UNSUPPORTED, message, "[rowsum] the CPU knows no dtype %d", a->dtype);
   return a->dtype <= SLUICE_BF16 ? rowsum_call<double>(*a, *out).run(message)
                                  : rowsum_call<std::uint64_t>(*a, *out).run(message);
 }
 
-}  // namespace sluice::cpu
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

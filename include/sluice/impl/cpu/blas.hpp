@@ -1,5 +1,5 @@
-// The one BLAS behind matmul, asked for products of blocks on the calling thread alone. No library-wide thread setting is
-// touched: the application may use the same BLAS as it likes.
+// The one BLAS behind matmul, called for products of blocks on the calling thread alone. It changes no library-wide thread
+// setting: the application may use the same BLAS independently.
 #pragma once
 
 #include <algorithm>
@@ -19,9 +19,12 @@
 #error "cmake/SluiceBlas.cmake says which BLAS this is"
 #endif
 
-namespace sluice::cpu::blas {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
+namespace blas {
 
-// Element (i, j) is data[i * row_stride + j * column_stride]; settle() has seen the strides.
+// Element (i, j) is data[i * row_stride + j * column_stride]; normalize_strides() has accepted the strides.
 template <class T>
 struct block {
   const T* data;
@@ -29,12 +32,13 @@ struct block {
   std::int64_t column_stride;
 };
 
-// Extents and strides that a BLAS of 32-bit integers takes in one call.
-constexpr std::int64_t most = std::int64_t{1} << 30;
+// The largest extent or stride passed in one call to a BLAS of 32-bit integers.
+inline constexpr std::int64_t most = std::int64_t{1} << 30;
 
 // Rewrites the strides of a matrix so that one is 1 and the other no less than the extent it steps over, which every BLAS
-// takes; false when the matrix does not lie so.
-inline bool settle(std::int64_t rows, std::int64_t columns, std::int64_t& row_stride, std::int64_t& column_stride) {
+// takes; false when the matrix has other strides.
+inline bool normalize_strides(std::int64_t rows, std::int64_t columns, std::int64_t& row_stride,
+                              std::int64_t& column_stride) {
   const bool by_rows = (column_stride == 1 || columns == 1) && (row_stride >= columns || rows == 1);
   const bool by_columns = (row_stride == 1 || rows == 1) && (column_stride >= rows || columns == 1);
   if (!by_rows && !by_columns) return false;
@@ -51,12 +55,12 @@ inline bool settle(std::int64_t rows, std::int64_t columns, std::int64_t& row_st
 // BLIS multiplies small blocks without packing them, which suits tiles, but without packing b it falls to a third of its
 // speed when the rows of b are far apart: each then lies on a page of its own. With b packed, tiles run as fast as whole
 // products (Zen 3, one thread, GFLOP/s of 91 at 1024 x 1024 x 1024: whole 83; 256 x 128 tiles unpacked 35, b packed 83).
-constexpr std::int64_t tile_rows = 512;
-constexpr std::int64_t tile_columns = 128;
+inline constexpr std::int64_t tile_rows = 512;
+inline constexpr std::int64_t tile_columns = 128;
 
-// BLIS 1 keeps the call that begins one to itself.
+// BLIS 1 declares no bli_rntm_init for its callers.
 template <class R>
-void begin(R& runtime) {
+inline void begin(R& runtime) {
   if constexpr (requires { bli_rntm_init(&runtime); })
     bli_rntm_init(&runtime);
   else
@@ -97,10 +101,10 @@ inline std::string describe() { return std::string("BLIS ") + bli_info_get_versi
 #else
 
 // These pack both operands of every call, which larger tiles spread over more work.
-constexpr std::int64_t tile_rows = 512;
-constexpr std::int64_t tile_columns = 512;
+inline constexpr std::int64_t tile_rows = 512;
+inline constexpr std::int64_t tile_columns = 512;
 
-// Keeps a call on the thread that makes it, where the library can be asked to.
+// Keeps a call on the calling thread, where the library has a setting for it.
 class one_thread {
  public:
 #if defined(SLUICE_BLAS_MKL)
@@ -124,7 +128,7 @@ class one_thread {
  private:
 #if defined(SLUICE_BLAS_OPENBLAS)
   // Builds without threads guard their buffers by no lock unless built with USE_LOCKING=1, which Debian's is not: two calls
-  // at once then give wrong numbers. Which build is met is known at run time only.
+  // at once then give wrong numbers. Which build is loaded is known at run time only.
   static std::mutex& serial_build() {
     static std::mutex mutex;
     return mutex;
@@ -135,12 +139,12 @@ class one_thread {
 };
 
 template <class T>
-CBLAS_TRANSPOSE transpose_of(const block<T>& x) {
+inline CBLAS_TRANSPOSE transpose_of(const block<T>& x) {
   return x.column_stride == 1 ? CblasNoTrans : CblasTrans;
 }
 
 template <class T>
-int leading_of(const block<T>& x) {
+inline int leading_of(const block<T>& x) {
   return static_cast<int>(x.column_stride == 1 ? x.row_stride : x.column_stride);
 }
 
@@ -176,4 +180,7 @@ inline std::string describe() {
 
 #endif
 
-}  // namespace sluice::cpu::blas
+}  // namespace blas
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
