@@ -3,7 +3,7 @@ set(SLUICE_TEST_SUPPORT "${PROJECT_SOURCE_DIR}/tests/support")
 
 add_library(sluice_test_main STATIC "${SLUICE_TEST_SUPPORT}/main.cpp")
 sluice_target_defaults(sluice_test_main)
-target_include_directories(sluice_test_main PUBLIC "${SLUICE_TEST_SUPPORT}" "${PROJECT_SOURCE_DIR}/tests/reference" "${PROJECT_SOURCE_DIR}/src")
+target_include_directories(sluice_test_main PUBLIC "${SLUICE_TEST_SUPPORT}" "${PROJECT_SOURCE_DIR}/tests/reference")
 target_link_libraries(sluice_test_main PUBLIC sluice::sluice doctest::doctest)
 
 # Where there are several Pythons, the system's is the one that packages such as python3-numpy belong to.

@@ -52,7 +52,7 @@ inline void calibrate_matmul(shape_class shapes, std::int64_t n, dtype type, std
   in[1] = {type, {n, n}};
 }
 
-inline void matmul_batches(detail::launch& l, const tensor& a, const tensor& b, const tensor& out, precision p) {
+inline void matmul_batches(core::launch& l, const tensor& a, const tensor& b, const tensor& out, precision p) {
   const int n = out.rank() - 2;
   std::int64_t sa = 0;
   std::int64_t sb = 0;
@@ -70,8 +70,7 @@ inline void matmul_batches(detail::launch& l, const tensor& a, const tensor& b, 
 inline void run_matmul(const operands& in, tensor& out, const op_options& options) {
   const tensor& a = in[0];
   const tensor& b = in[1];
-  detail::launch l(out.device(), "matmul", {a.memory_block().owner.get(), b.memory_block().owner.get()},
-                   {out.memory_block().owner.get()});
+  core::launch l(out.device(), "matmul", {core::storage_of(a), core::storage_of(b)}, {core::storage_of(out)});
   l.require(l.table().matmul);
   const shape batch = out.shape().first(out.rank() - 2);
   matmul_batches(l, a.broadcast_to(batch.with(a.shape().back(1)).with(a.shape().back())),

@@ -19,7 +19,7 @@ inline op_cost cost_of_rowsum(std::span<const operand_spec> in, const operand_sp
   return {.flops = static_cast<double>(in[0].shape.count())};
 }
 
-inline void rowsum_batches(detail::launch& l, const tensor& a, const tensor& out) {
+inline void rowsum_batches(core::launch& l, const tensor& a, const tensor& out) {
   const int n = a.rank() - 1;
   std::int64_t sa = 0;
   std::int64_t so = 1;
@@ -34,7 +34,7 @@ inline void rowsum_batches(detail::launch& l, const tensor& a, const tensor& out
 }
 
 inline void run_rowsum(const operands& in, tensor& out, const op_options&) {
-  detail::launch l(out.device(), "rowsum", {in[0].memory_block().owner.get()}, {out.memory_block().owner.get()});
+  core::launch l(out.device(), "rowsum", {core::storage_of(in[0])}, {core::storage_of(out)});
   l.require(l.table().rowsum);
   rowsum_batches(l, in[0], out);
   l.finish();

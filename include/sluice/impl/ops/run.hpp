@@ -2,7 +2,8 @@
 // backend finds by the op's name.
 #pragma once
 
-#include "core/storage.hpp"
+#include "sluice/impl/core/launch.hpp"
+#include "sluice/impl/core/tensor_access.hpp"
 #include "sluice/ops/descriptor.hpp"
 
 namespace sluice {
@@ -28,7 +29,7 @@ inline bool merge_leading(const tensor& t, int n, std::int64_t& stride) {
 
 // `t` with its leading n dimensions as one of `extent` and `stride`, and the other dimensions as they are.
 inline sluice_array merged_array(const tensor& t, int n, std::int64_t extent, std::int64_t stride) {
-  sluice_array a = t.array();
+  sluice_array a = core::array_of(t);
   const int tail = t.rank() - n;
   a.rank = 1 + tail;
   a.extents[0] = extent;
@@ -43,17 +44,17 @@ inline sluice_array merged_array(const tensor& t, int n, std::int64_t extent, st
 inline void run_by_name(const op_descriptor& op, const operands& in, tensor& out, const op_options& options) {
   std::array<tensor, max_operands> contiguous;
   std::array<sluice_array, max_operands> arrays;
-  std::array<detail::storage*, max_operands> reads{};
+  std::array<core::storage*, max_operands> reads{};
   for (int i = 0; i < in.size(); ++i) {
     const auto at = static_cast<std::size_t>(i);
     contiguous[at] = in[i].contiguous();
-    arrays[at] = contiguous[at].array();
-    reads[at] = contiguous[at].memory_block().owner.get();
+    arrays[at] = core::array_of(contiguous[at]);
+    reads[at] = core::storage_of(contiguous[at]);
   }
-  detail::launch l(out.device(), op.name.data(), reads, {out.memory_block().owner.get()});
+  core::launch l(out.device(), op.name.data(), reads, {core::storage_of(out)});
   const sluice_op call = l.table().find_op != nullptr ? l.table().find_op(op.name.data()) : nullptr;
   l.require(call);
-  const sluice_array result = out.array();
+  const sluice_array result = core::array_of(out);
   l.check(call(l.index(), l.queue(), arrays.data(), in.size(), &result, 1, options.data, options.size, l.message()));
   l.finish();
 }

@@ -23,7 +23,7 @@ class operand_specs {
   explicit operand_specs(const operands& in) : size_(static_cast<std::size_t>(in.size())) {
     for (std::size_t i = 0; i < size_; ++i) {
       const tensor& t = in[static_cast<int>(i)];
-      const auto* owner = t.memory_block().owner.get();
+      const auto* owner = core::storage_of(t);
       std::construct_at(&all_[i], t.dtype(), t.shape(), t.device(), owner != nullptr && owner->kind() == memory::pinned);
     }
   }

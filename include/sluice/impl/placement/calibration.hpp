@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "core/platform.hpp"
-#include "core/registry.hpp"
+#include "sluice/impl/base/thread.hpp"
+#include "sluice/impl/core/registry.hpp"
 #include "sluice/impl/placement/account.hpp"
 
 namespace sluice {
@@ -233,31 +233,21 @@ SLUICE_FUNC bool calibrate_in_background(const calibration_options& options) {
   });
   static_cast<void>(at_end);
   if (under_way.test_and_set()) return false;
-  struct background_run {
-    calibration_options options;
-  };
-  auto* const e = new background_run{options};
   try {
-    platform::start_thread(
-        [](void* context) {
-          const std::unique_ptr<background_run> mine(static_cast<background_run*>(context));
-          const std::lock_guard held(*running);
-          platform::set_nice(10);
-          try {
-            placement::read_profiles(true);
-            auto& wanted = mine->options.devices;
-            if (wanted.empty())
-              for (const auto& p : profiles())
-                if (!p.measured) wanted.push_back(p.where);
-            if (!wanted.empty() && !placement::calibration_stops) calibrate(mine->options);
-          } catch (...) {  // what was measured is in use; the rest is as before
-          }
-          under_way.clear();
-        },
-        e);
+    base::start_thread("sluice-profiles", 10, [wanted = options]() mutable {
+      const std::lock_guard held(*running);
+      try {
+        placement::read_profiles(true);
+        if (wanted.devices.empty())
+          for (const auto& p : profiles())
+            if (!p.measured) wanted.devices.push_back(p.where);
+        if (!wanted.devices.empty() && !placement::calibration_stops) calibrate(wanted);
+      } catch (...) {  // what was measured is in use; the rest is as before
+      }
+      under_way.clear();
+    }).detach();
     return true;
   } catch (const std::system_error&) {
-    delete e;
     under_way.clear();
     return false;
   }

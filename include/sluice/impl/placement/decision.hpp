@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "core/registry.hpp"
-#include "core/storage.hpp"
+#include "sluice/impl/core/registry.hpp"
 #include "sluice/impl/placement/profile_set.hpp"
 
 namespace sluice {

@@ -3,9 +3,10 @@
 
 #include <algorithm>
 
-#include "core/platform.hpp"
-#include "core/registry.hpp"
 #include "sluice/calibration.hpp"
+#include "sluice/impl/base/file.hpp"
+#include "sluice/impl/base/process.hpp"
+#include "sluice/impl/core/registry.hpp"
 #include "sluice/impl/placement/profile_text.hpp"
 
 namespace sluice {
@@ -21,7 +22,7 @@ inline std::uint64_t profile_hash(std::string_view text) {  // FNV-1a
 }
 
 inline std::string profile_folder() {
-  const std::string cache = platform::cache_folder();
+  const std::string cache = base::cache_folder();
   return cache.empty() ? cache : cache + "/sluice";
 }
 
@@ -32,13 +33,13 @@ inline std::string cpu_description() {
 }
 
 inline profile_origin this_origin() {
-  return {SLUICE_VERSION_STRING, fmt::format("{:016x}", profile_hash(platform::host_id())), {}};
+  return {SLUICE_VERSION_STRING, fmt::format("{:016x}", profile_hash(base::host_id())), {}};
 }
 
 // Throws, with the reason, where the file is not of this machine and library.
 inline kept_profiles load_profiles(const std::string& path) {
   std::string text;
-  if (const auto reason = platform::read_file(path, largest_profile_file, text); !reason.empty())
+  if (const auto reason = base::read_file(path, largest_profile_file, text); !reason.empty())
     throw error(error_code::io, reason);
   kept_profiles k = parse_profiles(text);
   const auto here = this_origin();
@@ -86,7 +87,7 @@ inline std::string write_profile_file(const std::vector<profile>& profiles, cons
   if (path.empty()) return "there is no cache folder to keep it in";
   auto origin = this_origin();
   origin.made = made;
-  return platform::replace_file(path, profiles_text(kept_profiles{std::move(origin), profiles}));
+  return base::replace_file(path, profiles_text(kept_profiles{std::move(origin), profiles}));
 }
 
 }  // namespace placement

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "core/registry.hpp"
+#include "sluice/impl/core/registry.hpp"
 #include "sluice/placement.hpp"
 
 namespace sluice {
