@@ -5,14 +5,16 @@
 
 #include <fmt/format.h>
 
+#include "codec/body_buffer.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
+#include "observability/metrics.hpp"
 
 namespace sluice::serving {
 
 std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono::steady_clock::time_point begin) {
   using clock = std::chrono::steady_clock;
-  constexpr double longest = 1e9;  // 31 years: longer is none
+  constexpr double longest = 1e9;  // 31 years: beyond, there is no deadline
   const auto text = header(r, "X-Request-Timeout");
   if (text.empty()) return clock::time_point::max();
   double seconds = 0;
@@ -45,6 +47,12 @@ std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route)
 
 response text_response(std::string_view type, std::string text, int status) {
   return {.status = status, .headers = {{"Content-Type", std::string(type)}}, .body = {body_piece::of(std::move(text))}};
+}
+
+std::string read_text(const request& r, std::int64_t limit, request_context& record) {
+  const auto body = body_buffer::read(r, limit, host_allocator(device::cpu));
+  record.body_bytes = static_cast<std::int64_t>(body.size());
+  return {body.data(), body.size()};
 }
 
 void fail_not_found(const request& r) {
