@@ -6,6 +6,7 @@
 #include "files.hpp"
 #include "httplib_testing.hpp"
 #include "sluice/hardened_server.hpp"
+#include "sluice/jobs.hpp"
 #include "sluice/ops/rowsum.hpp"
 #include "wire.hpp"
 
@@ -20,10 +21,8 @@ struct house {
     write_file(here / "data/long", "1234");  // rows of 4 MiB, of zeros that no disk holds
     std::filesystem::resize_file(here / "data/long", std::uintmax_t{400} << 30);
   }
-  [[nodiscard]] sluice::service_options options() const {
-    sluice::service_options o{.data_directories = {{"d", here / "data"}}, .jobs = {.folder = here / "jobs"}};
-    o.jobs.heartbeat_seconds = 0.05;
-    return o;
+  [[nodiscard]] sluice::job_options options() const {
+    return {.folder = here / "jobs", .heartbeat_seconds = 0.05, .data_directories = {{"d", here / "data"}}};
   }
 
   folder here;
@@ -136,7 +135,7 @@ TEST_CASE("paths that lead elsewhere") {
 TEST_CASE("a client that has gone gives its stream back") {
   const house h;
   auto options = h.options();
-  options.jobs.event_streams = 1;
+  options.event_streams = 1;
   running app("", options);
   auto c = app.client();
   const auto where = started(c, "", long_job);

@@ -79,7 +79,7 @@ TEST_CASE("draining refuses new work and waits for what is under way") {
   check_problem(post(s, "rowsum", R"({"a": [1]})"), 503, "about to end");
   const auto inference = send(s, "POST", "/v2/models/rowsum/infer", "{}");
   CHECK(inference.status == 503);
-  CHECK(says(inference, "{\"error\":\"[http] this server is about to end"));
+  CHECK(says(inference, "{\"error\":\"[http] the server is shutting down"));
   CHECK(says(send(s, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":")"));
   const auto ready = send(s, "GET", "/health/ready");
   CHECK(ready.status == 503);

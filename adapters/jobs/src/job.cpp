@@ -67,10 +67,10 @@ void check(const order& o) {
 
 }  // namespace
 
-order parse_order(std::string_view body, std::size_t padded) {
+order parse_order(std::string_view body) {
   simdjson::dom::parser parser;
   simdjson::dom::element whole;
-  if (const auto e = parser.parse(body.data(), body.size(), padded < body.size() + simdjson::SIMDJSON_PADDING).get(whole))
+  if (const auto e = parser.parse(body.data(), body.size()).get(whole))
     throw error(error_code::malformed, fmt::format("[jobs] the body is not JSON: {}", simdjson::error_message(e)));
   simdjson::dom::object fields;
   if (whole.get_object().get(fields)) fail("the body is no JSON object");

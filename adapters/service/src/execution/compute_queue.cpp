@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <system_error>
-
-#include "execution/background.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -15,13 +12,18 @@ int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'
 
 }  // namespace
 
+compute_queue::compute_queue(int count, int queue_length, int nice)
+    : count_(count),
+      queue_length_(queue_length),
+      workers_({.name = "sluice-compute", .count = count + queue_length, .nice = nice}, [this] { serve(); }) {}
+
 compute_queue::~compute_queue() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
   wanted_.notify_all();
-  for (auto& t : threads_) t.join();
+  workers_.join();
 }
 
 compute_queue::outcome compute_queue::run(const terms& t, const std::function<void()>& work) {
@@ -34,8 +36,8 @@ compute_queue::outcome compute_queue::run(const terms& t, const std::function<vo
     std::unique_lock lock(mutex_);
     const int admitted = static_cast<int>(working_.size() + queue_.size()) + released_;
     if (!t.bypass_queue_limit && admitted >= count_ + queue_length_) return outcome::full;
-    const int active = static_cast<int>(threads_.size()) - parked_;
-    if (idle_ <= static_cast<int>(queue_.size()) && active < count_ && !start_thread() && active == 0) {
+    const int active = workers_.size() - parked_;
+    if (idle_ <= static_cast<int>(queue_.size()) && active < count_ && !start_worker() && active == 0) {
       begin(j);  // no thread to be had: the caller does the work
       lock.unlock();
       const outcome end = run_on_worker(j);
@@ -70,12 +72,10 @@ void compute_queue::enqueue(job& j) {
   j.waiting = true;
 }
 
-bool compute_queue::start_thread() try {
-  threads_.push_back(background(nice_, [this] { serve(); }));
+bool compute_queue::start_worker() {
+  if (!workers_.start_one()) return false;
   ++idle_;
   return true;
-} catch (const std::system_error&) {
-  return false;
 }
 
 // Whether a worker without a job may take the first.
@@ -151,7 +151,7 @@ compute_queue::outcome compute_queue::run_on_worker(job& j) {
 
 // Has the job's worker hold no permit. False: no other thread can be had to use it, so the job keeps it.
 bool compute_queue::lend(job& j) {
-  if (idle_ == 0 && !start_thread()) return false;
+  if (idle_ == 0 && !start_worker()) return false;
   stop(j);
   j.waiting = true;
   ++parked_;

@@ -9,8 +9,8 @@
 #include <list>
 #include <mutex>
 #include <optional>
-#include <thread>
-#include <vector>
+
+#include "sluice/impl/base/worker_group.hpp"
 
 namespace sluice::serving {
 
@@ -49,7 +49,7 @@ class compute_queue {
     job& job_;
   };
 
-  compute_queue(int count, int queue_length, int nice) : count_(count), queue_length_(queue_length), nice_(nice) {}
+  compute_queue(int count, int queue_length, int nice);
   ~compute_queue();  // no job may be waiting
   compute_queue(const compute_queue&) = delete;
   compute_queue& operator=(const compute_queue&) = delete;
@@ -82,7 +82,7 @@ class compute_queue {
   };
 
   void serve();
-  bool start_thread();
+  bool start_worker();
   void enqueue(job& j);
   void begin(job& j);
   void stop(job& j);
@@ -96,15 +96,14 @@ class compute_queue {
   mutable std::mutex mutex_;
   std::condition_variable wanted_;
   std::list<job*> queue_, working_;  // in the order of their turns; the oldest first
-  std::vector<std::thread> threads_;
-  int idle_ = 0;      // threads that wait for a job
-  int parked_ = 0;    // threads in a job without a permit; of these,
+  int idle_ = 0;      // workers that wait for a job
+  int parked_ = 0;    // workers in a job without a permit; of these,
   int released_ = 0;  // those that do not wait for one
   double usual_ = 0;  // seconds a job takes, the latest counting most
   bool ending_ = false;
   const int count_;
   const int queue_length_;
-  const int nice_;
+  base::worker_group workers_;  // more than `count` while some are parked
 };
 
 }  // namespace sluice::serving

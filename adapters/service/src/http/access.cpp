@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "http/protocol.hpp"
-#include "sluice/service/access.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/text.hpp"
+#include "sluice/service/access.hpp"
 
 namespace sluice {
 namespace serving {
@@ -27,7 +27,7 @@ std::vector<std::string> checked(std::vector<std::string> all, const char* what,
   return all;
 }
 
-// Health, and what tells what there is.
+// Health and the documents.
 bool is_open(std::string_view path) {
   if (path == "/openapi.json" || path == "/docs" || path.starts_with("/docs/")) return true;
   return path == "/health/live" || path == "/health/ready" || path == "/v2/health/live" || path == "/v2/health/ready";
@@ -50,7 +50,7 @@ std::string_view bearer(std::string_view value) {
 access::access(std::vector<std::string> tokens, std::vector<std::string> origins)
     : tokens_(checked(std::move(tokens), "tokens", true)), origins_(checked(std::move(origins), "origins", false)) {}
 
-// In a time that depends on the given token's length and on how many there are, on nothing that they hold.
+// Its time depends on the given token's length and on the number of tokens, not on their contents.
 bool access::knows(std::string_view token) const noexcept {
   unsigned found = 0;
   for (const auto& own : tokens_) {
@@ -73,7 +73,7 @@ void access::check(const request& r) const {
   if (!knows(given))
     throw http_error{401,
                   "unauthorized",
-                  "[http] the bearer token is not known",
+                  "[http] the bearer token is unknown",
                   {{"WWW-Authenticate", R"(Bearer error="invalid_token")"}}};
 }
 
@@ -93,7 +93,7 @@ void access::admit(const request& r, response& answer) const {
   answer.headers.emplace_back("Vary", "Origin");
   const auto origin = header(r, "Origin");
   if (origin.empty() || !lists(origin)) return;
-  // What is listed is plain; an origin that "*" admits may hold anything, so it is not repeated.
+  // Listed origins are plain text; one that "*" admits may hold anything, so it is not echoed.
   const bool named = std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
   answer.headers.emplace_back("Access-Control-Allow-Origin", named ? std::string(origin) : "*");
   answer.headers.emplace_back(

@@ -23,7 +23,7 @@ std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono:
   if (!number && e != std::errc::result_out_of_range)
     throw http_error{
         400, "malformed",
-        fmt::format("[http] X-Request-Timeout is {}: not a number of seconds, as 0.5 is", json_string(shown(text)))};
+        fmt::format("[http] X-Request-Timeout is {}: it must be a number of seconds, such as 0.5", json_string(shown(text)))};
   if (!number || seconds >= longest) return clock::time_point::max();
   return begin + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
 }

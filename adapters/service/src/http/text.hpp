@@ -1,4 +1,4 @@
-// JSON and Prometheus text by hand: answers are small but for their numbers, which encode.cpp prints.
+// Text of answers and messages. Answers are small except for their numbers, which encode.cpp prints.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace sluice::serving {
 // `text` as a JSON string, quotes included. Bytes that are no UTF-8 become U+FFFD, one a byte.
 SLUICE_API std::string json_string(std::string_view text);
 
-// At most `length` bytes of something a client sent, for a message; "..." shows a cut, '?' a control character (a zero byte
+// At most `length` bytes of a client's text, for a message: "..." marks a cut, '?' replaces a control character (a zero byte
 // would end the message).
 SLUICE_API std::string shown(std::string_view text, std::size_t length = 40);
 
