@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "platform.hpp"
+#include "sluice/impl/cpu/table.hpp"
 #include "sluice/parallel.hpp"
 
 namespace sluice {
@@ -135,7 +136,7 @@ const sluice_host& host() {
 }
 
 const sluice_backend& cpu_table() {
-  static const sluice_backend* table = sluice_cpu_backend(&host());
+  static const sluice_backend* table = cpu::backend_table(&host());
   return *table;
 }
 

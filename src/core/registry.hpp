@@ -7,8 +7,6 @@
 #include "sluice/backend_api.h"
 #include "sluice/device.hpp"
 
-extern "C" const sluice_backend* sluice_cpu_backend(const sluice_host* host);
-
 namespace sluice::core {
 
 // A backend's table, copied so that slots beyond its struct_size are null.

@@ -2,15 +2,22 @@
 // rounds to nearest, ties to even, once.
 #pragma once
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 
 #include "sluice/config.hpp"
 
+#include "sluice/impl/base/strict_float_begin.hpp"
+
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace base {
+
+// std::bit_cast for this region: that of the standard library GCC does not inline here under -ffast-math.
+template <class To, class From>
+[[gnu::always_inline]] constexpr To bits_as(From from) noexcept {
+  return __builtin_bit_cast(To, from);
+}
 
 struct f16 {
   std::uint16_t bits;
@@ -25,23 +32,23 @@ inline float to_float(f16 h) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(h.bits & 0x8000u) << 16;
   const std::uint32_t magnitude = static_cast<std::uint32_t>(h.bits & 0x7fffu) << 13;
   const std::uint32_t denormal =
-      std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude + 0x38800000u) - std::bit_cast<float>(0x38800000u));
+      bits_as<std::uint32_t>(bits_as<float>(magnitude + 0x38800000u) - bits_as<float>(0x38800000u));
   const std::uint32_t nan = magnitude > 0x0f800000u ? 0x00400000u : 0u;
   const std::uint32_t rebiased = magnitude + (magnitude >= 0x0f800000u ? 0x70000000u : 0x38000000u);
-  return std::bit_cast<float>((magnitude < 0x00800000u ? denormal : rebiased) | nan | sign);
+  return bits_as<float>((magnitude < 0x00800000u ? denormal : rebiased) | nan | sign);
 }
 
-inline float to_float(bf16 h) noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(h.bits) << 16); }
+inline float to_float(bf16 h) noexcept { return bits_as<float>(static_cast<std::uint32_t>(h.bits) << 16); }
 
 inline f16 to_f16(float x) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const auto bits = bits_as<std::uint32_t>(x);
   const std::uint32_t sign = (bits >> 16) & 0x8000u;
   std::uint32_t m = bits & 0x7fffffffu;
   std::uint32_t half;
   if (m >= 0x47800000u) {  // 65,536 and above, infinity, NaN
     half = m > 0x7f800000u ? 0x7e00u | ((m >> 13) & 0x3ffu) : 0x7c00u;
   } else if (m < 0x38800000u) {  // below the least normal: adding 0.5 leaves the rounded denormal in the low bits
-    half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(m) + 0.5f) - 0x3f000000u;
+    half = bits_as<std::uint32_t>(bits_as<float>(m) + 0.5f) - 0x3f000000u;
   } else {
     half = (m + 0xc8000fffu + ((m >> 13) & 1u)) >> 13;
   }
@@ -49,7 +56,7 @@ inline f16 to_f16(float x) noexcept {
 }
 
 inline bf16 to_bf16(float x) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const auto bits = bits_as<std::uint32_t>(x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
   return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
@@ -58,10 +65,10 @@ inline bf16 to_bf16(float x) noexcept {
 inline float to_odd_float(double x) noexcept {
   const float nearest = static_cast<float>(x);
   if (static_cast<double>(nearest) == x || x != x) return nearest;
-  const auto bits = std::bit_cast<std::uint32_t>(nearest);
+  const auto bits = bits_as<std::uint32_t>(nearest);
   if ((bits & 1u) != 0) return nearest;
   const bool away = std::fabs(static_cast<double>(nearest)) > std::fabs(x);
-  return std::bit_cast<float>(away ? bits - 1 : bits + 1);
+  return bits_as<float>(away ? bits - 1 : bits + 1);
 }
 
 inline f16 to_f16(double x) noexcept { return to_f16(to_odd_float(x)); }
@@ -70,3 +77,5 @@ inline bf16 to_bf16(double x) noexcept { return to_bf16(to_odd_float(x)); }
 }  // namespace base
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -12,6 +12,8 @@
 
 #include "sluice/config.hpp"
 
+#include "sluice/impl/base/strict_float_begin.hpp"
+
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace base {
@@ -103,3 +105,5 @@ class pairwise_accumulator {
 }  // namespace base
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -1,0 +1,236 @@
+// Profiles: curves, predictions, corrections, the queue, and the file. The parts are core's own.
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "../../src/placement/observe.hpp"
+#include "../../src/placement/profile.hpp"
+#include "../../src/placement/profile_file.hpp"
+#include "testing.hpp"
+
+using namespace testing;
+using namespace sluice::core;
+using sluice::device;
+
+namespace {
+
+bool near(double a, double b) { return std::abs(a / b - 1) < 1e-9; }
+
+curve straight(double fixed, double rate) {  // no logarithm is straight: points lie close together
+  curve c;
+  for (double size = 1e3; size < 2e9; size *= 10) c.add(size, fixed + size / rate);
+  return c;
+}
+
+// A device whose every operation takes 10 us and 1 ns for 1,000 units, and whose copies take 8 us and 1 ns a 10 bytes.
+profile simple(const device& where) {
+  profile p;
+  p.where = where;
+  p.measured = true;
+  p.description = "a \"simple\" device";
+  p.sync = 4e-6;
+  for (auto& by_form : p.operations)
+    for (auto& by_dtype : by_form)
+      for (auto& c : by_dtype) c = straight(1e-5, 1e12);
+  if (where.is_cpu()) return p;
+  for (auto& by_memory : p.copies)
+    for (auto& c : by_memory) c = straight(8e-6, 1e10);
+  return p;
+}
+
+std::string text_of(const std::filesystem::path& path) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a curve is straight between its points on logarithmic scales, level before them, in proportion for a while after") {
+  curve c;
+  CHECK(std::isnan(c.at(1)));
+  CHECK(c.add(100, 1));
+  CHECK(c.at(1e5) == 1e3);
+  CHECK(std::isnan(c.at(1e5 + 1)));
+  CHECK(c.add(10000, 4));
+  CHECK(c.at(0) == 1);
+  CHECK(c.at(-1) == 1);
+  CHECK(c.at(100) == 1);
+  CHECK(near(c.at(1000), 2));
+  CHECK(c.at(10000) == 4);
+  CHECK(c.at(30000) == 12);
+  for (const auto& [size, seconds] : std::initializer_list<std::pair<double, double>>{
+           {10000, 5}, {9000, 5}, {20000, 0}, {20000, -1}, {20000, NAN}, {INFINITY, 5}, {NAN, 5}})
+    CHECK_FALSE(c.add(size, seconds));
+  for (int i = 0; i < curve::capacity - 2; ++i) CHECK(c.add(20000 + i, 5));
+  CHECK_FALSE(c.add(30000, 5));
+}
+
+TEST_CASE("a prediction counts copies, the operation and one wait, by where operands and result are") {
+  const std::vector<profile> all{simple(device::cpu), simple("gpu"), simple("gpu:1")};
+  const auto seconds = [&](std::size_t i, const sluice::work& w) { return predict(all[i], w, all).seconds; };
+  sluice::work w = sluice::matmul_work({100, 100}, {100, 100}, dtype::f32);
+  CHECK(w.result_to.is_cpu());
+  const double bytes = 40000;
+  const double operation = all[0].operation(kind::matmul, form::even, dtype::f32).at(2e6);
+  const double copy = all[1].copy(way::up, false).at(bytes);
+  CHECK(near(seconds(0, w), operation));
+  CHECK(near(seconds(1, w), operation + 3 * (copy - 4e-6)));
+  w.operands[0].where = w.operands[1].where = "gpu";
+  CHECK(near(seconds(0, w), operation + 2 * copy));
+  CHECK(near(seconds(1, w), operation + copy - 4e-6));
+  w.result_to = device::automatic;
+  CHECK(near(seconds(1, w), operation));
+  CHECK(near(seconds(2, w), operation + 2 * (copy + copy - 4e-6)));
+  w.operands[0].where = "other";
+  CHECK(std::isnan(seconds(1, w)));
+  sluice::work unknown = w;
+  unknown.dtype = dtype::u8;  // no product of integers is known: that of f32 stands for it
+  unknown.operation = "of an application";
+  unknown.operand_count = 0;
+  CHECK(seconds(1, unknown) > 0);
+  profile bare;
+  CHECK(std::isnan(predict(bare, w, all).seconds));
+}
+
+TEST_CASE("sums of narrow rows have a curve of their own") {
+  profile p = simple(device::cpu);
+  p.operation(kind::rowsum, form::thin, dtype::f32) = straight(1e-5, 1e11);
+  const auto seconds = [&](std::int64_t rows, std::int64_t columns) {
+    return operation_seconds(p, sluice::rowsum_work({rows, columns}, dtype::f32));
+  };
+  CHECK(seconds(1 << 20, 8) > 5 * seconds(1 << 13, 1024));
+  CHECK(seconds(1 << 16, 128) > 1.2 * seconds(1 << 13, 1024));
+  CHECK(seconds(1 << 16, 128) < 0.8 * seconds(1 << 20, 8));
+  CHECK(seconds(3, 0) > 0);
+  CHECK(seconds(0, 3) > 0);
+}
+
+TEST_CASE("one odd sample moves no correction; many do, a little each") {
+  correction c;
+  for (int i = 0; i < 10; ++i) c.observe(1);
+  c.observe(100);
+  CHECK(c.factor() == 1);
+  c.observe(1);
+  c.observe(0.001);
+  c.observe(1);
+  CHECK(c.factor() == 1);
+  double last = 1;
+  for (int i = 0; i < 300; ++i) {
+    c.observe(2);
+    CHECK(c.factor() <= 1.0513 * last);
+    last = c.factor();
+  }
+  CHECK(c.factor() == doctest::Approx(2).epsilon(0.001));
+  for (const double useless : {0.0, -1.0, double(NAN), double(INFINITY)})
+    for (int i = 0; i < 5; ++i) c.observe(useless);
+  CHECK(c.factor() == doctest::Approx(2).epsilon(0.001));
+  for (int i = 0; i < 1000; ++i) c.observe(1e6);
+  CHECK(c.factor() == doctest::Approx(4));
+  c.forget();
+  CHECK(c.factor() == 1);
+}
+
+TEST_CASE("a queue is as long as the calls under way, and what was left behind, which passes") {
+  backlog b;
+  CHECK(b.seconds(5) == 0);
+  b.begin(0.5);
+  b.begin(0.25);
+  CHECK(b.seconds(5) == doctest::Approx(0.75));
+  b.end(0.5);
+  b.leave(1, 1'000'000'000);
+  b.leave(2, 1'500'000'000);  // after the first
+  CHECK(b.seconds(2'000'000'000) == doctest::Approx(0.25 + 2));
+  CHECK(b.seconds(4'000'000'000) == doctest::Approx(0.25));
+  b.end(0.25);
+  CHECK(b.seconds(4'000'000'000) == 0);
+  b.leave(1e300, 0);
+  CHECK(b.seconds(0) <= 3604);
+}
+
+TEST_CASE("what is written is read back, and nothing else is taken") {
+  kept_profiles k{{"0.1.0", "abc", "2026-11-21T16:05:00Z"}, {simple(device::cpu), simple("gpu:1")}};
+  const std::string text = text_of(k);
+  const auto back = parse_profiles(text);
+  CHECK(text_of(back) == text);
+  CHECK(back.profiles[1].where == device("gpu:1"));
+  CHECK(back.profiles[1].description == "a \"simple\" device");
+  CHECK(back.profiles[1].operation(kind::rowsum, form::thin, dtype::u8).at(1e6) == doctest::Approx(1.1e-5).epsilon(0.01));
+  // Every prefix is refused, and every change of what is no space, or the change is read as such.
+  for (std::size_t n = 0; n + 1 < text.size(); n += 7) CHECK_THROWS_AS(parse_profiles(text.substr(0, n)), sluice::error);
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    std::string other = text;
+    other[i] = other[i] == '~' ? '!' : '~';
+    std::string read = "refused";
+    try {
+      read = text_of(parse_profiles(other));
+    } catch (const sluice::error& e) {
+      CHECK((e.code() == error_code::malformed || e.code() == error_code::invalid_argument));
+    }
+    CHECK(read != text);
+  }
+  const auto refused_with = [&](const char* from, const char* to) {
+    std::string other = text;
+    other.replace(other.find(from), std::strlen(from), to);
+    return refused([&] { parse_profiles(other); }, error_code::malformed, {"[profile] byte"});
+  };
+  CHECK(refused_with("\"sync\": 4e-06", "\"sync\": -4e-06") == "");
+  CHECK(refused_with("\"sync\": 4e-06", "\"sync\": inf") == "");
+  CHECK(refused_with("\"sluice_profiles\": 1", "\"sluice_profiles\": 2") == "");
+  CHECK(refused_with("\"dtype\": \"f32\"", "\"dtype\": \"f64\"") == "");  // twice
+  CHECK(refused_with("[1000, ", "[1000, -") == "");
+  CHECK(refused_with("]}\n", "]}\n}") == "");
+}
+
+TEST_CASE("a file is used on the machine that it was made on, and the reason is kept where it is not") {
+  const auto folder = std::filesystem::temp_directory_path() / ("sluice-profile-" + std::to_string(::getpid()));
+  ::setenv("XDG_CACHE_HOME", folder.c_str(), 1);
+  const std::string path = sluice::profile_path();
+  CHECK(path.starts_with(folder.string() + "/sluice/profile-"));
+  const auto source = [] {
+    const auto [profiles, sources] = read_profile_file();
+    CHECK(profiles.empty());
+    CHECK(sources.size() == 1);
+    CHECK_FALSE(sources[0].measured);
+    return sources[0].source;
+  };
+  const auto holds = [](const std::string& all, std::string_view part) { return all.find(part) != std::string::npos; };
+  CHECK(holds(source(), "cannot be read: No such file"));
+
+  profile cpu = simple(device::cpu);
+  CHECK(write_profile_file({cpu}, "2026-11-21T16:05:00Z") == "");
+  CHECK(holds(source(), "is of a \"simple\" device, and this is "));
+  for (const auto& d : sluice::devices())
+    if (d.where.is_cpu()) cpu.description = d.description;
+  CHECK(write_profile_file({cpu}, "2026-11-21T16:05:00Z") == "");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder / "sluice"), {}) == 1);  // nothing is left beside it
+  const auto [profiles, sources] = read_profile_file();
+  CHECK(profiles.size() == 1);
+  CHECK(sources[0].measured);
+  CHECK(sources[0].source == "measured 2026-11-21T16:05:00Z, kept in " + path);
+
+  const std::string good = text_of(std::filesystem::path(path));
+  const auto with = [&](const std::string& text) { std::ofstream(path) << text; };
+  const std::string host = profile_origin::here().host;
+  std::string other = good;
+  other.replace(other.find(host), host.size(), "0123456789abcdef");
+  with(other);
+  CHECK(holds(source(), "it is of another machine, 0123456789abcdef, and this is " + host));
+  other = good;
+  other.replace(other.find("0.1.0"), 5, "0.0.9");
+  with(other);
+  CHECK(holds(source(), "it is of another version, 0.0.9"));
+  with(good.substr(0, good.size() / 2));
+  CHECK(holds(source(), "[profile] byte"));
+  with(std::string(5 << 20, ' '));
+  CHECK(holds(source(), "more than 4194304 bytes"));
+  ::setenv("XDG_CACHE_HOME", "not/absolute", 1);
+  ::unsetenv("HOME");
+  CHECK(sluice::profile_path().empty());
+  CHECK(holds(source(), "no cache folder"));
+  CHECK(holds(write_profile_file({cpu}, ""), "no cache folder"));
+  std::filesystem::remove_all(folder);
+}
