@@ -149,7 +149,7 @@ TEST_CASE("bounds, and cancelling") {
   CHECK(p.files_of_jobs() == 3);
   held.reset();
   options.kept = 100;
-  service next(options);
+  job_service next(options);
   CHECK(ask(next, "GET", cat("/v1/jobs/", third)).status == 404);
   CHECK(ask(next, "GET", cat("/v1/jobs/", fourth, "/result")).status == 200);
 }
@@ -175,7 +175,7 @@ TEST_CASE("a service that ends leaves its jobs to the next") {
     until(s, first, [](const std::string& text) { return value_of("bytes", text) != "0"; });
     const auto events = ask(s, "GET", cat("/v1/jobs/", first, "/events"));
     // One folder, one service.
-    CHECK_REFUSED(service(options), unavailable, "in use by another service");
+    CHECK_REFUSED(job_service(options), unavailable, "in use by another service");
     CHECK(s.drain(10));
     CHECK(rest_of(events) == "retry: 2000\n\n");
     CHECK(value_of("state", until_state(s, first, "queued")) == "queued");
@@ -225,7 +225,7 @@ TEST_CASE("after a kill a job with a result is done, and another goes on, with e
   testing::write_file(p.here / cat("copy/", whole, ".npy"), "its result");
 
   options.folder = p.here / "copy";
-  service next(options);
+  job_service next(options);
   const auto text = ask(next, "GET", cat("/v1/jobs/", whole)).text();
   CAPTURE(text);
   CHECK(value_of("state", text) == "done");
