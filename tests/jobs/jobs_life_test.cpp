@@ -179,8 +179,8 @@ TEST_CASE("a service that ends leaves its jobs to the next") {
     CHECK(s.drain(10));
     CHECK(rest_of(events) == "retry: 2000\n\n");
     CHECK(value_of("state", until_state(s, first, "queued")) == "queued");
-    check_problem(testing::post(s, "jobs", long_job), 503, "about to end");
-    check_problem(ask(s, "GET", cat("/v1/jobs/", first, "/events")), 503, "about to end");
+    check_problem(testing::post(s, "jobs", long_job), 503, "the server is shutting down");
+    check_problem(ask(s, "GET", cat("/v1/jobs/", first, "/events")), 503, "the server is shutting down");
     CHECK(ask(s, "GET", cat("/v1/jobs/", done, "/result")).status == 200);
   }
   testing::write_file(p.here / cat("jobs/", std::string(32, 'a'), ".npy"), "of a job that nobody knows");
