@@ -247,7 +247,7 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
   while (send(s, "GET", "/metrics").text().find("\nsluice_compute_queue_length 1\n") == std::string::npos)
     std::this_thread::yield();
   const auto third = call("{}");
-  check_error(third, 429, "1 requests are at work and 1 wait");
+  check_error(third, 429, "1 requests are being computed and 1 wait");
   CHECK(third.header("Retry-After") == "1");
   late.join();  // it waits no longer than that
   door.open();

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "sluice/error.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
+#include "sluice/error.hpp"
 
 namespace sluice::serving {
 namespace {

@@ -15,8 +15,8 @@ class data_directories {
   explicit data_directories(const std::vector<std::string>& paths);
 
   // Opens the regular file at `path`, relative to the first directory that has it, for reading. No component may be a
-  // symbolic link, even one that stays within. Throws http_error: 403 for a path that leads out or to what is no regular file,
-  // 404 for one that leads nowhere.
+  // symbolic link, even one that stays within. Throws http_error: 403 for a path that leads out or to what is no regular
+  // file, 404 for one that leads nowhere.
   [[nodiscard]] base::file_descriptor open(std::string_view path) const;
 
   // Component by component, as on kernels without openat2.

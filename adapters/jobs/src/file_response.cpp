@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "http/protocol.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -71,7 +71,8 @@ auto pieces_of(base::file_descriptor file, range part) {
              const body_receiver& send) {
     const auto wanted = std::min<std::int64_t>(std::ssize(s->buffer), s->end - s->at);
     std::size_t n = 0;
-    const auto why = base::read_at(s->file, s->at, std::as_writable_bytes(std::span(s->buffer.data(), static_cast<std::size_t>(wanted))), n);
+    const auto why = base::read_at(s->file, s->at,
+                                   std::as_writable_bytes(std::span(s->buffer.data(), static_cast<std::size_t>(wanted))), n);
     if (why || (n == 0 && wanted > 0))
       throw error(error_code::io, fmt::format("[http] a result of {} bytes cannot be read at byte {}", s->end, s->at));
     s->at += static_cast<std::int64_t>(n);

@@ -40,8 +40,8 @@ struct job {
   double created = 0, ended = 0;                                // seconds since 1970; 0: not yet
   std::string code{}, detail{};                                 // why it failed
 
-  // A process that resumes it may not know the latest events of the previous one, which was killed: it counts on from a number
-  // greater than any of those.
+  // A process that resumes it may not know the latest events of the previous one, which was killed: it counts on from a
+  // number greater than any of those.
   void next_run() noexcept { event = ((event >> 32) + 1) << 32; }
 };
 

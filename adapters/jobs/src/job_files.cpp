@@ -12,9 +12,9 @@ std::map<std::string, data_directories> opened(const std::map<std::string, std::
   std::map<std::string, data_directories> all;
   for (const auto& [name, path] : named) {
     if (name.empty() || name.find('/') != name.npos)
-      throw error(error_code::invalid_argument,
-                  fmt::format("[jobs] data_directories has the name {}: it must not be empty or contain '/'",
-                              json_string(name)));
+      throw error(
+          error_code::invalid_argument,
+          fmt::format("[jobs] data_directories has the name {}: it must not be empty or contain '/'", json_string(name)));
     all.emplace(name, data_directories({path}));
   }
   return all;

@@ -118,7 +118,7 @@ class jobs_protocol final : public protocol {
   }
 
   void print_metrics(std::string& out) const override {
-    if (runner_) runner_->metrics_text(out);
+    if (runner_) runner_->print_metrics(out);
   }
 
  private:
@@ -148,7 +148,7 @@ class jobs_protocol final : public protocol {
       const auto [end, e] = std::from_chars(number.data(), number.data() + number.size(), most);
       if (e != std::errc{} || end != number.data() + number.size() || most < 1 || most > 1000)
         throw http_error{422, "invalid_argument",
-                      fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
+                         fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
     }
     std::string all = R"({"jobs":[)";
     for (const auto& j : runner_->list(most)) all += fmt::format("{}{}", all.back() == '[' ? "" : ",", json(j));
@@ -167,13 +167,12 @@ class jobs_protocol final : public protocol {
     auto taken = runner_->take_event_stream();
     if (!taken)
       throw http_error{429,
-                    "busy",
-                    fmt::format("[jobs] {} streams of events are open, the most allowed: request the job itself",
-                                options_.event_streams),
-                    {{"Retry-After", "5"}}};
+                       "busy",
+                       fmt::format("[jobs] {} streams of events are open, the most allowed: request the job itself",
+                                   options_.event_streams),
+                       {{"Retry-After", "5"}}};
     if (r.method == "HEAD") return out;
-    auto stream =
-        std::make_shared<event_stream>(*runner_, id, seen, options_.heartbeat_seconds, std::move(taken));
+    auto stream = std::make_shared<event_stream>(*runner_, id, seen, options_.heartbeat_seconds, std::move(taken));
     out.write_body = [stream](const body_receiver& send) { return stream->next(send); };
     return out;
   }

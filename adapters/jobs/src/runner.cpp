@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "sluice/npy.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
 #include "http/trace.hpp"
+#include "sluice/npy.hpp"
 
 namespace sluice::serving::jobs {
 namespace {
@@ -69,12 +69,11 @@ job runner::submit(order o) {
   e->now.created = now_seconds();
   files_.inspect(e->now, service_.limits.elements);
   const std::lock_guard lock(mutex_);
-  if (queue_length() >=
-      options_.queued + std::max(0, options_.running - workers_.size() + idle_))
+  if (queue_length() >= options_.queued + std::max(0, options_.running - workers_.size() + idle_))
     throw http_error{429,
-                  "busy",
-                  fmt::format("[jobs] {} jobs wait, the most allowed: retry later", queue_length()),
-                  {{"Retry-After", std::to_string(seconds_to_wait())}}};
+                     "busy",
+                     fmt::format("[jobs] {} jobs wait, the most allowed: retry later", queue_length()),
+                     {{"Retry-After", std::to_string(seconds_to_wait())}}};
   if (idle_ <= queue_length() && workers_.size() < options_.running) start_worker();
   store_->add(e->now);
   jobs_.emplace(e->now.number, e);
@@ -303,7 +302,7 @@ int runner::seconds_to_wait() const {
   return static_cast<int>(std::clamp(std::ceil(least < 3600 ? least : 10), 1.0, 3600.0));
 }
 
-void runner::metrics_text(std::string& out) const {
+void runner::print_metrics(std::string& out) const {
   std::map<state, int> count;
   std::int64_t bytes = 0;
   {

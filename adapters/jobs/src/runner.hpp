@@ -46,7 +46,7 @@ class runner {
 
   // Running jobs stop soon, to be resumed by the next process; no other begins.
   void drain() noexcept;
-  void metrics_text(std::string& out) const;
+  void print_metrics(std::string& out) const;
 
  private:
   struct entry {

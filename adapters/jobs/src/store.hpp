@@ -9,8 +9,8 @@
 
 namespace sluice::serving::jobs {
 
-// Used by one thread at a time. A change is on the disk when the call returns: it survives a kill and a power cut. Every call
-// throws error (io) with the path and the reason.
+// Used by one thread at a time. A change is on the disk when the call returns: it survives a kill and a power cut. Every
+// call throws error (io) with the path and the reason.
 class store {
  public:
   store() = default;

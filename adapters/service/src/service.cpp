@@ -31,7 +31,7 @@ struct service::state {
   serving::executor executor;
   const serving::access access;
   serving::protocol_list protocols;  // the first that owns a path answers
-  std::mutex mutex;  // of the next
+  std::mutex mutex;                  // of the next
   std::condition_variable idle;
   int under_way = 0;
 
@@ -62,7 +62,7 @@ struct service::state {
 
   // Calls the application's access log.
   void log(const request& r, const serving::request_context& record, std::chrono::system_clock::time_point arrived,
-            const serving::trace& trace, const response& out) const noexcept try {
+           const serving::trace& trace, const response& out) const noexcept try {
     if (!executor.options.on_request) return;
     constexpr std::array<std::string_view, 7> methods{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
     executor.options.on_request(

@@ -9,8 +9,8 @@
 /// Location, for an .npy or a raw file ("columns", "dtype", "offset") below the data directory of that name.
 /// "column_totals": true sums the columns as well; "matmul" takes an "operand", the .npy that the rows are multiplied by.
 /// GET /v1/jobs lists the jobs, GET /v1/jobs/ID reports one's progress, .../events sends the same as it changes (server-sent
-/// events), .../result and .../column_totals are an .npy, or ranges of it; DELETE cancels a job, or removes one that has ended.
-/// A job survives the end of the process, a kill included: the next process on the same folder resumes it.
+/// events), .../result and .../column_totals are an .npy, or ranges of it; DELETE cancels a job, or removes one that has
+/// ended. A job survives the end of the process, a kill included: the next process on the same folder resumes it.
 #pragma once
 
 #include <map>
@@ -37,9 +37,9 @@ struct job_options {
   std::map<std::string, std::string> data_directories{};
 };
 
-/// Adds jobs to a service, before it is mounted. ~service() stops them; service::drain() first lets their work be kept. Throws
-/// invalid_argument for a number below its minimum, io when the folder or a data directory cannot be used, unavailable while
-/// another process uses the folder.
+/// Adds jobs to a service, before it is mounted. ~service() stops them; service::drain() first lets their work be kept.
+/// Throws invalid_argument for a number below its minimum, io when the folder or a data directory cannot be used,
+/// unavailable while another process uses the folder.
 SLUICE_API void add_jobs(service& to, job_options options);
 
 }  // namespace SLUICE_ABI

@@ -21,15 +21,15 @@
 ///     GET  /docs                  a page to try each endpoint, with charts of the metrics
 ///
 /// JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: one key for each input, nested lists of equal lengths, none
-/// empty; "dtype" is optional. A number is read as the nearest value of the dtype; one that overflows it, or is not an integer
-/// where the dtype is one, is refused. JSON out: {"result": [[...]], "shape": [2, 2], "dtype": "f32", "device": "cpu"}, every
-/// number in the shortest form that reads back exactly. A result with NaN or infinity in it is refused as JSON. Several outputs
-/// are {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
+/// empty; "dtype" is optional. A number is read as the nearest value of the dtype; one that overflows it, or is not an
+/// integer where the dtype is one, is refused. JSON out: {"result": [[...]], "shape": [2, 2], "dtype": "f32", "device":
+/// "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or infinity in it is refused as
+/// JSON. Several outputs are {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
 ///
 /// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part of .npy for each
-/// input, named after it. Accept: application/x-npy requests the (single) output as .npy; without an Accept header the answer
-/// has the form of the request. The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted)
-/// and X-Sluice-Reason report where it was computed, and why.
+/// input, named after it. Accept: application/x-npy requests the (single) output as .npy; without an Accept header the
+/// answer has the form of the request. The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were
+/// predicted) and X-Sluice-Reason report where it was computed, and why.
 ///
 /// /v1/rowsum/stream sums rows as they arrive, from a body that may be larger than memory: .npy, or application/octet-stream
 /// with ?columns=1024&dtype=f32, chunked or not. The sums are sent after the body has ended, as .npy unless Accept prefers
@@ -44,9 +44,9 @@
 /// alone. Errors there are {"error": "..."}; what is 422 and 406 below is 400.
 ///
 /// Errors under /v1 are application/problem+json: 400 for malformed bodies, 422 for shapes and
-/// values that an endpoint does not take, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all workers are
-/// busy and the queue is full, with the seconds to wait in Retry-After; 504 past the deadline that the header X-Request-Timeout
-/// sets, in seconds after the request's arrival (0.5): a call that is not begun by then is not computed.
+/// values that an endpoint does not take, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all workers
+/// are busy and the queue is full, with the seconds to wait in Retry-After; 504 past the deadline that the header
+/// X-Request-Timeout sets, in seconds after the request's arrival (0.5): a call that is not begun by then is not computed.
 #pragma once
 
 #include <cstddef>
@@ -75,8 +75,8 @@ struct service_limits {
 struct stream_options {
   int uploads = 8;               ///< at once; beyond, the answer is 429. Each occupies a thread of the transport
   std::int64_t body_bytes = -1;  ///< of one body, decoded; -1: unlimited
-  /// Sums are held until the body has ended: at most this many bytes, the first spool_memory of them in memory and the rest in
-  /// an unnamed file in spool_directory; without a directory, all in memory. Beyond, the answer is 413.
+  /// Sums are held until the body has ended: at most this many bytes, the first spool_memory of them in memory and the rest
+  /// in an unnamed file in spool_directory; without a directory, all in memory. Beyond, the answer is 413.
   std::int64_t quota_bytes = std::int64_t{1} << 30;
   std::int64_t spool_memory = 16 << 20;  ///< bytes of one upload's sums that are kept in memory
   std::string spool_directory{};         ///< of the file for the rest; empty: none
@@ -104,9 +104,9 @@ struct service_options {
   /// Where endpoints run: placement chooses for those with an estimate, or a device is named or preferred.
   sluice::device_request device{};
   sluice::ready_when ready = ready_when::all_devices;  ///< of /health/ready
-  /// Called once for each device that is lost, by a thread that answers a request: one that failed on the device, or one that
-  /// reads the devices' state. It must return soon. Only a new process recovers such a device: stop the server, and let a
-  /// supervisor restart it.
+  /// Called once for each device that is lost, by a thread that answers a request: one that failed on the device, or one
+  /// that reads the devices' state. It must return soon. Only a new process recovers such a device: stop the server, and let
+  /// a supervisor restart it.
   std::function<void(const device_info&)> on_device_lost{};
   /// Called for each request just before its answer is sent, by the thread that sends it: for an access log.
   std::function<void(const access_record&)> on_request{};
@@ -132,8 +132,8 @@ class SLUICE_API service {
   service(const service&) = delete;             ///< servers point at it
   service& operator=(const service&) = delete;  ///< likewise
 
-  /// Adds an endpoint; served from now on. Throws invalid_argument for a name that is taken, reserved or has other characters,
-  /// and for a row without inputs, outputs or `run`.
+  /// Adds an endpoint; served from now on. Throws invalid_argument for a name that is taken, reserved or has other
+  /// characters, and for a row without inputs, outputs or `run`.
   void add(endpoint row);
   /// The catalogue, in the order of adding.
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> endpoints() const;
@@ -143,8 +143,8 @@ class SLUICE_API service {
 
   /// For a transport: regular expressions (ECMAScript, bounded) of all paths that are answered.
   [[nodiscard]] std::vector<std::string> patterns() const;
-  /// For a transport: the paths whose bodies may be of any length. The transport must not limit them, reads them only as fast
-  /// as they are processed, and does not read the rest when one is refused.
+  /// For a transport: the paths whose bodies may be of any length. The transport must not limit them, reads them only as
+  /// fast as they are processed, and does not read the rest when one is refused.
   [[nodiscard]] static std::span<const std::string_view> long_bodies() noexcept;
   /// For a transport: a refusal of its own, in the form that the protocol at `path` gives its refusals.
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;

@@ -53,8 +53,8 @@ void call::fail_late() const {
   using microseconds = std::chrono::duration<double, std::micro>;
   throw http_error{
       504, "deadline_exceeded",
-      fmt::format("[{}] was to be done {:.0f} us after the request came, and {:.0f} us have passed: it is not computed", row.name,
-                  microseconds(context.deadline - request.begin).count(), microseconds(request.taken()).count())};
+      fmt::format("[{}] was to be done {:.0f} us after the request came, and {:.0f} us have passed: it is not computed",
+                  row.name, microseconds(context.deadline - request.begin).count(), microseconds(request.taken()).count())};
 }
 
 int call::priority() const { return static_cast<int>(std::min<std::uint64_t>(context.priority, 1'000'000)); }

@@ -25,9 +25,9 @@ struct call {
   const endpoint& row;
   request_context& request;
   const device_request wanted;
-  call_context context{};  // what `run` of the endpoint is told; decoding may set the deadline and the priority
+  call_context context{};  // for the endpoint; decoding may set the deadline and the priority
   std::vector<tensor> inputs{};
-  std::optional<work> cost{};                // of the inputs, where the endpoint has an estimate
+  std::optional<work> cost{};               // of the inputs, where the endpoint has an estimate
   compute_queue::permit* permit = nullptr;  // of the worker that this runs on; null on a connection's thread
   bool decoded = false;
 

@@ -54,7 +54,7 @@ compute_queue::outcome compute_queue::run(const terms& t, const std::function<vo
   if (t.deadline != clock::time_point::max() && !j.changed.wait_until(own, t.deadline, ended)) {
     own.unlock();
     const std::lock_guard lock(mutex_);
-    if (j.waiting && !j.begun_once) {
+    if (j.waiting && !j.has_begun) {
       queue_.remove(&j);
       return outcome::expired;
     }
@@ -79,23 +79,23 @@ bool compute_queue::start_worker() {
 }
 
 // Whether a worker without a job may take the first.
-bool compute_queue::has_next() const { return has_free_permit() && !queue_.empty() && !queue_.front()->begun_once; }
+bool compute_queue::has_next() const { return has_free_permit() && !queue_.empty() && !queue_.front()->has_begun; }
 
 void compute_queue::begin(job& j) {
   if (const auto it = std::find(queue_.begin(), queue_.end(), &j); it != queue_.end()) queue_.erase(it);
   working_.push_back(&j);
   j.waiting = false;
-  j.begun = clock::now();
+  j.since = clock::now();
 }
 
 void compute_queue::stop(job& j) {
   working_.remove(&j);
-  j.seconds += std::chrono::duration<double>(clock::now() - j.begun).count();
+  j.seconds += std::chrono::duration<double>(clock::now() - j.since).count();
 }
 
 // Gives free permits to the workers whose turn is next.
 void compute_queue::resume_next() {
-  while (has_free_permit() && !queue_.empty() && queue_.front()->begun_once) {
+  while (has_free_permit() && !queue_.empty() && queue_.front()->has_begun) {
     job& j = *queue_.front();
     begin(j);
     --parked_;
@@ -137,10 +137,10 @@ void compute_queue::serve() {
 
 // Does the work, unless it is too late or its client has disconnected.
 compute_queue::outcome compute_queue::run_on_worker(job& j) {
-  if (j.begun >= j.asked.deadline) return outcome::expired;
+  if (j.since >= j.asked.deadline) return outcome::expired;
   try {
     if (j.asked.gone && j.asked.gone()) return outcome::gone;
-    j.begun_once = true;
+    j.has_begun = true;
     permit own(*this, j);
     j.work(own);
   } catch (...) {
@@ -203,7 +203,7 @@ compute_queue::outcome compute_queue::permit::requeue(int priority) {
 int compute_queue::seconds_to_wait() const {
   const std::lock_guard lock(mutex_);
   double each = usual_;
-  for (const job* j : working_) each = std::max(each, std::chrono::duration<double>(clock::now() - j->begun).count());
+  for (const job* j : working_) each = std::max(each, std::chrono::duration<double>(clock::now() - j->since).count());
   const double all = each * static_cast<double>(queue_.size() + 1) / count_;
   return static_cast<int>(std::clamp(std::ceil(all), 1.0, 3600.0));
 }

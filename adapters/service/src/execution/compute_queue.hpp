@@ -68,11 +68,11 @@ class compute_queue {
     const terms& asked;
     const std::function<void(permit&)>& work;
     // Under the queue's mutex:
-    int turn;              // the lowest goes first
-    bool waiting = true;   // in queue_
-    bool begun_once = false;  // its worker waits for a permit, no worker need take it
-    clock::time_point begun{};
-    double seconds = 0;  // computed before the last release
+    int turn;                   // the lowest goes first
+    bool waiting = true;        // in queue_
+    bool has_begun = false;     // its worker waits for a permit, no worker need take it
+    clock::time_point since{};  // of its permit
+    double seconds = 0;         // computed before the last release
     std::condition_variable resumed{};
     // Under its own: if its caller were woken under the queue's, every request would wait for each wake-up.
     std::mutex mutex{};
@@ -96,10 +96,10 @@ class compute_queue {
   mutable std::mutex mutex_;
   std::condition_variable wanted_;
   std::list<job*> queue_, working_;  // in the order of their turns; the oldest first
-  int idle_ = 0;      // workers that wait for a job
-  int parked_ = 0;    // workers in a job without a permit; of these,
-  int released_ = 0;  // those that do not wait for one
-  double usual_ = 0;  // seconds a job takes, the latest counting most
+  int idle_ = 0;                     // workers that wait for a job
+  int parked_ = 0;                   // workers in a job without a permit; of these,
+  int released_ = 0;                 // those that do not wait for one
+  double usual_ = 0;                 // seconds a job takes, the latest counting most
   bool ending_ = false;
   const int count_;
   const int queue_length_;

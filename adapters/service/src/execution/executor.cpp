@@ -59,11 +59,11 @@ void executor::check_admitted(const call& c, compute_queue::outcome end) const {
   if (end == expired) c.fail_late();
   if (end == gone) throw http_error{503, "client_gone", "[http] the client has disconnected"};
   if (end == full)
-    throw http_error{
-        429,
-        "busy",
-        fmt::format("[http] {} requests are at work and {} wait: retry later", options.compute_workers, options.queue_length),
-        {{"Retry-After", std::to_string(compute.seconds_to_wait())}}};
+    throw http_error{429,
+                     "busy",
+                     fmt::format("[http] {} requests are being computed and {} wait: retry later", options.compute_workers,
+                                 options.queue_length),
+                     {{"Retry-After", std::to_string(compute.seconds_to_wait())}}};
 }
 
 response executor::run(call& c, const std::function<response()>& work) {
@@ -99,9 +99,10 @@ call_result executor::submit(call& c) {
   return done;
 }
 
-body_buffer executor::read_body(const request& r, request_context& record, const host_allocator& room, std::size_t aligned) const {
+body_buffer executor::read_body(const request& r, request_context& record, const host_allocator& memory,
+                                std::size_t aligned) const {
   stage_clock clock(record);
-  auto body = body_buffer::read(r, options.limits.body_bytes, room, aligned);
+  auto body = body_buffer::read(r, options.limits.body_bytes, memory, aligned);
   clock.ends(stage::read);
   record.body_bytes = record.text_bytes = static_cast<std::int64_t>(body.size());
   return body;

@@ -1,4 +1,5 @@
-// What all protocols share: the catalogue, the compute queue, and the one place where calls are admitted, computed and measured.
+// What all protocols share: the catalogue, the compute queue, and the one place where calls are admitted, computed and
+// measured.
 #pragma once
 
 #include <atomic>
@@ -39,12 +40,14 @@ class executor {
   [[nodiscard]] bool is_crowded() const;
 
   // The body, read before a worker is asked for: clients may be slow. See body_buffer::read.
-  body_buffer read_body(const request& r, request_context& record, const host_allocator& room, std::size_t aligned = 0) const;
+  body_buffer read_body(const request& r, request_context& record, const host_allocator& memory,
+                        std::size_t aligned = 0) const;
 
   // Whether a body is decoded sooner than a worker wakes up.
   [[nodiscard]] bool is_short(const request_context& record) const { return record.text_bytes <= options.inline_bytes; }
-  // Does `work`, which answers the call, on a worker and waits for it; a call known to be small is done at once by the caller.
-  // Throws http_error: 429 when workers and queue are full, 504 when the deadline has passed, 503 when the client disconnected.
+  // Does `work`, which answers the call, on a worker and waits for it; a call known to be small is done at once by the
+  // caller. Throws http_error: 429 when workers and queue are full, 504 when the deadline has passed, 503 when the client
+  // disconnected.
   response run(call& c, const std::function<response()>& work);
   // Has the scheduler compute a decoded call. Throws http_error: 504 when the deadline has passed.
   call_result submit(call& c);

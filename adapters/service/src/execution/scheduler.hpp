@@ -6,8 +6,8 @@
 namespace sluice::serving {
 
 // submit() runs on the calling thread, a worker's unless the call is small. A scheduler that gathers calls has
-// `c.permit` release its place while it waits for others (compute_queue::permit), joins their inputs, computes once, and gives
-// each its part of the results.
+// `c.permit` release its place while it waits for others (compute_queue::permit), joins their inputs, computes once, and
+// gives each its part of the results.
 class scheduler {
  public:
   scheduler() = default;

@@ -69,12 +69,13 @@ bool access::lists(std::string_view origin) const {
 void access::check(const request& r) const {
   if (tokens_.empty() || is_open(r.path)) return;
   const auto given = bearer(header(r, "Authorization"));
-  if (given.empty()) throw http_error{401, "unauthorized", "[http] a bearer token is needed", {{"WWW-Authenticate", "Bearer"}}};
+  if (given.empty())
+    throw http_error{401, "unauthorized", "[http] a bearer token is needed", {{"WWW-Authenticate", "Bearer"}}};
   if (!knows(given))
     throw http_error{401,
-                  "unauthorized",
-                  "[http] the bearer token is unknown",
-                  {{"WWW-Authenticate", R"(Bearer error="invalid_token")"}}};
+                     "unauthorized",
+                     "[http] the bearer token is unknown",
+                     {{"WWW-Authenticate", R"(Bearer error="invalid_token")"}}};
 }
 
 std::optional<response> access::preflight(const request& r) const {
@@ -117,8 +118,9 @@ std::string access_record::json() const {
       R"("status":{},"bytes_in":{},"bytes_out":{},"seconds":{:.6f},"device":{},"client":{}}})",
       static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
       utc.hours().count(), utc.minutes().count(), utc.seconds().count(), utc.subseconds().count(),
-      serving::json_string(request_id), serving::json_string(trace_id), serving::json_string(span_id), serving::json_string(method),
-      serving::json_string(route), status, bytes_in, bytes_out, seconds, serving::json_string(device), serving::json_string(client));
+      serving::json_string(request_id), serving::json_string(trace_id), serving::json_string(span_id),
+      serving::json_string(method), serving::json_string(route), status, bytes_in, bytes_out, seconds,
+      serving::json_string(device), serving::json_string(client));
 }
 
 }  // namespace SLUICE_ABI

@@ -21,9 +21,9 @@ std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono:
   const auto [end, e] = std::from_chars(text.data(), text.data() + text.size(), seconds, std::chars_format::fixed);
   const bool number = e == std::errc{} && end == text.data() + text.size() && seconds >= 0 && std::isfinite(seconds);
   if (!number && e != std::errc::result_out_of_range)
-    throw http_error{
-        400, "malformed",
-        fmt::format("[http] X-Request-Timeout is {}: it must be a number of seconds, such as 0.5", json_string(shown(text)))};
+    throw http_error{400, "malformed",
+                     fmt::format("[http] X-Request-Timeout is {}: it must be a number of seconds, such as 0.5",
+                                 json_string(shown(text)))};
   if (!number || seconds >= longest) return clock::time_point::max();
   return begin + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
 }
@@ -66,9 +66,9 @@ void check_method(const request& r, std::string_view allowed) {
     rest.remove_prefix(std::min(rest.size(), one.size() + 2));
   }
   throw http_error{405,
-                "method_not_allowed",
-                fmt::format("[http] {} takes {}, not {}", shown(r.path), allowed, shown(r.method)),
-                {{"Allow", std::string(allowed)}}};
+                   "method_not_allowed",
+                   fmt::format("[http] {} takes {}, not {}", shown(r.path), allowed, shown(r.method)),
+                   {{"Allow", std::string(allowed)}}};
 }
 
 }  // namespace sluice::serving

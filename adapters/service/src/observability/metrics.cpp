@@ -94,9 +94,8 @@ void metrics::request_text(std::string& out) const {
       out += fmt::format("sluice_requests_total{{route=\"{}\",code=\"{}\"}} {}\n", route, status, n);
   head(out, "sluice_request_seconds", "histogram", "From the request's headers to its answer being ready to send.");
   for (const auto& [route, s] : routes_) s.whole.print(out, "sluice_request_seconds", fmt::format("route=\"{}\"", route));
-  head(
-      out, "sluice_stage_seconds", "histogram",
-      "Of calls answered with 200: reading the body, waiting for a worker, decoding, computing, encoding, sending.");
+  head(out, "sluice_stage_seconds", "histogram",
+       "Of calls answered with 200: reading the body, waiting for a worker, decoding, computing, encoding, sending.");
   for (const auto& [route, s] : routes_) {
     if (!s.computes) continue;
     for (std::size_t i = 0; i < stage_count; ++i)

@@ -5,10 +5,10 @@
 
 #include "codec/json_number.hpp"
 #include "execution/executor.hpp"
-#include "http/protocol.hpp"
-#include "sluice/advice.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/text.hpp"
+#include "sluice/advice.hpp"
 
 namespace sluice::serving {
 namespace {

@@ -65,7 +65,8 @@ std::string_view spool::read(std::int64_t at, std::int64_t most) {
   const auto wanted = std::min({most, block_bytes, size_ - at});
   for (std::int64_t have = 0; have < wanted;) {
     std::size_t n = 0;
-    auto why = base::read_at(file_, at - memory_ + have, std::as_writable_bytes(std::span(to + have, static_cast<std::size_t>(wanted - have))), n);
+    auto why = base::read_at(file_, at - memory_ + have,
+                             std::as_writable_bytes(std::span(to + have, static_cast<std::size_t>(wanted - have))), n);
     if (!why && n == 0) why = std::make_error_code(std::errc::io_error);
     if (why) fail("the file cannot be read", at + have, why);
     have += static_cast<std::int64_t>(n);

@@ -6,15 +6,15 @@
 #include <fmt/format.h>
 
 #include "codec/encode.hpp"
-#include "sluice/ops/rowsum.hpp"
 #include "http/http_error.hpp"
+#include "sluice/ops/rowsum.hpp"
 
 namespace sluice::serving {
 namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr std::size_t head_bytes = 256;         // most .npy headers have 128 bytes
+constexpr std::size_t head_bytes = 256;        // most .npy headers have 128 bytes
 constexpr std::int64_t read_bytes = 64 << 10;  // of sums that are printed and sent at once
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, "[rowsum/stream] " + sentence); }
@@ -72,7 +72,7 @@ void upload::check_length(const request& r) {
   const auto most = executor_.options.stream.body_bytes;
   if (most >= 0 && length > most)
     throw http_error{413, "limit_exceeded",
-                  fmt::format("[rowsum/stream] the body has {} bytes: at most {} are taken", length, most)};
+                     fmt::format("[rowsum/stream] the body has {} bytes: at most {} are taken", length, most)};
   if (length < 0 || r.compressed || !begun_) return;
   check_quota(length / row_bytes());
   form_.bytes = length;
@@ -124,7 +124,7 @@ void upload::advance(std::size_t bytes) {
   meter_.fetch_add(bytes, std::memory_order_relaxed);
   if (const auto most = executor_.options.stream.body_bytes; most >= 0 && record_->body_bytes > most)
     throw http_error{413, "limit_exceeded",
-                  fmt::format("[rowsum/stream] the body has more than {} bytes, which is all that is taken", most)};
+                     fmt::format("[rowsum/stream] the body has more than {} bytes, which is all that is taken", most)};
   if (clock::now() >= record_->deadline) fail_late();
   begun_ ? receive_rows(bytes) : (head_size_ += bytes, receive_head());
 }
@@ -217,8 +217,8 @@ void upload::check_quota(std::int64_t rows) const {
   const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
   if (rows > most / size)
     throw http_error{413, "limit_exceeded",
-                  fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most", rows,
-                              size, most)};
+                     fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most",
+                                 rows, size, most)};
 }
 
 std::int64_t upload::row_bytes() const {
@@ -232,9 +232,10 @@ std::string upload::rows_text() const {
 }
 
 void upload::fail_late() const {
-  throw http_error{504, "deadline_exceeded",
-                fmt::format("[rowsum/stream] was to be done {:.3f} s after the request came: {} bytes had been read by then",
-                            seconds_of(record_->deadline - record_->begin), record_->body_bytes)};
+  throw http_error{
+      504, "deadline_exceeded",
+      fmt::format("[rowsum/stream] was to be done {:.3f} s after the request came: {} bytes had been read by then",
+                  seconds_of(record_->deadline - record_->begin), record_->body_bytes)};
 }
 
 response upload::answer(const std::shared_ptr<upload>& self) {

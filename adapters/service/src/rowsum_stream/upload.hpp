@@ -3,11 +3,11 @@
 
 #include <optional>
 
-#include "execution/executor.hpp"
 #include "codec/media_type.hpp"
+#include "execution/executor.hpp"
 #include "rowsum_stream/row_summer.hpp"
-#include "sluice/npy.hpp"
 #include "rowsum_stream/spool.hpp"
+#include "sluice/npy.hpp"
 
 namespace sluice::serving {
 
@@ -24,7 +24,8 @@ class upload {
   using meter = std::atomic<std::uint64_t>;
 
   // Holds `permit` until the answer is sent. Without `known` the body is an .npy.
-  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, media wanted, std::optional<form> known);
+  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, media wanted,
+         std::optional<form> known);
 
   // Reads the body to its end and sums it. Throws http_error, error; the rest of the body must then not be read.
   void read(const request& r);

@@ -16,7 +16,8 @@
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-/// Its views are valid during the call. It holds no header of the request but the id, which has letters, digits and '-' only.
+/// Its views are valid during the call. It holds no header of the request but the id, which has letters, digits and '-'
+/// only.
 struct access_record {
   std::chrono::system_clock::time_point time{};  ///< when the request arrived
   std::string_view request_id{};                 ///< X-Request-Id of the request, or one made for it

@@ -50,14 +50,14 @@ struct request {
   /// or the function to read it, called once at most: passes pieces on, in order, until they end or the receiver returns
   /// false. Returns true when the body was read to its end.
   std::function<bool(const body_receiver&)> read_body{};
-  /// Beside read_body, where the transport can: reads the next bytes, `size` at most, into `to`, waiting for the first. Returns
-  /// how many; 0 at the end of the body, -1 when the connection broke. Of the two, only one is used for a request.
+  /// Beside read_body, where the transport can: reads the next bytes, `size` at most, into `to`, waiting for the first.
+  /// Returns how many; 0 at the end of the body, -1 when the connection broke. Of the two, only one is used for a request.
   std::function<std::ptrdiff_t(char* to, std::size_t size)> read_some{};
   std::int64_t content_length = -1;  ///< bytes that will come over the wire; -1: not known
   bool compressed = false;           ///< read_body passes on more of them, decoded
 
-  /// Whether the client has closed its connection. May be called by another thread while handle() has not returned. Null: the
-  /// transport cannot tell.
+  /// Whether the client has closed its connection. May be called by another thread while handle() has not returned. Null:
+  /// the transport cannot tell.
   std::function<bool()> gone{};
 
   /// Encodes an answer's body as "gzip" or "deflate" (zlib's format). Null: the transport cannot.
@@ -71,9 +71,9 @@ struct response {
   std::vector<body_piece> body{};                              ///< sent one after the other
   std::shared_ptr<void> sending{};                             ///< release once sent; its destructor records the send time
 
-  /// Instead of `body`: one that is not in memory, or not complete. The transport calls it repeatedly: each call passes on the
-  /// next bytes, perhaps after a short wait, and returns whether to call it again. A receiver that returns false has lost its
-  /// client. It throws when the body cannot be completed, which closes the connection.
+  /// Instead of `body`: one that is not in memory, or not complete. The transport calls it repeatedly: each call passes on
+  /// the next bytes, perhaps after a short wait, and returns whether to call it again. A receiver that returns false has
+  /// lost its client. It throws when the body cannot be completed, which closes the connection.
   std::function<bool(const body_receiver&)> write_body{};
   std::int64_t content_length = -1;  ///< bytes that write_body passes on in all; -1: not known, they are sent chunked
 
