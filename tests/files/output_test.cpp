@@ -203,7 +203,7 @@ TEST_CASE("a journal of another partial file is none") {
   CHECK(r.here.count() == 1);
 }
 
-TEST_CASE("a journal that is harmed is an error, and stays until it is given up") {
+TEST_CASE("a corrupt journal is an error, and stays until the run is started over") {
   const rooms r;
   const auto harmed = [&](auto harm) {
     {
@@ -215,7 +215,7 @@ TEST_CASE("a journal that is harmed is an error, and stays until it is given up"
     std::string text = testing::read_file(r.journal);
     harm(text);
     testing::write_file(r.journal, text);
-    CHECK_REFUSED(output(r.path, "test").journal(), io, r.journal.c_str(), "harmed");
+    CHECK_REFUSED(output(r.path, "test").journal(), io, r.journal.c_str(), "corrupt");
     CHECK(r.here.count() == 2);
     output out(r.path, "test");
     out.start_over();
@@ -257,7 +257,7 @@ TEST_CASE("nothing is written over that must not be") {
   CHECK_REFUSED(output("", "test"), invalid_argument, "0 bytes");
   CHECK_REFUSED(output(r.here / "no" + "/out", "test"), io, "No such file");
   const output first(r.path, "test");
-  CHECK_REFUSED(output(r.path, "test"), io, r.partial.c_str(), "someone else");
+  CHECK_REFUSED(output(r.path, "test"), io, r.partial.c_str(), "another process");
 }
 
 TEST_CASE("a file that may not grow") {
