@@ -57,6 +57,22 @@ function(sluice_add_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
 
+# sluice_add_header_only_test(NAME [SOURCES ...]): NAME_test built of headers alone, as NAME_header_only, where the whole suite is not.
+function(sluice_add_header_only_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  if(SLUICE_TEST_FORM STREQUAL "header_only")
+    return()
+  endif()
+  if(NOT ARG_SOURCES)
+    set(ARG_SOURCES ${name}_test.cpp)
+  endif()
+  add_executable(${name}_header_only_test ${ARG_SOURCES})
+  sluice_target_defaults(${name}_header_only_test)
+  target_link_libraries(${name}_header_only_test PRIVATE sluice_test_main_header_only)
+  add_test(NAME ${name}_header_only COMMAND ${name}_header_only_test)
+  set_tests_properties(${name}_header_only PROPERTIES TIMEOUT 300)
+endfunction()
+
 # sluice_skip_tests(REASON NAME...): CTest lists what this build cannot run, as skipped.
 function(sluice_skip_tests reason)
   foreach(name IN LISTS ARGN)

@@ -6,7 +6,6 @@ set(concerns
     "adapters/service/src/http/system_(posix|windows).cpp"       # files, confined opening, threads' priority and signals
     "examples/common/platform_(posix|windows).cpp"          # signals, the terminal, limits
     "include/sluice/impl/base/[a-z_]+.hpp"                  # all of it
-    "src/cuda/system_(posix|windows).cpp"                   # the driver's library
     "src/files/mapping_posix.cpp"                          # windows
     "src/files/system_(posix|windows).cpp")                # files
 set(headers

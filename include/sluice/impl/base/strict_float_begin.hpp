@@ -4,7 +4,9 @@
 //
 // Under -ffast-math clang 14 still marks `condition ? a : b` of floats, and the results of calls, as never NaN or -0.0: where these
 // matter, select by bits, and inline the function.
-#if defined(__clang__)
+#if defined(__CUDACC__)
+// nvcc has options of its own for device code, and knows none of these pragmas.
+#elif defined(__clang__)
 #if defined(__x86_64__) || __clang_major__ >= 15
 #pragma float_control(precise, on, push)
 #pragma clang fp contract(off) reassociate(off)
