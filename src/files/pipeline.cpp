@@ -154,7 +154,7 @@ pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::
   if (b.rank() != 2)
     throw error(error_code::invalid_argument,
                 fmt::format("[matmul_file] b is {}: it must have two dimensions", b.shape().str()));
-  static_cast<void>(detail::matmul_shape(tensor({0, in.columns()}, in.dtype()), b));  // throws what does not fit
+  static_cast<void>(result_of(matmul_op(), {{in.dtype(), {0, in.columns()}}, {b.dtype(), b.shape()}}));  // throws what does not fit
   const auto where = files::choose(name, in, options, &b);
   const std::int64_t row = checked_product(b.extent(1), static_cast<std::int64_t>(size_of(b.dtype())));
   const run_plan plan{name,

@@ -104,8 +104,7 @@ struct service::state {
 };
 
 service::service(service_options options) : state_(std::make_unique<state>(std::move(options))) {
-  add(serving::matmul_row());
-  add(serving::rowsum_row());
+  for (const auto* op : all_ops()) add(serving::endpoint_of(*op));
 }
 service::~service() = default;
 

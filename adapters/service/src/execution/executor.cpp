@@ -156,7 +156,7 @@ class executor::passage {
   // The results, on the CPU; where the endpoint had the choice, `where` learns its device.
   std::vector<tensor> run(const placed_call& where) {
     std::optional<call_account> account;
-    if (where.decided) account.emplace(*cost_, *where.decided, false, true);
+    if (where.decided) account.emplace(*cost_, *where.decided);
     auto results = row_.run(inputs_, context_);
     if (results.size() != row_.outputs.size())
       throw error(error_code::internal,

@@ -1,16 +1,19 @@
-#include "sluice/placement.hpp"
+// The choice of a device.
+#pragma once
 
 #include <cstdlib>
 
 #include <fmt/format.h>
 
-#include "profiles.hpp"
 #include "sluice/impl/core/registry.hpp"
+#include "sluice/impl/placement/profile_set.hpp"
 
 namespace sluice {
-namespace core {
+inline namespace SLUICE_ABI {
+namespace placement {
 
-const device& environment_device() {
+// SLUICE_DEVICE, read once; automatic when it is not set. Throws invalid_argument when it is no device's name.
+inline const device& environment_device() {
   static const device d = [] {
     const char* text = std::getenv("SLUICE_DEVICE");
     if (text == nullptr || *text == '\0') return device::automatic;
@@ -23,32 +26,26 @@ const device& environment_device() {
   return d;
 }
 
-}  // namespace core
+// The gain that a device must promise: 15% less time than the CPU, whose calls do not share a bus; a third less than the
+// device that the operands are on, because they have to be copied. The length of a queue is known roughly, and work on one
+// device slows down the others: a queue sends work elsewhere only where that takes half the time.
+inline constexpr double gain_from_cpu = 0.85;
+inline constexpr double gain_from_device = 0.7;
+inline constexpr double gain_from_queue = 0.5;
 
-inline namespace SLUICE_ABI {
-namespace {
-
-// What a device must promise to be worth it: 15% less time than the CPU, whose calls do not meet on a bus; a third less than
-// the device that the operands are on, which has to bring them back. How long a queue is is known roughly, and what is at
-// work on one device slows down the others: a wait sends work elsewhere where that takes half the time.
-constexpr double gain_from_cpu = 0.85;
-constexpr double gain_from_device = 0.7;
-constexpr double gain_from_queue = 0.5;
-
-std::int64_t bytes_on(const work& w, const device& d) {
+inline std::int64_t bytes_on(const work& w, const device& d) {
   std::int64_t there = 0;
   for (int i = 0; i < w.operand_count; ++i) {
     const auto& o = w.operands[static_cast<std::size_t>(i)];
-    if (o.where == d) there += o.bytes + 1;  // an operand of no bytes still lives somewhere
+    if (o.where == d) there += o.bytes + 1;  // an empty operand still has a place
   }
   return there;
 }
 
-// Of the candidates, what a decision goes by.
+// The candidates, and what a decision depends on.
 class survey {
  public:
-  survey(const work& w, const core::profile_set& known)
-      : work_(w), known_(known), now_(known.measured ? core::now_ns() : 0) {}
+  survey(const work& w, const profile_set& known) : work_(w), known_(known), now_(known.measured ? now_ns() : 0) {}
 
   void add(const device& d, bool may_be_lost = false) {
     if (!may_be_lost && core::loss_of(d) != nullptr) {
@@ -73,7 +70,7 @@ class survey {
   }
 
   void prefer(const device& d) { preferred_ = d; }
-  [[nodiscard]] bool nobody() const { return most_there_ < 0; }
+  [[nodiscard]] bool none() const { return most_there_ < 0; }
   [[nodiscard]] const device* lost() const { return lost_; }
 
   decision decided(const device& where, why because) {
@@ -83,7 +80,7 @@ class survey {
   }
 
   decision choose() {
-    decision d = preferred_is_there_ && (!(there_.seconds > work_.deadline) || nobody_in_time())
+    decision d = preferred_is_there_ && (!(there_.seconds > work_.deadline) || none_in_time())
                      ? decided(preferred_, why::preferred)
                      : soonest();
     if (preferred_is_there_ && d.because == why::soonest) d.because = why::deadline;
@@ -101,28 +98,28 @@ class survey {
     const int i = known_.measured && work_.flops > 0 ? known_.index_of(d) : -1;
     if (i < 0 || !known_.profiles[static_cast<std::size_t>(i)].measured) return e;
     const auto& live = *known_.live[static_cast<std::size_t>(i)];
-    const double alone = core::predict(known_.profiles[static_cast<std::size_t>(i)], work_, known_.profiles).seconds *
-                         live.corrections[static_cast<std::size_t>(core::live_state::cell_of(work_, d))].factor();
+    const double alone = predict_on(known_.profiles[static_cast<std::size_t>(i)], work_, known_.profiles).seconds *
+                         live.corrections[static_cast<std::size_t>(live_state::cell_of(work_, d))].factor();
     e.waiting = live.queue.seconds(now_);
     e.seconds = alone + e.waiting;
     return e;
   }
 
-  [[nodiscard]] bool nobody_in_time() const { return !(best_awake_.seconds <= work_.deadline); }
+  [[nodiscard]] bool none_in_time() const { return !(best_awake_.seconds <= work_.deadline); }
 
-  // By the profiles, as far as there are any; else by where the operands are.
+  // By the profiles where there are any; else by where the operands are.
   decision soonest() {
     if (!measured_ || std::isnan(cpu_.seconds) || (most_there_ > 0 && std::isnan(holder_.seconds)))
       return where_operands_are();
     const estimate best = worth_it();
     if (core::is_awake(best.where)) return decided(best.where, why::soonest);
-    const bool small = cpu_.seconds - cpu_.waiting < core::worth_waking;
+    const bool small = cpu_.seconds - cpu_.waiting < worth_waking;
     if (!small && work_.deadline == infinite) return decided(best.where, why::soonest);
-    // Waking takes some tenths of a second: never for little, and not before a deadline.
+    // Waking takes some tenths of a second: never for small work, and not before a deadline.
     return decided(best_awake_.seconds < infinite ? best_awake_.where : best.where, small ? why::too_small : why::deadline);
   }
 
-  // The best, unless what speaks for it is too little to go by.
+  // The best, unless its gain is within the error of predictions.
   [[nodiscard]] estimate worth_it() const {
     const bool from_device = most_there_ > 0;
     const estimate& home = from_device ? holder_ : cpu_;
@@ -142,28 +139,28 @@ class survey {
   static constexpr double infinite = std::numeric_limits<double>::infinity();
 
   const work& work_;
-  const core::profile_set& known_;
+  const profile_set& known_;
   const std::int64_t now_;
   decision out_;
   std::int64_t most_there_ = -1;
-  estimate holder_;                      // the device with most bytes of the operands, if that is no CPU
-  estimate cpu_{device::cpu, infinite};  // where it is no candidate, it is never done there
+  estimate holder_;                      // the device other than the CPU with most bytes of the operands
+  estimate cpu_{device::cpu, infinite};  // infinite where it is no candidate
   estimate best_{{}, infinite}, best_alone_{{}, infinite}, best_awake_{{}, infinite};
-  bool measured_ = false;  // a device that is no CPU
+  bool measured_ = false;  // a device other than the CPU is
   device preferred_ = device::automatic;
   estimate there_;
   bool preferred_is_there_ = false;
   const device* lost_ = nullptr;
 };
 
-}  // namespace
+}  // namespace placement
 
-decision place(const work& w, std::span<const device> candidates, const device_request& wanted) {
+SLUICE_FUNC decision place(const work& w, std::span<const device> candidates, const device_request& wanted) {
   const bool named = wanted.is_required();
-  const bool by_environment = wanted.is_automatic() && !core::environment_device().is_automatic();
-  survey s(w, core::in_force(w));
+  const bool by_environment = wanted.is_automatic() && !placement::environment_device().is_automatic();
+  placement::survey s(w, placement::profiles_for(w));
   if (named || by_environment) {
-    const device& d = named ? wanted.where : core::environment_device();
+    const device& d = named ? wanted.where : placement::environment_device();
     s.add(d, true);
     for (const auto& c : candidates)
       if (c != d) s.add(c, true);
@@ -173,13 +170,13 @@ decision place(const work& w, std::span<const device> candidates, const device_r
     throw error(error_code::invalid_argument, fmt::format("[place] {} has no device to choose from", w.operation));
   s.prefer(wanted.where);
   for (const auto& c : candidates) s.add(c);
-  if (s.nobody())
+  if (s.none())
     throw error(error_code::device_lost, fmt::format("[place] {}: every device to choose from is lost: {} ({})", w.operation,
                                                      s.lost()->str(), core::loss_of(*s.lost())));
   return s.choose();
 }
 
-decision place(const work& w, const device_request& wanted) {
+SLUICE_FUNC decision place(const work& w, const device_request& wanted) {
   std::array<device, 24> candidates{device::cpu};
   std::size_t n = 1;
   const auto add = [&](const device& d) {
@@ -188,10 +185,16 @@ decision place(const work& w, const device_request& wanted) {
   };
   for (int i = 0; i < w.operand_count; ++i) add(w.operands[static_cast<std::size_t>(i)].where);
   if (!wanted.is_automatic() && core::is_there(wanted.where)) add(wanted.where);
-  const auto& known = core::in_force(w);
+  const auto& known = placement::profiles_for(w);
   if (known.measured)
     for (const auto& p : known.profiles) add(p.where);
   return place(w, std::span<const device>(candidates.data(), n), wanted);
+}
+
+SLUICE_FUNC prediction predict(const work& w, const device& where) {
+  const auto& known = placement::profiles_for(w);
+  const int i = known.index_of(where);
+  return i < 0 ? prediction{} : placement::predict_on(known.profiles[static_cast<std::size_t>(i)], w, known.profiles);
 }
 
 }  // namespace SLUICE_ABI

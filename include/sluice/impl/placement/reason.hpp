@@ -1,4 +1,6 @@
 // Decisions in words.
+#pragma once
+
 #include <fmt/format.h>
 
 #include "sluice/impl/core/registry.hpp"
@@ -6,42 +8,43 @@
 
 namespace sluice {
 inline namespace SLUICE_ABI {
-namespace {
+namespace placement {
 
-std::string in_words(double seconds) {
+inline std::string duration_text(double seconds) {
   if (!(seconds < 1e9)) return "no end";
   if (seconds < 1e-3) return fmt::format("{:.3g} us", seconds * 1e6);
   if (seconds < 1) return fmt::format("{:.3g} ms", seconds * 1e3);
   return fmt::format("{:.3g} s", seconds);
 }
 
-std::string in_words(const estimate& e) {
-  return e.waiting > 0.05 * e.seconds ? fmt::format("{}, {} of it waiting,", in_words(e.seconds), in_words(e.waiting))
-                                      : in_words(e.seconds);
+inline std::string estimate_text(const estimate& e) {
+  return e.waiting > 0.05 * e.seconds
+             ? fmt::format("{}, {} of it waiting,", duration_text(e.seconds), duration_text(e.waiting))
+             : duration_text(e.seconds);
 }
 
 // "0.31 ms there, 21 ms on cpu"; empty when no time is known.
-std::string times(const decision& d) {
+inline std::string times_text(const decision& d) {
   std::string here;
   std::string others;
   for (int i = 0; i < d.estimate_count; ++i) {
     const auto& e = d.estimates[static_cast<std::size_t>(i)];
     if (std::isnan(e.seconds)) continue;
     if (e.where == d.where)
-      here = in_words(e) + " there";
+      here = estimate_text(e) + " there";
     else
-      others += fmt::format(", {} on {}", in_words(e), e.where.str());
+      others += fmt::format(", {} on {}", estimate_text(e), e.where.str());
   }
   return here.empty() ? "" : here + others;
 }
 
-std::string with_times(std::string sentence, const decision& d) {
-  const std::string all = times(d);
+inline std::string with_times(std::string sentence, const decision& d) {
+  const std::string all = times_text(d);
   return all.empty() ? sentence : sentence + "; " + all;
 }
 
 // "cuda:0 has not been measured", of the first such device that work on the CPU might have gone to.
-std::string unmeasured(const decision& d, std::string_view before) {
+inline std::string unmeasured_text(const decision& d, std::string_view before) {
   if (!d.where.is_cpu()) return "";
   for (int i = 0; i < d.estimate_count; ++i) {
     const auto& e = d.estimates[static_cast<std::size_t>(i)];
@@ -50,9 +53,9 @@ std::string unmeasured(const decision& d, std::string_view before) {
   return "";
 }
 
-}  // namespace
+}  // namespace placement
 
-std::string_view name_of(why because) noexcept {
+SLUICE_FUNC std::string_view name_of(why because) noexcept {
   switch (because) {
     case why::requested: return "requested";
     case why::environment: return "environment";
@@ -67,29 +70,30 @@ std::string_view name_of(why because) noexcept {
   return "default_device";
 }
 
-double decision::predicted() const noexcept {
+SLUICE_FUNC double decision::predicted() const noexcept {
   for (int i = 0; i < estimate_count; ++i)
     if (estimates[static_cast<std::size_t>(i)].where == where) return estimates[static_cast<std::size_t>(i)].seconds;
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-std::string decision::reason() const {
+SLUICE_FUNC std::string decision::reason() const {
   const std::string at = where.str();
   switch (because) {
     case why::requested: return fmt::format("{}: the caller named it", at);
     case why::environment: return fmt::format("{}: SLUICE_DEVICE names it", at);
-    case why::operands_there: return fmt::format("{}: the operands are there{}", at, unmeasured(*this, ", and "));
+    case why::operands_there:
+      return fmt::format("{}: the operands are there{}", at, placement::unmeasured_text(*this, ", and "));
     case why::device_lost: {
       const char* loss = core::loss_of(lost);
       return fmt::format("{}: {} is lost ({})", at, lost.str(), loss != nullptr ? loss : "no reason is known");
     }
-    case why::soonest: return fmt::format("{}: {}", at, times(*this));
-    case why::preferred: return with_times(at + ": the caller prefers it", *this);
-    case why::deadline: return with_times(at + ": another device would be too late", *this);
-    case why::too_small: return with_times(at + ": the work is too small to wake another device for", *this);
+    case why::soonest: return fmt::format("{}: {}", at, placement::times_text(*this));
+    case why::preferred: return placement::with_times(at + ": the caller prefers it", *this);
+    case why::deadline: return placement::with_times(at + ": another device would be too late", *this);
+    case why::too_small: return placement::with_times(at + ": the work is too small to wake another device for", *this);
     case why::default_device: break;
   }
-  const std::string because_of = unmeasured(*this, "");
+  const std::string because_of = placement::unmeasured_text(*this, "");
   return at + ": " + (because_of.empty() ? "nothing speaks for another device" : because_of);
 }
 

@@ -1,13 +1,12 @@
-#include "sluice/advice.hpp"
+#include "routes/advice.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
-#include "profiles.hpp"
-
-namespace sluice {
-inline namespace SLUICE_ABI {
+namespace sluice::serving {
 namespace {
 
 std::string in_words(double seconds) {
@@ -19,8 +18,6 @@ void check(const advice_question& q) {
   const auto need = [](bool holds, const std::string& sentence) {
     if (!holds) throw error(error_code::invalid_argument, "[advise] " + sentence);
   };
-  need(q.operation == "matmul" || q.operation == "rowsum",
-       fmt::format("there is no operation {}: write matmul or rowsum", q.operation.substr(0, 64)));
   for (std::size_t i = 0; i < q.sizes.size(); ++i)
     need(q.sizes[i] >= 1 && q.sizes[i] <= 1'000'000 && (i == 0 || q.sizes[i] > q.sizes[i - 1]),
          fmt::format("size {} is {}: sizes lie in 1 to 1000000, and grow", i, q.sizes[i]));
@@ -30,9 +27,9 @@ void check(const advice_question& q) {
     need(std::isfinite(price) && price >= 0, fmt::format("the price of {} is {}: it must be 0 or more", where.str(), price));
 }
 
-work needed(const advice_question& q, std::int64_t n) {
-  return q.operation == "matmul" ? matmul_work(shape{n, n}, shape{n, n}, q.dtype, device::cpu, q.pinned)
-                                 : rowsum_work(shape{n, n}, q.dtype, device::cpu, q.pinned);
+work work_for(const advice_question& q, std::int64_t n) {
+  const std::vector<operand_spec> in(q.op->inputs.size(), {q.dtype, {n, n}, device::cpu, q.pinned});
+  return work_of(*q.op, in);
 }
 
 // In the price's currency, for a million calls.
@@ -42,38 +39,36 @@ double cost_of(const advice_question& q, const device& d, double throughput) {
     if (q.rate <= 0) return price / 3600 / throughput * 1e6;
     return std::ceil(q.rate / throughput) * price / 3600 / q.rate * 1e6;
   }
-  return core::not_known;
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 advice_row row_of(const advice_question& q, std::int64_t n, const std::vector<device>& devices) {
   advice_row row;
   row.size = n;
-  const work w = needed(q, n);
+  const work w = work_for(q, n);
   row.chosen = place(w, devices);
-  const core::profile_set& known = core::in_force(w);
   for (const auto& d : devices) {
-    const int i = known.index_of(d);
-    const auto p =
-        i < 0 ? core::prediction{} : core::predict(known.profiles[static_cast<std::size_t>(i)], w, known.profiles);
-    row.seconds.push_back(p.seconds);
-    row.throughput.push_back(1 / p.busy);
-    row.cost.push_back(cost_of(q, d, 1 / p.busy));
+    row.predictions.push_back(predict(w, d));
+    row.cost.push_back(cost_of(q, d, 1 / row.predictions.back().busy));
   }
   return row;
 }
 
+double seconds_of(const advice_row& row, std::size_t device) { return row.predictions[device].seconds; }
+
 // The device other than the CPU with the least time, or -1.
 int best_elsewhere(const advice_row& row) {
   int best = -1;
-  for (std::size_t i = 1; i < row.seconds.size(); ++i)
-    if (!std::isnan(row.seconds[i]) && (best < 0 || row.seconds[i] < row.seconds[static_cast<std::size_t>(best)]))
+  for (std::size_t i = 1; i < row.predictions.size(); ++i)
+    if (!std::isnan(seconds_of(row, i)) &&
+        (best < 0 || seconds_of(row, i) < seconds_of(row, static_cast<std::size_t>(best))))
       best = static_cast<int>(i);
   return best;
 }
 
 bool pays(const advice_row& row) {
   const int i = best_elsewhere(row);
-  return i > 0 && row.seconds[static_cast<std::size_t>(i)] < row.seconds[0];
+  return i > 0 && seconds_of(row, static_cast<std::size_t>(i)) < seconds_of(row, 0);
 }
 
 std::int64_t crossover_of(const advice_question& q, const advice& a) {
@@ -111,7 +106,7 @@ std::string cheapest(const advice& a) {
 std::string sentence_of(const advice_question& q, const advice& a) {
   const auto& last = a.rows.back();
   const int far = best_elsewhere(last);
-  const std::string what = fmt::format("{} of {}", q.operation, name_of(q.dtype));
+  const std::string what = fmt::format("{} of {}", q.op->name, name_of(q.dtype));
   if (far < 0) {
     std::string why_not;
     for (const auto& r : refusals()) why_not += fmt::format(" {} was refused: {}.", r.backend, r.reason);
@@ -121,9 +116,9 @@ std::string sentence_of(const advice_question& q, const advice& a) {
     return fmt::format("{} runs on the CPU: nothing is known of another device.{}{}", what, why_not, cheapest(a));
   }
   const auto& there = a.devices[static_cast<std::size_t>(far)];
-  const double on_far = last.seconds[static_cast<std::size_t>(far)];
+  const double on_far = seconds_of(last, static_cast<std::size_t>(far));
   const auto compared = fmt::format("at n = {} a call takes {} there and {} on the CPU.", last.size, in_words(on_far),
-                                    in_words(last.seconds[0]));
+                                    in_words(seconds_of(last, 0)));
   if (a.crossover == 0)
     return fmt::format("{} belongs on the CPU up to n = {}: {} does not pay, {}{}", what, last.size, there.str(), compared,
                        cheapest(a));
@@ -135,8 +130,7 @@ std::string sentence_of(const advice_question& q, const advice& a) {
 
 }  // namespace
 
-advice advise(const advice_question& question) {
-  advice_question q = question;
+advice advise(advice_question q) {
   check(q);
   if (q.sizes.empty())
     for (std::int64_t n = 16; n <= 4096; n *= 2) q.sizes.push_back(n);
@@ -148,5 +142,4 @@ advice advise(const advice_question& question) {
   return a;
 }
 
-}  // namespace SLUICE_ABI
-}  // namespace sluice
+}  // namespace sluice::serving
