@@ -233,7 +233,7 @@ TEST_CASE("a harmed journal is an error, and nothing is done about it") {
     else
       harmed[at] = static_cast<char>(harmed[at] ^ (1 << random.below(7)));
     testing::write_file(run.out + ".journal", harmed);
-    CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is harmed");
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is corrupt");
     CHECK(testing::read_file(run.out + ".partial") == partial);
   }
   CHECK(!std::filesystem::exists(run.out));

@@ -1,25 +1,39 @@
-#include "where.hpp"
+// Which devices a stream is worked on, and why.
+#pragma once
 
 #include <array>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "sluice/pipeline.hpp"
 #include "sluice/placement.hpp"
 
-namespace sluice::files {
-namespace {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace files {
 
-std::string one_pass(const file_stream& in) {
+struct device_choice {
+  std::vector<device> devices;
+  std::string reason;
+};
+
+// options.devices, else options.where, else SLUICE_DEVICE, else where `resident` is, else the CPU. Throws unavailable for a
+// device that is not there, before anything is written.
+device_choice choose_devices(const char* operation, const file_stream& in, const pipeline_options& options,
+                             const tensor* resident);
+
+inline std::string one_pass(const file_stream& in) {
   if (in.bytes() < 0) return "cpu: bytes that come once are read here, and one pass over them costs less than a copy";
   const auto gigabytes = static_cast<double>(in.bytes()) / 1e9;
   return fmt::format("cpu: one pass over {:.3g} GB; a copy to a device first would add {:.2g} s at 55 GB/s", gigabytes,
                      gigabytes / 55);
 }
 
-}  // namespace
-
-chosen choose(const char* operation, const file_stream& in, const pipeline_options& options, const tensor* resident) {
-  chosen c;
+inline device_choice choose_devices(const char* operation, const file_stream& in, const pipeline_options& options,
+                                    const tensor* resident) {
+  device_choice c;
   if (!options.devices.empty()) {
     c.devices = options.devices;
     std::string names;
@@ -49,4 +63,6 @@ chosen choose(const char* operation, const file_stream& in, const pipeline_optio
   return c;
 }
 
-}  // namespace sluice::files
+}  // namespace files
+}  // namespace SLUICE_ABI
+}  // namespace sluice

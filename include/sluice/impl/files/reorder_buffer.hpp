@@ -1,5 +1,5 @@
-// Results that come in no order, used in order: whoever brings the one that is next uses it, and those behind it that are
-// there. Nobody waits for anybody, unless the one that is next lies `room` behind.
+// Reorder buffer: values arrive in any order and are used in order, by the thread that delivers the next one. Producers
+// block only when they are `capacity` ahead.
 #pragma once
 
 #include <condition_variable>
@@ -9,13 +9,15 @@
 #include <optional>
 #include <vector>
 
-namespace sluice::files {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace files {
 
 template <class T>
-class in_order {
+class reorder_buffer {
  public:
   // `use` is called by one thread at a time.
-  in_order(std::int64_t first, std::int64_t room, std::function<void(std::int64_t, T&&)> use)
+  reorder_buffer(std::int64_t first, std::int64_t room, std::function<void(std::int64_t, T&&)> use)
       : slots_(static_cast<std::size_t>(room)), next_(first), use_(std::move(use)) {}
 
   // From any thread. Throws what `use` throws; after fail() or a throw, drops what comes.
@@ -69,4 +71,6 @@ class in_order {
   std::function<void(std::int64_t, T&&)> use_;
 };
 
-}  // namespace sluice::files
+}  // namespace files
+}  // namespace SLUICE_ABI
+}  // namespace sluice

@@ -1,19 +1,54 @@
-#include "journal.hpp"
+// What a run writes down at a sync, so that the next one can go on: text that a person can read, then the sums that were not
+// finished, as words of 8 bytes.
+//
+//     sluice journal 1
+//     operation rowsum_file
+//     input data.bin: 4294967296 bytes, ...
+//     columns 1024
+//     cut 256 rows 1024 columns
+//     done 4096 pieces 4194432 bytes
+//     sums 0
+#pragma once
 
 #include <charconv>
 #include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "sluice/error.hpp"
+#include "sluice/impl/files/chunk_plan.hpp"
+#include "sluice/impl/files/rounded_sums.hpp"
 
-namespace sluice::files {
-namespace {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace files {
 
-constexpr std::string_view first_line = "sluice journal 1\n";
+// What makes two runs the same job: names and values, one line each.
+using run_key = std::vector<std::pair<std::string, std::string>>;
+
+struct journal {
+  run_key job;
+  std::int64_t rows_per_chunk = 1;
+  std::int64_t chunk_columns = 0;
+  std::int64_t pieces = 0;  // done
+  std::int64_t bytes = 0;   // of the result
+  words sums;
+
+  [[nodiscard]] std::string text() const;
+  // Throws malformed, with `path`, for what text() did not write.
+  static journal parse(std::string_view text, const std::string& path, const char* operation);
+
+  // Throws invalid_argument, with what differs and what to do, when it is of another job.
+  void check_same_run(const run_key& wanted, const std::string& path, const char* operation) const;
+};
+
+inline constexpr std::string_view journal_first_line = "sluice journal 1\n";
 
 // One line, whatever is in it.
-std::string escaped(std::string_view value) {
+inline std::string escaped(std::string_view value) {
   std::string line;
   for (const char c : value)
     if (c == '\n')
@@ -25,7 +60,7 @@ std::string escaped(std::string_view value) {
   return line;
 }
 
-std::string unescaped(std::string_view line) {
+inline std::string unescaped(std::string_view line) {
   std::string value;
   for (std::size_t i = 0; i < line.size(); ++i) {
     if (line[i] != '\\' || i + 1 == line.size())
@@ -37,7 +72,7 @@ std::string unescaped(std::string_view line) {
 }
 
 // Of two values of several lines, such as an input of several files, what differs.
-std::pair<std::string, std::string> first_difference(std::string_view a, std::string_view b) {
+inline std::pair<std::string, std::string> first_difference(std::string_view a, std::string_view b) {
   const auto line = [](std::string_view text) { return text.substr(0, text.find('\n')); };
   const auto rest = [](std::string_view text) { return text.substr(std::min(text.size(), text.find('\n')) + 1); };
   while (line(a) == line(b) && line(a).size() < a.size() && line(b).size() < b.size()) {
@@ -48,14 +83,14 @@ std::pair<std::string, std::string> first_difference(std::string_view a, std::st
   return {shown(a), shown(b)};
 }
 
-class reader {
+class journal_reader {
  public:
-  reader(std::string_view text, const std::string& path, const char* operation)
+  journal_reader(std::string_view text, const std::string& path, const char* operation)
       : rest_(text), path_(path), operation_(operation) {}
 
   [[noreturn]] void fail(std::string_view why) const {
     throw error(error_code::malformed,
-                fmt::format("[{}] {} is harmed or no journal of this library: {}; remove it, or start "
+                fmt::format("[{}] {} is corrupt or not a journal of this library: {}; remove it, or start "
                             "again with resume::never (sluice-rowsum --fresh)",
                             operation_, path_, why));
   }
@@ -87,26 +122,24 @@ class reader {
   const char* operation_;
 };
 
-}  // namespace
-
-std::string journal::text() const {
-  std::string t(first_line);
+inline std::string journal::text() const {
+  std::string t(journal_first_line);
   for (const auto& [name, value] : job) t += fmt::format("{} {}\n", name, escaped(value));
-  t += fmt::format("cut {} rows {} columns\ndone {} pieces {} bytes\nsums {}\n", rows_per_piece, part_columns, pieces, bytes,
-                   sums.size());
+  t += fmt::format("cut {} rows {} columns\ndone {} pieces {} bytes\nsums {}\n", rows_per_chunk, chunk_columns, pieces,
+                   bytes, sums.size());
   if (!sums.empty()) t.append(reinterpret_cast<const char*>(sums.data()), sums.size() * sizeof(std::uint64_t));
   return t;
 }
 
-journal journal::parse(std::string_view text, const std::string& path, const char* operation) {
-  reader r(text, path, operation);
+inline journal journal::parse(std::string_view text, const std::string& path, const char* operation) {
+  journal_reader r(text, path, operation);
   journal j;
-  r.expect(first_line);
+  r.expect(journal_first_line);
   while (!r.rest().starts_with("cut ")) j.job.push_back(r.line());
   r.expect("cut ");
-  j.rows_per_piece = r.number(1);
+  j.rows_per_chunk = r.number(1);
   r.expect(" rows ");
-  j.part_columns = r.number(0);
+  j.chunk_columns = r.number(0);
   r.expect(" columns\ndone ");
   j.pieces = r.number(0);
   r.expect(" pieces ");
@@ -121,8 +154,8 @@ journal journal::parse(std::string_view text, const std::string& path, const cha
   return j;
 }
 
-void journal::check_job(const job_lines& wanted, const std::string& path, const char* operation) const {
-  const auto value_in = [](const job_lines& lines, const std::string& name) -> std::string {
+inline void journal::check_same_run(const run_key& wanted, const std::string& path, const char* operation) const {
+  const auto value_in = [](const run_key& lines, const std::string& name) -> std::string {
     for (const auto& [n, v] : lines)
       if (n == name) return v;
     return "";
@@ -141,4 +174,6 @@ void journal::check_job(const job_lines& wanted, const std::string& path, const 
     if (value_in(wanted, name) != value) refuse(name);
 }
 
-}  // namespace sluice::files
+}  // namespace files
+}  // namespace SLUICE_ABI
+}  // namespace sluice

@@ -1,44 +1,45 @@
 // for_each_chunk: the caller's own function, on the caller's thread; the next chunk is read and copied meanwhile.
-#include <future>
+#pragma once
 
 #include <fmt/format.h>
 
-#include "engine.hpp"
+#include "sluice/impl/base/background_task.hpp"
+#include "sluice/impl/files/device_choice.hpp"
+#include "sluice/impl/files/executor.hpp"
 #include "sluice/parallel.hpp"
-#include "where.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
-namespace {
+namespace files {
 
-constexpr const char* name = "for_each_chunk";
-constexpr std::int64_t chosen_chunk_bytes = 16 << 20;
+inline constexpr const char* for_each_name = "for_each_chunk";
+inline constexpr std::int64_t chosen_chunk_bytes = 16 << 20;
 
-void check_options(const file_stream& in, const pipeline_options& options, std::int64_t first_row) {
+inline void check_loop_options(const file_stream& in, const pipeline_options& options, std::int64_t first_row) {
   if (options.resume != resume::automatic || !options.column_totals.empty())
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] nothing is written: resume and column_totals must be left alone", name));
+                fmt::format("[{}] nothing is written: resume and column_totals must keep their defaults", for_each_name));
   if (first_row < 0 || (in.rows() >= 0 && first_row > in.rows()))
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] first_row is {}: {} has {} rows", name, first_row, in.path(), in.rows()));
+                fmt::format("[{}] first_row is {}: {} has {} rows", for_each_name, first_row, in.path(), in.rows()));
   if (first_row > 0 && !in.seekable())
-    throw error(error_code::invalid_argument,
-                fmt::format("[{}] first_row is {}: the bytes of {} come once, from row 0", name, first_row, in.path()));
+    throw error(error_code::invalid_argument, fmt::format("[{}] first_row is {}: {} can be read once only, from row 0",
+                                                          for_each_name, first_row, in.path()));
 }
 
 class chunk_loop {
  public:
-  chunk_loop(const file_stream& in, const std::function<void(const row_chunk&)>& use, const files::chosen& where,
-             files::watch& w)
-      : in_(in), use_(use), where_(where), watch_(w) {
+  chunk_loop(const file_stream& in, const std::function<void(const row_chunk&)>& use, const files::device_choice& where,
+             files::run_monitor& w)
+      : in_(in), use_(use), where_(where), monitor_(w) {
     const std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes() : chosen_chunk_bytes;
-    cut_ = files::cut_rows(in.rows(), in.columns(), static_cast<std::int64_t>(size_of(in.dtype())), bytes, 1);
+    plan_of_chunks_ = files::plan_rows(in.rows(), in.columns(), static_cast<std::int64_t>(size_of(in.dtype())), bytes, 1);
   }
 
   void run(std::int64_t first_row) {
     first_row_ = row_ = first_row;
-    watch_.check_cancel(0);
-    in_.source().begin();
+    monitor_.check_cancel(0);
+    source_of(in_).begin();
     if (in_.seekable())
       run_ahead();
     else
@@ -51,7 +52,7 @@ class chunk_loop {
 
  private:
   [[nodiscard]] std::int64_t rows_of_next(std::int64_t row) const {
-    return std::min(cut_.rows_per_piece, cut_.rows_at_most() - row);
+    return std::min(plan_of_chunks_.rows_per_chunk, plan_of_chunks_.rows_at_most() - row);
   }
   [[nodiscard]] const device& next_device() {
     return where_.devices[static_cast<std::size_t>(chunks_++) % where_.devices.size()];
@@ -66,71 +67,71 @@ class chunk_loop {
 
   void run_ahead() {
     const auto ahead = [this](std::int64_t row) {
-      return std::async(std::launch::async, [this, row, where = next_device()] {
+      return base::background_task<row_chunk>("sluice-read", [this, row, where = next_device()] {
         tensor host = host_memory(rows_of_next(row), where);
-        const stage_timer timer(watch_.stages.read);
-        files::read_parallel(in_.source(), row * in_.row_bytes(), files::memory_of(host));
+        const stage_timer timer(monitor_.stages.read);
+        files::read_parallel(source_of(in_), row * in_.row_bytes(), files::memory_of(host));
         return on_device(host, row, where);
       });
     };
-    std::future<row_chunk> next;
+    base::background_task<row_chunk> next;
     if (row_ < in_.rows()) next = ahead(row_);
     while (next.valid()) {
       const row_chunk chunk = next.get();
       const std::int64_t following = row_ + chunk.rows.extent(0);
       if (following < in_.rows()) next = ahead(following);
-      hand_over(chunk);
+      pass_on_chunk(chunk);
     }
   }
 
   void run_in_order() {
-    for (bool more = true; more && row_ < cut_.rows_at_most();) {
+    for (bool more = true; more && row_ < plan_of_chunks_.rows_at_most();) {
       const device where = next_device();
       const tensor host = next_rows(where);
       more = host.extent(0) == rows_of_next(row_);
-      if (host.extent(0) > 0) hand_over(on_device(host, row_, where));
+      if (host.extent(0) > 0) pass_on_chunk(on_device(host, row_, where));
     }
-    if (in_.rows() >= 0) files::expect_end(in_, watch_, {bytes(), rows()});
+    if (in_.rows() >= 0) files::expect_end(in_, monitor_, {bytes(), rows()});
   }
 
   tensor next_rows(const device& where) {
     tensor host = host_memory(rows_of_next(row_), where);
     const auto memory = files::memory_of(host);
-    const std::size_t n = files::read_next(in_, memory, watch_, {bytes(), rows()});
-    return n == memory.size() ? host : files::first_bytes(host, cut_, n);
+    const std::size_t n = files::read_next(in_, memory, monitor_, {bytes(), rows()});
+    return n == memory.size() ? host : files::first_bytes(host, plan_of_chunks_, n);
   }
 
-  void hand_over(const row_chunk& chunk) {
-    watch_.check_cancel(bytes());
+  void pass_on_chunk(const row_chunk& chunk) {
+    monitor_.check_cancel(bytes());
     {
-      const stage_timer timer(watch_.stages.compute);
+      const stage_timer timer(monitor_.stages.compute);
       use_(chunk);
     }
     row_ += chunk.rows.extent(0);
-    watch_.check_cancel(bytes());
-    watch_.report(bytes(), rows());
+    monitor_.check_cancel(bytes());
+    monitor_.report(bytes(), rows());
   }
 
   using stage_timer = files::stage_timer;
   const file_stream& in_;
   const std::function<void(const row_chunk&)>& use_;
-  const files::chosen& where_;
-  files::watch& watch_;
-  files::cutting cut_;
+  const files::device_choice& where_;
+  files::run_monitor& monitor_;
+  files::chunk_plan plan_of_chunks_;
   std::int64_t first_row_ = 0;
   std::int64_t row_ = 0;
   std::int64_t chunks_ = 0;
 };
 
-}  // namespace
+}  // namespace files
 
-pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(const row_chunk&)>& use,
-                                const pipeline_options& options, std::int64_t first_row) {
-  check_options(in, options, first_row);
-  const auto where = files::choose(name, in, options, nullptr);
+SLUICE_FUNC pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(const row_chunk&)>& use,
+                                            const pipeline_options& options, std::int64_t first_row) {
+  files::check_loop_options(in, options, first_row);
+  const auto where = files::choose_devices(files::for_each_name, in, options, nullptr);
   const std::int64_t bytes = in.rows() < 0 ? -1 : (in.rows() - first_row) * in.row_bytes();
-  files::watch w(options, name, bytes);
-  chunk_loop loop(in, use, where, w);
+  files::run_monitor w(options, files::for_each_name, bytes);
+  files::chunk_loop loop(in, use, where, w);
   loop.run(first_row);
   w.report(loop.bytes(), loop.rows(), true);
   pipeline_summary s;

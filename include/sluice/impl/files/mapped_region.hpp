@@ -1,8 +1,8 @@
 // Bytes of a file mapped for reading, unmapped at the end.
 //
-//     const window w = in.map(0, 8 << 20);
-//     sum(w.bytes());
-//     w.check();                    // a file that was cut short beneath it read as zeros
+//     const mapped_region r = in.map(0, 8 << 20);
+//     sum(r.bytes());
+//     r.check();                    // bytes that the file lost meanwhile read as zeros
 #pragma once
 
 #include <cstddef>
@@ -10,23 +10,25 @@
 #include <span>
 #include <utility>
 
-namespace sluice::files {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace files {
 
 class file;
 
-class window {
+class mapped_region {
  public:
-  window() = default;
-  window(window&& other) noexcept { *this = std::move(other); }
-  window& operator=(window&& other) noexcept {
+  mapped_region() = default;
+  mapped_region(mapped_region&& other) noexcept { *this = std::move(other); }
+  mapped_region& operator=(mapped_region&& other) noexcept {
     std::swap(bytes_, other.bytes_);
     std::swap(pages_, other.pages_);
     std::swap(in_, other.in_);
-    std::swap(slot_, other.slot_);
+    std::swap(entry_, other.entry_);
     std::swap(end_, other.end_);
     return *this;
   }
-  ~window();
+  ~mapped_region();
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }  // empty: nothing is mapped
   // Whether the page cache has them, by a look at a few pages; true where that cannot be told.
@@ -39,8 +41,10 @@ class window {
   std::span<const std::byte> bytes_;
   std::span<std::byte> pages_;  // that hold them
   const file* in_ = nullptr;    // outlives the window
-  int slot_ = -1;               // where the handler of SIGBUS finds it
+  int entry_ = -1;               // where the handler of SIGBUS finds it
   std::int64_t end_ = 0;        // in the file
 };
 
-}  // namespace sluice::files
+}  // namespace files
+}  // namespace SLUICE_ABI
+}  // namespace sluice
