@@ -63,7 +63,7 @@ TEST_CASE("text of another form is refused, and quoted") {
   for (const char* text : {"", ":", ":0", "cuda:", "cuda:x", "cuda:-1", "cuda:1:2", "cuda:00000", "CUDA", "cu da", "cuda:1 ",
                            "abcdefghijklmnop", "automatic:1"}) {
     INFO(std::string(text));
-    CHECK_REFUSED(device(text), invalid_argument, quoted(text), "cuda:1");
+    CHECK_REFUSED(device(text), invalid_argument, in_quotes(text), "cuda:1");
   }
   CHECK_REFUSED(device(std::string_view("abcdefghijklmnop"), 0), invalid_argument, "15");
 }
