@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "codec/json_number.hpp"
+#include "execution/executor.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
