@@ -52,7 +52,12 @@ class device {
   [[nodiscard]] SLUICE_API std::string str() const;
 
   /// The same backend and index.
-  friend constexpr bool operator==(const device&, const device&) = default;
+  [[gnu::always_inline]] friend constexpr bool operator==(const device& a, const device& b) noexcept {
+    if (a.index_ != b.index_) return false;
+    for (std::size_t i = 0; i < a.name_.size(); ++i)
+      if (a.name_[i] != b.name_[i]) return false;
+    return true;
+  }
 
  private:
   SLUICE_API static device parse(std::string_view text);
