@@ -1,7 +1,6 @@
 // The work that a call is, and a call from its operands to its result.
 #pragma once
 
-#include <memory>
 #include <new>
 #include <optional>
 
@@ -24,7 +23,7 @@ class operand_specs {
     for (std::size_t i = 0; i < size_; ++i) {
       const tensor& t = in[static_cast<int>(i)];
       const auto* owner = core::storage_of(t);
-      std::construct_at(&all_[i], t.dtype(), t.shape(), t.device(), owner != nullptr && owner->kind() == memory::pinned);
+      new (&all_[i]) operand_spec{t.dtype(), t.shape(), t.device(), owner != nullptr && owner->kind() == memory::pinned};
     }
   }
   [[nodiscard]] std::span<const operand_spec> span() const noexcept { return {all_, size_}; }

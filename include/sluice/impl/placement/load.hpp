@@ -91,10 +91,19 @@ inline std::size_t index_of(const op_descriptor& op) noexcept {
   return i;
 }
 
-// Of the work's op; the count of all_ops() for work of an application's own.
-inline std::size_t op_index(const work& w) noexcept {
-  const auto* op = w.op != nullptr ? w.op : find_op(w.operation);
-  return op != nullptr ? index_of(*op) : all_ops().size();
+// An op of the list and its number there.
+struct listed_op {
+  const op_descriptor* op = nullptr;  // null: work of an application's own
+  std::size_t index = 0;
+};
+
+inline listed_op op_of(const work& w) noexcept {
+  std::size_t i = 0;
+  for (const auto* op : all_ops()) {
+    if (w.op != nullptr ? op == w.op : op->name == w.operation) return {op, i};
+    ++i;
+  }
+  return {};
 }
 
 // A device's, never destroyed.
@@ -104,11 +113,12 @@ class live_state {
 
   // By op, dtype, whether operands have to be copied to the device, and size.
   [[nodiscard]] static int cell_of(const work& w, const device& where) noexcept {
-    std::size_t operation = op_index(w);
-    if (operation == all_ops().size()) {
+    const listed_op listed = op_of(w);
+    std::size_t operation = listed.index;
+    if (listed.op == nullptr) {
       unsigned hash = 0;
       for (const char c : w.operation) hash = hash * 31 + static_cast<unsigned char>(c);
-      operation += hash % others;
+      operation = all_ops().size() + hash % others;
     }
     int copied = 0;
     for (int i = 0; i < w.operand_count; ++i)

@@ -32,27 +32,26 @@ inline std::size_t reference_op(bool arithmetic) noexcept {
   return i;
 }
 
-inline double row_length_seconds(const profile& p, std::size_t op, const work& w) {
-  const double by_long = p.of(op, shape_class::square, w.dtype).at(w.bytes);
-  const double by_short = p.of(op, shape_class::skinny, w.dtype).at(w.bytes);
+inline double row_length_seconds(const profile& p, const work& w, const listed_op& listed) {
+  const double by_long = p.of(listed.index, shape_class::square, w.dtype).at(w.bytes);
+  const double by_short = p.of(listed.index, shape_class::skinny, w.dtype).at(w.bytes);
   if (w.result_bytes <= 0) return by_long;
-  const auto* d = all_ops()[op];
-  const dtype of_result = d->result_dtype != nullptr ? d->result_dtype(w.dtype) : w.dtype;
+  const dtype of_result = listed.op->result_dtype != nullptr ? listed.op->result_dtype(w.dtype) : w.dtype;
   const auto rows = static_cast<double>(w.result_bytes) / static_cast<double>(size_of(of_result));
   const double share = std::clamp(std::log2(w.flops / rows / short_row) / std::log2(long_row / short_row), 0.0, 1.0);
   return std::exp2((1 - share) * std::log2(by_short) + share * std::log2(by_long));
 }
 
-// What the work of op_index() `index` takes on the device itself, with one wait for it; NaN where the profile does not say.
-inline double op_seconds(const profile& p, const work& w, std::size_t index) noexcept {
-  const bool known = index < all_ops().size();
-  const auto model = known ? all_ops()[index]->model : time_model::roofline;
-  if (model == time_model::bandwidth) return p.of(index, shape_class::square, w.dtype).at(w.bytes);
-  if (model == time_model::row_length) return row_length_seconds(p, index, w);
+// What the work of `listed` takes on the device itself, with one wait for it; NaN where the profile does not say.
+inline double op_seconds(const profile& p, const work& w, const listed_op& listed) noexcept {
+  const auto model = listed.op != nullptr ? listed.op->model : time_model::roofline;
+  if (model == time_model::bandwidth) return p.of(listed.index, shape_class::square, w.dtype).at(w.bytes);
+  if (model == time_model::row_length) return row_length_seconds(p, w, listed);
   // An application's own work is taken for one pass over its bytes, with the arithmetic of the reference op.
+  const bool known = listed.op != nullptr;
   const dtype arithmetic = is_floating(w.dtype) ? w.dtype : dtype::f32;
-  const double by_flops = p.of(known ? index : reference_op(true), shape_class::square, arithmetic).at(w.flops);
-  const double by_bytes = known ? p.of(index, shape_class::skinny, arithmetic).at(w.bytes)
+  const double by_flops = p.of(known ? listed.index : reference_op(true), shape_class::square, arithmetic).at(w.flops);
+  const double by_bytes = known ? p.of(listed.index, shape_class::skinny, arithmetic).at(w.bytes)
                                 : p.of(reference_op(false), shape_class::square, w.dtype).at(w.bytes);
   return std::isnan(by_flops) || std::isnan(by_bytes) ? not_known : std::max(by_flops, by_bytes);
 }
@@ -72,8 +71,8 @@ inline double copying_share(double seconds) { return 0.35 + 0.35 * std::clamp(st
 inline prediction predict_on(const profile& p, const work& w, const std::vector<profile>& others) noexcept {
   // Of a copy, without the wait that the whole call has once.
   const auto without_wait = [&](double seconds) { return std::max(seconds - p.sync, 0.1 * seconds); };
-  const std::size_t op = op_index(w);
-  const double own = op_seconds(p, w, op);
+  const listed_op listed = op_of(w);
+  const double own = op_seconds(p, w, listed);
   if (std::isnan(own)) return {};
   double to_device = 0;
   double to_host = 0;
@@ -93,7 +92,7 @@ inline prediction predict_on(const profile& p, const work& w, const std::vector<
   prediction out;
   out.seconds = own + to_device + to_host + elsewhere;
   if (p.where.is_cpu()) {
-    const bool passes = op < all_ops().size() && all_ops()[op]->model != time_model::roofline;
+    const bool passes = listed.op != nullptr && listed.op->model != time_model::roofline;
     out.busy = out.seconds * cpu_share(passes, out.seconds);
   } else if (to_device + to_host > 0) {
     out.busy = out.seconds * copying_share(out.seconds);
