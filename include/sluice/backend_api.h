@@ -2,7 +2,7 @@
  * The table of functions that a device fills. Plain C, so that a module built by any compiler fits.
  *
  * Core calls devices through this table alone: the CPU fills one inside the library, and every libsluice-NAME.so found at
- * run time hands over another. A module exports one symbol:
+ * run time provides another. A module exports one symbol:
  *
  *     const sluice_backend* sluice_backend_entry(const sluice_host* host);
  *
@@ -34,7 +34,7 @@ typedef enum sluice_status {
   SLUICE_INVALID_ARGUMENT = 1, /**< a value that the slot does not take */
   SLUICE_UNSUPPORTED = 2,      /**< well-formed, but not on this device */
   SLUICE_OUT_OF_MEMORY = 3,    /**< the device's memory, or a limit on it */
-  SLUICE_DEVICE_LOST = 4,      /**< sticky: only a new process brings the device back */
+  SLUICE_DEVICE_LOST = 4,      /**< sticky: only a new process can use the device again */
   SLUICE_UNAVAILABLE = 5,      /**< no such device, or it refused to start */
   SLUICE_INTERNAL = 6          /**< a defect in the backend */
 } sluice_status;
@@ -77,10 +77,10 @@ typedef struct sluice_array {
   int64_t strides[SLUICE_MAX_RANK]; /**< in elements; likewise */
 } sluice_array;
 
-/** What a backend tells of a device. */
+/** A backend's description of a device. */
 typedef struct sluice_device_info {
   char description[160]; /**< "NVIDIA H200, 132 SMs", "AMD EPYC, 2 threads, avx2, BLIS 0.9.0" */
-  uint64_t memory_total; /**< bytes; 0 when asking would wake the device */
+  uint64_t memory_total; /**< bytes; 0 when asking would initialise the device */
   uint64_t memory_free;  /**< bytes; likewise */
   int32_t awake;         /**< 1 once a context exists (always, for a CPU) */
   int32_t healthy;       /**< 0 after a sticky error */
@@ -102,15 +102,15 @@ typedef struct sluice_queue sluice_queue;
 /** A handle of the backend's: an event marks a point in a queue. */
 typedef struct sluice_event sluice_event;
 
-/** What core lends to a backend. It outlives every backend. */
+/** Functions and limits that core provides to a backend. It outlives every backend. */
 typedef struct sluice_host {
   uint32_t api_version; /**< SLUICE_BACKEND_API_VERSION of the header it was built with */
   uint32_t struct_size; /**< bytes of this struct in that header */
   /** Threads that one parallel_for may use at once, the caller included. */
   int32_t (*parallel_size)(void);
-  /** Calls body(context, i) once for every i in [0, count), on the process's one pool; returns when all are done. The caller
-   * waits its turn, first come first served, when all threads are at work, so a call of count 1 is how a caller takes one
-   * core's worth of compute. A call made inside a body runs there, in order. `body` must not throw. */
+  /** Calls body(context, i) once for every i in [0, count), on the process's one pool; returns when all are done. When
+   * all threads are busy the caller waits, first come first served, so a call of count 1 acquires one core's worth of
+   * compute. A call made inside a body runs there, in order. `body` must not throw. */
   void (*parallel_for)(int64_t count, void (*body)(void* context, int64_t index), void* context);
   /** level: 0 debug, 1 info, 2 warning, 3 error. `text` is one line. */
   void (*log)(int32_t level, const char* text);
@@ -120,41 +120,41 @@ typedef struct sluice_host {
   int32_t queues_per_device;  /**< how many queue_acquire hands out at once */
 } sluice_host;
 
-/** The table that a backend fills. `queue` may be null on a device whose `queue_acquire` is null: such a device is done with
- * every call when the call returns, and its event slots are null too. */
+/** The table that a backend fills. `queue` may be null on a device whose `queue_acquire` is null: such a device has
+ * completed every call when the call returns, and its event slots are null too. */
 typedef struct sluice_backend {
   uint32_t api_version; /**< SLUICE_BACKEND_API_VERSION of the header it was built with */
   uint32_t struct_size; /**< bytes of this struct in that header */
   const char* name;     /**< "cpu", "cuda": lower-case letters and digits, at most 15 */
 
-  /** Counts devices without waking any. Zero is a refusal: `message` says why there is none. */
+  /** Counts devices without initialising any. Zero is a refusal: `message` says why there is none. */
   sluice_status (*device_count)(int32_t* count, sluice_message* message);
-  /** Describes a device without waking it. */
+  /** Describes a device without initialising it. */
   sluice_status (*device_info)(int32_t device, sluice_device_info* info, sluice_message* message);
-  /** Makes the device ready and proves it with one small piece of work. Null: nothing to do. Called before first use. */
+  /** Initialises the device and tests it with one small operation. Null: nothing to do. Called before first use. */
   sluice_status (*device_wake)(int32_t device, sluice_message* message);
 
   /** Memory from a pool, aligned to 64 bytes at least and to a page from one page up. Zero bytes give a null pointer. */
   sluice_status (*allocate)(int32_t device, int32_t kind, size_t bytes, void** data, sluice_message* message);
-  /** Takes memory back. Core has waited for, or ordered, all work on it. Never fails. */
+  /** Releases memory. Core has waited for, or ordered, all work on it. Never fails. */
   void (*deallocate)(int32_t device, int32_t kind, void* data, size_t bytes);
   /** Counters of the pool of a memory, since start. */
   sluice_status (*memory_stats)(int32_t device, int32_t kind, sluice_memory_stats* stats, sluice_message* message);
-  /** Gives pooled memory back to the system. */
+  /** Returns pooled memory to the system. */
   void (*memory_trim)(int32_t device, int32_t kind);
 
-  /** A queue from a bounded pool: waits for one to be free. */
+  /** A queue from a bounded pool: blocks until one is free. */
   sluice_status (*queue_acquire)(int32_t device, sluice_queue** queue, sluice_message* message);
-  /** Gives it back; what is on it still runs. */
+  /** Releases the queue; work enqueued on it still runs. */
   void (*queue_release)(int32_t device, sluice_queue* queue);
 
   /** An event, created once and recorded many times. */
   sluice_status (*event_create)(int32_t device, sluice_event** event, sluice_message* message);
-  /** Whether it has passed or not. Never fails. */
+  /** Destroys the event, signalled or not. Never fails. */
   void (*event_destroy)(int32_t device, sluice_event* event);
-  /** From now on the event stands for the end of the queue's work so far. */
+  /** The event now stands for the end of the work enqueued so far. */
   sluice_status (*event_record)(sluice_event* event, sluice_queue* queue, sluice_message* message);
-  /** Work put on the queue from now on waits for the event, on the device. */
+  /** Work enqueued from now on waits for the event, on the device. */
   sluice_status (*queue_wait_event)(sluice_queue* queue, sluice_event* event, sluice_message* message);
   /** Waits for the event on the host. */
   sluice_status (*event_wait)(sluice_event* event, sluice_message* message);
@@ -177,8 +177,8 @@ typedef struct sluice_backend {
   sluice_status (*rowsum)(int32_t device, sluice_queue* queue, const sluice_array* a, const sluice_array* out,
                           sluice_message* message);
 
-  /** Optional: `deallocate` for memory that work is still under way on. The memory is given out again only when the `count`
-   * events have passed, and nobody waits here for that. The events may be destroyed on return. Never fails. */
+  /** Optional: `deallocate` for memory with pending work. The memory is reused only after the `count` events have passed; the
+   * call does not block. The events may be destroyed on return. Never fails. */
   void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events,
                            int32_t count);
 } sluice_backend;

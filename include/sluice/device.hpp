@@ -1,13 +1,13 @@
 /// @file
-/// Where work runs and tensors live.
+/// The devices that work runs on and tensors live on.
 ///
 ///     for (const auto& d : sluice::devices()) std::cout << d.where.str() << ": " << d.description << '\n';
 ///     for (const auto& r : sluice::refusals()) std::cout << r.backend << ": " << r.reason << '\n';
 ///     auto c = sluice::matmul(a, b, "cuda:0");
 ///
-/// Backends other than the CPU are modules named libsluice-NAME.so, looked for in the folders of SLUICE_BACKEND_PATH (colons
-/// between them), then beside the sluice library (or the executable, where sluice is linked statically). They are loaded
-/// when devices() is first called or a device of theirs is first named, and never unloaded.
+/// Backends other than the CPU are modules named libsluice-NAME.so, searched for in the folders of SLUICE_BACKEND_PATH
+/// (separated by colons), then beside the sluice library (or beside the executable, where sluice is linked statically or
+/// header-only). They are loaded when devices() is first called or one of their devices is first named, and never unloaded.
 #pragma once
 
 #include <array>
@@ -25,12 +25,12 @@ inline namespace SLUICE_ABI {
 /// A device's name, a value: "cpu", "cuda:1", or "automatic", which lets placement choose.
 class device {
  public:
-  static const device automatic;  ///< none in particular: placement chooses
-  static const device cpu;        ///< there is always this one
+  static const device automatic;  ///< placement chooses
+  static const device cpu;        ///< always there
 
   constexpr device() = default;  ///< the CPU
-  /// "cpu", "cuda" (that is "cuda:0"), "cuda:1", "automatic". Throws invalid_argument for text of another form; whether
-  /// there is such a device shows when it is used.
+  /// "cpu", "cuda" (that is "cuda:0"), "cuda:1", "automatic". Throws invalid_argument for text of another form. The
+  /// device's existence is checked when it is used.
   device(std::string_view text) { *this = parse(text); }
   /// Likewise.
   device(const char* text) : device(std::string_view(text)) {}
@@ -76,8 +76,8 @@ struct device_request {
     required,   ///< `where`, or an error
   };
 
-  device where = device::automatic;         ///< the device asked for
-  strength how = strength::automatic;       ///< automatic exactly when `where` is
+  device where = device::automatic;    ///< the device asked for
+  strength how = strength::automatic;  ///< automatic exactly when `where` is
 
   constexpr device_request() = default;  ///< placement chooses
   /// A device. `automatic` stays automatic, whatever the strength.
@@ -98,33 +98,33 @@ constexpr device_request prefer(const device& d) { return {d, device_request::st
 /// `d` or an error: unavailable, or device_lost.
 constexpr device_request require(const device& d) { return {d, device_request::strength::required}; }
 
-/// What is known of a device without waking it.
+/// What is known of a device without initialising it.
 struct device_info {
   device where;                    ///< its name
   std::string description;         ///< "NVIDIA H200, 132 SMs"
-  std::uint64_t memory_total = 0;  ///< bytes; 0 while asking would wake the device
+  std::uint64_t memory_total = 0;  ///< bytes; 0 while asking would initialise the device
   std::uint64_t memory_free = 0;   ///< bytes; likewise
   bool awake = false;              ///< a context exists
-  bool healthy = true;             ///< false after a sticky error, or when it refused to wake
-  bool lost = false;               ///< after a sticky error: only a new process brings it back
+  bool healthy = true;             ///< false after a sticky error, or when it failed to initialise
+  bool lost = false;               ///< after a sticky error: only a new process can use it again
   std::string state;               ///< why it is not healthy
 };
 
-/// A backend that was found and not taken, or a device that refused to wake.
+/// A backend that was found and refused, or a device that failed to initialise.
 struct refusal {
   std::string backend;  ///< "cuda"
   std::string path;     ///< of the module
   std::string reason;   ///< "libcublas.so.13: cannot open shared object file"
 };
 
-/// The devices of every backend, the CPU first. Loads the modules on first use; wakes no device.
+/// The devices of every backend, the CPU first. Loads the modules on first use; initialises no device.
 SLUICE_API std::vector<device_info> devices();
 
 /// Why each backend that is not among devices() was refused.
 SLUICE_API std::vector<refusal> refusals();
 
-/// `wanted` while it is awake and not lost; for automatic the first such device that is no CPU; else the CPU. Asks no
-/// device, loads no module, waits for nothing: for whoever prepares work that may go to a device.
+/// `wanted` if it is initialised and not lost; for automatic the first such device other than the CPU; else the CPU. Queries
+/// no device, loads no module and does not block: for preparing work that may run on a device.
 SLUICE_API device awake_device(const device& wanted = device::automatic) noexcept;
 
 /// Counters of a pool of memory.
@@ -146,8 +146,12 @@ enum class memory {
 /// Counters of a device's memory pool. Throws unavailable when there is no such device.
 SLUICE_API memory_stats memory_statistics(const device& where, memory kind = memory::device);
 
-/// Gives the pool's unused memory back to the system. Throws unavailable when there is no such device.
+/// Returns the pool's unused memory to the system. Throws unavailable when there is no such device.
 SLUICE_API void memory_trim(const device& where, memory kind = memory::device);
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/device.hpp"
+#endif

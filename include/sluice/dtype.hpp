@@ -153,3 +153,7 @@ decltype(auto) visit(dtype t, F&& f) {
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/dtype.hpp"
+#endif

@@ -19,17 +19,17 @@
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-/// What a caller can act on. The numbers are those of sluice_status in backend_api.h, as far as that goes.
+/// What a caller can act on. The first six are numbered as sluice_status in backend_api.h.
 enum class error_code : int {
   invalid_argument = 1,  ///< a shape, dtype, name or option that the call does not take
   unsupported = 2,       ///< well-formed, but this device or build has no such operation
   out_of_memory = 3,     ///< the device's memory, or a limit on it
-  device_lost = 4,       ///< the device had a sticky error: only a new process brings it back
+  device_lost = 4,       ///< the device had a sticky error: only a new process can use it again
   unavailable = 5,       ///< no such device, or it refused to start
   internal = 6,          ///< a defect in sluice or in a backend
   io = 7,                ///< the operating system refused to read or write; names the file and the offset
   malformed = 8,         ///< bytes that are not what they claim to be (an .npy header, a JSON body)
-  cancelled = 9,         ///< the caller's token asked to stop
+  cancelled = 9,         ///< the caller requested cancellation
   limit_exceeded = 10,   ///< larger than a limit in force
 };
 
@@ -37,7 +37,7 @@ enum class error_code : int {
 SLUICE_API std::string_view name_of(error_code code) noexcept;
 
 /// What every function of the library throws.
-class SLUICE_API error : public std::runtime_error {
+class SLUICE_SHARED_TYPE error : public std::runtime_error {
  public:
   /// `sentence` is what() as it is.
   error(error_code code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
@@ -51,3 +51,7 @@ class SLUICE_API error : public std::runtime_error {
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/error.hpp"
+#endif

@@ -1,11 +1,11 @@
 /// @file
-/// The process's one thread pool. Backends, codecs and streams all run on it, so that a program with many callers never has
-/// more threads at work than cores.
+/// The process's thread pool. Backends, codecs and streams all run on it: however many callers a program has, no more
+/// threads compute than there are cores.
 ///
 ///     sluice::parallel_for(rows, [&](std::int64_t r) { out[r] = f(r); });
 ///
 /// Size: SLUICE_THREADS, else the cores this process may run on (its affinity and its cgroup's CPU quota). Callers beyond
-/// that wait their turn, first come first served; helpers leave a running loop at its next index when a caller waits.
+/// that wait, first come first served; helpers leave a running loop at its next index when a caller waits.
 #pragma once
 
 #include <atomic>
@@ -21,18 +21,18 @@ inline namespace SLUICE_ABI {
 /// Threads that one parallel_for may use at once, the caller included. At least 1.
 SLUICE_API std::int32_t parallel_size() noexcept;
 
-/// Has the pool's helpers give way to other threads: they run at this niceness, 0 to 19, from their next loop on. The system
-/// lets it grow only; a call with less changes nothing. The threads that call parallel_for keep their own.
+/// Sets the niceness of the pool's helpers, 0 to 19, from their next loop on. It can only grow: a smaller value changes
+/// nothing. The threads that call parallel_for keep their own.
 SLUICE_API void parallel_nice(std::int32_t nice) noexcept;
 
-/// While one lives, the loops of its thread run in it, in order, as those of a body do: for a caller who knows that other
-/// callers have the cores. `alone` false: nothing changes.
+/// While one lives, the loops of its thread run in that thread alone, in order, as loops inside a body do: for a caller that
+/// knows the cores are busy with other callers. With `alone` false it changes nothing.
 class SLUICE_API parallel_alone {
  public:
-  /// From here on, for the calling thread alone.
+  /// Affects the calling thread only.
   explicit parallel_alone(bool alone = true) noexcept;
-  ~parallel_alone();                                          ///< as it was before
-  parallel_alone(const parallel_alone&) = delete;             ///< they end in the order opposite to their beginning
+  ~parallel_alone();                                          ///< restores what was before
+  parallel_alone(const parallel_alone&) = delete;             ///< scoped: nested ones end in reverse order
   parallel_alone& operator=(const parallel_alone&) = delete;  ///< likewise
 
  private:
@@ -40,15 +40,13 @@ class SLUICE_API parallel_alone {
 };
 
 namespace detail {
-// The raw form, for tables of C functions: `body` must not throw. Once `stop`, where there is one, is true, no further index
-// is handed out.
+// For C functions: `body` must not throw. Once `*stop` is true no further index is handed out; null: never.
 SLUICE_API void parallel_run(std::int64_t count, void (*body)(void* context, std::int64_t index), void* context,
                              const std::atomic<bool>* stop = nullptr);
 }  // namespace detail
 
-/// Calls body(i) once for every i in [0, count), in no order, and returns when all are done. An exception in a body stops
-/// the handing out of further indices and is thrown here, the first one only. A call made inside a body runs there, in
-/// order.
+/// Calls body(i) once for every i in [0, count), in any order, and returns when all have returned. The first exception of a
+/// body is rethrown here; no further index starts after it. A call made inside a body runs in that thread, in order.
 template <class F>
 void parallel_for(std::int64_t count, F&& body) {
   struct state {
@@ -72,3 +70,7 @@ void parallel_for(std::int64_t count, F&& body) {
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/parallel.hpp"
+#endif

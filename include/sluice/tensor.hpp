@@ -6,8 +6,8 @@
 ///     auto g = a.to("cuda:0");                // a copy there
 ///     auto v = a.view<float, 2>();  v(0, 1);  // 2
 ///
-/// Operations on a device run behind the caller's back: whoever needs their result on the host (a copy to the CPU, an
-/// export, a view of host memory that is still being written) waits for them, and learns there of a failure.
+/// Operations on a device run asynchronously. Access from the host (a copy to the CPU, an export, a view of host memory that
+/// is still being written) waits for them and throws what they failed with.
 #pragma once
 
 #include <cstddef>
@@ -20,27 +20,13 @@
 #include "sluice/shape.hpp"
 #include "sluice/view.hpp"
 
-struct sluice_array;
-
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-namespace detail {
-
-class storage;  // memory of one device, shared by the tensors over it, with the events of its last write and open reads
-
-struct block {
-  std::shared_ptr<storage> owner;
-  std::byte* data = nullptr;
-};
-
-SLUICE_API block allocate(const device& where, std::size_t bytes, memory kind);
-SLUICE_API block adopt(void* data, std::size_t bytes, std::shared_ptr<void> keep_alive);
-SLUICE_API const device& where_is(const storage* s) noexcept;
-// Waits until the host may read, or with `write` also write, the memory. Throws what the device's work failed with.
-SLUICE_API void wait_for_host(storage* s, bool write);
-
-}  // namespace detail
+namespace core {
+class storage;         // memory of one device, shared by the tensors over it
+struct tensor_access;  // what the library itself sees of a tensor
+}  // namespace core
 
 /// A handle on strided memory. Rows of the last dimension are contiguous in a tensor that was just made.
 class tensor {
@@ -51,11 +37,8 @@ class tensor {
   /// Memory without values. Throws invalid_argument when `extents` is negative or too large, out_of_memory, unavailable when
   /// there is no such device. `kind` pinned gives host memory that `where` copies at full speed; the tensor is then on the
   /// CPU.
-  explicit tensor(const sluice::shape& extents, sluice::dtype type = dtype::f32,
-                  const sluice::device& where = sluice::device::cpu, memory kind = memory::device)
-      : shape_(extents), strides_(row_major(extents)), dtype_(type) {
-    block_ = detail::allocate(where, byte_size(extents, type), kind);
-  }
+  SLUICE_API explicit tensor(const sluice::shape& extents, sluice::dtype type = dtype::f32,
+                             const sluice::device& where = sluice::device::cpu, memory kind = memory::device);
 
   /// Every element is `value`, converted to `type`. Throws as the constructor does, and unsupported on a device that cannot
   /// fill.
@@ -99,8 +82,8 @@ class tensor {
     return t;
   }
 
-  /// A window over host memory of the caller's, without a copy. `keep_alive` is held as long as any tensor needs the memory;
-  /// with none, the caller sees to that. Throws invalid_argument for a negative stride, for memory that is null or not
+  /// Views the caller's host memory without a copy. `keep_alive` is held as long as any tensor uses the memory; with none,
+  /// the caller keeps the memory valid. Throws invalid_argument for a negative stride, for memory that is null or not
   /// aligned to an element, and for a reach beyond 63 bits.
   template <class T>
   static tensor wrap(T* data, const sluice::shape& extents, const sluice::strides& steps,
@@ -119,15 +102,15 @@ class tensor {
   [[nodiscard]] const sluice::shape& shape() const noexcept { return shape_; }        ///< extents, the outermost first
   [[nodiscard]] const sluice::strides& strides() const noexcept { return strides_; }  ///< in elements
   [[nodiscard]] sluice::dtype dtype() const noexcept { return dtype_; }               ///< of each element
-  /// Whose memory it is; the CPU for pinned memory, too.
-  [[nodiscard]] const sluice::device& device() const noexcept { return detail::where_is(block_.owner.get()); }
+  /// The device that owns the memory; the CPU for pinned memory as well.
+  [[nodiscard]] SLUICE_API const sluice::device& device() const noexcept;
   [[nodiscard]] int rank() const noexcept { return shape_.rank(); }  ///< dimensions; 0: one element
   /// Of dimension `r` of [0, rank()), which is not checked.
   [[nodiscard]] std::int64_t extent(int r) const noexcept { return shape_[r]; }
   /// Of dimension `r` of [0, rank()), in elements; not checked either.
   [[nodiscard]] std::int64_t stride(int r) const noexcept { return strides_[r]; }
   [[nodiscard]] std::int64_t count() const { return shape_.count(); }  ///< elements
-  /// Bytes of its elements; throws invalid_argument when that does not fit, as repeated elements may bring about.
+  /// Bytes of its elements. Throws invalid_argument when that does not fit in 63 bits, as broadcasting can cause.
   [[nodiscard]] std::size_t bytes() const { return byte_size(shape_, dtype_); }
   /// Whether it is row-major without gaps. Strides of extents 1 do not matter.
   [[nodiscard]] bool is_contiguous() const noexcept {
@@ -140,17 +123,11 @@ class tensor {
     return true;
   }
 
-  /// Where the first element is, in the memory of device(). Waits here for work that still writes the memory, and throws
-  /// what that failed with. A pointer from before other work on the tensor began knows nothing of that work: ask anew.
-  [[nodiscard]] const void* data() const {
-    detail::wait_for_host(block_.owner.get(), false);
-    return block_.data;
-  }
+  /// The first element, in the memory of device(). Waits for work that still writes the memory, and throws what that failed
+  /// with. Call data() again after enqueuing work; older pointers are not synchronised.
+  [[nodiscard]] SLUICE_API const void* data() const;
   /// The same for writing: waits for work that still reads the memory as well.
-  [[nodiscard]] void* data() {
-    detail::wait_for_host(block_.owner.get(), true);
-    return block_.data;
-  }
+  [[nodiscard]] SLUICE_API void* data();
 
   /// A typed window. Throws invalid_argument when T is not the dtype, R not the rank, or the tensor is not on the CPU.
   template <class T, int R>
@@ -174,27 +151,27 @@ class tensor {
     return *static_cast<const T*>(host.data());
   }
 
-  // The same memory, seen otherwise
-  // -----------------------------------------------------------------------------------------
+  // Views of the same memory
+  // ------------------------------------------------------------------------------------------------
 
   /// Dimensions a and b exchanged; the last two by default. Throws invalid_argument when the tensor has no such dimension.
   [[nodiscard]] SLUICE_API tensor transpose(int a = -2, int b = -1) const;
   /// Indices begin, begin + step, ... below end of one dimension. Throws invalid_argument unless 0 <= begin <= end <=
   /// extent, step >= 1.
   [[nodiscard]] SLUICE_API tensor slice(int dimension, std::int64_t begin, std::int64_t end, std::int64_t step = 1) const;
-  /// Index i of the first dimension, which goes away. Throws invalid_argument for rank 0 and unless 0 <= i < extent(0).
+  /// Index i of the first dimension, which is removed. Throws invalid_argument for rank 0 and unless 0 <= i < extent(0).
   [[nodiscard]] SLUICE_API tensor operator[](std::int64_t i) const;
   /// Other extents with the same count. Throws invalid_argument when the count differs, or when it would take a copy.
   [[nodiscard]] SLUICE_API tensor reshape(const sluice::shape& extents) const;
   /// Extents of 1 repeated and leading dimensions added, as NumPy broadcasts. Throws invalid_argument when they do not fit.
   [[nodiscard]] SLUICE_API tensor broadcast_to(const sluice::shape& extents) const;
 
-  // Other memory
-  // ------------------------------------------------------------------------------------------------------------
+  // Copies
+  // --------------------------------------------------------------------------------------------------------------------
 
-  /// This tensor on `where`: itself when it is there already, else a copy. Throws unavailable, out_of_memory, device_lost.
+  /// This tensor on `where`: itself when it is already there, else a copy. Throws unavailable, out_of_memory, device_lost.
   [[nodiscard]] SLUICE_API tensor to(const sluice::device& where) const;
-  /// This tensor with another dtype: itself when it has it already, else a copy on the same device. Floats become integers
+  /// This tensor in another dtype: itself when it already has it, else a copy on the same device. Floats become integers
   /// by truncation, saturating, NaN as 0. Throws out_of_memory.
   [[nodiscard]] SLUICE_API tensor as(sluice::dtype type) const;
   /// A row-major copy on the same device. Throws out_of_memory.
@@ -205,14 +182,8 @@ class tensor {
   /// when the shapes differ.
   SLUICE_API void assign(const tensor& source);
 
-  /// For the library's own use: the memory.
-  [[nodiscard]] const detail::block& memory_block() const noexcept { return block_; }
-  /// For the library's own use: the tensor as a backend sees it.
-  [[nodiscard]] SLUICE_API ::sluice_array array() const;
-
  private:
-  tensor(detail::block b, const sluice::shape& extents, const sluice::strides& steps, sluice::dtype type)
-      : block_(std::move(b)), shape_(extents), strides_(steps), dtype_(type) {}
+  friend struct core::tensor_access;
 
   SLUICE_API static std::size_t byte_size(const sluice::shape& extents, sluice::dtype type);
   SLUICE_API void check_view(sluice::dtype type, int rank) const;
@@ -225,7 +196,8 @@ class tensor {
     return a;
   }
 
-  detail::block block_;
+  std::shared_ptr<core::storage> storage_;
+  std::byte* data_ = nullptr;
   sluice::shape shape_;
   sluice::strides strides_;
   sluice::dtype dtype_ = dtype::f32;
@@ -233,3 +205,7 @@ class tensor {
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/core/tensor.hpp"
+#endif

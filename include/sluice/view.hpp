@@ -1,11 +1,11 @@
 /// @file
-/// view<T, R>: a typed window of rank R over host memory.
+/// view<T, R>: typed access of rank R to host memory.
 ///
 ///     auto v = t.view<float, 2>();
 ///     for (std::int64_t i = 0; i < v.extent(0); ++i)
 ///       for (std::int64_t j = 0; j < v.extent(1); ++j) v(i, j) += 1;
 ///
-/// It owns nothing: it is good for as long as the tensor's memory is. Indices are not checked in release builds.
+/// A view owns nothing: it is valid while the tensor's memory is. Indices are checked by assert() only.
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-/// A window of rank R >= 1 over elements T, const or not.
+/// Typed access of rank R >= 1 to elements T, const or not.
 template <class T, int R>
 class view {
  public:
@@ -29,7 +29,7 @@ class view {
   /// Over `data`, whose first element has all indices 0; `steps` in elements.
   view(T* data, const std::array<std::int64_t, R>& extents, const std::array<std::int64_t, R>& steps) noexcept
       : data_(data), extents_(extents), strides_(steps) {}
-  /// From a view of the same elements that may write them.
+  /// A read-only view of the same elements.
   template <std::same_as<std::remove_const_t<T>> U>
   view(const view<U, R>& v) noexcept : data_(v.data_), extents_(v.extents_), strides_(v.strides_) {}
 

@@ -1,4 +1,4 @@
-// Private header of the CUDA backend: the host that core lent, devices, queues, memory, and the slots of its table.
+// Private header of the CUDA backend: the host, devices, queues, memory, and the slots of its table.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@
 
 namespace sluice::cuda {
 
-// What core lent when it entered the backend.
+// The host that core passed to the entry function.
 const sluice_host& host();
 
 // Writes the sentence into `message`, which may be null, and returns `status`.
@@ -39,7 +39,7 @@ class device {
  public:
   explicit device(std::int32_t index);
 
-  // Status and sentence for what a CUDA or cuBLAS call gave. A sticky error marks the device as lost.
+  // Status and message of a CUDA or cuBLAS result. A sticky error marks the device as lost.
   sluice_status check(cudaError_t error, const char* call, sluice_message* message);
   sluice_status check(cublasStatus_t status, const char* call, sluice_message* message);
 
@@ -67,14 +67,14 @@ class device {
   char state_[160] = {};  // written once, before lost_
 };
 
-// Counts the devices that the driver shows, and makes them; a refusal says why there are none.
+// Counts the devices that the driver shows, and creates their objects; the message says why there are none.
 sluice_status count_devices(std::int32_t* count, sluice_message* message);
 device& device_at(std::int32_t index);
 
 // True in a child that fork made of a process that had started CUDA.
 bool forked();
 
-// The device made the calling thread's current one, for as long as a slot runs, if it is usable.
+// Makes the device the calling thread's current one for the duration of a slot, if it is usable.
 class device_scope {
  public:
   explicit device_scope(const device& d, sluice_message* message = nullptr);
@@ -87,7 +87,7 @@ class device_scope {
 
  private:
   sluice_status status_ = SLUICE_OK;
-  int before_ = -1;  // to be made current again; -1: nothing to restore
+  int before_ = -1;  // the device to restore; -1: none
 };
 
 // The pool of pinned host memory, one for all devices, and whether all bytes of [data, data + bytes) are pinned, by this
@@ -96,7 +96,7 @@ memory_pool& pinned_memory();
 bool is_pinned(const void* data, std::size_t bytes);
 bool in_pinned_pool(const void* data);
 
-// Memory of `d`'s pool for the length of one operation: given back behind what its queue was handed so far.
+// Memory of `d`'s pool for one operation, released after the work that its queue has by then.
 class scratch {
  public:
   scratch(device& d, memory_pool& pool, sluice_queue* queue) : device_(d), pool_(pool), queue_(queue) {}
@@ -106,7 +106,7 @@ class scratch {
 
   sluice_status allocate(std::size_t bytes, sluice_message* message);
   [[nodiscard]] void* data() const { return data_; }
-  void unused() { in_use_ = false; }  // all that the queue was handed has been waited for
+  void unused() { in_use_ = false; }  // all work of the queue has been waited for
 
  private:
   device& device_;
@@ -117,13 +117,13 @@ class scratch {
   bool in_use_ = true;
 };
 
-// A point in a queue: the end of the work that it was given up to then.
-struct mark {
+// A point in a queue: the end of the work that it had then.
+struct position {
   sluice_queue* queue = nullptr;
   std::uint64_t number = 0;
 };
 
-// For sections of a few hundred nanoseconds, where putting a thread to sleep and waking it would take a hundred times that.
+// For critical sections of a few hundred nanoseconds: sleeping and waking would take a hundred times that.
 class spin_lock {
  public:
   bool try_lock() { return !taken_.load(std::memory_order_relaxed) && !taken_.exchange(true, std::memory_order_acquire); }
@@ -140,13 +140,13 @@ void relax();  // tells the core that this thread spins
 
 struct sluice_event {
   sluice::cuda::device* owner;
-  sluice::cuda::mark at;
+  sluice::cuda::position at;
 };
 
-// Borrowed by one thread at a time; marks in it are asked for by any.
+// Borrowed by one thread at a time; any thread may ask about positions in it.
 //
-// A mark costs nothing until someone waits for it: only then is a CUDA event recorded, at the end of what the queue has by
-// that time. That later work may not keep anyone waiting, so an event is recorded before it grows long.
+// A position costs nothing until a thread waits for it: only then is a CUDA event recorded, at the end of the work that the queue has
+// by then. To bound that later work, an event is recorded before it grows long.
 struct sluice_queue {
   sluice::cuda::device* owner = nullptr;
   cudaStream_t stream = nullptr;
@@ -156,49 +156,49 @@ struct sluice_queue {
   void* workspace = nullptr;
   std::chrono::steady_clock::time_point busy_until{};  // by estimate; steers queue_acquire
 
-  // Notes work that takes about this long and is handed over next.
+  // Announces work of about this duration, which is enqueued next.
   void add_work(double seconds);
-  // The end of the work so far. An exact mark is one that no later work delays.
-  sluice::cuda::mark mark();
-  cudaError_t exact_mark(sluice::cuda::mark* m);
+  // The end of the work so far. An exact position is delayed by no later work.
+  sluice::cuda::position position();
+  cudaError_t exact_position(sluice::cuda::position* m);
 
-  // Whether the device is there yet: cudaSuccess, cudaErrorNotReady, or what went wrong. With `patient` false it says not
-  // ready while another thread asks.
-  cudaError_t reached(std::uint64_t number, bool patient = true);
-  // Learns how far the device is from the events there are.
+  // cudaSuccess when the device has reached the position, cudaErrorNotReady, or an error. With `wait_for_lock` false it is not ready
+  // while another thread asks.
+  cudaError_t reached(std::uint64_t number, bool wait_for_lock = true);
+  // Updates how far the device is from the recorded events.
   void look();
-  // Whether it was handed work that is not known to be over, and by estimate may not be.
+  // True if it probably has pending work; estimated, without a driver call.
   [[nodiscard]] bool has_work() const;
-  // As far as is known without asking the driver.
+  // From what is known without a driver call.
   [[nodiscard]] bool known_reached(std::uint64_t number) const { return reached_.load(std::memory_order_acquire) >= number; }
-  // `other` goes on only when the device is there.
+  // Makes `other` wait on the device until it has reached the position.
   cudaError_t hold_back(cudaStream_t other, std::uint64_t number);
 
  private:
-  struct record {
+  struct recorded_event {
     std::uint64_t number;
     cudaEvent_t event;
   };
-  static constexpr std::size_t most_records = 128;
+  static constexpr std::size_t most_events = 128;
 
   cudaError_t record_up_to(std::uint64_t number);
-  record& first_record_from(std::uint64_t number);
+  recorded_event& first_event_from(std::uint64_t number);
 
-  std::atomic<std::uint64_t> issued_{0};   // marks given
-  std::atomic<std::uint64_t> reached_{0};  // marks that the device is known to have reached
-  double seconds_unrecorded_ = 0;          // of work since the last record, by estimate; the borrower's
+  std::atomic<std::uint64_t> issued_{0};   // positions issued
+  std::atomic<std::uint64_t> reached_{0};  // the last position known to be reached
+  double seconds_unrecorded_ = 0;          // estimated work since the last event; used by the borrower only
   sluice::cuda::spin_lock lock_;           // of what follows
-  record records_[most_records] = {};      // a ring: not known to be reached, ascending; events past the last are spare
+  recorded_event events_[most_events] = {};      // a ring of events not known to be reached, ascending; those past the last are spare
   std::size_t first_ = 0;
   std::size_t count_ = 0;
-  std::uint64_t recorded_ = 0;  // the last record's number
+  std::uint64_t recorded_ = 0;  // the number of the last event
 };
 
 namespace sluice::cuda {
 
-// Whether the device has reached the mark; a device that is lost has.
-bool passed(const mark& m);
-sluice_status wait_for(const mark& m, sluice_message* message);
+// True if the device has reached the position; always true for a lost device.
+bool passed(const position& m);
+sluice_status wait_for(const position& m, sluice_message* message);
 
 // Elements of a rank at most 8 array, without extents of 1 and with neighbouring dimensions merged where both arrays allow
 // it.

@@ -3,11 +3,13 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <fstream>
 #include <mutex>
 
 #include "memory.hpp"
 #include "queue.hpp"
-#include "system.hpp"
+#include "sluice/impl/base/library.hpp"
+#include "sluice/impl/base/thread.hpp"
 
 namespace sluice::cuda {
 namespace {
@@ -42,18 +44,30 @@ bool is_sticky(cudaError_t error) {
   }
 }
 
-// "580.159.04", as the system tells it; else what it is good for, "13.0".
+#if defined(_WIN32)
+constexpr const char* driver_library = "nvcuda.dll";
+#else
+constexpr const char* driver_library = "libcuda.so.1";  // there is no CUDA on macOS
+#endif
+
+// "580.159.04", where the system shows the driver's version.
+bool kernel_module_version(char (&text)[32]) {
+  std::ifstream in("/sys/module/nvidia/version");
+  return static_cast<bool>(in.getline(text, sizeof text)) && text[0] != '\0';
+}
+
+// The driver's version, else the CUDA version that it supports, "13.0".
 void driver_version(char (&text)[32]) {
-  if (system_driver_version(text)) return;
+  if (kernel_module_version(text)) return;
   int version = 0;
   static_cast<void>(cudaDriverGetVersion(&version));
   std::snprintf(text, sizeof text, "%d.%d", version / 1000, version % 1000 / 10);
 }
 
-// Whether the process uses `index` already. Making it current when nobody does would give it a context nobody asked for.
+// True if the process has a context on `index`: making the device current would create one.
 bool has_context(int index) {
   using state_function = int (*)(int, unsigned*, int*);
-  static const auto state = reinterpret_cast<state_function>(loaded_driver_function("cuDevicePrimaryCtxGetState"));
+  static const auto state = reinterpret_cast<state_function>(base::find_loaded(driver_library, "cuDevicePrimaryCtxGetState"));
   unsigned flags = 0;
   int active = 0;
   return state != nullptr && state(index, &flags, &active) == 0 && active != 0;
@@ -92,7 +106,7 @@ sluice_status count_devices(std::int32_t* count, sluice_message* message) {
   int found = 0;
   const cudaError_t error = cudaGetDeviceCount(&found);  // starts the driver, makes no context
   if (error != cudaSuccess || found == 0) return no_devices(error, message);
-  static const bool once = (after_fork_in_child([] { is_forked_child.store(true); }), true);
+  static const bool once = (base::after_fork_in_child([] { is_forked_child.store(true); }), true);
   static_cast<void>(once);
   while (all().size() < static_cast<std::size_t>(found)) all().emplace_back(static_cast<std::int32_t>(all().size()));
   *count = found;
@@ -165,7 +179,7 @@ void device::lose(cudaError_t error, const char* call) {
   if (lost()) return;
   std::snprintf(state_, sizeof state_, "%s: %s; only a new process brings the device back", call, cudaGetErrorString(error));
   lost_.store(true, std::memory_order_release);
-  if (error == cudaErrorCudartUnloading) return;  // the process is on its way out
+  if (error == cudaErrorCudartUnloading) return;  // the process is exiting
   char line[200];
   std::snprintf(line, sizeof line, "cuda:%d is lost: %s", index, state_);
   host().log(3, line);

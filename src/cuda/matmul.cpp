@@ -18,7 +18,7 @@ struct operand {
 };
 
 // False when neither stride is 1 or rows overlap: cuBLAS then needs a copy.
-bool settle(const sluice_array& a, operand& o) {
+bool describe(const sluice_array& a, operand& o) {
   const std::int64_t rows = a.extents[1];
   const std::int64_t columns = a.extents[2];
   const bool by_rows = (columns == 1 || a.strides[2] == 1) && (rows == 1 || a.strides[1] >= columns);
@@ -37,7 +37,7 @@ bool settle(const sluice_array& a, operand& o) {
 
 sluice_status prepare(device& d, sluice_queue& q, const sluice_array& a, operand& o, scratch& copy,
                       sluice_message* message) {
-  if (settle(a, o)) return SLUICE_OK;
+  if (describe(a, o)) return SLUICE_OK;
   sluice_array used = a;
   if (a.strides[0] == 0) used.extents[0] = 1;  // one matrix for all: copied once
   const auto bytes = static_cast<std::size_t>(count_of(used)) * element_size(a.dtype);
@@ -46,7 +46,7 @@ sluice_status prepare(device& d, sluice_queue& q, const sluice_array& a, operand
   if (const auto s = d.check(transform(q, whole, used), "gathering an operand", message); s != SLUICE_OK) return s;
   whole.extents[0] = a.extents[0];
   if (a.strides[0] == 0) whole.strides[0] = 0;
-  settle(whole, o);
+  describe(whole, o);
   return SLUICE_OK;
 }
 

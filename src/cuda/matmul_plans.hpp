@@ -1,4 +1,4 @@
-// Small products by cuBLASLt. cuBLAS chooses a kernel anew at each call, which costs the host 1.5 us; here the choice is
+// Small products by cuBLASLt. cuBLAS chooses a kernel at each call, which costs the host 1.5 us; here the choice is
 // kept, and products of up to some 1024 x 1024 x 1024 are limited by the host.
 #pragma once
 

@@ -191,13 +191,13 @@ sluice_status memory_pool::allocate(device& d, std::size_t bytes, void** data, s
   return SLUICE_OK;
 }
 
-void memory_pool::release(void* data, std::size_t bytes, std::vector<mark> marks) {
+void memory_pool::release(void* data, std::size_t bytes, std::vector<position> positions) {
   const std::size_t size = class_of(bytes);
-  std::erase_if(marks, [](const mark& m) { return m.queue->known_reached(m.number); });
+  std::erase_if(positions, [](const position& m) { return m.queue->known_reached(m.number); });
   const std::lock_guard lock(mutex_);
   stats_.in_use -= size;
-  if (marks.empty()) return keep(data, size);
-  waiting_.push_back({data, size, std::move(marks)});
+  if (positions.empty()) return keep(data, size);
+  waiting_.push_back({data, size, std::move(positions)});
   waiting_bytes_ += size;
   if (waiting_bytes_ > limit_ / 2) collect(true);  // less is asked about when it is wanted
 }
@@ -246,12 +246,12 @@ void memory_pool::evict(std::size_t most) {
   }
 }
 
-// Makes blocks idle whose marks are passed. To `ask` may take an event in the queue, which costs host and device 1 us each;
+// Makes blocks idle whose positions are reached. To `ask` may record an event in the queue, which costs host and device 1 us each;
 // otherwise only the events that are there are looked at.
 void memory_pool::collect(bool ask) {
-  mark ahead;  // not passed when last asked, as is then all after it
+  position ahead;  // not reached when last asked, and so is everything after it
   const sluice_queue* looked_at = nullptr;
-  const auto done = [&](const mark& m) {
+  const auto done = [&](const position& m) {
     if (!ask) {
       if (m.queue != looked_at && !m.queue->known_reached(m.number)) m.queue->look();
       looked_at = m.queue;
@@ -263,8 +263,8 @@ void memory_pool::collect(bool ask) {
     return false;
   };
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    while (!it->marks.empty() && done(it->marks.back())) it->marks.pop_back();
-    if (!it->marks.empty()) {
+    while (!it->positions.empty() && done(it->positions.back())) it->positions.pop_back();
+    if (!it->positions.empty()) {
       ++it;
       continue;
     }
@@ -276,7 +276,7 @@ void memory_pool::collect(bool ask) {
 
 void memory_pool::wait_for_oldest() {
   waiting_block& block = waiting_.front();
-  for (const mark& m : block.marks) static_cast<void>(wait_for(m, nullptr));
+  for (const position& m : block.positions) static_cast<void>(wait_for(m, nullptr));
   waiting_bytes_ -= block.size;
   keep(block.data, block.size);
   waiting_.pop_front();
@@ -284,9 +284,9 @@ void memory_pool::wait_for_oldest() {
 
 scratch::~scratch() {
   if (data_ == nullptr) return;
-  std::vector<mark> marks;
-  if (in_use_) marks.push_back(queue_->mark());
-  pool_.release(data_, bytes_, std::move(marks));
+  std::vector<position> positions;
+  if (in_use_) positions.push_back(queue_->position());
+  pool_.release(data_, bytes_, std::move(positions));
 }
 
 sluice_status scratch::allocate(std::size_t bytes, sluice_message* message) {
@@ -297,14 +297,14 @@ sluice_status scratch::allocate(std::size_t bytes, sluice_message* message) {
 
 namespace {
 
-// A queue runs in order: of its marks the last says all.
-void add_later(std::vector<mark>& marks, const mark& m) {
-  for (mark& other : marks)
+// A queue runs in order: its last position implies the others.
+void add_later(std::vector<position>& positions, const position& m) {
+  for (position& other : positions)
     if (other.queue == m.queue) {
       other.number = std::max(other.number, m.number);
       return;
     }
-  marks.push_back(m);
+  positions.push_back(m);
 }
 
 memory_pool& pool_of(device& d, std::int32_t kind) { return kind == SLUICE_MEMORY_PINNED ? pinned_memory() : *d.memory; }
@@ -329,10 +329,10 @@ void cuda_deallocate_after(std::int32_t index, std::int32_t kind, void* data, st
   device& d = device_at(index);
   const device_scope scope(d);
   if (scope.refused()) return;  // memory of a lost device goes with the process
-  std::vector<mark> marks;
+  std::vector<position> positions;
   for (std::int32_t i = 0; i < count; ++i)
-    if (events[i]->at.queue != nullptr) add_later(marks, events[i]->at);
-  pool_of(d, kind).release(data, bytes, std::move(marks));
+    if (events[i]->at.queue != nullptr) add_later(positions, events[i]->at);
+  pool_of(d, kind).release(data, bytes, std::move(positions));
 }
 
 sluice_status cuda_memory_stats(std::int32_t index, std::int32_t kind, sluice_memory_stats* stats, sluice_message* message) {

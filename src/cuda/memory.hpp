@@ -27,7 +27,7 @@ class memory_source {
 std::unique_ptr<memory_source> device_source(device& d, std::size_t limit);
 std::unique_ptr<memory_source> pinned_source();
 
-// A block is given out again only when the marks it came back with are passed: whoever gets one may use it at once, on any
+// A block is reused only when the positions it was released with are reached: its next owner may use it at once, on any
 // queue and on the host.
 class memory_pool {
  public:
@@ -35,8 +35,8 @@ class memory_pool {
       : what_(what), source_(std::move(source)), least_(least), limit_(limit) {}
 
   sluice_status allocate(device& d, std::size_t bytes, void** data, sluice_message* message);
-  // Takes a block back that work up to the marks may still use.
-  void release(void* data, std::size_t bytes, std::vector<mark> marks);
+  // Releases a block that work up to the positions may still use.
+  void release(void* data, std::size_t bytes, std::vector<position> positions);
   [[nodiscard]] bool has(const void* data) const { return source_->has(data); }
   void trim();
   sluice_memory_stats stats();
@@ -49,7 +49,7 @@ class memory_pool {
   struct waiting_block {
     void* data;
     std::size_t size;
-    std::vector<mark> marks;
+    std::vector<position> positions;
   };
 
   [[nodiscard]] std::size_t class_of(std::size_t bytes) const;

@@ -12,7 +12,7 @@ using clock = std::chrono::steady_clock;
 // Work that waits longer than this behind other work takes a queue of its own; below it, crossing queues costs more.
 constexpr std::chrono::microseconds short_wait{30};
 
-// Unrecorded marks may be delayed by as much work as this.
+// Positions without an event may be delayed by this much later work.
 constexpr double most_unrecorded = 50e-6;
 
 // A waiter spins this long, then sleeps between looks.
@@ -72,14 +72,14 @@ void spin_lock::lock() {
   }
 }
 
-bool passed(const mark& m) {
+bool passed(const position& m) {
   if (m.queue->known_reached(m.number)) return true;
   const cudaError_t error = m.queue->reached(m.number);
   if (error == cudaErrorNotReady) return false;
   return error == cudaSuccess || m.queue->owner->check(error, "earlier work", nullptr) != SLUICE_OK;
 }
 
-sluice_status wait_for(const mark& m, sluice_message* message) {
+sluice_status wait_for(const position& m, sluice_message* message) {
   if (m.queue->known_reached(m.number)) return SLUICE_OK;
   const auto spin_end = clock::now() + spin_time;
   for (;;) {
@@ -111,7 +111,7 @@ void cuda_event_destroy(std::int32_t, sluice_event* event) { delete event; }
 
 sluice_status cuda_event_record(sluice_event* event, sluice_queue* queue, sluice_message* message) {
   const sluice_status status = event->owner->usable(message);
-  if (status == SLUICE_OK) event->at = queue->mark();
+  if (status == SLUICE_OK) event->at = queue->position();
   return status;
 }
 
@@ -138,15 +138,15 @@ void sluice_queue::add_work(double seconds) {
     const std::lock_guard lock(lock_);
     const std::uint64_t number = issued_.load(std::memory_order_relaxed);
     if (reached_.load(std::memory_order_relaxed) < number)
-      static_cast<void>(record_up_to(number));  // who waits for a mark tries again, and hears of a failure
+      static_cast<void>(record_up_to(number));  // a thread that waits for a position retries, and gets the error
     seconds_unrecorded_ = 0;
   }
   seconds_unrecorded_ += seconds;
 }
 
-sluice::cuda::mark sluice_queue::mark() {
+sluice::cuda::position sluice_queue::position() {
   const std::uint64_t number = issued_.load(std::memory_order_relaxed) + 1;
-  issued_.store(number, std::memory_order_release);  // after the work: whoever reads it may record an event for it
+  issued_.store(number, std::memory_order_release);  // after the work: a thread that reads it may record an event for it
   return {this, number};
 }
 
@@ -155,30 +155,30 @@ bool sluice_queue::has_work() const {
          busy_until + sluice::cuda::short_wait > std::chrono::steady_clock::now();
 }
 
-cudaError_t sluice_queue::exact_mark(sluice::cuda::mark* m) {
-  *m = mark();
+cudaError_t sluice_queue::exact_position(sluice::cuda::position* m) {
+  *m = position();
   seconds_unrecorded_ = 0;
   const std::lock_guard lock(lock_);
   return record_up_to(m->number);
 }
 
-cudaError_t sluice_queue::reached(std::uint64_t number, bool patient) {
+cudaError_t sluice_queue::reached(std::uint64_t number, bool wait_for_lock) {
   if (known_reached(number)) return cudaSuccess;
   std::unique_lock lock(lock_, std::defer_lock);
-  if (patient)
+  if (wait_for_lock)
     lock.lock();
   else if (!lock.try_lock())
     return cudaErrorNotReady;
   if (known_reached(number)) return cudaSuccess;
   cudaError_t error = record_up_to(number);
   if (error != cudaSuccess) return error;
-  const record& r = first_record_from(number);
+  const recorded_event& r = first_event_from(number);
   error = cudaEventQuery(r.event);
   if (error == cudaErrorNotReady) static_cast<void>(cudaGetLastError());
   if (error != cudaSuccess) return error;
   const std::uint64_t there = r.number;
-  while (count_ > 0 && records_[first_].number <= there) {
-    first_ = (first_ + 1) % most_records;
+  while (count_ > 0 && events_[first_].number <= there) {
+    first_ = (first_ + 1) % most_events;
     --count_;
   }
   reached_.store(there, std::memory_order_release);
@@ -187,11 +187,11 @@ cudaError_t sluice_queue::reached(std::uint64_t number, bool patient) {
 
 void sluice_queue::look() {
   const std::lock_guard lock(lock_);
-  for (; count_ > 0; --count_, first_ = (first_ + 1) % most_records) {
-    const cudaError_t error = cudaEventQuery(records_[first_].event);
+  for (; count_ > 0; --count_, first_ = (first_ + 1) % most_events) {
+    const cudaError_t error = cudaEventQuery(events_[first_].event);
     if (error == cudaErrorNotReady) static_cast<void>(cudaGetLastError());
     if (error != cudaSuccess) return;  // who waits for it hears of a failure
-    reached_.store(records_[first_].number, std::memory_order_release);
+    reached_.store(events_[first_].number, std::memory_order_release);
   }
 }
 
@@ -200,15 +200,15 @@ cudaError_t sluice_queue::hold_back(cudaStream_t other, std::uint64_t number) {
   const std::lock_guard lock(lock_);
   if (known_reached(number)) return cudaSuccess;
   const cudaError_t error = record_up_to(number);
-  return error == cudaSuccess ? cudaStreamWaitEvent(other, first_record_from(number).event, 0) : error;
+  return error == cudaSuccess ? cudaStreamWaitEvent(other, first_event_from(number).event, 0) : error;
 }
 
 // When the ring is full its last event moves to the end: those who wait for it wait longer, and for no less.
 cudaError_t sluice_queue::record_up_to(std::uint64_t number) {
   if (recorded_ >= number) return cudaSuccess;
   const std::uint64_t now = issued_.load(std::memory_order_acquire);
-  const bool full = count_ == most_records;
-  record& r = records_[(first_ + count_ - (full ? 1 : 0)) % most_records];
+  const bool full = count_ == most_events;
+  recorded_event& r = events_[(first_ + count_ - (full ? 1 : 0)) % most_events];
   if (r.event == nullptr) {
     const sluice::cuda::device_scope scope(*owner);  // the caller's may be another
     if (const cudaError_t error = cudaEventCreateWithFlags(&r.event, cudaEventDisableTiming); error != cudaSuccess)
@@ -222,8 +222,8 @@ cudaError_t sluice_queue::record_up_to(std::uint64_t number) {
 }
 
 // There is one: `number` is recorded, and not known to be reached.
-sluice_queue::record& sluice_queue::first_record_from(std::uint64_t number) {
+sluice_queue::recorded_event& sluice_queue::first_event_from(std::uint64_t number) {
   std::size_t i = 0;
-  while (records_[(first_ + i) % most_records].number < number) ++i;
-  return records_[(first_ + i) % most_records];
+  while (events_[(first_ + i) % most_events].number < number) ++i;
+  return events_[(first_ + i) % most_events];
 }

@@ -4,11 +4,12 @@
 #pragma once
 
 #include "convert.cuh"
+#include "sluice/impl/base/pairwise.hpp"
 
 namespace sluice::cuda {
 
-constexpr int lane_count = 32;
-constexpr int block_size = 1024;
+constexpr int lane_count = static_cast<int>(base::lane_count);
+constexpr int block_size = static_cast<int>(base::block_size);
 constexpr int rowsum_threads = 256;
 constexpr int narrow_threads = 128;
 constexpr int join_threads = 1024;
@@ -42,9 +43,9 @@ __device__ inline T absent() {
 template <class T>
 __device__ inline sum_of<T> widen(T x) {
   if constexpr (std::is_same_v<T, f16>)
-    return static_cast<double>(to_float_any_nan(x));
+    return static_cast<double>(widen_any_nan(x));
   else if constexpr (is_half<T>)
-    return static_cast<double>(to_float(x));
+    return static_cast<double>(widen_16(x));
   else if constexpr (std::is_floating_point_v<T>)
     return static_cast<double>(x);
   else
@@ -64,9 +65,9 @@ struct sum_sink {
     if (kind == part)
       static_cast<double*>(data)[i] = s;
     else if (kind == f32)
-      static_cast<float*>(data)[i * stride] = s == s ? static_cast<float>(s) : bits_of<float>(0x7fc00000u);
+      static_cast<float*>(data)[i * stride] = s == s ? static_cast<float>(s) : bits_as<float>(0x7fc00000u);
     else
-      static_cast<double*>(data)[i * stride] = s == s ? s : bits_of<double>(std::uint64_t{0x7ff8000000000000});
+      static_cast<double*>(data)[i * stride] = s == s ? s : bits_as<double>(std::uint64_t{0x7ff8000000000000});
   }
   __device__ void store(std::int64_t i, std::uint64_t s) const {
     static_cast<std::uint64_t*>(data)[kind == part ? i : i * stride] = s;
@@ -98,23 +99,23 @@ template <class T>
 __device__ inline T load_element(const T* p, bool there) {
 #if defined(__CUDA_ARCH__)
   if constexpr (sizeof(T) == 8) {
-    auto bits = bits_of<unsigned long long>(absent<T>());
+    auto bits = bits_as<unsigned long long>(absent<T>());
     asm volatile("{ .reg .pred q; setp.ne.s32 q, %2, 0; @q ld.global.nc.u64 %0, [%1]; }"
                  : "+l"(bits)
                  : "l"(p), "r"(static_cast<int>(there)));
-    return bits_of<T>(bits);
+    return bits_as<T>(bits);
   } else if constexpr (sizeof(T) == 4) {
-    auto bits = bits_of<unsigned>(absent<T>());
+    auto bits = bits_as<unsigned>(absent<T>());
     asm volatile("{ .reg .pred q; setp.ne.s32 q, %2, 0; @q ld.global.nc.u32 %0, [%1]; }"
                  : "+r"(bits)
                  : "l"(p), "r"(static_cast<int>(there)));
-    return bits_of<T>(bits);
+    return bits_as<T>(bits);
   } else if constexpr (sizeof(T) == 2) {
-    auto bits = bits_of<unsigned short>(absent<T>());
+    auto bits = bits_as<unsigned short>(absent<T>());
     asm volatile("{ .reg .pred q; setp.ne.s32 q, %2, 0; @q ld.global.nc.u16 %0, [%1]; }"
                  : "+h"(bits)
                  : "l"(p), "r"(static_cast<int>(there)));
-    return bits_of<T>(bits);
+    return bits_as<T>(bits);
   }
 #endif
   return there ? *p : absent<T>();

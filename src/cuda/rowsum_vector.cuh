@@ -12,24 +12,24 @@ __device__ inline vector_of<T, Bytes> load_vector(const T* p, bool there) {
   for (int e = 0; e < v.size; ++e) v.x[e] = absent<T>();
 #if defined(__CUDA_ARCH__)
   if constexpr (Bytes == 16) {
-    uint4 bits = bits_of<uint4>(v);
+    uint4 bits = bits_as<uint4>(v);
     asm volatile("{ .reg .pred q; setp.ne.s32 q, %5, 0; @q ld.global.cs.v4.u32 {%0, %1, %2, %3}, [%4]; }"
                  : "+r"(bits.x), "+r"(bits.y), "+r"(bits.z), "+r"(bits.w)
                  : "l"(p), "r"(static_cast<int>(there)));
-    return bits_of<vector_of<T, Bytes>>(bits);
+    return bits_as<vector_of<T, Bytes>>(bits);
   } else if constexpr (Bytes == 8) {
-    uint2 bits = bits_of<uint2>(v);
+    uint2 bits = bits_as<uint2>(v);
     asm volatile("{ .reg .pred q; setp.ne.s32 q, %3, 0; @q ld.global.cs.v2.u32 {%0, %1}, [%2]; }"
                  : "+r"(bits.x), "+r"(bits.y)
                  : "l"(p), "r"(static_cast<int>(there)));
-    return bits_of<vector_of<T, Bytes>>(bits);
+    return bits_as<vector_of<T, Bytes>>(bits);
   } else {
     static_assert(Bytes == 4);
-    auto bits = bits_of<unsigned>(v);
+    auto bits = bits_as<unsigned>(v);
     asm volatile("{ .reg .pred q; setp.ne.s32 q, %2, 0; @q ld.global.cs.u32 %0, [%1]; }"
                  : "+r"(bits)
                  : "l"(p), "r"(static_cast<int>(there)));
-    return bits_of<vector_of<T, Bytes>>(bits);
+    return bits_as<vector_of<T, Bytes>>(bits);
   }
 #endif
   return there ? *reinterpret_cast<const vector_of<T, Bytes>*>(p) : v;

@@ -59,7 +59,7 @@ class host_copy::ring {
   struct slot {
     std::atomic<std::int64_t> staged{-1};  // the piece that lies in the buffer, ready to be sent
     std::atomic<std::int64_t> issued{-1};  // the piece whose copy the queue has
-    mark moved;                            // the end of that copy; written before `issued`
+    position moved;                            // the end of that copy; written before `issued`
   };
 
   slot& slot_of(std::int64_t piece) { return ring_[static_cast<std::size_t>(piece % ring_pieces)]; }
@@ -133,8 +133,8 @@ class host_copy::ring {
         cudaError_t error = cudaMemcpyAsync(c.on_device_ + first * c.size_, buffer(piece),
                                             static_cast<std::size_t>(elements(piece, run) * c.size_), cudaMemcpyHostToDevice,
                                             c.queue_.stream);
-        mark moved;
-        if (error == cudaSuccess && pieces_ > slots_) error = c.queue_.exact_mark(&moved);
+        position moved;
+        if (error == cudaSuccess && pieces_ > slots_) error = c.queue_.exact_position(&moved);
         if (error != cudaSuccess) return error;
         for (std::int64_t i = piece; i < piece + run; ++i) {
           slot_of(i).moved = moved;
@@ -162,7 +162,7 @@ class host_copy::ring {
     cudaError_t error =
         cudaMemcpyAsync(buffer(piece), c.on_device_ + first * c.size_,
                         static_cast<std::size_t>(elements(piece, 1) * c.size_), cudaMemcpyDeviceToHost, c.queue_.stream);
-    if (error == cudaSuccess) error = c.queue_.exact_mark(&s.moved);
+    if (error == cudaSuccess) error = c.queue_.exact_position(&s.moved);
     if (error == cudaSuccess) s.issued.store(piece, std::memory_order_release);
     return error;
   }
@@ -179,7 +179,7 @@ class host_copy::ring {
   const std::int64_t slots_;
   sluice_status status_ = SLUICE_OK;
   std::atomic<std::int64_t> next_{0};    // the piece to be taken next
-  std::atomic<std::int64_t> unsent_{0};  // staged and not yet sent; whoever raises it from 0 sends
+  std::atomic<std::int64_t> unsent_{0};  // staged and not yet sent; the thread that raises it from 0 sends
   std::atomic<cudaError_t> error_{cudaSuccess};
   spin_lock driver_;
   std::array<slot, ring_pieces> ring_;
@@ -226,8 +226,8 @@ sluice_status host_copy::by_kernel(sluice_message* message) {
     if (const auto s = staged.allocate(bytes(), message); s != SLUICE_OK) return s;
   void* to = in_place ? host_ : staged.data();
   cudaError_t error = write_out(queue_, to, on_device_, bytes());
-  mark written;
-  if (error == cudaSuccess && !in_place) error = queue_.exact_mark(&written);
+  position written;
+  if (error == cudaSuccess && !in_place) error = queue_.exact_position(&written);
   if (error != cudaSuccess || in_place) return device_.check(error, "copying from the device", message);
   if (const auto s = wait_for(written, message); s != SLUICE_OK) return s;
   staged.unused();

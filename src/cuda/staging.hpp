@@ -1,5 +1,5 @@
 // Copies between host memory and contiguous device memory. Memory that is not pinned goes through pinned memory in pieces,
-// filled or emptied by several threads while other pieces are on their way; memory with gaps is packed or spread on that
+// filled or emptied by several threads while other chunks are being copied; memory with gaps is packed or spread on that
 // occasion.
 #pragma once
 
@@ -16,7 +16,7 @@ class host_copy {
   host_copy(device& d, sluice_queue& q, const sluice_array& on_host, void* on_device);
 
   sluice_status upload(sluice_message* message);
-  // Unless the host's memory is pinned it holds the values when this returns: nobody else could put them there.
+  // Pageable host memory holds the values when this returns: only this thread can copy them there.
   sluice_status download(sluice_message* message);
 
  private:

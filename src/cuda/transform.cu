@@ -110,7 +110,7 @@ cudaError_t fill_with(sluice_queue& q, void* target, T value, const walk& w, boo
     group_of<T, each> pattern;
     std::fill_n(pattern.x, each, value);
     fill_whole_kernel<T><<<blocks(w.count, transform_threads * each), transform_threads, 0, q.stream>>>(
-        to, value, bits_of<uint4>(pattern), w.count);
+        to, value, bits_as<uint4>(pattern), w.count);
   } else if (w.count < (std::int64_t{1} << 31)) {
     fill_kernel<T, std::uint32_t><<<blocks(w.count, transform_threads), transform_threads, 0, q.stream>>>(to, value, w);
   } else {
@@ -163,7 +163,7 @@ cudaError_t fill(sluice_queue& queue, const sluice_array& target, double value) 
       if constexpr (sizeof(B) != sizeof(T))
         return cudaErrorInvalidValue;  // the sizes are the same at run time
       else
-        return fill_with<B>(queue, target.data, bits_of<B>(element), w, p.target_contiguous());
+        return fill_with<B>(queue, target.data, bits_as<B>(element), w, p.target_contiguous());
     });
   });
 }

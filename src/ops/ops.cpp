@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "sluice/impl/core/launch.hpp"
+#include "sluice/impl/core/tensor_access.hpp"
 #include "sluice/ops/matmul.hpp"
 #include "sluice/ops/rowsum.hpp"
-#include "core/storage.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -30,7 +31,7 @@ bool merges(const tensor& t, int n, std::int64_t& stride) {
 
 // `t` with its leading n dimensions as one of `extent` and `stride`, and the `tail` last dimensions as they are.
 sluice_array merged(const tensor& t, int n, std::int64_t extent, std::int64_t stride) {
-  sluice_array a = t.array();
+  sluice_array a = core::array_of(t);
   const int tail = t.rank() - n;
   a.rank = 1 + tail;
   a.extents[0] = extent;
@@ -59,7 +60,7 @@ shape broadcast(const tensor& a, const tensor& b) {
   return batch;
 }
 
-void matmul_batches(launch& l, const tensor& a, const tensor& b, const tensor& out, precision p) {
+void matmul_batches(core::launch& l, const tensor& a, const tensor& b, const tensor& out, precision p) {
   const int n = out.rank() - 2;
   std::int64_t sa = 0;
   std::int64_t sb = 0;
@@ -74,7 +75,7 @@ void matmul_batches(launch& l, const tensor& a, const tensor& b, const tensor& o
   l.check(l.table().matmul(l.index(), l.queue(), &x, &y, &z, static_cast<std::int32_t>(p), l.message()));
 }
 
-void rowsum_batches(launch& l, const tensor& a, const tensor& out) {
+void rowsum_batches(core::launch& l, const tensor& a, const tensor& out) {
   const int n = a.rank() - 1;
   std::int64_t sa = 0;
   std::int64_t so = 1;
@@ -105,8 +106,7 @@ shape matmul_shape(const tensor& a, const tensor& b) {
 
 void call_matmul(const tensor& a, const tensor& b, tensor& out, precision p) {
   if (out.count() == 0) return;
-  launch l(out.device(), "matmul", {a.memory_block().owner.get(), b.memory_block().owner.get()},
-           {out.memory_block().owner.get()});
+  core::launch l(out.device(), "matmul", {core::storage_of(a), core::storage_of(b)}, {core::storage_of(out)});
   l.require(l.table().matmul);
   const int lead = out.rank() - 2;
   const shape batch = out.shape().first(lead);
@@ -122,7 +122,7 @@ shape rowsum_shape(const tensor& a) {
 
 void call_rowsum(const tensor& a, tensor& out) {
   if (out.count() == 0) return;
-  launch l(out.device(), "rowsum", {a.memory_block().owner.get()}, {out.memory_block().owner.get()});
+  core::launch l(out.device(), "rowsum", {core::storage_of(a)}, {core::storage_of(out)});
   l.require(l.table().rowsum);
   rowsum_batches(l, a, out);
   l.finish();

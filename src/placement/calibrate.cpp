@@ -8,10 +8,10 @@
 
 #include <fmt/format.h>
 
-#include "core/platform.hpp"
 #include "profile_file.hpp"
 #include "profiles.hpp"
-#include "core/registry.hpp"
+#include "sluice/impl/base/thread.hpp"
+#include "sluice/impl/core/registry.hpp"
 
 namespace sluice {
 namespace core {
@@ -204,31 +204,21 @@ bool calibrate_in_background(const calibration_options& options) {
   });
   static_cast<void>(at_end);
   if (under_way.test_and_set()) return false;
-  struct errand {
-    calibration_options options;
-  };
-  auto* const e = new errand{options};
   try {
-    platform::start_thread(
-        [](void* context) {
-          const std::unique_ptr<errand> mine(static_cast<errand*>(context));
-          const std::lock_guard held(*running);
-          platform::set_nice(10);
-          try {
-            core::read_profiles(true);
-            auto& wanted = mine->options.devices;
-            if (wanted.empty())
-              for (const auto& p : profiles())
-                if (!p.measured) wanted.push_back(p.where);
-            if (!wanted.empty() && !core::stopping) calibrate(mine->options);
-          } catch (...) {  // what could be measured is in force; the rest stays as it was
-          }
-          under_way.clear();
-        },
-        e);
+    base::start_thread("sluice-profiles", 10, [wanted = options]() mutable {
+      const std::lock_guard held(*running);
+      try {
+        core::read_profiles(true);
+        if (wanted.devices.empty())
+          for (const auto& p : profiles())
+            if (!p.measured) wanted.devices.push_back(p.where);
+        if (!wanted.devices.empty() && !core::stopping) calibrate(wanted);
+      } catch (...) {  // what could be measured is in force; the rest stays as it was
+      }
+      under_way.clear();
+    }).detach();
     return true;
   } catch (const std::system_error&) {
-    delete e;
     under_way.clear();
     return false;
   }

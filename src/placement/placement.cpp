@@ -5,8 +5,7 @@
 #include <fmt/format.h>
 
 #include "profiles.hpp"
-#include "core/registry.hpp"
-#include "core/storage.hpp"
+#include "sluice/impl/core/registry.hpp"
 
 namespace sluice {
 namespace core {

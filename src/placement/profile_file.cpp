@@ -5,8 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "core/platform.hpp"
-#include "core/registry.hpp"
+#include "sluice/impl/base/file.hpp"
+#include "sluice/impl/base/process.hpp"
+#include "sluice/impl/core/registry.hpp"
 
 namespace sluice::core {
 namespace {
@@ -20,7 +21,7 @@ std::uint64_t hash_of(std::string_view text) {  // FNV-1a
 }
 
 std::string folder() {
-  const std::string cache = platform::cache_folder();
+  const std::string cache = base::cache_folder();
   return cache.empty() ? cache : cache + "/sluice";
 }
 
@@ -33,8 +34,7 @@ std::string cpu_description() {
 // Throws, with the reason, where the file is not of this machine and library.
 kept_profiles load(const std::string& path) {
   std::string text;
-  if (const auto reason = platform::read_file(path, largest_file, text); !reason.empty())
-    throw error(error_code::io, reason);
+  if (const auto reason = base::read_file(path, largest_file, text); !reason.empty()) throw error(error_code::io, reason);
   kept_profiles k = parse_profiles(text);
   const auto here = profile_origin::here();
   const auto same = [](const char* what, const std::string& theirs, const std::string& ours) {
@@ -49,7 +49,7 @@ kept_profiles load(const std::string& path) {
 }  // namespace
 
 profile_origin profile_origin::here() {
-  return {SLUICE_VERSION_STRING, fmt::format("{:016x}", hash_of(platform::host_id())), {}};
+  return {SLUICE_VERSION_STRING, fmt::format("{:016x}", hash_of(base::host_id())), {}};
 }
 
 std::pair<std::vector<profile>, std::vector<profile_info>> read_profile_file() {
@@ -84,7 +84,7 @@ std::string write_profile_file(const std::vector<profile>& profiles, const std::
   if (path.empty()) return "there is no cache folder to keep it in";
   auto origin = profile_origin::here();
   origin.made = made;
-  return platform::replace_file(path, text_of(kept_profiles{std::move(origin), profiles}));
+  return base::replace_file(path, text_of(kept_profiles{std::move(origin), profiles}));
 }
 
 }  // namespace sluice::core

@@ -1,7 +1,7 @@
 // Decisions in words.
 #include <fmt/format.h>
 
-#include "core/registry.hpp"
+#include "sluice/impl/core/registry.hpp"
 #include "sluice/placement.hpp"
 
 namespace sluice {

@@ -2,7 +2,8 @@
 #include <fmt/format.h>
 
 #include "profiles.hpp"
-#include "core/storage.hpp"
+#include "sluice/impl/core/storage.hpp"
+#include "sluice/impl/core/tensor_access.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -14,7 +15,7 @@ constexpr double least_flops = 2e4;
 std::int64_t size_as(const shape& s, dtype t) { return checked_product(s.count(), static_cast<std::int64_t>(size_of(t))); }
 
 void add_operand(work& w, const tensor& t) {
-  const auto* owner = t.memory_block().owner.get();
+  const auto* owner = core::storage_of(t);
   w.operands[static_cast<std::size_t>(w.operand_count++)] = {t.device(), static_cast<std::int64_t>(t.bytes()),
                                                              owner != nullptr && owner->kind() == memory::pinned};
 }

@@ -18,7 +18,7 @@ std::string raw(const tensor& t) {
 
 tensor reference_sums(const tensor& a) {
   tensor out({a.extent(0)}, rowsum_dtype(a.dtype()));
-  reference::rowsum(a.array(), out.array());
+  reference::rowsum(sluice::core::array_of(a), sluice::core::array_of(out));
   return out;
 }
 

@@ -7,8 +7,6 @@ set(concerns
     "include/sluice/impl/base/windows.hpp"
     "examples/common/platform_(posix|windows).cpp"          # signals, the terminal, limits
     "include/sluice/impl/base/[a-z_]+.hpp"                  # all of it
-    "src/core/platform_(posix|windows).cpp"                 # modules, folders, cores, threads
-    "src/cuda/system_(posix|windows).cpp"                   # the driver's library
     "src/files/mapping_posix.cpp"                          # windows
     "src/files/system_(posix|windows).cpp")                # files
 set(headers

@@ -27,7 +27,7 @@ rounding rounding_of(dtype t) {
 sluice_array as_batch(const tensor& t) {
   const std::int64_t rows = t.shape().back(1);
   const std::int64_t columns = t.shape().back();
-  return t.reshape({t.count() / (rows * columns), rows, columns}).array();
+  return sluice::core::array_of(t.reshape({t.count() / (rows * columns), rows, columns}));
 }
 
 // Empty when `c` is a x b within bounds, else the first element that is not.
@@ -116,7 +116,7 @@ TEST_CASE("matmul of small integers is exact in every dtype") {
       const tensor a = made({9, 21}, type, [&](std::int64_t) { return n.below(5) - 2; });
       const tensor b = made({21, 10}, type, [&](std::int64_t) { return n.below(5) - 2; });
       tensor expected(shape{1, 9, 10}, type);
-      reference::matmul(as_batch(a), as_batch(b), expected.array());
+      reference::matmul(as_batch(a), as_batch(b), sluice::core::array_of(expected));
       CHECK(same_values(product_on(where, a.to(where), b.to(where)), expected.reshape({9, 10})));
     }
 }

@@ -14,7 +14,7 @@ tensor sums_by_reference(const tensor& a, dtype out) {
   if (s.count() == 0) return s;
   // The reference sees rows one after the other; elements() brings any look into that order.
   const tensor flat = a.clone();
-  sluice_array in = flat.reshape({s.count(), a.shape().back()}).array();
+  sluice_array in = sluice::core::array_of(flat.reshape({s.count(), a.shape().back()}));
   sluice_array to{};
   to.data = p;
   to.dtype = code_of(out);

@@ -23,7 +23,7 @@ tensor awkward(dtype type) {
 tensor converted_by_reference(const tensor& t, dtype to) {
   tensor out(t.shape(), to);
   static_cast<void>(out.data());
-  if (t.count() > 0) reference::copy(out.array(), t.array());
+  if (t.count() > 0) reference::copy(sluice::core::array_of(out), sluice::core::array_of(t));
   return out;
 }
 
@@ -74,7 +74,8 @@ TEST_CASE("a copy into a look leaves everything between alone") {
       const tensor source = rough({13, 10}, type, 8);
       onto.slice(0, 2, 30, 3).slice(1, 1, 40, 3).transpose().assign(source.to(where).slice(1, 0, 10));
       tensor expected = tensor::full({30, 41}, 9, type);
-      reference::copy(expected.slice(0, 2, 30, 3).slice(1, 1, 40, 3).transpose().array(), source.array());
+      reference::copy(sluice::core::array_of(expected.slice(0, 2, 30, 3).slice(1, 1, 40, 3).transpose()),
+                      sluice::core::array_of(source));
       CHECK(same_bits(onto, expected));
     }
 }

@@ -14,6 +14,7 @@
 
 #include "reference.hpp"
 #include "sluice/dtype.hpp"
+#include "sluice/impl/core/tensor_access.hpp"
 #include "sluice/tensor.hpp"
 
 namespace testing {
@@ -88,7 +89,7 @@ inline std::vector<std::uint8_t> bytes_of(const tensor& t) {
   std::vector<std::uint8_t> bytes;
   const auto size = reference::size_of(code_of(t.dtype()));
   if (t.count() == 0) return bytes;
-  for (const char* p : reference::elements(host.array())) bytes.insert(bytes.end(), p, p + size);
+  for (const char* p : reference::elements(sluice::core::array_of(host))) bytes.insert(bytes.end(), p, p + size);
   return bytes;
 }
 

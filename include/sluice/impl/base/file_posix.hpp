@@ -265,7 +265,7 @@ inline std::string replace_file(const std::string& path, const std::string& text
     else
       reason = failed("written");
   }
-  if (reason.empty() && ::fsync(file.get()) != 0) reason = failed("synced");
+  if (reason.empty() && retry_interrupted([&] { return ::fsync(file.get()); }) != 0) reason = failed("synced");
   if (reason.empty() && ::rename(beside.c_str(), path.c_str()) != 0) reason = failed("put in place");
   if (!reason.empty()) ::unlink(beside.c_str());
   return reason;

@@ -7,6 +7,12 @@
 
 #include "sluice/config.hpp"
 
+#if defined(__CUDACC__)
+#define SLUICE_HOST_DEVICE __host__ __device__
+#else
+#define SLUICE_HOST_DEVICE
+#endif
+
 #include "sluice/impl/base/strict_float_begin.hpp"
 
 namespace sluice {
@@ -15,7 +21,7 @@ namespace base {
 
 // std::bit_cast for this region: that of the standard library GCC does not inline here under -ffast-math.
 template <class To, class From>
-[[gnu::always_inline]] constexpr To bits_as(From from) noexcept {
+[[gnu::always_inline]] SLUICE_HOST_DEVICE constexpr To bits_as(From from) noexcept {
   return __builtin_bit_cast(To, from);
 }
 
@@ -28,7 +34,7 @@ struct bf16 {
 };
 
 // As the processors' own instructions do: denormals are kept in every mode, and a NaN becomes quiet and keeps its payload.
-inline float to_float(f16 h) noexcept {
+SLUICE_HOST_DEVICE inline float to_float(f16 h) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(h.bits & 0x8000u) << 16;
   const std::uint32_t magnitude = static_cast<std::uint32_t>(h.bits & 0x7fffu) << 13;
   const std::uint32_t denormal =
@@ -38,9 +44,9 @@ inline float to_float(f16 h) noexcept {
   return bits_as<float>((magnitude < 0x00800000u ? denormal : rebiased) | nan | sign);
 }
 
-inline float to_float(bf16 h) noexcept { return bits_as<float>(static_cast<std::uint32_t>(h.bits) << 16); }
+SLUICE_HOST_DEVICE inline float to_float(bf16 h) noexcept { return bits_as<float>(static_cast<std::uint32_t>(h.bits) << 16); }
 
-inline f16 to_f16(float x) noexcept {
+SLUICE_HOST_DEVICE inline f16 to_f16(float x) noexcept {
   const auto bits = bits_as<std::uint32_t>(x);
   const std::uint32_t sign = (bits >> 16) & 0x8000u;
   std::uint32_t m = bits & 0x7fffffffu;
@@ -55,7 +61,7 @@ inline f16 to_f16(float x) noexcept {
   return {static_cast<std::uint16_t>(half | sign)};
 }
 
-inline bf16 to_bf16(float x) noexcept {
+SLUICE_HOST_DEVICE inline bf16 to_bf16(float x) noexcept {
   const auto bits = bits_as<std::uint32_t>(x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
   return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
@@ -79,3 +85,4 @@ inline bf16 to_bf16(double x) noexcept { return to_bf16(to_odd_float(x)); }
 }  // namespace sluice
 
 #include "sluice/impl/base/strict_float_end.hpp"
+#undef SLUICE_HOST_DEVICE

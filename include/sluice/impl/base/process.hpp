@@ -1,6 +1,7 @@
 // This process and the machine it runs on.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ std::string cache_folder();
 
 // The id and name of this machine: no two machines have both, as far as can be told.
 std::string host_id();
+
+std::int64_t process_id() noexcept;
 
 // Replaces `name` by the processor's name, where the system tells it.
 void processor_name(char (&name)[80]) noexcept;

@@ -102,6 +102,8 @@ inline std::string host_id() {
   return id + ' ' + name;
 }
 
+inline std::int64_t process_id() noexcept { return ::getpid(); }
+
 inline void processor_name([[maybe_unused]] char (&name)[80]) noexcept {
 #if defined(__linux__)
   std::FILE* file = std::fopen("/proc/cpuinfo", "re");

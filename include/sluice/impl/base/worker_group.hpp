@@ -4,16 +4,20 @@
 //     workers.start_one();        // at most `count`; a system without threads to give is not an error
 //     ...; tell serve() to return
 //     workers.join();
+//
+// In the child of a fork its threads do not exist: none is started or waited for there.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include "sluice/impl/base/process.hpp"
 #include "sluice/impl/base/thread.hpp"
 
 namespace sluice {
@@ -36,6 +40,7 @@ class worker_group {
 
   // Starts one thread more, up to `count`. False: there are `count`, or the system gives none.
   bool start_one() noexcept try {
+    if (in_forked_child()) return false;
     const std::lock_guard lock(mutex_);
     if (threads_.size() >= static_cast<std::size_t>(options_.count)) return false;
     threads_.reserve(threads_.size() + 1);
@@ -55,12 +60,14 @@ class worker_group {
 
   // Waits until every thread's work has returned. The caller has told it to.
   void join() {
+    if (in_forked_child()) return abandon();
     std::vector<std::thread> ending;
     {
       const std::lock_guard lock(mutex_);
       ending.swap(threads_);
     }
-    for (auto& t : ending) t.join();
+    for (auto& t : ending)
+      if (t.joinable()) t.join();
     size_.store(0, std::memory_order_relaxed);
   }
   // Lets the threads go on until the process ends: for a group that is never destroyed.
@@ -71,7 +78,17 @@ class worker_group {
   }
 
  private:
+  [[nodiscard]] bool in_forked_child() const noexcept { return process_id() != process_; }
+  // Without the mutex, which a thread of the parent may have held at the fork.
+  void abandon() {
+    for (auto& t : threads_)
+      if (t.joinable()) t.detach();
+    threads_.clear();
+    size_.store(0, std::memory_order_relaxed);
+  }
+
   const worker_options options_;
+  const std::int64_t process_ = process_id();
   const std::function<void()> work_;
   std::mutex mutex_;
   std::vector<std::thread> threads_{};

@@ -1,27 +1,35 @@
-// Takes backend modules: open, find the entry, compare version and size, count devices; no more. Nothing is ever unloaded.
+// Loads backend modules: opens one, finds its entry, compares version and size, counts devices. Never unloads one.
+#pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
-#include "platform.hpp"
-#include "registry.hpp"
+#include "sluice/impl/base/library.hpp"
+#include "sluice/impl/base/process.hpp"
+#include "sluice/impl/core/backend.hpp"
 
-namespace sluice::core {
-namespace {
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace core {
 
-constexpr std::size_t smallest_table = offsetof(sluice_backend, device_count);
+// The part of a table before its first slot.
+inline constexpr std::size_t table_header_size = offsetof(sluice_backend, device_count);
 
-bool valid_name(const char* name) {
+inline bool valid_backend_name(const char* name) {
   if (name == nullptr || *name == '\0' || std::strlen(name) > 15) return false;
   return std::all_of(name, name + std::strlen(name),
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-const char* missing_slot(const sluice_backend& t) {
+// The first required slot that is null; null when there is none.
+inline const char* missing_slot(const sluice_backend& t) {
   if (t.device_count == nullptr) return "device_count";
   if (t.device_info == nullptr) return "device_info";
   if (t.allocate == nullptr) return "allocate";
@@ -38,12 +46,11 @@ const char* missing_slot(const sluice_backend& t) {
   return nullptr;
 }
 
-}  // namespace
-
-bool load_module(const std::string& path, backend& out, std::string& reason) {
-  void* module = platform::open_module(path, reason);
+// Fills `out` from the module at `path`; false with the reason when it is refused.
+inline bool load_module(const std::string& path, backend& out, std::string& reason) {
+  void* module = base::open_module(path, reason);
   if (module == nullptr) return false;
-  auto* entry = reinterpret_cast<sluice_backend_entry_function>(platform::find_symbol(module, "sluice_backend_entry"));
+  auto* entry = reinterpret_cast<sluice_backend_entry_function>(base::find_symbol(module, "sluice_backend_entry"));
   if (entry == nullptr) {
     reason = "it has no symbol sluice_backend_entry";
     return false;
@@ -58,15 +65,15 @@ bool load_module(const std::string& path, backend& out, std::string& reason) {
                          SLUICE_BACKEND_API_VERSION);
     return false;
   }
-  if (given->struct_size < smallest_table + sizeof(void*)) {
+  if (given->struct_size < table_header_size + sizeof(void*)) {
     reason = fmt::format("its table has {} bytes, fewer than the {} that hold one slot", given->struct_size,
-                         smallest_table + sizeof(void*));
+                         table_header_size + sizeof(void*));
     return false;
   }
   // Whole slots only: all are pointers.
   const std::size_t size = std::min<std::size_t>(given->struct_size, sizeof out.table);
-  std::memcpy(&out.table, given, size - (size - smallest_table) % sizeof(void*));
-  if (!valid_name(out.table.name)) {
+  std::memcpy(&out.table, given, size - (size - table_header_size) % sizeof(void*));
+  if (!valid_backend_name(out.table.name)) {
     reason = "its name is not 1 to 15 lower-case letters and digits";
     return false;
   }
@@ -86,17 +93,20 @@ bool load_module(const std::string& path, backend& out, std::string& reason) {
   return true;
 }
 
-std::vector<std::string> module_folders() {
+// Folders to look for modules in.
+inline std::vector<std::string> module_folders() {
   std::vector<std::string> folders;
   const auto add = [&](const std::string& folder) {
-    // An empty or relative entry would mean the working directory, where anybody may have put a file.
+    // An empty or relative entry would mean the working directory, where anyone may have put a file.
     if (std::filesystem::path(folder).is_absolute() && std::find(folders.begin(), folders.end(), folder) == folders.end())
       folders.push_back(folder);
   };
   if (const char* list = std::getenv("SLUICE_BACKEND_PATH"); list != nullptr)
-    for (const auto& folder : platform::split_paths(list)) add(folder);
-  add(platform::own_folder());
+    for (const auto& folder : base::split_paths(list)) add(folder);
+  add(base::own_folder());
   return folders;
 }
 
-}  // namespace sluice::core
+}  // namespace core
+}  // namespace SLUICE_ABI
+}  // namespace sluice

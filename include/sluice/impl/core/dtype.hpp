@@ -1,12 +1,14 @@
-#include "sluice/dtype.hpp"
+#pragma once
 
 #include <array>
 #include <utility>
 
+#include "sluice/dtype.hpp"
+
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-dtype parse_dtype(std::string_view name) {
+SLUICE_FUNC dtype parse_dtype(std::string_view name) {
   static constexpr std::array<std::pair<std::string_view, dtype>, 15> names{{{"f64", dtype::f64},
                                                                              {"float64", dtype::f64},
                                                                              {"double", dtype::f64},

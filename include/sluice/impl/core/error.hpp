@@ -1,11 +1,13 @@
+#pragma once
+
 #include "sluice/error.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-error::~error() = default;
+SLUICE_FUNC error::~error() = default;
 
-std::string_view name_of(error_code code) noexcept {
+SLUICE_FUNC std::string_view name_of(error_code code) noexcept {
   switch (code) {
     case error_code::invalid_argument: return "invalid_argument";
     case error_code::unsupported: return "unsupported";

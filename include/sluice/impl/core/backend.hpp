@@ -1,0 +1,73 @@
+// A backend's table, and what core lends to backends.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "sluice/backend_api.h"
+#include "sluice/error.hpp"
+#include "sluice/impl/cpu/table.hpp"
+#include "sluice/parallel.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace core {
+
+// A backend's table, copied so that slots beyond its struct_size are null.
+struct backend {
+  sluice_backend table{};
+  std::string path;  // empty for the CPU's
+  int devices = 0;
+};
+
+// One device of a backend.
+struct backend_device {
+  const sluice_backend* table = nullptr;
+  std::int32_t index = 0;
+};
+
+// Writes to standard error at the level of SLUICE_LOG (0 debug ... 3 error) and above. Silent by default.
+inline void log_line(std::int32_t level, const char* text) {
+  static const long least = [] {
+    const char* wanted = std::getenv("SLUICE_LOG");
+    return wanted != nullptr ? std::strtol(wanted, nullptr, 10) : 4L;
+  }();
+  if (level >= least) std::fprintf(stderr, "sluice: %s\n", text);
+}
+
+inline const sluice_host& host() {
+  static const sluice_host h{SLUICE_BACKEND_API_VERSION,
+                             sizeof(sluice_host),
+                             [] { return parallel_size(); },
+                             [](std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
+                               sluice::detail::parallel_run(count, body, context);
+                             },
+                             log_line,
+                             std::uint64_t{1} << 30,
+                             std::uint64_t{1} << 30,
+                             0,
+                             8};
+  return h;
+}
+
+inline const sluice_backend& cpu_table() {
+  static const sluice_backend* table = cpu::backend_table(&host());
+  return *table;
+}
+
+// Throws a status that is a failure as an error: "[operation] message".
+inline void check(sluice_status status, const sluice_message& message, std::string_view operation) {
+  if (status == SLUICE_OK) return;
+  const bool known = status >= SLUICE_INVALID_ARGUMENT && status <= SLUICE_INTERNAL;
+  throw error(known ? static_cast<error_code>(status) : error_code::internal,
+              fmt::format("[{}] {}", operation, message.text[0] != '\0' ? message.text : "failed, and gave no reason"));
+}
+
+}  // namespace core
+}  // namespace SLUICE_ABI
+}  // namespace sluice

@@ -1,0 +1,288 @@
+// The process's thread pool: a bounded number of threads run the loops of any number of callers.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+
+#include "sluice/impl/base/process.hpp"
+#include "sluice/impl/base/worker_group.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace core {
+
+// Waking a sleeping thread costs 65 to 110 us on the virtual machines this was measured on; spinning for about as long
+// before sleeping is never worse than twice the best choice.
+inline constexpr std::chrono::microseconds spin_time{100};
+
+inline void spin_pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Spins until ready() or for spin_time; true when ready.
+template <class F>
+bool spin_until(F&& ready) {
+  const auto end = std::chrono::steady_clock::now() + spin_time;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (ready()) return true;
+      spin_pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return ready();
+}
+
+// A caller's loop. It lives on the caller's stack: scheduling never allocates.
+struct pool_job {
+  enum : int { pending, its_turn, done };
+
+  void (*body)(void*, std::int64_t);
+  void* context;
+  std::int64_t count;
+  const std::atomic<bool>* stop;  // null: never stopped
+  std::atomic<std::int64_t> next{0};
+  std::atomic<int> state{pending};    // changed under the pool's mutex only
+  std::condition_variable changed{};  // not state.wait(), which yields several times before it sleeps
+  int workers = 0;                    // changed under the mutex
+  pool_job* after = nullptr;          // the next in its list
+
+  bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
+  bool stopped() const noexcept { return stop != nullptr && stop->load(std::memory_order_relaxed); }
+  // Runs one index; false when all are handed out.
+  bool step() {
+    if (stopped()) next.store(count, std::memory_order_relaxed);
+    const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+    if (i < count) body(context, i);
+    return i < count;
+  }
+};
+
+// Oldest first.
+struct pool_job_list {
+  pool_job* first = nullptr;
+
+  void push(pool_job& j) {
+    pool_job** end = &first;
+    while (*end != nullptr) end = &(*end)->after;
+    *end = &j;
+    j.after = nullptr;
+  }
+  void erase(const pool_job& j) {
+    pool_job** at = &first;
+    while (*at != nullptr && *at != &j) at = &(*at)->after;
+    if (*at != nullptr) *at = j.after;
+  }
+};
+
+// At most `size` threads compute at once. A caller runs its loop itself while fewer do, and helper threads join it.
+// Otherwise the caller queues the loop and sleeps, and the next free helper runs it, first come first served: under load the
+// same few threads compute without a pause, where waking each caller for its turn would leave cores idle meanwhile.
+class pool {
+ public:
+  explicit pool(int size) : size_(size) {}
+
+  int size() const noexcept { return size_; }
+
+  void run(pool_job& j) {
+    std::unique_lock lock(mutex_);
+    if (busy_ < size_ && queue_.first == nullptr)
+      ++busy_;
+    else if (wait_in_queue(j, lock))
+      return;
+    begin(j);
+    lock.unlock();
+    inside = true;
+    while (j.step()) continue;
+    inside = false;
+    lock.lock();
+    const bool last = end(j);
+    pass_on();
+    lock.unlock();
+    if (!last) wait_for_helpers(j);
+  }
+
+  void set_nice(int nice) noexcept {
+    int now = nice_.load(std::memory_order_relaxed);
+    while (nice > now && !nice_.compare_exchange_weak(now, nice)) continue;
+  }
+
+  // Whether the calling thread runs its loops by itself: inside a body, or for parallel_alone.
+  static constinit inline thread_local bool inside = false;
+
+ private:
+  // True when a helper ran the loop; false when this thread has to run it, which happens only without helpers.
+  bool wait_in_queue(pool_job& j, std::unique_lock<std::mutex>& lock) {
+    start_helpers();
+    queue_.push(j);
+    waiting_.store(true, std::memory_order_relaxed);
+    j.changed.wait(lock, [&] { return j.state.load(std::memory_order_relaxed) != pool_job::pending; });
+    return j.state.load(std::memory_order_relaxed) == pool_job::done;
+  }
+
+  void wait_for_helpers(pool_job& j) {
+    const auto done = [&] { return j.state.load(std::memory_order_acquire) == pool_job::done; };
+    const bool soon = spin_until(done);
+    std::unique_lock lock(mutex_);  // the thread that set the state uses `j` until it releases the mutex
+    if (!soon) j.changed.wait(lock, done);
+  }
+
+  // The functions from here to start_helpers() are called with the mutex held.
+
+  // After the caller has raised busy_.
+  void begin(pool_job& j) {
+    ++j.workers;
+    if (j.count == 1 || size_ == 1) return;
+    start_helpers();
+    jobs_.push(j);
+    call_helpers(j.count - 1);
+  }
+
+  // True when the loop is done.
+  bool end(pool_job& j) {
+    --busy_;
+    if (--j.workers > 0) return false;
+    jobs_.erase(j);
+    set(j, pool_job::done);
+    return true;
+  }
+
+  static void set(pool_job& j, int state) {
+    j.state.store(state, std::memory_order_release);
+    j.changed.notify_one();
+  }
+
+  // After a caller has finished: has a helper take its place, for the queue or for a loop still running.
+  void pass_on() {
+    if (busy_ >= size_ || (queue_.first == nullptr && open_job() == nullptr)) return;
+    if (helpers_.size() > helping_) return call_helpers(1);
+    if (queue_.first == nullptr) return;
+    ++busy_;
+    set(*take(), pool_job::its_turn);
+  }
+
+  pool_job* take() {
+    pool_job* j = queue_.first;
+    queue_.erase(*j);
+    waiting_.store(queue_.first != nullptr, std::memory_order_relaxed);
+    return j;
+  }
+
+  pool_job* open_job() const {
+    for (pool_job* j = jobs_.first; j != nullptr; j = j->after)
+      if (j->has_work()) return j;
+    return nullptr;
+  }
+
+  void call_helpers(std::int64_t wanted) {
+    calls_.fetch_add(1, std::memory_order_release);  // seen by helpers that spin
+    wanted = std::min<std::int64_t>({wanted, size_ - busy_, spinning_ + sleeping_});
+    for (; wanted > spinning_; --wanted) work_.notify_one();
+  }
+
+  void start_helpers() {
+    while (helpers_.size() < size_)
+      if (!helpers_.start_one()) return;  // out of threads or memory: the callers do the work
+  }
+
+  void help() {
+    inside = true;
+    int nice = 0;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      if (const int wanted = nice_.load(std::memory_order_relaxed); wanted != nice) base::set_niceness(nice = wanted);
+      if (busy_ < size_ && queue_.first != nullptr)
+        run_queued(*take(), lock);
+      else if (pool_job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr)
+        join(*j, lock);
+      else
+        rest(lock);
+    }
+  }
+
+  void run_queued(pool_job& j, std::unique_lock<std::mutex>& lock) {
+    ++busy_;
+    ++helping_;
+    begin(j);
+    lock.unlock();
+    while (j.step()) continue;
+    lock.lock();
+    --helping_;
+    end(j);
+  }
+
+  // Helps until the loop is done or another is queued.
+  void join(pool_job& j, std::unique_lock<std::mutex>& lock) {
+    ++busy_;
+    ++helping_;
+    ++j.workers;
+    lock.unlock();
+    while (!waiting_.load(std::memory_order_relaxed) && j.step()) continue;
+    lock.lock();
+    --helping_;
+    end(j);
+  }
+
+  // Spins, unless that takes a core from a working thread or from the caller whose next loop is expected; then sleeps.
+  void rest(std::unique_lock<std::mutex>& lock) {
+    const auto seen = calls_.load(std::memory_order_relaxed);
+    const auto called = [&] { return calls_.load(std::memory_order_acquire) != seen; };
+    if (spinning_ + std::max<int>(busy_, 1) < size_) {
+      ++spinning_;
+      lock.unlock();
+      spin_until([&] { return called() || busy_.load(std::memory_order_relaxed) >= size_; });
+      lock.lock();
+      --spinning_;
+      if (called()) return;
+    }
+    ++sleeping_;
+    work_.wait(lock, called);
+    --sleeping_;
+  }
+
+  const int size_;
+  std::mutex mutex_;
+  std::atomic<int> busy_{0};          // threads computing; changed under the mutex only
+  int helping_ = 0;                   // helpers that compute
+  int spinning_ = 0;                  // helpers that spin before they sleep
+  int sleeping_ = 0;                  // helpers in work_.wait
+  pool_job_list queue_;               // loops not begun: all places are taken
+  std::atomic<bool> waiting_{false};  // the queue is not empty; read by helpers that compute
+  pool_job_list jobs_;                // loops begun, which helpers may join
+  std::atomic<std::uint64_t> calls_{0};
+  std::condition_variable work_;
+  std::atomic<int> nice_{0};  // of the helpers
+  base::worker_group helpers_{{.name = "sluice-pool", .count = size_}, [this] { help(); }};
+};
+
+// Set in a forked child, where the helpers do not exist and the mutex may be locked for ever: loops run in order there.
+inline std::atomic<bool> forked{false};
+
+inline int chosen_pool_size() {
+  if (const char* text = std::getenv("SLUICE_THREADS"); text != nullptr) {
+    const long wanted = std::strtol(text, nullptr, 10);
+    if (wanted >= 1 && wanted <= 4096) return static_cast<int>(wanted);
+  }
+  return base::usable_cores();
+}
+
+inline pool& the_pool() {
+  // Never destroyed: helpers may still sleep in it when the process exits.
+  static pool* p = [] {
+    base::after_fork_in_child([] { forked.store(true); });
+    return new pool(chosen_pool_size());
+  }();
+  return *p;
+}
+
+}  // namespace core
+}  // namespace SLUICE_ABI
+}  // namespace sluice
