@@ -115,7 +115,7 @@ service::service(service_options options) : state_(std::make_unique<state>(std::
 }
 service::~service() = default;
 
-void service::add(std::unique_ptr<serving::protocol> p) {
+void service::add_protocol(std::unique_ptr<serving::protocol> p) {
   state_->protocols.insert(state_->protocols.begin(), std::move(p));
 }
 
