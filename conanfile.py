@@ -11,7 +11,7 @@ required_conan_version = ">=2.0"
 
 
 class Sluice(ConanFile):
-    """The libraries: sluice::sluice, sluice::service, sluice::httplib. conan create . makes and tries the package."""
+    """The libraries: sluice::sluice, sluice::service, sluice::jobs, sluice::httplib. conan create . makes and tries the package."""
 
     name = "sluice"
     description = "Numeric work on whatever device will do it soonest, and over HTTP from inside any application"
@@ -22,7 +22,7 @@ class Sluice(ConanFile):
     options = {
         "shared": [True, False],
         "fPIC": [True, False],
-        "service": [True, False],  # sluice::service with jobs on files, and sluice::httplib
+        "service": [True, False],  # sluice::service, sluice::jobs and sluice::httplib
         "cuda": [True, False],  # the backend for NVIDIA's GPUs; the toolkit is the machine's own
     }
     default_options = {"shared": False, "fPIC": True, "service": True, "cuda": False}
@@ -99,7 +99,13 @@ class Sluice(ConanFile):
             service.set_property("cmake_target_name", "sluice::service")
             service.set_property("pkg_config_name", "sluice-service")
             service.libs = ["sluice_service" + debug]
-            service.requires = ["sluice", "simdjson::simdjson", "sqlite3::sqlite3", "dragonbox::dragonbox"]
+            service.requires = ["sluice", "simdjson::simdjson", "dragonbox::dragonbox"]
+
+            jobs = self.cpp_info.components["jobs"]
+            jobs.set_property("cmake_target_name", "sluice::jobs")
+            jobs.set_property("pkg_config_name", "sluice-jobs")
+            jobs.libs = ["sluice_jobs" + debug]
+            jobs.requires = ["service", "simdjson::simdjson", "sqlite3::sqlite3"]
 
             httplib = self.cpp_info.components["httplib"]
             httplib.set_property("cmake_target_name", "sluice::httplib")

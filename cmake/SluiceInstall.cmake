@@ -10,12 +10,17 @@ if(BUILD_SHARED_LIBS)
 endif()
 set(SLUICE_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/sluice")
 
-# The library, and the headers in `include` beside its CMakeLists.txt or the project's.
+# sluice_install_library(TARGET COMPONENT [EXPORT]): the library, and the headers in `include` beside its CMakeLists.txt or the
+# project's. EXPORT: of its target files, COMPONENT unless given.
 function(sluice_install_library target component)
   if(NOT SLUICE_INSTALL)
     return()
   endif()
-  install(TARGETS ${target} EXPORT ${component}-targets
+  set(export ${component})
+  if(ARGC GREATER 2)
+    set(export ${ARGV2})
+  endif()
+  install(TARGETS ${target} EXPORT ${export}-targets
           RUNTIME COMPONENT ${component}
           LIBRARY COMPONENT ${component} NAMELINK_COMPONENT sluice_dev
           ARCHIVE COMPONENT sluice_dev)
@@ -80,7 +85,9 @@ function(sluice_install_package)
   set(SLUICE_STATIC_PACKAGES ${SLUICE_FOUND_PACKAGES})
   list(FILTER SLUICE_STATIC_PACKAGES INCLUDE REGEX "^fmt$")
   set(SLUICE_STATIC_SERVICE_PACKAGES ${SLUICE_FOUND_PACKAGES})
-  list(FILTER SLUICE_STATIC_SERVICE_PACKAGES INCLUDE REGEX "^(simdjson|SQLite3)$")
+  list(FILTER SLUICE_STATIC_SERVICE_PACKAGES INCLUDE REGEX "^simdjson$")
+  set(SLUICE_STATIC_JOBS_PACKAGES ${SLUICE_FOUND_PACKAGES})
+  list(FILTER SLUICE_STATIC_JOBS_PACKAGES INCLUDE REGEX "^SQLite3$")
   set(files "${package}/sluiceConfig.cmake" "${package}/sluiceConfigVersion.cmake"
             "${PROJECT_SOURCE_DIR}/cmake/SluiceBackends.cmake")
   if(SLUICE_KIND STREQUAL "static")
@@ -131,6 +138,12 @@ function(sluice_install_package)
     list(TRANSFORM SLUICE_HTTPLIB_PKG_CONFIG PREPEND ", ")
     list(JOIN SLUICE_HTTPLIB_PKG_CONFIG "" SLUICE_PC_HTTPLIB)
     sluice_install_pkg_config(sluice-service)
+    if(TARGET sluice_jobs)
+      install(EXPORT sluice_jobs-targets FILE sluice-jobs-${SLUICE_KIND}-targets.cmake NAMESPACE sluice::
+              DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)
+      list(TRANSFORM SLUICE_STATIC_JOBS_PACKAGES REPLACE "^SQLite3$" "-lsqlite3" OUTPUT_VARIABLE SLUICE_PC_JOBS_LIBS)
+      sluice_install_pkg_config(sluice-jobs)
+    endif()
     sluice_install_pkg_config(sluice-httplib)
   endif()
   install(FILES ${files} DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)

@@ -77,7 +77,7 @@ if(BUILD_SHARED_LIBS)
   list(APPEND libraries sluice)
   if(SLUICE_SERVICE)
     sluice_package(sluice_service libsluice-service${soversion} libs "HTTP service library"
-                   "This package has the library that answers requests, without a transport." NEEDS sluice)
+                   "This package has the library that answers requests, without a transport, and\nthe one for jobs on files." NEEDS sluice)
     list(APPEND libraries sluice_service)
   endif()
 endif()

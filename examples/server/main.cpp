@@ -19,6 +19,9 @@
 #include "sluice/hardened_server.hpp"
 #endif
 #include "sluice/httplib.hpp"
+#if SLUICE_SERVER_JOBS
+#include "sluice/jobs.hpp"
+#endif
 #include "sluice/sluice.hpp"
 
 namespace {
@@ -35,8 +38,10 @@ struct settings {
   bool probe = false;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
+#if SLUICE_SERVER_JOBS
   std::vector<std::string> data{};  // NAME=DIR
   sluice::job_options jobs{};
+#endif
 };
 
 // EX_TEMPFAIL of sysexits.h: start me again. Only a new process brings a lost device back.
@@ -91,6 +96,7 @@ std::vector<std::string> lines_of(const std::string& path) {
   return lines;
 }
 
+#if SLUICE_SERVER_JOBS
 std::map<std::string, std::string> named_directories(const std::vector<std::string>& all) {
   std::map<std::string, std::string> named;
   for (const auto& one : all) {
@@ -100,6 +106,22 @@ std::map<std::string, std::string> named_directories(const std::vector<std::stri
   }
   return named;
 }
+
+void add_jobs(sluice::service& service, const settings& s) {
+  auto jobs = s.jobs;
+  jobs.data_directories = named_directories(s.data);
+  sluice::add_jobs(service, std::move(jobs));
+}
+
+void add_job_options(CLI::App& app, settings& s) {
+  app.add_option("--data", s.data, "NAME=DIR: files below DIR may be read by jobs, as NAME/path; may be repeated");
+  app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, created when missing; without it there are none");
+  app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")->capture_default_str();
+}
+#else  // a build without sluice::jobs
+void add_jobs(sluice::service&, const settings&) {}
+void add_job_options(CLI::App&, settings&) {}
+#endif
 
 sluice::service_options service_of(const settings& s, const access_log& log) {
   sluice::service_options o;
@@ -112,8 +134,6 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
   o.tokens = lines_of(s.token_file);
   o.origins = s.origins;
   o.stream.spool_directory = s.data_dir;
-  o.data_directories = named_directories(s.data);
-  o.jobs = s.jobs;
   return o;
 }
 
@@ -132,6 +152,7 @@ int serve(const settings& s, Server& server) {
     end();
   };
   sluice::service service(std::move(options));
+  add_jobs(service, s);
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
@@ -214,12 +235,6 @@ void add_access_options(CLI::App& app, settings& s) {
   cert->needs(key);
   key->needs(cert);
 #endif
-}
-
-void add_job_options(CLI::App& app, settings& s) {
-  app.add_option("--data", s.data, "NAME=DIR: files below DIR may be worked on, as NAME/path; may be given again");
-  app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, made when missing; without it there are none");
-  app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")->capture_default_str();
 }
 
 }  // namespace

@@ -3,7 +3,8 @@
 #   -DROOT=folder   the tree to look at
 set(concerns
     "adapters/hardened/include/sluice/hardened/platform.hpp" # sockets, on Linux alone
-    "adapters/service/src/http/system_(posix|windows).cpp"       # files, confined opening, threads' priority and signals
+    "include/sluice/impl/base/[a-z]+_(posix|windows).hpp"   # files, threads, libraries, the process
+    "include/sluice/impl/base/windows.hpp"
     "examples/common/platform_(posix|windows).cpp"          # signals, the terminal, limits
     "include/sluice/impl/base/[a-z_]+.hpp"                  # all of it
     "src/files/mapping_posix.cpp"                          # windows

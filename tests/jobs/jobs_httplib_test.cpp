@@ -6,6 +6,7 @@
 #include "files.hpp"
 #include "httplib_testing.hpp"
 #include "sluice/hardened_server.hpp"
+#include "sluice/jobs.hpp"
 #include "sluice/ops/rowsum.hpp"
 #include "wire.hpp"
 
@@ -20,15 +21,17 @@ struct house {
     write_file(here / "data/long", "1234");  // rows of 4 MiB, of zeros that no disk holds
     std::filesystem::resize_file(here / "data/long", std::uintmax_t{400} << 30);
   }
-  [[nodiscard]] sluice::service_options options() const {
-    sluice::service_options o{.data_directories = {{"d", here / "data"}}, .jobs = {.folder = here / "jobs"}};
-    o.jobs.heartbeat_seconds = 0.05;
-    return o;
+  [[nodiscard]] sluice::job_options options() const {
+    return {.folder = here / "jobs", .heartbeat_seconds = 0.05, .data_directories = {{"d", here / "data"}}};
   }
 
   folder here;
   sluice::tensor rows = sluice::tensor::full({100'000, 3}, 0.3);
 };
+
+auto jobs(const sluice::job_options& o) {
+  return [o](sluice::service& s) { sluice::add_jobs(s, o); };
+}
 
 constexpr auto sums = R"({"operation":"rowsum","input":"d/a.npy"})";
 constexpr auto long_job = R"({"operation":"rowsum","input":"d/long","columns":1048576})";
@@ -70,7 +73,7 @@ TEST_CASE("a job, below a prefix") {
   const house h;
   for (const std::string prefix : {"", "/api/sums"}) {
     CAPTURE(prefix);
-    running app(prefix, h.options());
+    running app(prefix, {}, jobs(h.options()));
     auto c = app.client();
     const auto where = started(c, prefix, sums);
     // Its events, to the end: the connection goes on afterwards.
@@ -118,7 +121,7 @@ TEST_CASE("a job, below a prefix") {
 
 TEST_CASE("paths that lead elsewhere") {
   const house h;
-  running app("", h.options());
+  running app("", {}, jobs(h.options()));
   auto c = app.client();
   const auto where = started(c, "", sums);
   CHECK(until_done(c, where).find("\"state\":\"done\"") != std::string::npos);
@@ -136,8 +139,8 @@ TEST_CASE("paths that lead elsewhere") {
 TEST_CASE("a client that has gone gives its stream back") {
   const house h;
   auto options = h.options();
-  options.jobs.event_streams = 1;
-  running app("", options);
+  options.event_streams = 1;
+  running app("", {}, jobs(options));
   auto c = app.client();
   const auto where = started(c, "", long_job);
   {
@@ -160,7 +163,7 @@ TEST_CASE("a client that has gone gives its stream back") {
 TEST_CASE("a server that stops ends the streams, with and without a drain") {
   for (const bool drained : {false, true}) {
     const house h;
-    auto app = std::make_unique<running>("", h.options());
+    auto app = std::make_unique<running>("", sluice::service_options{}, jobs(h.options()));
     app->server.set_keep_alive_timeout(1);  // which it waits for, with connections that it leaves open
     const auto where = [&] {
       auto c = app->client();  // not kept: the server would wait for it
@@ -181,7 +184,8 @@ TEST_CASE("a server that stops ends the streams, with and without a drain") {
 
 TEST_CASE("events by a hardened server, and by HTTP/1.0") {
   const house h;
-  sluice::service service(h.options());
+  sluice::service service;
+  sluice::add_jobs(service, h.options());
   sluice::hardened_server server({.threads = 4});
   sluice::mount(server, service);
   const int port = server.bind_to_any_port("127.0.0.1");

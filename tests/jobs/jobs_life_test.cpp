@@ -12,6 +12,7 @@ using testing::check_problem;
 using testing::fault;
 using testing::gigabyte;
 using testing::house;
+using testing::job_service;
 using testing::long_job;
 using testing::rest_of;
 using testing::result_of;
@@ -26,9 +27,9 @@ TEST_CASE("events") {
   p.write_long("long", 400 * gigabyte);
   write_npy(p.data("a.npy"), testing::random({10, 3}, dtype::f32));
   auto options = p.options();
-  options.jobs.event_streams = 2;
-  options.jobs.heartbeat_seconds = 0.01;
-  service s(options);
+  options.event_streams = 2;
+  options.heartbeat_seconds = 0.01;
+  job_service s(options);
   const auto running = started(s, long_job);
   const auto waiting = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
   const auto events = [&](const std::string& id, testing::headers with = {}) {
@@ -106,13 +107,13 @@ TEST_CASE("bounds, and cancelling") {
   p.write_long("long", 400 * gigabyte);
   write_npy(p.data("a.npy"), testing::random({10, 3}, dtype::f32));
   auto options = p.options();
-  options.jobs.queued = 2;
-  options.jobs.kept = 3;
-  std::optional<service> held(options);
+  options.queued = 2;
+  options.kept = 3;
+  std::optional<job_service> held(options);
   service& s = *held;
   const auto running = started(s, long_job);
   until_state(s, running, "running");
-  check_problem(ask(s, "GET", cat("/v1/jobs/", running, "/result")), 409, "running: its result is there when it is done");
+  check_problem(ask(s, "GET", cat("/v1/jobs/", running, "/result")), 409, "running: its result exists once it is done");
   const auto second = started(s, long_job);
   // One at once: while it goes on, the next waits.
   const auto before = value_of("bytes", ask(s, "GET", cat("/v1/jobs/", running)).text());
@@ -147,8 +148,8 @@ TEST_CASE("bounds, and cancelling") {
   CHECK(ask(s, "GET", cat("/v1/jobs/", third)).status == 404);
   CHECK(p.files_of_jobs() == 3);
   held.reset();
-  options.jobs.kept = 100;
-  service next(options);
+  options.kept = 100;
+  job_service next(options);
   CHECK(ask(next, "GET", cat("/v1/jobs/", third)).status == 404);
   CHECK(ask(next, "GET", cat("/v1/jobs/", fourth, "/result")).status == 200);
 }
@@ -159,11 +160,11 @@ TEST_CASE("a service that ends leaves its jobs to the next") {
   write_npy(p.data("slow.npy"), rows);
   write_npy(p.data("a.npy"), testing::random({10, 3}, dtype::f32));
   auto options = p.options();
-  options.jobs.sync_seconds = 0;
+  options.sync_seconds = 0;
   std::string first, second, done, removed;
   {
     const fault slow(p.data("slow.npy"), "slow=20");
-    service s(options);
+    job_service s(options);
     done = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
     until_state(s, done, "done");
     removed = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
@@ -174,18 +175,18 @@ TEST_CASE("a service that ends leaves its jobs to the next") {
     until(s, first, [](const std::string& text) { return value_of("bytes", text) != "0"; });
     const auto events = ask(s, "GET", cat("/v1/jobs/", first, "/events"));
     // One folder, one service.
-    CHECK_REFUSED(service(options), unavailable, "in use by another service");
+    CHECK_REFUSED(job_service(options), unavailable, "in use by another service");
     CHECK(s.drain(10));
     CHECK(rest_of(events) == "retry: 2000\n\n");
     CHECK(value_of("state", until_state(s, first, "queued")) == "queued");
-    check_problem(testing::post(s, "jobs", long_job), 503, "about to end");
-    check_problem(ask(s, "GET", cat("/v1/jobs/", first, "/events")), 503, "about to end");
+    check_problem(testing::post(s, "jobs", long_job), 503, "the server is shutting down");
+    check_problem(ask(s, "GET", cat("/v1/jobs/", first, "/events")), 503, "the server is shutting down");
     CHECK(ask(s, "GET", cat("/v1/jobs/", done, "/result")).status == 200);
   }
   testing::write_file(p.here / cat("jobs/", std::string(32, 'a'), ".npy"), "of a job that nobody knows");
   const auto other = cat("jobs/", std::string(32, 'z'), ".npy");  // as long as an id, and none
   testing::write_file(p.here / other, "none of ours");
-  service s(options);
+  job_service s(options);
   const auto text = until_ended(s, first);
   CAPTURE(text);
   CHECK(value_of("state", text) == "done");
@@ -203,8 +204,8 @@ TEST_CASE("after a kill a job with a result is done, and another goes on, with e
   const house p;
   p.write_long("long", 400 * gigabyte);
   auto options = p.options();
-  options.jobs.running = 2;
-  service s(options);
+  options.running = 2;
+  job_service s(options);
   const auto whole = started(s, long_job), part = started(s, long_job);
   until_state(s, whole, "running");
   std::int64_t seen = 0;
@@ -223,8 +224,8 @@ TEST_CASE("after a kill a job with a result is done, and another goes on, with e
   for (const auto& id : {whole, part}) ask(s, "DELETE", cat("/v1/jobs/", id));
   testing::write_file(p.here / cat("copy/", whole, ".npy"), "its result");
 
-  options.jobs.folder = p.here / "copy";
-  service next(options);
+  options.folder = p.here / "copy";
+  job_service next(options);
   const auto text = ask(next, "GET", cat("/v1/jobs/", whole)).text();
   CAPTURE(text);
   CHECK(value_of("state", text) == "done");
@@ -242,15 +243,15 @@ TEST_CASE("a file that changes while its job waits for the next service fails it
   const house p;
   p.write_long("long", 100 * gigabyte);
   auto options = p.options();
-  options.jobs.sync_seconds = 0;
+  options.sync_seconds = 0;
   std::string id;
   {
-    service s(options);
+    job_service s(options);
     id = started(s, long_job);
     until(s, id, [](const std::string& text) { return value_of("bytes", text) != "0"; });
   }
   p.write_long("long", 1 * gigabyte);
-  service s(options);
+  job_service s(options);
   const auto text = until_ended(s, id);
   CAPTURE(text);
   CHECK(value_of("state", text) == "failed");
@@ -266,7 +267,7 @@ TEST_CASE("what the system refuses is in the job's state") {
   write_npy(p.data("a.npy"), testing::random({100'000, 3}, dtype::f32));
   write_npy(p.data("gone.npy"), testing::random({10, 3}, dtype::f32));
   p.write_long("long", 400 * gigabyte);
-  service s(p.options());
+  job_service s(p.options());
   {
     const fault full(".npy.partial", cat("write=", std::to_string(ENOSPC), "@200000"));
     const auto id = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");

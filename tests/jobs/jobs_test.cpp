@@ -8,6 +8,7 @@ using testing::ask;
 using testing::cat;
 using testing::check_problem;
 using testing::house;
+using testing::job_service;
 using testing::result_of;
 using testing::started;
 using testing::until_ended;
@@ -22,7 +23,7 @@ TEST_CASE("from the request to the result") {
   write_npy(p.data("b.npy"), b);
   const auto bytes = testing::bytes_of(a);
   testing::write_file(p.data("raw"), cat("0123", std::string(bytes.begin(), bytes.end())));
-  service s(p.options());
+  job_service s(p.options());
 
   const auto first = started(s, R"({"operation":"rowsum","input":"d/sub/a.npy"})");
   auto text = until_ended(s, first);
@@ -75,7 +76,7 @@ TEST_CASE("orders that are none") {
   write_npy(p.data("f64.npy"), testing::random({3, 4}, dtype::f64));
   testing::write_file(p.data("raw"), "0123456789");
   testing::write_file(p.data("empty"), "");
-  service s(p.options());
+  job_service s(p.options());
   const auto refused = [&](std::string_view order, int status, std::string_view words) {
     CAPTURE(std::string(order));
     check_problem(testing::post(s, "jobs", order), status, words);
@@ -83,18 +84,18 @@ TEST_CASE("orders that are none") {
   refused("", 400, "not JSON");
   refused("{", 400, "not JSON");
   refused("{} x", 400, "not JSON");
-  refused("[]", 422, "no JSON object");
+  refused("[]", 422, "must be a JSON object");
   refused("{}", 422, "operation is");
   refused(R"({"operation":"product","input":"d/a.npy"})", 422, "rowsum or matmul");
   refused(R"({"operation":"rowsum"})", 422, "input");
-  refused(R"({"operation":"rowsum","input":3})", 422, "input is no string");
+  refused(R"({"operation":"rowsum","input":3})", 422, "input must be a string");
   refused(R"({"operation":"rowsum","input":"d/a.npy","input":"d/a.npy"})", 422, "twice");
-  refused(R"({"operation":"rowsum","input":"d/a.npy","output":"d/b"})", 422, "\\\"output\\\" is not known");
-  refused(R"({"operation":"rowsum","input":"d/raw","columns":0})", 422, "columns is no whole number from 1");
+  refused(R"({"operation":"rowsum","input":"d/a.npy","output":"d/b"})", 422, "\\\"output\\\" is unknown");
+  refused(R"({"operation":"rowsum","input":"d/raw","columns":0})", 422, "columns must be an integer, at least 1");
   refused(R"({"operation":"rowsum","input":"d/raw","columns":1.5})", 422, "columns");
   refused(R"({"operation":"rowsum","input":"d/raw","columns":2,"offset":-1})", 422, "offset");
   refused(R"({"operation":"rowsum","input":"d/raw","columns":2,"dtype":"f7"})", 422, "f7");
-  refused(R"({"operation":"rowsum","input":"d/raw","column_totals":1})", 422, "neither true nor false");
+  refused(R"({"operation":"rowsum","input":"d/raw","column_totals":1})", 422, "must be true or false");
   refused(R"({"operation":"rowsum","input":"d/raw"})", 422, "d/raw does not begin with the magic of .npy");
   refused(R"({"operation":"rowsum","input":"d/raw","columns":1})", 400, "d/raw has 10 bytes: not a multiple");
   refused(R"({"operation":"rowsum","input":"d/empty","columns":1})", 400, "0 bytes");
@@ -120,7 +121,7 @@ TEST_CASE("no byte of a file that is not given") {
   std::filesystem::create_symlink(p.here / "secret", p.data("link"));
   std::filesystem::create_symlink("../..", p.data("up"));
   REQUIRE(::mkfifo(p.data("pipe").c_str(), 0600) == 0);
-  service s(p.options());
+  job_service s(p.options());
   const auto status = [&](std::string_view input) {
     return testing::post(s, "jobs", cat(R"({"operation":"rowsum","dtype":"u8","columns":1,"input":")", input, "\"}")).status;
   };
@@ -141,7 +142,7 @@ TEST_CASE("no byte of a file that is not given") {
 TEST_CASE("ranges of a result") {
   const house p;
   write_npy(p.data("a.npy"), testing::random({100, 3}, dtype::f32));
-  service s(p.options());
+  job_service s(p.options());
   const auto id = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
   until_state(s, id, "done");
   const auto path = cat("/v1/jobs/", id, "/result");
@@ -206,14 +207,14 @@ TEST_CASE("a service without jobs, and options that cannot be") {
   const auto with = [&](auto change) {
     auto o = p.options();
     change(o);
-    service s(o);
+    job_service s(o);
   };
-  CHECK_REFUSED(with([](auto& o) { o.jobs.running = 0; }), invalid_argument, "jobs.running is 0");
-  CHECK_REFUSED(with([](auto& o) { o.jobs.queued = -1; }), invalid_argument, "jobs.queued is -1");
-  CHECK_REFUSED(with([](auto& o) { o.jobs.kept = 0; }), invalid_argument, "jobs.kept is 0");
+  CHECK_REFUSED(with([](auto& o) { o.running = 0; }), invalid_argument, "[jobs] running is 0");
+  CHECK_REFUSED(with([](auto& o) { o.queued = -1; }), invalid_argument, "[jobs] queued is -1");
+  CHECK_REFUSED(with([](auto& o) { o.kept = 0; }), invalid_argument, "[jobs] kept is 0");
   CHECK_REFUSED(with([&](auto& o) { o.data_directories["e"] = p.here / "none"; }), io, "none");
   CHECK_REFUSED(with([&](auto& o) { o.data_directories["a/b"] = p.here / "data"; }), invalid_argument, "a/b");
-  CHECK_REFUSED(with([&](auto& o) { o.jobs.folder = p.here / "secret"; }), io, "secret");
+  CHECK_REFUSED(with([&](auto& o) { o.folder = p.here / "secret"; }), io, "secret");
   std::filesystem::create_directories(p.here / "jobs");
   testing::write_file(p.here / "jobs/jobs.db", std::string(5000, 'x'));
   CHECK_REFUSED(with([](auto&) {}), io, "jobs.db");

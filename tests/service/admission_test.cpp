@@ -47,7 +47,7 @@ TEST_CASE("beyond the slots and the queue: 429") {
   std::thread second(call);
   CHECK(reaches("\nsluice_compute_queue_length 1\n"));
   const auto r = post(s, "scale", R"({"a":[[1]]})");
-  check_problem(r, 429, "1 requests are at work and 1 wait");
+  check_problem(r, 429, "1 requests are being computed and 1 wait");
   CHECK(r.header("Retry-After") == "1");
   CHECK(send(s, "GET", "/health/live").status == 200);
   CHECK(post(s, "matmul", product).status == 200);  // small: done beside them

@@ -1,6 +1,9 @@
 // /openapi.json against what is answered, and the page that is drawn from it. (openapi_test.py has its peers' word on it.)
 #include "files.hpp"
 #include "service_testing.hpp"
+#if SLUICE_TEST_JOBS
+#include "sluice/jobs.hpp"
+#endif
 
 #include <regex>
 #include <set>
@@ -138,20 +141,15 @@ TEST_CASE("what is documented is answered, and what is answered is documented") 
   CHECK(!opened(s).has("/paths/~1v1~1jobs"));
 }
 
+#if SLUICE_TEST_JOBS
 TEST_CASE("jobs are documented where there are any") {
   const folder here;
-  sluice::service_options options;
-  options.jobs.folder = here / "jobs";
-  std::unique_ptr<sluice::service> s;
-  try {
-    s = std::make_unique<sluice::service>(options);
-  } catch (const sluice::error& e) {
-    REQUIRE(e.code() == sluice::error_code::unsupported);  // a build without SQLite
-    return;
-  }
-  check_both_ways(*s);
-  CHECK(opened(*s).has("/paths/~1v1~1jobs/post/responses/202"));
+  sluice::service s;
+  sluice::add_jobs(s, {.folder = here / "jobs"});
+  check_both_ways(s);
+  CHECK(opened(s).has("/paths/~1v1~1jobs/post/responses/202"));
 }
+#endif
 
 TEST_CASE("every reference leads somewhere") {
   sluice::service s({.tokens = {"t"}});

@@ -76,10 +76,10 @@ TEST_CASE("a lost device is an error, is told of once, and decides readiness by 
 TEST_CASE("draining refuses new work and waits for what is under way") {
   service s;
   CHECK(s.drain(0));  // nothing is
-  check_problem(post(s, "rowsum", R"({"a": [1]})"), 503, "about to end");
+  check_problem(post(s, "rowsum", R"({"a": [1]})"), 503, "the server is shutting down");
   const auto inference = send(s, "POST", "/v2/models/rowsum/infer", "{}");
   CHECK(inference.status == 503);
-  CHECK(says(inference, "{\"error\":\"[http] this server is about to end"));
+  CHECK(says(inference, "{\"error\":\"[http] the server is shutting down"));
   CHECK(says(send(s, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":")"));
   const auto ready = send(s, "GET", "/health/ready");
   CHECK(ready.status == 503);

@@ -98,7 +98,7 @@ TEST_CASE("an endpoint of the application's own is placed by its estimate, and w
   CHECK(given == "automatic");
   CHECK(r.header("X-Sluice-Device") == "cpu");
   CHECK(r.header("X-Sluice-Predicted").empty());
-  CHECK(r.header("X-Sluice-Reason") == "cpu: the endpoint tells no estimate of its work");
+  CHECK(r.header("X-Sluice-Reason") == "cpu: the endpoint has no estimate of its work");
   row.name = "work";
   row.estimate = [](std::span<const tensor>) {
     sluice::work w;

@@ -283,7 +283,7 @@ TEST_CASE("what an endpoint throws becomes an answer") {
   answers(std::runtime_error("the password is x"), 500, "the endpoint failed");
   answers(7, 500, "the endpoint failed");
   behaviour = [] { return std::vector<sluice::tensor>{}; };
-  check_problem(post(s, "scale", R"({"a":[[1]]})"), 500, "gave 0 results and is to give 1");
+  check_problem(post(s, "scale", R"({"a":[[1]]})"), 500, "returned 0 results: it must return 1");
 }
 
 TEST_CASE("bodies that are read in pieces") {

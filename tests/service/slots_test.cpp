@@ -1,4 +1,4 @@
-// Slots: order, bounds, deadlines, clients that have gone, and threads that give way.
+// The compute queue: order, bounds, deadlines, disconnected clients, permits that are lent, and niceness.
 #include "execution/compute_queue.hpp"
 
 #include <doctest/doctest.h>
@@ -56,7 +56,7 @@ int own_nice() {
   return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)));
 }
 
-// One slot, taken until the test opens it; what comes meanwhile waits.
+// One worker, busy until the test opens the gate; jobs that arrive meanwhile wait.
 struct taken {
   explicit taken(int queue_length) : s(1, queue_length, 0) {
     holder = std::thread([this] { s.run({}, [this] { door.pass(); }); });
@@ -152,6 +152,80 @@ TEST_CASE("turns: by priority, and first come first served within one") {
     for (auto& c : callers) c.join();
   }
   CHECK(order == "abcdef");
+}
+
+TEST_CASE("a job that releases its permit lets another run, and goes before those that have not begun") {
+  compute_queue s(1, 10, 0);
+  std::string order;
+  gate door, last;
+  std::thread first([&] {
+    CHECK(s.run({}, [&](compute_queue::permit& own) {
+      own.release();
+      own.release();  // nothing is left to release
+      door.pass();
+      CHECK(own.acquire() == outcome::done);
+      CHECK(own.acquire() == outcome::done);
+      order += 'a';
+    }) == outcome::done);
+  });
+  door.wait_for(1);
+  CHECK(s.now().free == 1);
+  std::thread second([&] {
+    s.run({}, [&] {
+      last.pass();
+      order += 'b';
+    });
+  });
+  last.wait_for(1);
+  std::thread third([&] { s.run({}, [&] { order += 'c'; }); });
+  wait_until_waiting(s, 1);
+  door.open();
+  wait_until_waiting(s, 2);
+  last.open();
+  for (auto* t : {&first, &second, &third}) t->join();
+  CHECK(order == "bac");
+  CHECK(s.now().free == 1);
+}
+
+TEST_CASE("a job whose priority is known late waits for those before it, within its deadline") {
+  std::string order;
+  gate door;
+  compute_queue s(1, 10, 0);
+  const auto run = [&](char name, int late, compute_queue::clock::time_point deadline) {
+    return s.run({.deadline = deadline}, [&, name, late](compute_queue::permit& own) {
+      if (late == 0) return void(order += name);
+      door.pass();
+      if (own.requeue(late) == outcome::done)
+        order += name;
+      else
+        order += 'x';
+    });
+  };
+  constexpr auto never = compute_queue::clock::time_point::max();
+  std::thread first([&] { run('a', 5, never); });
+  door.wait_for(1);
+  std::thread second([&] { run('b', 0, never); });
+  wait_until_waiting(s, 1);
+  door.open();
+  first.join();
+  second.join();
+  CHECK(order == "ba");
+  run('c', 5, never);  // none waits: at once
+  CHECK(order == "bac");
+
+  gate hold;  // the deadline passes while another has the permit
+  std::thread third([&] {
+    s.run({.deadline = compute_queue::clock::now() + std::chrono::milliseconds(30)}, [&](compute_queue::permit& own) {
+      own.release();
+      hold.wait_for(1);
+      CHECK(own.acquire() == outcome::expired);
+    });
+  });
+  std::thread fourth([&] { s.run({}, [&] { hold.pass(); }); });
+  third.join();
+  hold.open();
+  fourth.join();
+  CHECK(s.now().free == 1);
 }
 
 TEST_CASE("the time to wait grows with what is at work and in the queue") {

@@ -73,7 +73,7 @@ TEST_CASE("an application's row is a model from the moment it is added") {
                           R"({"name":"echo_fp32","version":"1","state":"READY","reason":""}])"));
   CHECK(index().find(R"("name":"rowsum_uint8")") != std::string::npos);
   const auto r = infer(s, "echo_fp32", request(input("a", "FP32", "[2]", R"("data":[1,2])")));
-  CHECK(r.text().find(R"("parameters":{"device":"cpu","reason":"cpu: the endpoint tells no estimate of its work"},)") !=
+  CHECK(r.text().find(R"("parameters":{"device":"cpu","reason":"cpu: the endpoint has no estimate of its work"},)") !=
         std::string::npos);
   CHECK(unplaced(r.text()) == R"({"model_name":"echo_fp32","model_version":"1","outputs":[)"
                               R"({"name":"same","datatype":"FP32","shape":[2],"data":[1,2]},)"
@@ -247,7 +247,7 @@ TEST_CASE("deadline and priority reach the call; past the deadline nothing is co
   while (send(s, "GET", "/metrics").text().find("\nsluice_compute_queue_length 1\n") == std::string::npos)
     std::this_thread::yield();
   const auto third = call("{}");
-  check_error(third, 429, "1 requests are at work and 1 wait");
+  check_error(third, 429, "1 requests are being computed and 1 wait");
   CHECK(third.header("Retry-After") == "1");
   late.join();  // it waits no longer than that
   door.open();

@@ -10,13 +10,17 @@
 
 #include "service_testing.hpp"
 
+#include <functional>
 #include <thread>
 
 namespace testing {
 
 class running {
  public:
-  explicit running(const std::string& prefix = "", sluice::service_options o = {}) : service(o) {
+  explicit running(const std::string& prefix = "", sluice::service_options o = {},
+                   const std::function<void(sluice::service&)>& extend = {})
+      : service(o) {
+    if (extend) extend(service);
     sluice::tune(server, 16);
     server.Get("/hello", [](const httplib::Request&, httplib::Response& res) { res.set_content("hello", "text/plain"); });
     sluice::mount(server, service, prefix);

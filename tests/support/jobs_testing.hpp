@@ -6,6 +6,7 @@
 
 #include "files.hpp"
 #include "service_testing.hpp"
+#include "sluice/jobs.hpp"
 #include "testing.hpp"
 
 namespace testing {
@@ -16,8 +17,8 @@ struct house {
     std::filesystem::create_directories(here / "data/sub");
     write_file(here / "secret", "secret");
   }
-  [[nodiscard]] sluice::service_options options() const {
-    return {.data_directories = {{"d", here / "data"}}, .jobs = {.folder = here / "jobs"}};
+  [[nodiscard]] sluice::job_options options() const {
+    return {.folder = here / "jobs", .data_directories = {{"d", here / "data"}}};
   }
   [[nodiscard]] std::string data(std::string_view name) const { return here / cat("data/", name); }
   // Rows of 4 MiB, nearly all of them zeros that no disk holds: a job of as many seconds as it has tens of gigabytes.
@@ -33,6 +34,13 @@ struct house {
   }
 
   folder here;
+};
+
+// A service with jobs.
+struct job_service : sluice::service {
+  explicit job_service(sluice::job_options jobs, sluice::service_options options = {}) : service(std::move(options)) {
+    sluice::add_jobs(*this, std::move(jobs));
+  }
 };
 
 inline constexpr std::int64_t gigabyte = 1 << 30;

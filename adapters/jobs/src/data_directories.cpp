@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "sluice/error.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
+#include "sluice/error.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -26,22 +26,22 @@ namespace {
 
 data_directories::data_directories(const std::vector<std::string>& paths) {
   for (const auto& path : paths)
-    if (const auto why = system::open_folder(path, roots_.emplace_back()); why)
+    if (const auto why = base::open_folder(path, roots_.emplace_back()); why)
       throw error(error_code::io, fmt::format("[files] {} cannot be opened as a directory: {}", path, why.message()));
 }
 
-descriptor data_directories::open(std::string_view path) const {
+base::file_descriptor data_directories::open(std::string_view path) const {
   if (path.starts_with('/') || path.find('\0') != path.npos) fail(std::errc::cross_device_link, path);
   if (path.empty()) fail(std::errc::no_such_file_or_directory, path);
   for (const auto& root : roots_) {
-    descriptor file;
-    if (const auto why = system::open_beneath(root, path, means_ == means::walk, file); why) {
+    base::file_descriptor file;
+    if (const auto why = base::open_beneath(root, path, means_ == means::walk, file); why) {
       if (why == std::errc::no_such_file_or_directory || why == std::errc::not_a_directory) continue;
       fail(why, path);
     }
-    system::facts found;
-    if (const auto why = system::look(file, found); why) fail(why, path);
-    if (!found.regular) fail(std::errc::permission_denied, path);
+    base::file_status found;
+    if (const auto why = base::status_of(file, found); why) fail(why, path);
+    if (found.other != nullptr) fail(std::errc::permission_denied, path);
     return file;
   }
   fail(std::errc::no_such_file_or_directory, path);

@@ -9,11 +9,11 @@ constexpr std::string_view job_schema = R"({"type":"object",
 "properties":{"id":{"type":"string"},"state":{"enum":["queued","running","done","failed","cancelled"]},
 "operation":{"enum":["rowsum","matmul"]},"input":{"type":"string"},"operand":{"type":"string"},
 "columns":{"type":"integer"},"dtype":{"type":"string"},"offset":{"type":"integer"},"column_totals":{"type":"boolean"},
-"bytes":{"type":"integer","description":"of the input that are done"},"bytes_total":{"type":["integer","null"]},
-"rows":{"type":"integer","description":"that are done"},"rows_total":{"type":["integer","null"]},
-"resumed_bytes":{"type":"integer","description":"done before the last interruption"},
-"bytes_per_second":{"type":"number","description":"lately"},
-"seconds":{"type":"number","description":"at work, since the last interruption"},"seconds_left":{"type":["number","null"]},
+"bytes":{"type":"integer","description":"of the input, processed"},"bytes_total":{"type":["integer","null"]},
+"rows":{"type":"integer","description":"processed"},"rows_total":{"type":["integer","null"]},
+"resumed_bytes":{"type":"integer","description":"processed before the last interruption"},
+"bytes_per_second":{"type":"number","description":"at present"},
+"seconds":{"type":"number","description":"of computing, since the last interruption"},"seconds_left":{"type":["number","null"]},
 "created":{"type":"number","description":"seconds since 1970"},"ended":{"type":["number","null"]},
 "error":{"oneOf":[{"type":"null"},{"type":"object","required":["code","detail"],
 "properties":{"code":{"type":"string"},"detail":{"type":"string"}}}]}}})";
@@ -22,10 +22,10 @@ constexpr std::string_view order_schema = R"({"type":"object","additionalPropert
 "properties":{"operation":{"enum":["rowsum","matmul"]},
 "input":{"type":"string","description":"NAME/path: an .npy or a raw file below the data directory NAME"},
 "operand":{"type":"string","description":"of matmul: the .npy that the rows are multiplied by"},
-"columns":{"type":"integer","minimum":1,"description":"a raw file needs them"},
+"columns":{"type":"integer","minimum":1,"description":"required for a raw file"},
 "dtype":{"type":"string","description":"of a raw file: f32 unless given","examples":["f32"]},
-"offset":{"type":"integer","minimum":0,"description":"where a raw file's rows begin"},
-"column_totals":{"type":"boolean","description":"of rowsum: the sums of the columns as well"}}})";
+"offset":{"type":"integer","minimum":0,"description":"of a raw file's first row, in bytes"},
+"column_totals":{"type":"boolean","description":"of rowsum: compute the sums of the columns as well"}}})";
 
 constexpr std::string_view job_example = R"({"id":"5f0c9a7be2d14c3e8a6b7c8d9e0f1a2b","state":"running","operation":"rowsum",
 "input":"data/a.npy","columns":1024,"dtype":"f32","offset":0,"column_totals":false,"bytes":268435456,"bytes_total":1073741824,
@@ -33,7 +33,7 @@ constexpr std::string_view job_example = R"({"id":"5f0c9a7be2d14c3e8a6b7c8d9e0f1
 "created":1764000000.125,"ended":null,"error":null})";
 
 const parameter id{.name = "id",
-                   .summary = "As the job's Location ends",
+                   .summary = "The last part of the job's Location",
                    .in = "path",
                    .schema = R"({"type":"string","pattern":"^[A-Za-z0-9_-]{1,64}$"})"};
 
@@ -47,32 +47,32 @@ void describe_result(document& d, const std::string& part, const std::string& su
          .tag = "jobs",
          .summary = summary,
          .parameters = {id,
-                        {.name = "Range", .summary = "Of bytes, one; several are not served apart"},
-                        {.name = "If-Range", .summary = "The ETag of which a part is there already"},
-                        {.name = "If-None-Match", .summary = "ETags of what is there already"}},
+                        {.name = "Range", .summary = "One range of bytes; several are answered with the whole"},
+                        {.name = "If-Range", .summary = "The ETag of the part that the client has"},
+                        {.name = "If-None-Match", .summary = "ETags that the client has"}},
          .gives = {{200, "The whole .npy", {npy}, headers},
                    {206, "The range", {npy}, {"ETag", "Accept-Ranges", "Content-Range"}},
-                   {304, "It is there already", {}, headers}},
+                   {304, "The client has it", {}, headers}},
          .refusals = {404, 409, 416, 501}});
 }
 
 }  // namespace
 
 void describe_jobs(document& d) {
-  d.tag("jobs", "Work on files of the server's, which outlives the process");
+  d.tag("jobs", "Durable work on the server's files");
   d.schema("Job", std::string(job_schema));
   d.schema("Order", std::string(order_schema));
   d.add({.method = "POST",
          .path = "/v1/jobs",
          .tag = "jobs",
-         .summary = "Begins a job",
+         .summary = "Submits a job",
          .takes = {{.schema = schema_ref("Order"), .example = R"({"operation":"rowsum","input":"data/a.npy"})"}},
-         .gives = {{202, "The job, which waits for its turn", {job()}, {"Location"}}},
+         .gives = {{202, "The job, queued", {job()}, {"Location"}}},
          .refusals = {403, 404, 413, 415, 422, 429, 501}});
   d.add({.method = "GET",
          .path = "/v1/jobs",
          .tag = "jobs",
-         .summary = "The jobs that are kept, the latest first",
+         .summary = "The jobs, the latest first",
          .parameters = {{.name = "limit",
                          .summary = "At most so many: 100 unless given",
                          .in = "query",
@@ -85,7 +85,7 @@ void describe_jobs(document& d) {
   d.add({.method = "GET",
          .path = "/v1/jobs/{id}",
          .tag = "jobs",
-         .summary = "How far a job is",
+         .summary = "The progress of a job",
          .parameters = {id},
          .gives = {{200, "The job as it is now", {job()}}},
          .refusals = {404, 501}});
@@ -94,26 +94,26 @@ void describe_jobs(document& d) {
          .tag = "jobs",
          .summary = "Cancels a job, or removes one that has ended, with its results",
          .parameters = {id},
-         .gives = {{200, "It waited, and is cancelled", {job()}},
-                   {202, "It is at work, and will soon be cancelled", {job()}},
+         .gives = {{200, "It was queued, and is cancelled", {job()}},
+                   {202, "It is running, and will soon be cancelled", {job()}},
                    {204, "It had ended, and is removed"}},
          .refusals = {404, 501}});
   d.add({.method = "GET",
          .path = "/v1/jobs/{id}/events",
          .tag = "jobs",
-         .summary = "How far a job is, told as it changes, to its end",
-         .description = "Server-sent events. Each is the whole job, so that of those that were missed only the latest is "
-                        "sent: `Last-Event-ID` says which was seen. Streams are bounded in number; to ask for the job is "
-                        "always possible.",
-         .parameters = {id, {.name = "Last-Event-ID", .summary = "The id of the last event that was seen"}},
+         .summary = "The progress of a job as it changes, until it ends",
+         .description = "Server-sent events. Each is the whole job, so after a reconnection only the latest missed event is "
+                        "sent: `Last-Event-ID` names the last one seen. The number of streams is limited; GET of the job "
+                        "itself is always possible.",
+         .parameters = {id, {.name = "Last-Event-ID", .summary = "The id of the last event seen"}},
          .gives = {{200,
                     "Events until the job has ended",
                     {{.type = "text/event-stream", .schema = R"({"type":"string"})"}},
                     {"Cache-Control"}},
-                   {204, "Its last event was seen: there will be no other"}},
+                   {204, "Its last event was seen: no other follows"}},
          .refusals = {404, 429, 501}});
-  describe_result(d, "result", "What a job has computed");
-  describe_result(d, "column_totals", "The sums of the columns, where the job was asked for them");
+  describe_result(d, "result", "The result of a job");
+  describe_result(d, "column_totals", "The sums of the columns, if the order asked for them");
 }
 
 }  // namespace sluice::serving

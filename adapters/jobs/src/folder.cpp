@@ -21,27 +21,28 @@ constexpr std::size_t id_length = 32;
 folder::folder(std::string path) : path_(std::move(path)) {
   std::error_code e;
   std::filesystem::create_directories(path_, e);
-  if (e) fail(error_code::io, path_, "cannot be made a folder: " + e.message());
-  // Absolute: the process may change its working directory, and a job begins later.
+  if (e) fail(error_code::io, path_, "cannot be created as a folder: " + e.message());
+  // Absolute: the process may change its working directory before a job begins.
   path_ = std::filesystem::absolute(path_).lexically_normal().string();
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
   const std::string name = path_ + "/lock";
-  const auto why = system::open_locked(name, lock_);
+  auto why = base::open_to_write(name, 0600, lock_);
+  if (!why) why = base::lock(lock_, true);
   if (why == std::errc::operation_would_block)
     fail(error_code::unavailable, path_, "is in use by another service: each needs a folder of its own");
   if (why) fail(error_code::io, name, "cannot be opened and locked: " + why.message());
 }
 
-descriptor folder::open(const std::string& path) {
-  descriptor file;
-  static_cast<void>(system::open_file(path, file));
+base::file_descriptor folder::open(const std::string& path) {
+  base::file_descriptor file;
+  static_cast<void>(base::open_to_read(path, base::links::keep, file));
   return file;
 }
 
 void folder::remove_files(const std::string& id) const noexcept try {
   for (const auto& path : {result(id), totals(id)})
     for (const char* const end : {"", ".partial", ".journal", ".journal.tmp"})
-      static_cast<void>(system::remove_file(path + end));
+      static_cast<void>(base::remove_file(path + end));
 } catch (...) {  // no memory: the next start sweeps
 }
 

@@ -1,10 +1,10 @@
-// The folder that jobs and their results live in: this process's alone.
+// The folder of jobs and their results, locked: one process at a time uses it.
 #pragma once
 
 #include <functional>
 #include <string>
 
-#include "http/system.hpp"
+#include "sluice/impl/base/file.hpp"
 
 namespace sluice::serving::jobs {
 
@@ -17,18 +17,18 @@ class folder {
   [[nodiscard]] std::string result(const std::string& id) const { return path_ + '/' + id + ".npy"; }
   [[nodiscard]] std::string totals(const std::string& id) const { return path_ + '/' + id + ".totals.npy"; }
 
-  // A result, open for reading: below 0 where there is none.
-  [[nodiscard]] static descriptor open(const std::string& path);
-  // What a job left: its results, and what a run that did not end would go on from.
+  // A result, open for reading; false where there is none.
+  [[nodiscard]] static base::file_descriptor open(const std::string& path);
+  // The files of a job: its results, and what an interrupted run would resume from.
   void remove_files(const std::string& id) const noexcept;
-  // Removes the files of jobs that are not known any more: a kill may come between a job's end and theirs.
+  // Removes the files of unknown jobs: the process may have been killed between removing a job and its files.
   void sweep(const std::function<bool(const std::string& id)>& known) const;
-  // A sentence without the folder's path, which is no client's business.
+  // A message without the folder's path, which clients need not know.
   [[nodiscard]] std::string without_path(std::string sentence) const;
 
  private:
   std::string path_;
-  descriptor lock_;
+  base::file_descriptor lock_;
 };
 
 }  // namespace sluice::serving::jobs

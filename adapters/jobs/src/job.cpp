@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include "sluice/dtype.hpp"
 #include "http/text.hpp"
+#include "sluice/dtype.hpp"
 
 namespace sluice::serving::jobs {
 namespace {
@@ -18,19 +18,19 @@ std::string known(std::int64_t n) { return n < 0 ? "null" : std::to_string(n); }
 
 std::string text_of(std::string_view key, simdjson::dom::element value) {
   std::string_view text;
-  if (value.get_string().get(text)) fail(fmt::format("{} is no string", key));
+  if (value.get_string().get(text)) fail(fmt::format("{} must be a string", key));
   return std::string(text);
 }
 
 std::int64_t number_of(std::string_view key, simdjson::dom::element value, std::int64_t least) {
   std::int64_t n = 0;
-  if (value.get_int64().get(n) || n < least) fail(fmt::format("{} is no whole number from {} on", key, least));
+  if (value.get_int64().get(n) || n < least) fail(fmt::format("{} must be an integer, at least {}", key, least));
   return n;
 }
 
 bool truth_of(std::string_view key, simdjson::dom::element value) {
   bool b = false;
-  if (value.get_bool().get(b)) fail(fmt::format("{} is neither true nor false", key));
+  if (value.get_bool().get(b)) fail(fmt::format("{} must be true or false", key));
   return b;
 }
 
@@ -50,14 +50,14 @@ void take(order& o, std::string_view key, simdjson::dom::element value) {
   } else if (key == "column_totals") {
     o.column_totals = truth_of(key, value);
   } else {
-    fail(fmt::format("{} is not known: operation, input, operand, columns, dtype, offset or column_totals is taken",
+    fail(fmt::format("{} is unknown: expected operation, input, operand, columns, dtype, offset or column_totals",
                      json_string(shown(key))));
   }
 }
 
 void check(const order& o) {
   if (o.operation != "rowsum" && o.operation != "matmul")
-    fail(fmt::format("operation is {}: rowsum or matmul is taken", json_string(shown(o.operation))));
+    fail(fmt::format("operation is {}: expected rowsum or matmul", json_string(shown(o.operation))));
   if (o.input.empty()) fail("input, the file as NAME/path, is missing");
   const bool product = o.operation == "matmul";
   if (product && o.operand.empty()) fail("operand, the .npy that the rows are multiplied by, as NAME/path, is missing");
@@ -67,17 +67,17 @@ void check(const order& o) {
 
 }  // namespace
 
-order parse_order(std::string_view body, std::size_t padded) {
+order parse_order(std::string_view body) {
   simdjson::dom::parser parser;
   simdjson::dom::element whole;
-  if (const auto e = parser.parse(body.data(), body.size(), padded < body.size() + simdjson::SIMDJSON_PADDING).get(whole))
+  if (const auto e = parser.parse(body.data(), body.size()).get(whole))
     throw error(error_code::malformed, fmt::format("[jobs] the body is not JSON: {}", simdjson::error_message(e)));
   simdjson::dom::object fields;
-  if (whole.get_object().get(fields)) fail("the body is no JSON object");
+  if (whole.get_object().get(fields)) fail("the body must be a JSON object");
   order o;
   std::vector<std::string_view> seen;
   for (const auto& [key, value] : fields) {
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail(fmt::format("{} is there twice", key));
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail(fmt::format("{} appears twice", key));
     seen.push_back(key);
     take(o, key, value);
   }

@@ -1,4 +1,4 @@
-// A job: what was asked for, and how far it is.
+// A job: what was asked for, and its progress.
 #pragma once
 
 #include <cstdint>
@@ -27,27 +27,27 @@ struct order {
 };
 
 struct job {
-  std::int64_t number = 0;  // in the order of coming
-  std::string id{};         // by which clients know it: no two servers ever gave the same
+  std::int64_t number = 0;  // in the order of submission
+  std::string id{};         // for clients: random, unique across servers
   order asked{};
   jobs::state state = jobs::state::queued;
-  // Of its latest change: greater after every one, in all processes that worked on it. See next_run().
+  // Of its latest change: grows with every one, across all processes that ran it. See next_run().
   std::int64_t event = 1;
   std::int64_t bytes = 0, bytes_total = -1;  // of input; -1: not known
   std::int64_t rows = 0, rows_total = -1;
-  std::int64_t resumed_bytes = 0;                               // of them done before the process was interrupted
-  double bytes_per_second = 0, seconds = 0, seconds_left = -1;  // at work
+  std::int64_t resumed_bytes = 0;                               // done before the last interruption
+  double bytes_per_second = 0, seconds = 0, seconds_left = -1;  // of computing
   double created = 0, ended = 0;                                // seconds since 1970; 0: not yet
   std::string code{}, detail{};                                 // why it failed
 
-  // A process that takes it over may not know the latest events of the one before, which was killed: it counts from beyond
-  // all that those can be.
+  // A process that resumes it may not know the latest events of the previous one, which was killed: it counts on from a
+  // number greater than any of those.
   void next_run() noexcept { event = ((event >> 32) + 1) << 32; }
 };
 
 [[nodiscard]] std::string json(const job& j);
 
-// The order that `body`, JSON of `padded` readable bytes, is. Throws error: malformed, invalid_argument.
-order parse_order(std::string_view body, std::size_t padded);
+// Reads an order from JSON. Throws error: malformed, invalid_argument.
+order parse_order(std::string_view body);
 
 }  // namespace sluice::serving::jobs

@@ -1,40 +1,42 @@
-// Work on files of the server's: /v1/jobs.
+// Durable jobs on the server's files: /v1/jobs.
 //
-//   POST   /v1/jobs                    {"operation": "rowsum", "input": "NAME/path"}: 202, and where to look
+//   POST   /v1/jobs                    {"operation": "rowsum", "input": "NAME/path"}: 202, and the job's address
 //   GET    /v1/jobs                    the latest first; ?limit=N
-//   GET    /v1/jobs/ID                 how far it is
-//   GET    /v1/jobs/ID/events          the same as server-sent events, to its end
+//   GET    /v1/jobs/ID                 progress
+//   GET    /v1/jobs/ID/events          the same as server-sent events, until it ends
 //   GET    /v1/jobs/ID/result          .npy, whole or a range; /column_totals likewise
-//   DELETE /v1/jobs/ID                 cancels it, or removes it when it has ended
+//   DELETE /v1/jobs/ID                 cancels it, or removes one that has ended
+#include <atomic>
 #include <charconv>
 
 #include <fmt/format.h>
 
-#include "codec/body_buffer.hpp"
-#include "http/file_response.hpp"
-#include "runner.hpp"
 #include "codec/media_type.hpp"
-#include "http/protocol.hpp"
-#include "http/http_error.hpp"
-#include "http/text.hpp"
 #include "describe.hpp"
+#include "file_response.hpp"
+#include "http/http_error.hpp"
+#include "http/protocol.hpp"
+#include "http/text.hpp"
+#include "runner.hpp"
+#include "sluice/jobs.hpp"
 
-namespace sluice::serving {
+namespace sluice {
+namespace serving {
 namespace {
 
 constexpr std::string_view root = "/v1/jobs";
 constexpr std::int64_t longest_body = 64 << 10;
-constexpr double moment = 0.25;  // seconds that a stream of events waits before its transport has a look around
+constexpr double moment = 0.25;  // seconds that a stream waits for an event before its transport checks the connection
 
 std::string event_text(const jobs::job& j) { return fmt::format("id: {}\ndata: {}\n\n", j.event, jobs::json(j)); }
 
 // One client's stream.
 class event_stream {
  public:
-  event_stream(const jobs::runner& r, std::string id, std::int64_t seen, double heartbeat, std::shared_ptr<void> seat)
-      : runner_(r), id_(std::move(id)), seen_(seen), heartbeat_(heartbeat), seat_(std::move(seat)) {}
+  event_stream(const jobs::runner& r, std::string id, std::int64_t seen, double heartbeat, std::shared_ptr<void> taken)
+      : runner_(r), id_(std::move(id)), seen_(seen), heartbeat_(heartbeat), taken_(std::move(taken)) {}
 
-  // Sends what there is, or waits a moment for it. Whether there is more to come, and a client for it.
+  // Sends the next event, or waits a moment for it. False: the stream has ended, or the client has disconnected.
   bool next(const body_receiver& send) {
     if (!std::exchange(begun_, true) && !send("retry: 2000\n\n")) return false;
     const auto j = runner_.wait(id_, seen_, std::min(moment, heartbeat_));
@@ -46,7 +48,7 @@ class event_stream {
     }
     if (seconds_of(std::chrono::steady_clock::now() - last_) < heartbeat_) return true;
     last_ = std::chrono::steady_clock::now();
-    return send(":\n\n");  // finds out whether the client is there, and keeps proxies from closing
+    return send(":\n\n");  // detects a disconnected client, and keeps proxies from closing
   }
 
  private:
@@ -54,17 +56,27 @@ class event_stream {
   const std::string id_;
   std::int64_t seen_;
   const double heartbeat_;
-  const std::shared_ptr<void> seat_;
+  const std::shared_ptr<void> taken_;
   bool begun_ = false;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+void check(const job_options& o) {
+  const auto need = [](int value, int least, const char* name) {
+    if (value < least)
+      throw error(error_code::invalid_argument, fmt::format("[jobs] {} is {}: it must be at least {}", name, value, least));
+  };
+  need(o.running, 1, "running");
+  need(o.queued, 0, "queued");
+  need(o.kept, 1, "kept");
+  need(o.event_streams, 0, "event_streams");
+}
+
 class jobs_protocol final : public protocol {
  public:
-  explicit jobs_protocol(executor& e) : executor_(e) {
-    if (e.options.jobs.folder.empty()) return;
-    runner_ = std::make_unique<jobs::runner>(e.options);
-    e.meters.emplace_back([this](std::string& out) { runner_->metrics_text(out); });
+  jobs_protocol(job_options o, const service_options& of_service) : options_(std::move(o)), service_(of_service) {
+    check(options_);
+    if (!options_.folder.empty()) runner_ = std::make_unique<jobs::runner>(options_, service_);
   }
 
   std::vector<std::string> patterns() const override {
@@ -89,7 +101,7 @@ class jobs_protocol final : public protocol {
                                               : "none";
     if (record.route == "none") fail_not_found(r);
     check_method(r, r.path == root ? "GET, HEAD, POST" : part.empty() ? "GET, HEAD, DELETE" : "GET, HEAD");
-    if (!runner_) throw http_error{501, "unsupported", "[jobs] this server was given no folder for jobs: it has none"};
+    if (!runner_) throw http_error{501, "unsupported", "[jobs] this server has no folder for jobs, so it has no jobs"};
     if (r.path == root) return r.method == "POST" ? submit(r, record) : list(r);
     if (part == "/events") return events(r, id);
     if (!part.empty()) return result(r, id, part == "/column_totals");
@@ -101,18 +113,25 @@ class jobs_protocol final : public protocol {
   }
 
   void drain() noexcept override {
+    draining_ = true;
     if (runner_) runner_->drain();
   }
 
+  void print_metrics(std::string& out) const override {
+    if (runner_) runner_->print_metrics(out);
+  }
+
  private:
+  void check_open() const {
+    if (draining_) throw shutting_down();
+  }
+
   response submit(const request& r, request_context& record) {
-    executor_.check_open();
+    check_open();
     if (body_media(header(r, "Content-Type"), 2) != media::json)
-      throw http_error{415, "unsupported", "[jobs] a job is asked for in JSON: application/json"};
-    const auto body =
-        body_buffer::read(r, std::min(longest_body, executor_.options.limits.body_bytes), host_allocator(device::cpu));
-    record.body_bytes = static_cast<std::int64_t>(body.size());
-    const auto j = runner_->submit(jobs::parse_order({body.data(), body.size()}, body.padded_size()));
+      throw http_error{415, "unsupported", "[jobs] the order for a job is JSON: application/json"};
+    const auto body = read_text(r, std::min(longest_body, service_.limits.body_bytes), record);
+    const auto j = runner_->submit(jobs::parse_order(body));
     auto out = text_response("application/json", json(j), 202);
     out.headers.emplace_back("Location", fmt::format("{}/{}", root, j.id));
     return out;
@@ -129,7 +148,7 @@ class jobs_protocol final : public protocol {
       const auto [end, e] = std::from_chars(number.data(), number.data() + number.size(), most);
       if (e != std::errc{} || end != number.data() + number.size() || most < 1 || most > 1000)
         throw http_error{422, "invalid_argument",
-                      fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
+                         fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
     }
     std::string all = R"({"jobs":[)";
     for (const auto& j : runner_->list(most)) all += fmt::format("{}{}", all.back() == '[' ? "" : ",", json(j));
@@ -137,24 +156,23 @@ class jobs_protocol final : public protocol {
   }
 
   response events(const request& r, const std::string& id) {
-    executor_.check_open();
+    check_open();
     const auto j = runner_->find(id);
     std::int64_t seen = 0;
     const auto last = header(r, "Last-Event-ID");
     std::from_chars(last.data(), last.data() + last.size(), seen);
-    if (seen > j.event) seen = 0;                                       // none of ours
-    if (has_ended(j.state) && seen == j.event) return {.status = 204};  // which has browsers not ask again
+    if (seen > j.event) seen = 0;                                       // no event of this job
+    if (has_ended(j.state) && seen == j.event) return {.status = 204};  // browsers do not reconnect after it
     response out{.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}};
-    auto seat = runner_->take_event_stream();
-    if (!seat)
+    auto taken = runner_->take_event_stream();
+    if (!taken)
       throw http_error{429,
-                    "busy",
-                    fmt::format("[jobs] {} streams of events are open, and no more may: ask for the job itself",
-                                executor_.options.jobs.event_streams),
-                    {{"Retry-After", "5"}}};
+                       "busy",
+                       fmt::format("[jobs] {} streams of events are open, the most allowed: request the job itself",
+                                   options_.event_streams),
+                       {{"Retry-After", "5"}}};
     if (r.method == "HEAD") return out;
-    auto stream =
-        std::make_shared<event_stream>(*runner_, id, seen, executor_.options.jobs.heartbeat_seconds, std::move(seat));
+    auto stream = std::make_shared<event_stream>(*runner_, id, seen, options_.heartbeat_seconds, std::move(taken));
     out.write_body = [stream](const body_receiver& send) { return stream->next(send); };
     return out;
   }
@@ -169,12 +187,20 @@ class jobs_protocol final : public protocol {
     return text_response("application/json", json(*j), has_ended(j->state) ? 200 : 202);
   }
 
-  executor& executor_;
+  const job_options options_;
+  const service_options& service_;
+  std::atomic<bool> draining_{false};
   std::unique_ptr<jobs::runner> runner_;
 };
 
 }  // namespace
+}  // namespace serving
 
-std::unique_ptr<protocol> v1_jobs(executor& e) { return std::make_unique<jobs_protocol>(e); }
+inline namespace SLUICE_ABI {
 
-}  // namespace sluice::serving
+void add_jobs(service& to, job_options options) {
+  to.add(std::make_unique<serving::jobs_protocol>(std::move(options), to.options()));
+}
+
+}  // namespace SLUICE_ABI
+}  // namespace sluice

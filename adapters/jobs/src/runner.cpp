@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <system_error>
 
 #include <fmt/format.h>
 
-#include "execution/background.hpp"
-#include "sluice/npy.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
 #include "http/trace.hpp"
+#include "sluice/npy.hpp"
 
 namespace sluice::serving::jobs {
 namespace {
@@ -19,47 +17,40 @@ constexpr double progress_interval = 0.2;  // seconds between events of a job
 
 double now_seconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-std::map<std::string, data_directories> opened(const std::map<std::string, std::string>& named) {
-  std::map<std::string, data_directories> all;
-  for (const auto& [name, path] : named) {
-    if (name.empty() || name.find('/') != name.npos)
-      throw error(error_code::invalid_argument,
-                  fmt::format("[service] data_directories has the name {}: it must have a character, and no '/'",
-                              json_string(name)));
-    all.emplace(name, data_directories({path}));
-  }
-  return all;
-}
-
 [[noreturn]] void fail_unknown(std::string_view id) {
   throw http_error{404, "not_found", fmt::format("[jobs] there is no job {}", shown(id))};
 }
 
 }  // namespace
 
-runner::runner(const service_options& o)
-    : options_(o), data_(opened(o.data_directories)), folder_(o.jobs.folder), store_(open_store(folder_.database())) {
+runner::runner(const job_options& o, const service_options& of_service)
+    : options_(o),
+      service_(of_service),
+      files_(o.data_directories),
+      folder_(o.folder),
+      store_(open_store(folder_.database())),
+      workers_({.name = "sluice-jobs", .count = o.running, .nice = of_service.compute_nice}, [this] { serve(); }) {
   for (auto& j : store_->load()) take_up(std::move(j));
   make_room();
   folder_.sweep([&](const std::string& id) {
     return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& e) { return e.second->now.id == id; });
   });
-  const std::lock_guard lock(mutex_);  // the first thread is at work while the next is started
-  for (int i = std::min(o.jobs.running, queue_length()); i > 0; --i) start_thread();
+  const std::lock_guard lock(mutex_);
+  for (int i = std::min(o.running, queue_length()); i > 0; --i) start_worker();
 }
 
 runner::~runner() {
   drain();
-  for (auto& t : threads_) t.join();
+  workers_.join();
 }
 
-// As the process before left it.
+// A job as the previous process left it.
 void runner::take_up(job j) {
   auto e = std::make_shared<entry>();
   if (!has_ended(j.state)) {
     j.next_run();
-    // The result's last step is its name: a kill behind it leaves nothing to be done but to say so.
-    const bool whole = j.state == state::running && folder::open(folder_.result(j.id)).get() >= 0;
+    // The last step of a job renames its result: a kill after it leaves only the state to update.
+    const bool whole = j.state == state::running && folder::open(folder_.result(j.id));
     j.state = whole ? state::done : state::queued;
     j.seconds_left = whole ? 0 : -1;
     if (whole) j.ended = now_seconds();
@@ -71,55 +62,19 @@ void runner::take_up(job j) {
   jobs_.emplace(number, std::move(e));
 }
 
-file_stream runner::open(const order& o, const std::string& input, bool whole_npy) const {
-  const auto slash = std::min(input.find('/'), input.size());
-  const auto found = data_.find(input.substr(0, slash));
-  if (found == data_.end())
-    throw http_error{404, "not_found", fmt::format("[jobs] there is no data directory {}", shown(input.substr(0, slash)))};
-  const auto file = found->second.open(std::string_view(input).substr(std::min(slash + 1, input.size())));
-  file_stream_options options;
-  if (!whole_npy) {
-    options.columns = o.columns;
-    options.byte_offset = o.offset;
-    if (!o.dtype.empty()) options.dtype = parse_dtype(o.dtype);
-  }
-  return file_stream::opened(file.get(), options, input);
-}
-
-// Refuses at once what could only fail later, and learns how large it is.
-void runner::inspect(job& j) const {
-  const auto in = open(j.asked, j.asked.input, false);
-  j.asked.columns = in.columns();
-  j.asked.dtype = name_of(in.dtype());
-  j.bytes_total = in.bytes();
-  j.rows_total = in.rows();
-  if (j.asked.operand.empty()) return;
-  const auto b = open(j.asked, j.asked.operand, true);
-  const std::int64_t elements = checked_product(b.rows(), b.columns());
-  if (elements > options_.limits.elements)
-    throw error(error_code::limit_exceeded, fmt::format("[jobs] {} has {} elements: an operand may have {}", j.asked.operand,
-                                                        elements, options_.limits.elements));
-  if (b.shape().rank() != 2 || b.rows() != in.columns() || b.dtype() != in.dtype())
-    throw error(error_code::invalid_argument,
-                fmt::format("[jobs] {} is {} of {}, {} is {} of {}: the operand must be ({}, n) of {}", j.asked.input,
-                            in.shape().str(), name_of(in.dtype()), j.asked.operand, b.shape().str(), name_of(b.dtype()),
-                            in.columns(), name_of(in.dtype())));
-}
-
 job runner::submit(order o) {
   auto e = std::make_shared<entry>();
   e->now.asked = std::move(o);
   e->now.id = request_id({});
   e->now.created = now_seconds();
-  inspect(e->now);
+  files_.inspect(e->now, service_.limits.elements);
   const std::lock_guard lock(mutex_);
-  if (queue_length() >=
-      options_.jobs.queued + std::max(0, options_.jobs.running - static_cast<int>(threads_.size()) + idle_))
+  if (queue_length() >= options_.queued + std::max(0, options_.running - workers_.size() + idle_))
     throw http_error{429,
-                  "busy",
-                  fmt::format("[jobs] {} jobs wait, and no more may: try again", queue_length()),
-                  {{"Retry-After", std::to_string(seconds_to_wait())}}};
-  if (idle_ <= queue_length() && static_cast<int>(threads_.size()) < options_.jobs.running) start_thread();
+                     "busy",
+                     fmt::format("[jobs] {} jobs wait, the most allowed: retry later", queue_length()),
+                     {{"Retry-After", std::to_string(seconds_to_wait())}}};
+  if (idle_ <= queue_length() && workers_.size() < options_.running) start_worker();
   store_->add(e->now);
   jobs_.emplace(e->now.number, e);
   changed_.notify_all();
@@ -162,18 +117,18 @@ std::optional<job> runner::remove(const std::string& id) {
   return e->now;
 }
 
-descriptor runner::open_result(const std::string& id, bool totals) const {
+base::file_descriptor runner::open_result(const std::string& id, bool totals) const {
   const auto j = find(id);
   if (j.state != state::done)
     throw http_error{
         409, "not_done",
         fmt::format("[jobs] job {} {}", id,
                     has_ended(j.state) ? fmt::format("is {}: it has no result", name_of(j.state))
-                                       : fmt::format("is {}: its result is there when it is done", name_of(j.state)))};
+                                       : fmt::format("is {}: its result exists once it is done", name_of(j.state)))};
   if (totals && !j.asked.column_totals)
     throw http_error{404, "not_found", fmt::format("[jobs] job {} was not asked for column totals", id)};
   auto file = folder::open(totals ? folder_.totals(id) : folder_.result(id));
-  if (file.get() < 0) throw error(error_code::io, fmt::format("[jobs] the result of job {} cannot be opened", id));
+  if (!file) throw error(error_code::io, fmt::format("[jobs] the result of job {} cannot be opened", id));
   return file;
 }
 
@@ -189,9 +144,9 @@ std::optional<job> runner::wait(const std::string& id, std::int64_t event, doubl
 }
 
 std::shared_ptr<void> runner::take_event_stream() {
-  const bool free = ++*streams_ <= options_.jobs.event_streams;
-  auto seat = std::shared_ptr<void>(streams_.get(), [counted = streams_](void*) { --*counted; });
-  return free ? seat : nullptr;
+  const bool free = ++*streams_ <= options_.event_streams;
+  auto taken = std::shared_ptr<void>(streams_.get(), [counted = streams_](void*) { --*counted; });
+  return free ? taken : nullptr;
 }
 
 void runner::drain() noexcept {
@@ -201,13 +156,13 @@ void runner::drain() noexcept {
   changed_.notify_all();
 }
 
-// The oldest that have ended go, beyond the number that is kept.
+// Removes the oldest ended jobs beyond the number that is kept.
 void runner::make_room() {
   std::vector<std::pair<double, std::int64_t>> over;
   for (const auto& [number, e] : jobs_)
     if (has_ended(e->now.state)) over.emplace_back(e->now.ended, number);
   std::sort(over.begin(), over.end());
-  for (std::size_t i = 0; i + static_cast<std::size_t>(options_.jobs.kept) < over.size(); ++i) {
+  for (std::size_t i = 0; i + static_cast<std::size_t>(options_.kept) < over.size(); ++i) {
     const auto it = jobs_.find(over[i].second);
     store_->remove(it->first);
     folder_.remove_files(it->second->now.id);
@@ -215,11 +170,11 @@ void runner::make_room() {
   }
 }
 
-void runner::start_thread() try {
-  threads_.push_back(background(options_.compute_nice, [this] { serve(); }));
-  ++idle_;
-} catch (const std::system_error&) {
-  if (threads_.empty()) throw error(error_code::unavailable, "[jobs] the system gives no thread to run a job on");
+void runner::start_worker() {
+  if (workers_.start_one())
+    ++idle_;
+  else if (workers_.size() == 0)
+    throw error(error_code::unavailable, "[jobs] the system gives no thread to run a job on");
 }
 
 std::shared_ptr<runner::entry> runner::next_queued() const {
@@ -247,11 +202,12 @@ void runner::work_on(entry& e, std::unique_lock<std::mutex>& lock) {
   keep(e.now);
   changed_.notify_all();
   const job asked = e.now;
-  pipeline_options o{.where = !options_.device.is_preferred() ? options_.device.where : place(work{}, options_.device).where,
+  const auto& wanted = service_.device;
+  pipeline_options o{.where = !wanted.is_preferred() ? wanted.where : place(work{}, wanted).where,
                      .progress = [&](const pipeline_progress& p) { progress(e, p); },
                      .progress_interval = progress_interval,
                      .cancel = e.stop.get_token(),
-                     .sync_interval = options_.jobs.sync_seconds,
+                     .sync_interval = options_.sync_seconds,
                      .column_totals = asked.asked.column_totals ? folder_.totals(asked.id) : std::string()};
   state end = state::failed;
   std::string_view code;
@@ -280,9 +236,9 @@ void runner::work_on(entry& e, std::unique_lock<std::mutex>& lock) {
 }
 
 pipeline_summary runner::compute(const job& j, const pipeline_options& options) const {
-  const auto in = open(j.asked, j.asked.input, false);
+  const auto in = files_.open_input(j.asked);
   if (j.asked.operation == "rowsum") return rowsum_file(in, folder_.result(j.id), options);
-  const auto b = open(j.asked, j.asked.operand, true);
+  const auto b = files_.open_operand(j.asked);
   tensor resident({b.rows(), b.columns()}, b.dtype());
   b.read_rows(0, resident);
   b.check_unchanged();
@@ -292,7 +248,7 @@ pipeline_summary runner::compute(const job& j, const pipeline_options& options) 
 void runner::progress(entry& e, const pipeline_progress& p) {
   const std::lock_guard lock(mutex_);
   auto& j = e.now;
-  // The first call may tell of bytes that a run before did: those until then count at the end.
+  // The first report may include bytes of an earlier run: bytes until then are counted at the end.
   if (e.counted >= 0) worked_bytes_ += p.bytes_done - j.bytes, e.counted += p.bytes_done - j.bytes;
   e.counted = std::max<std::int64_t>(0, e.counted);
   j.bytes_total = p.bytes_total;
@@ -316,12 +272,12 @@ void runner::ends(entry& e, state s, std::string_view code, const std::string& d
   keep(e.now);
   try {
     make_room();
-  } catch (const error&) {  // of the store: there is room the next time
+  } catch (const error&) {  // of the store: the next end of a job tries again
   }
   changed_.notify_all();
 }
 
-// By a drain: the next process goes on.
+// By a drain: the next process resumes it.
 void runner::interrupted(entry& e) {
   e.now.state = state::queued;
   ++e.now.event;
@@ -329,7 +285,7 @@ void runner::interrupted(entry& e) {
   changed_.notify_all();
 }
 
-// What the store cannot be told (its disk is full), the next process finds out by doing it again.
+// A state that cannot be stored (the disk is full) costs the next process a repetition.
 void runner::keep(const job& j) noexcept try { store_->update(j); } catch (...) {
 }
 
@@ -338,7 +294,7 @@ int runner::queue_length() const {
       std::count_if(jobs_.begin(), jobs_.end(), [](const auto& e) { return e.second->now.state == state::queued; }));
 }
 
-// Until one of those at work should be done.
+// Until the first running job should be done.
 int runner::seconds_to_wait() const {
   double least = 3600;
   for (const auto& [number, e] : jobs_)
@@ -346,7 +302,7 @@ int runner::seconds_to_wait() const {
   return static_cast<int>(std::clamp(std::ceil(least < 3600 ? least : 10), 1.0, 3600.0));
 }
 
-void runner::metrics_text(std::string& out) const {
+void runner::print_metrics(std::string& out) const {
   std::map<state, int> count;
   std::int64_t bytes = 0;
   {
@@ -358,7 +314,7 @@ void runner::metrics_text(std::string& out) const {
   for (const auto s : {state::queued, state::running, state::done, state::failed, state::cancelled})
     out += fmt::format("sluice_jobs{{state=\"{}\"}} {}\n", name_of(s), count[s]);
   out += fmt::format(
-      "# HELP sluice_job_bytes_total Bytes of files that jobs worked on.\n# TYPE sluice_job_bytes_total counter\n"
+      "# HELP sluice_job_bytes_total Bytes of files that jobs have processed.\n# TYPE sluice_job_bytes_total counter\n"
       "sluice_job_bytes_total {}\n"
       "# HELP sluice_job_event_streams Streams of jobs' events that are open.\n# TYPE sluice_job_event_streams gauge\n"
       "sluice_job_event_streams {}\n",

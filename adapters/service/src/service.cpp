@@ -4,9 +4,10 @@
 #include <array>
 #include <condition_variable>
 
+#include "execution/executor.hpp"
 #include "http/access.hpp"
-#include "http/protocol.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/trace.hpp"
 
 namespace sluice {
@@ -16,20 +17,21 @@ using serving::http_error;
 inline namespace SLUICE_ABI {
 
 struct service::state {
-  explicit state(service_options o) : executor(std::move(o)), access(executor.options.tokens, executor.options.origins) {}
+  explicit state(service_options o) : executor(std::move(o)), access(executor.options.tokens, executor.options.origins) {
+    using namespace serving;
+    protocols.push_back(operations(executor, protocols));
+    protocols.push_back(placement(executor));
+    protocols.push_back(no_jobs());
+    protocols.push_back(v1_rowsum_stream(executor));
+    protocols.push_back(v1(executor));
+    protocols.push_back(v2(executor));
+    protocols.push_back(docs(executor, [this](document& d) { describe(d); }));
+  }
 
   serving::executor executor;
   const serving::access access;
-  // The first that owns a path answers.
-  const std::array<std::unique_ptr<serving::protocol>, 7> protocols{
-      serving::operations(executor),
-      serving::placement(executor),
-      serving::v1_jobs(executor),
-      serving::v1_rowsum_stream(executor),
-      serving::v1(executor),
-      serving::v2(executor),
-      serving::docs(executor, [this](serving::document& d) { describe(d); })};
-  std::mutex mutex;  // of the next
+  serving::protocol_list protocols;  // the first that owns a path answers
+  std::mutex mutex;                  // of the next
   std::condition_variable idle;
   int under_way = 0;
 
@@ -49,7 +51,7 @@ struct service::state {
   }
 
   response answer(const request& r, serving::request_context& record) {
-    if (auto answer = access.preflight(r)) return std::move(*answer);
+    if (auto preflight = access.preflight(r)) return std::move(*preflight);
     access.check(r);
     serving::protocol* const p = owner_of(r.path);
     if (p == nullptr) serving::fail_not_found(r);
@@ -58,13 +60,13 @@ struct service::state {
     return p->answer(r, record);
   }
 
-  // The application's own log.
-  void tell(const request& r, const serving::request_context& record, std::chrono::system_clock::time_point came,
-            const serving::trace& trace, const response& out) const noexcept try {
+  // Calls the application's access log.
+  void log(const request& r, const serving::request_context& record, std::chrono::system_clock::time_point arrived,
+           const serving::trace& trace, const response& out) const noexcept try {
     if (!executor.options.on_request) return;
     constexpr std::array<std::string_view, 7> methods{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
     executor.options.on_request(
-        {.time = came,
+        {.time = arrived,
          .request_id = record.request_id,
          .trace_id = trace.id,
          .span_id = trace.span,
@@ -82,24 +84,29 @@ struct service::state {
   } catch (...) {
   }
 
-  // Every failure as a response.
-  response guarded(const request& r, serving::request_context& record) try { return answer(r, record); } catch (const http_error& e) {
+  // The answer, or the failure as a response.
+  response answer_or_refuse(const request& r, serving::request_context& record) {
+    try {
+      return answer(r, record);
+    } catch (const http_error& e) {
+      return refuse(r, record, e);
+    } catch (const error& e) {
+      if (e.code() == error_code::device_lost) executor.look();
+      http_error refused{status_of(e.code()), name_of(e.code()), e.what()};
+      if (refused.status == 503) refused.headers.emplace_back("Retry-After", "1");
+      return refuse(r, record, refused);
+    } catch (const std::bad_alloc&) {
+      return refuse(r, record, {503, name_of(error_code::out_of_memory), "[http] no memory for this request"});
+    } catch (...) {  // of an application's endpoint: its text may reveal what clients should not know
+      return refuse(r, record, {500, name_of(error_code::internal), "[http] the endpoint failed"});
+    }
+  }
+
+  response refuse(const request& r, serving::request_context& record, const http_error& e) const {
     record.rejection = e.code;
     auto out = refusal(r.path, e.status, e.code, e.detail);
     out.headers.insert(out.headers.end(), e.headers.begin(), e.headers.end());
     return out;
-  } catch (const error& e) {
-    if (e.code() == error_code::device_lost) executor.look();
-    record.rejection = name_of(e.code());
-    auto out = refusal(r.path, status_of(e.code()), name_of(e.code()), e.what());
-    if (out.status == 503) out.headers.emplace_back("Retry-After", "1");
-    return out;
-  } catch (const std::bad_alloc&) {
-    record.rejection = name_of(error_code::out_of_memory);
-    return refusal(r.path, 503, name_of(error_code::out_of_memory), "[http] no memory for this request");
-  } catch (...) {  // an application's endpoint: its text may tell more than a client should know
-    record.rejection = name_of(error_code::internal);
-    return refusal(r.path, 500, name_of(error_code::internal), "[http] the endpoint failed");
   }
 };
 
@@ -109,6 +116,10 @@ service::service(service_options options) : state_(std::make_unique<state>(std::
 }
 service::~service() = default;
 
+void service::add(std::unique_ptr<serving::protocol> p) {
+  state_->protocols.insert(state_->protocols.begin(), std::move(p));
+}
+
 void service::add(endpoint row) { state_->executor.endpoints.add(std::move(row)); }
 std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.rows(); }
 const service_options& service::options() const noexcept { return state_->executor.options; }
@@ -116,7 +127,8 @@ const service_options& service::options() const noexcept { return state_->execut
 std::vector<std::string> service::patterns() const {
   std::vector<std::string> all;
   for (const auto& p : state_->protocols)
-    for (auto& pattern : p->patterns()) all.push_back(std::move(pattern));
+    for (auto& pattern : p->patterns())
+      if (std::find(all.begin(), all.end(), pattern) == all.end()) all.push_back(std::move(pattern));
   return all;
 }
 
@@ -134,7 +146,7 @@ std::shared_ptr<void> service::begin_request() {
     const std::lock_guard lock(state_->mutex);
     ++state_->under_way;
   }
-  return {state_.get(), [](void* p) {  // called, too, when there is no memory to hold it
+  return {state_.get(), [](void* p) {  // also called when there is no memory for the pointer
             auto* const s = static_cast<state*>(p);
             const std::lock_guard lock(s->mutex);
             if (--s->under_way == 0) s->idle.notify_all();
@@ -150,11 +162,11 @@ bool service::drain(double seconds) {
 
 response service::handle(const request& r) noexcept try {
   serving::request_context record;
-  const auto came = std::chrono::system_clock::now();
+  const auto arrived = std::chrono::system_clock::now();
   const auto trace = serving::trace::begin(serving::header(r, "traceparent"));
   record.request_id = serving::request_id(serving::header(r, "X-Request-Id"));
   record.traceparent = trace.traceparent();
-  response out = state_->guarded(r, record);
+  response out = state_->answer_or_refuse(r, record);
   out.headers.emplace_back("X-Request-Id", record.request_id);
   state_->access.admit(r, out);
   const auto taken = record.taken();
@@ -162,9 +174,9 @@ response service::handle(const request& r) noexcept try {
   state_->executor.statistics.record(record, out.status == 200, taken);
   if (out.status == 200 && (!record.model.empty() || record.streamed))
     out.sending = serving::until_sent(state_->executor.metrics, record.route);
-  state_->tell(r, record, came, trace, out);
+  state_->log(r, record, arrived, trace, out);
   return out;
-} catch (...) {  // no memory even for a problem
+} catch (...) {  // no memory even for a refusal
   return {.status = 500};
 }
 

@@ -4,13 +4,15 @@
 #include <string>
 #include <string_view>
 
+#include "sluice/config.hpp"
+
 namespace sluice::serving {
 
 enum class media { json, npy, multipart };
 
 // The form of a body by its Content-Type; no header at all counts as JSON. Throws http_error (415), naming what `inputs` inputs
 // can come as; a multipart type needs a boundary of 1 to 70 characters.
-media body_media(std::string_view content_type, std::size_t inputs);
+SLUICE_API media body_media(std::string_view content_type, std::size_t inputs);
 
 // multipart/form-data's boundary.
 std::string boundary_of(std::string_view content_type);

@@ -2,16 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <system_error>
-
-#include "execution/background.hpp"
 
 namespace sluice::serving {
 namespace {
 
+// Turns in order: a job that has begun, priority 1, none, 2, 3, ...
+constexpr int first_turn = 0;
 int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'000'000); }
 
 }  // namespace
+
+compute_queue::compute_queue(int count, int queue_length, int nice)
+    : count_(count),
+      queue_length_(queue_length),
+      workers_({.name = "sluice-compute", .count = count + queue_length, .nice = nice}, [this] { serve(); }) {}
 
 compute_queue::~compute_queue() {
   {
@@ -19,19 +23,28 @@ compute_queue::~compute_queue() {
     ending_ = true;
   }
   wanted_.notify_all();
-  for (auto& t : threads_) t.join();
+  workers_.join();
 }
 
 compute_queue::outcome compute_queue::run(const terms& t, const std::function<void()>& work) {
-  job j{.asked = t, .work = work};
+  return run(t, [&](permit&) { work(); });
+}
+
+compute_queue::outcome compute_queue::run(const terms& t, const std::function<void(permit&)>& work) {
+  job j{.asked = t, .work = work, .turn = turn_of(t.priority)};
   {
     std::unique_lock lock(mutex_);
-    if (!t.patient && static_cast<int>(working_.size() + queue_.size()) >= count_ + queue_length_) return outcome::full;
-    if (idle_ <= static_cast<int>(queue_.size()) && threads_.size() < static_cast<std::size_t>(count_)) start_thread();
-    if (threads_.empty()) {  // the system gives none
+    const int admitted = static_cast<int>(working_.size() + queue_.size()) + released_;
+    if (!t.bypass_queue_limit && admitted >= count_ + queue_length_) return outcome::full;
+    const int active = workers_.size() - parked_;
+    if (idle_ <= static_cast<int>(queue_.size()) && active < count_ && !start_worker() && active == 0) {
+      begin(j);  // no thread to be had: the caller does the work
       lock.unlock();
-      work();
-      return outcome::done;
+      const outcome end = run_on_worker(j);
+      lock.lock();
+      stop(j);
+      if (j.error) std::rethrow_exception(j.error);
+      return end;
     }
     enqueue(j);
   }
@@ -41,7 +54,7 @@ compute_queue::outcome compute_queue::run(const terms& t, const std::function<vo
   if (t.deadline != clock::time_point::max() && !j.changed.wait_until(own, t.deadline, ended)) {
     own.unlock();
     const std::lock_guard lock(mutex_);
-    if (j.waiting) {
+    if (j.waiting && !j.has_begun) {
       queue_.remove(&j);
       return outcome::expired;
     }
@@ -52,71 +65,152 @@ compute_queue::outcome compute_queue::run(const terms& t, const std::function<vo
   return *j.end;
 }
 
-// Behind all that have no later turn.
+// Behind all jobs of the same turn.
 void compute_queue::enqueue(job& j) {
-  const auto behind = std::find_if(queue_.begin(), queue_.end(), [&](const job* other) {
-    return turn_of(other->asked.priority) > turn_of(j.asked.priority);
-  });
+  const auto behind = std::find_if(queue_.begin(), queue_.end(), [&](const job* other) { return other->turn > j.turn; });
   queue_.insert(behind, &j);
+  j.waiting = true;
 }
 
-void compute_queue::start_thread() try {
-  threads_.push_back(background(nice_, [this] { serve(); }));
+bool compute_queue::start_worker() {
+  if (!workers_.start_one()) return false;
   ++idle_;
-} catch (const std::system_error&) {  // those that there are do the work
+  return true;
+}
+
+// Whether a worker without a job may take the first.
+bool compute_queue::has_next() const { return has_free_permit() && !queue_.empty() && !queue_.front()->has_begun; }
+
+void compute_queue::begin(job& j) {
+  if (const auto it = std::find(queue_.begin(), queue_.end(), &j); it != queue_.end()) queue_.erase(it);
+  working_.push_back(&j);
+  j.waiting = false;
+  j.since = clock::now();
+}
+
+void compute_queue::stop(job& j) {
+  working_.remove(&j);
+  j.seconds += std::chrono::duration<double>(clock::now() - j.since).count();
+}
+
+// Gives free permits to the workers whose turn is next.
+void compute_queue::resume_next() {
+  while (has_free_permit() && !queue_.empty() && queue_.front()->has_begun) {
+    job& j = *queue_.front();
+    begin(j);
+    --parked_;
+    j.resumed.notify_one();
+  }
 }
 
 void compute_queue::serve() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wanted_.wait(lock, [&] { return ending_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+    wanted_.wait(lock, [&] { return ending_ || has_next(); });
+    if (!has_next()) return;
     --idle_;
     job& j = *queue_.front();
-    working_.splice(working_.end(), queue_, queue_.begin());
-    const auto here = std::prev(working_.end());
-    j.waiting = false;
-    j.begun = clock::now();
+    begin(j);
+    resume_next();
     lock.unlock();
-    const outcome end = settle(j);
-    const double seconds = std::chrono::duration<double>(clock::now() - j.begun).count();
+    const outcome end = run_on_worker(j);
     lock.lock();
-    if (end == outcome::done && !j.asked.patient) usual_ = usual_ == 0 ? seconds : usual_ + (seconds - usual_) / 8;
-    working_.erase(here);
+    if (j.waiting) {  // its permit was not acquired again
+      --parked_;
+      --released_;
+    } else {
+      stop(j);
+    }
+    if (end == outcome::done && !j.asked.bypass_queue_limit)
+      usual_ = usual_ == 0 ? j.seconds : usual_ + (j.seconds - usual_) / 8;
     ++idle_;
+    resume_next();
     lock.unlock();
     {
       const std::lock_guard own(j.mutex);
       j.end = end;
       j.changed.notify_one();
-    }  // `j` is the caller's, and gone from here on
+    }  // `j` is the caller's, and may be destroyed from here on
     lock.lock();
   }
 }
 
-// Does the work, unless nobody wants it any more.
-compute_queue::outcome compute_queue::settle(job& j) {
-  if (j.begun >= j.asked.deadline) return outcome::expired;
+// Does the work, unless it is too late or its client has disconnected.
+compute_queue::outcome compute_queue::run_on_worker(job& j) {
+  if (j.since >= j.asked.deadline) return outcome::expired;
   try {
     if (j.asked.gone && j.asked.gone()) return outcome::gone;
-    j.work();
+    j.has_begun = true;
+    permit own(*this, j);
+    j.work(own);
   } catch (...) {
     j.error = std::current_exception();
   }
   return outcome::done;
 }
 
+// Has the job's worker hold no permit. False: no other thread can be had to use it, so the job keeps it.
+bool compute_queue::lend(job& j) {
+  if (idle_ == 0 && !start_worker()) return false;
+  stop(j);
+  j.waiting = true;
+  ++parked_;
+  return true;
+}
+
+// Waits in the queue until the job has a permit.
+compute_queue::outcome compute_queue::resume(job& j, std::unique_lock<std::mutex>& lock) {
+  enqueue(j);
+  resume_next();
+  if (has_next()) wanted_.notify_one();
+  const auto there = [&] { return !j.waiting; };
+  if (j.asked.deadline == clock::time_point::max()) {
+    j.resumed.wait(lock, there);
+  } else if (!j.resumed.wait_until(lock, j.asked.deadline, there)) {
+    queue_.remove(&j);
+    ++released_;
+    return outcome::expired;
+  }
+  lock.unlock();
+  return j.asked.gone && j.asked.gone() ? outcome::gone : outcome::done;
+}
+
+void compute_queue::permit::release() {
+  const std::lock_guard lock(queue_.mutex_);
+  if (job_.waiting || !queue_.lend(job_)) return;
+  ++queue_.released_;
+  queue_.resume_next();
+  if (queue_.has_next()) queue_.wanted_.notify_one();
+}
+
+compute_queue::outcome compute_queue::permit::acquire() {
+  std::unique_lock lock(queue_.mutex_);
+  if (!job_.waiting) return outcome::done;
+  --queue_.released_;
+  job_.turn = first_turn;
+  return queue_.resume(job_, lock);
+}
+
+compute_queue::outcome compute_queue::permit::requeue(int priority) {
+  std::unique_lock lock(queue_.mutex_);
+  const int turn = turn_of(priority);
+  const bool none_before = queue_.queue_.empty() || queue_.queue_.front()->turn > turn;
+  if (turn <= job_.turn || none_before || !queue_.lend(job_)) return outcome::done;
+  job_.turn = turn;
+  return queue_.resume(job_, lock);
+}
+
 int compute_queue::seconds_to_wait() const {
   const std::lock_guard lock(mutex_);
   double each = usual_;
-  for (const job* j : working_) each = std::max(each, std::chrono::duration<double>(clock::now() - j->begun).count());
+  for (const job* j : working_) each = std::max(each, std::chrono::duration<double>(clock::now() - j->since).count());
   const double all = each * static_cast<double>(queue_.size() + 1) / count_;
   return static_cast<int>(std::clamp(std::ceil(all), 1.0, 3600.0));
 }
 
 compute_queue::counts compute_queue::now() const {
   const std::lock_guard lock(mutex_);
-  const int here = static_cast<int>(working_.size() + queue_.size());  // a thread may be on its way to the latest
+  const int here = static_cast<int>(working_.size() + queue_.size());  // a worker may not have taken the latest yet
   return {std::max(0, count_ - here), std::max(0, here - count_)};
 }
 

@@ -1,54 +1,80 @@
-// Requests at work at once: so many, each on a thread of lower priority, and a queue of so many more. Connections wait here
-// for their answers; an application's own routes never do.
+// Admission to computing: at most `count` jobs compute at once, each on a worker, a thread of lower priority, and at most
+// `queue_length` more wait. Connections wait here for their answers; an application's own routes never do.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <list>
 #include <mutex>
 #include <optional>
-#include <thread>
-#include <vector>
+
+#include "sluice/impl/base/worker_group.hpp"
 
 namespace sluice::serving {
 
 class compute_queue {
+  struct job;
+
  public:
   using clock = std::chrono::steady_clock;
 
   // What a request asks of the queue.
   struct terms {
     clock::time_point deadline = clock::time_point::max();
-    int priority = 0;              // 1 goes before 0, which is to say none, and that before 2 and more
-    std::function<bool()> gone{};  // whether nobody waits for the answer any more; may be null
-    bool patient = false;          // waits for a place in the queue, too: for work that has begun, of which there is little
+    int priority = 0;                 // 1 goes first; 0 means none given and goes before 2 and above
+    std::function<bool()> gone{};     // whether the client has disconnected; may be null
+    bool bypass_queue_limit = false;  // never `full`: for requests already started
   };
   enum class outcome { done, full, expired, gone };
   struct counts {
     int free, waiting;
   };
 
-  compute_queue(int count, int queue_length, int nice) : count_(count), queue_length_(queue_length), nice_(nice) {}
-  ~compute_queue();  // nobody waits any more
+  // One place among those that compute at once. The worker that runs a job holds one; its job may lend it to others.
+  class permit {
+   public:
+    // Others may compute until acquire(): for a job that waits for something else than its turn.
+    void release();
+    // Waits for a turn, before all jobs that have not begun. `expired` and `gone`: the job has no permit and must end.
+    outcome acquire();
+    // Jobs that have precedence over `priority` compute first: for a job whose priority is known only once it has begun.
+    outcome requeue(int priority);
+
+   private:
+    friend class compute_queue;
+    permit(compute_queue& queue, job& own) : queue_(queue), job_(own) {}
+    compute_queue& queue_;
+    job& job_;
+  };
+
+  compute_queue(int count, int queue_length, int nice);
+  ~compute_queue();  // no job may be waiting
   compute_queue(const compute_queue&) = delete;
   compute_queue& operator=(const compute_queue&) = delete;
 
-  // Has a slot do `work`, and waits until it is done; what it throws is thrown here. Anything but `done`: it was not begun,
-  // because the queue was full, the deadline passed before its turn, or the client went away.
+  // Runs `work` on a worker and waits until it is done; what it throws is thrown here. Any outcome but `done`: it was not
+  // begun, because the queue was full, the deadline passed before its turn, or the client disconnected.
+  outcome run(const terms& t, const std::function<void(permit&)>& work);
   outcome run(const terms& t, const std::function<void()>& work);
 
-  // Seconds until what is at work and waits now should be done, by the times that requests have taken; at least 1.
+  // Seconds until the jobs that run and wait now should be done, estimated from how long jobs take; at least 1.
   [[nodiscard]] int seconds_to_wait() const;
   [[nodiscard]] counts now() const;
 
  private:
   struct job {
     const terms& asked;
-    const std::function<void()>& work;
-    bool waiting = true;  // with `begun` under the mutex of all
-    clock::time_point begun{};
-    // Its caller is woken under a mutex of its own: under that of all, every request would wait for each one's wake-up.
+    const std::function<void(permit&)>& work;
+    // Under the queue's mutex:
+    int turn;                   // the lowest goes first
+    bool waiting = true;        // in queue_
+    bool has_begun = false;     // its worker waits for a permit, no worker need take it
+    clock::time_point since{};  // of its permit
+    double seconds = 0;         // computed before the last release
+    std::condition_variable resumed{};
+    // Under its own: if its caller were woken under the queue's, every request would wait for each wake-up.
     std::mutex mutex{};
     std::condition_variable changed{};
     std::exception_ptr error{};
@@ -56,20 +82,28 @@ class compute_queue {
   };
 
   void serve();
-  void start_thread();
+  bool start_worker();
   void enqueue(job& j);
-  static outcome settle(job& j);
+  void begin(job& j);
+  void stop(job& j);
+  bool lend(job& j);
+  outcome resume(job& j, std::unique_lock<std::mutex>& lock);
+  void resume_next();
+  [[nodiscard]] bool has_next() const;
+  [[nodiscard]] bool has_free_permit() const { return static_cast<int>(working_.size()) < count_; }
+  outcome run_on_worker(job& j);
 
   mutable std::mutex mutex_;
   std::condition_variable wanted_;
   std::list<job*> queue_, working_;  // in the order of their turns; the oldest first
-  std::vector<std::thread> threads_;
-  int idle_ = 0;      // threads that wait for a job
-  double usual_ = 0;  // seconds a request takes, the latest counting most
+  int idle_ = 0;                     // workers that wait for a job
+  int parked_ = 0;                   // workers in a job without a permit; of these,
+  int released_ = 0;                 // those that do not wait for one
+  double usual_ = 0;                 // seconds a job takes, the latest counting most
   bool ending_ = false;
   const int count_;
   const int queue_length_;
-  const int nice_;
+  base::worker_group workers_;  // more than `count` while some are parked
 };
 
 }  // namespace sluice::serving

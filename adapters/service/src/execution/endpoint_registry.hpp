@@ -1,4 +1,4 @@
-// The rows that a service answers for.
+// The endpoints of a service, by name and in the order of adding.
 #pragma once
 
 #include <map>

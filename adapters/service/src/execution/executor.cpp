@@ -1,12 +1,10 @@
 #include "execution/executor.hpp"
 
-#include <optional>
-
 #include <fmt/format.h>
 
-#include "sluice/parallel.hpp"
-#include "rowsum_stream/spool.hpp"
 #include "http/http_error.hpp"
+#include "rowsum_stream/spool.hpp"
+#include "sluice/parallel.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -28,176 +26,83 @@ service_options checked(service_options o) {
   need(o.stream.quota_bytes >= 1, "stream.quota_bytes", o.stream.quota_bytes, "at least 1");
   need(o.stream.spool_memory >= 0, "stream.spool_memory", o.stream.spool_memory, "at least 0");
   if (!o.stream.spool_directory.empty()) static_cast<void>(spool::make_file(o.stream.spool_directory));
-  need(o.jobs.running >= 1, "jobs.running", o.jobs.running, "at least 1");
-  need(o.jobs.queued >= 0, "jobs.queued", o.jobs.queued, "at least 0");
-  need(o.jobs.kept >= 1, "jobs.kept", o.jobs.kept, "at least 1");
-  need(o.jobs.event_streams >= 0, "jobs.event_streams", o.jobs.event_streams, "at least 0");
   if (o.compute_workers == 0) o.compute_workers = parallel_size();
   return o;
 }
 
-// Writes each stage's time into the record as it ends.
-class stage_clock {
- public:
-  explicit stage_clock(request_context& record) : record_(record) {}
-  void ends(stage s) {
-    const auto now = std::chrono::steady_clock::now();
-    record_.stages[static_cast<std::size_t>(s)] += now - last_;
-    last_ = now;
-  }
-
- private:
-  request_context& record_;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-[[noreturn]] void fail_late(const endpoint& row, const request_context& record, const call_context& context) {
-  using microseconds = std::chrono::duration<double, std::micro>;
-  throw http_error{
-      504, "deadline_exceeded",
-      fmt::format("[{}] was to be done {:.0f} us after the request came, and would begin after {:.0f} us: it is not",
-                  row.name, microseconds(context.deadline - record.begin).count(), microseconds(record.taken()).count())};
-}
-
-void check_deadline(const endpoint& row, const request_context& record, const call_context& context) {
-  if (std::chrono::steady_clock::now() >= context.deadline) fail_late(row, record, context);
-}
-
 }  // namespace
 
-executor::executor(service_options o)
-    : options(checked(std::move(o))), compute(options.compute_workers, options.queue_length, options.compute_nice) {
+executor::executor(service_options o, std::unique_ptr<scheduler> runs)
+    : options(checked(std::move(o))),
+      compute(options.compute_workers, options.queue_length, options.compute_nice),
+      scheduler_(std::move(runs)) {
   if (options.compute_nice > 0) parallel_nice(options.compute_nice);
 }
 
 bool executor::is_crowded() const { return options.compute_workers >= parallel_size() && compute.now().free == 0; }
 
 void executor::check_open() const {
-  if (draining)
-    throw http_error{
-        503, name_of(error_code::unavailable), "[http] this server is about to end: try again", {{"Retry-After", "1"}}};
+  if (draining) throw shutting_down();
 }
 
-// One call on its way through. Decoding goes to a slot with the rest, unless the body is small.
-class executor::passage {
- public:
-  passage(executor& e, const endpoint& row, request_context& record) : executor_(e), row_(row), record_(record), clock_(record) {
-    context_.where = e.options.device.where;
-    context_.deadline = record.deadline;
-    context_.request_id = record.request_id;
-    context_.traceparent = record.traceparent;
-  }
-
-  response go(const decoder& decode, const encoder& encode) {
-    if (record_.text_bytes > executor_.options.inline_bytes) {
-      // What a long text says of its priority is known once it is read: others go before it now, if they are to.
-      bool later = false;
-      in_slot([&] {
-        take_in(decode);
-        later = context_.priority > 1;
-        if (!later) compute(encode);
-      });
-      if (later) in_slot([&] { compute(encode); });
-    } else {
-      take_in(decode);
-      is_small() ? compute(encode) : in_slot([&] { compute(encode); });
-    }
-    return std::move(out_);
-  }
-
- private:
-  void take_in(const decoder& decode) {
-    check_deadline(row_, record_, context_);
-    inputs_ = decode(context_);
-    context_.deadline = std::min(context_.deadline, record_.deadline);
-    check_inputs(row_, inputs_);
-    if (row_.estimate) cost_ = row_.estimate(inputs_);
-    clock_.ends(stage::input);
-  }
-
-  // A call that takes less than the half of a millisecond or so: a slot's thread would take a fifth of that to wake. What an
-  // application's endpoint costs that has no estimate, nobody knows.
-  bool is_small() const {
-    constexpr double flops = 5e6;
-    const auto most = executor_.options.inline_bytes;
-    return cost_ && cost_->flops <= flops && cost_->result_bytes <= most && cost_->bytes <= 8.0 * static_cast<double>(most);
-  }
-
-  void in_slot(const std::function<void()>& work) {
-    const compute_queue::terms terms{context_.deadline, static_cast<int>(std::min<std::uint64_t>(context_.priority, 1'000'000)),
-                             record_.gone};
-    const auto end = executor_.compute.run(terms, [&] {
-      clock_.ends(stage::queue);
-      const parallel_alone alone(executor_.is_crowded());
-      work();
-    });
-    if (end == compute_queue::outcome::expired) fail_late(row_, record_, context_);
-    if (end == compute_queue::outcome::gone) throw http_error{503, "client_gone", "[http] the client has gone"};
-    if (end == compute_queue::outcome::full)
-      throw http_error{429,
-                    "busy",
-                    fmt::format("[http] {} requests are at work and {} wait: try again", executor_.options.compute_workers,
-                                executor_.options.queue_length),
-                    {{"Retry-After", std::to_string(executor_.compute.seconds_to_wait())}}};
-  }
-
-  void compute(const encoder& encode) {
-    check_deadline(row_, record_, context_);
-    const placed_call where = decide();
-    auto results = run(where);
-    clock_.ends(stage::infer);
-    check_deadline(row_, record_, context_);
-    executor_.metrics->placed(row_.name, where, seconds_of(record_.stages[static_cast<std::size_t>(stage::infer)]));
-    out_ = encode(results, where);
-    where.tell(out_);
-    clock_.ends(stage::output);
-  }
-
-  // The results, on the CPU; where the endpoint had the choice, `where` learns its device.
-  std::vector<tensor> run(const placed_call& where) {
-    std::optional<call_account> account;
-    if (where.decided) account.emplace(*cost_, *where.decided, false, true);
-    auto results = row_.run(inputs_, context_);
-    if (results.size() != row_.outputs.size())
-      throw error(error_code::internal,
-                  fmt::format("[{}] gave {} results and is to give {}", row_.name, results.size(), row_.outputs.size()));
-    where.device = results[0].device().str();
-    for (auto& t : results) t = t.to(device::cpu);  // waits for the device: still computing
-    if (account) account->succeeded();
-    return results;
-  }
-
-  // Of an endpoint without an estimate nothing is known: a device that is named or preferred has it, or it chooses itself.
-  placed_call decide() {
-    if (cost_) {
-      cost_->result_to = device::cpu;
-      if (context_.deadline != std::chrono::steady_clock::time_point::max())
-        cost_->deadline = seconds_of(context_.deadline - std::chrono::steady_clock::now());
-      placed_call where(place(*cost_, executor_.options.device));
-      context_.where = where.decided->where;
-      return where;
-    }
-    if (executor_.options.device.is_preferred()) context_.where = place(work{}, executor_.options.device).where;
-    return {};
-  }
-
-  executor& executor_;
-  const endpoint& row_;
-  request_context& record_;
-  stage_clock clock_;
-  call_context context_{};
-  std::vector<tensor> inputs_;
-  std::optional<work> cost_;
-  response out_;
-};
-
-response executor::call(const endpoint& row, request_context& record, const decoder& decode, const encoder& encode) {
-  return passage(*this, row, record).go(decode, encode);
+// Less than half a millisecond or so: a worker would take a fifth of that to wake up. The cost of an application's endpoint
+// without an estimate is not known.
+bool executor::is_small(const call& c) const {
+  constexpr double flops = 5e6;
+  const auto most = options.inline_bytes;
+  return c.cost && c.cost->flops <= flops && c.cost->result_bytes <= most &&
+         c.cost->bytes <= 8.0 * static_cast<double>(most);
 }
 
-body_buffer executor::read_body(const request& r, request_context& record, const host_allocator& room, std::size_t aligned) const {
+void executor::check_admitted(const call& c, compute_queue::outcome end) const {
+  using enum compute_queue::outcome;
+  if (end == expired) c.fail_late();
+  if (end == gone) throw http_error{503, "client_gone", "[http] the client has disconnected"};
+  if (end == full)
+    throw http_error{429,
+                     "busy",
+                     fmt::format("[http] {} requests are being computed and {} wait: retry later", options.compute_workers,
+                                 options.queue_length),
+                     {{"Retry-After", std::to_string(compute.seconds_to_wait())}}};
+}
+
+response executor::run(call& c, const std::function<response()>& work) {
+  response out;
+  const auto timed = [&] {
+    out = work();
+    c.ends(stage::output);
+  };
+  if (is_small(c)) {
+    timed();
+    return out;
+  }
+  const compute_queue::terms terms{.deadline = c.context.deadline, .priority = c.priority(), .gone = c.request.gone};
+  check_admitted(c, compute.run(terms, [&](compute_queue::permit& own) {
+    c.permit = &own;
+    c.ends(stage::queue);
+    const parallel_alone alone(is_crowded());
+    timed();
+  }));
+  return out;
+}
+
+call_result executor::submit(call& c) {
+  if (c.permit != nullptr) {  // a long body's priority is known only now
+    check_admitted(c, c.permit->requeue(c.priority()));
+    c.ends(stage::queue);
+  }
+  c.check_deadline();
+  auto done = scheduler_->submit(c);
+  c.ends(stage::infer);
+  c.check_deadline();
+  metrics->placed(c.row.name, done.where, seconds_of(c.request.time_of(stage::infer)));
+  return done;
+}
+
+body_buffer executor::read_body(const request& r, request_context& record, const host_allocator& memory,
+                                std::size_t aligned) const {
   stage_clock clock(record);
-  auto body = body_buffer::read(r, options.limits.body_bytes, room, aligned);
+  auto body = body_buffer::read(r, options.limits.body_bytes, memory, aligned);
   clock.ends(stage::read);
   record.body_bytes = record.text_bytes = static_cast<std::int64_t>(body.size());
   return body;
@@ -214,7 +119,7 @@ health executor::look() {
     }
     try {
       options.on_device_lost(d);
-    } catch (...) {  // the application's own; the request goes on
+    } catch (...) {  // the application's own: this request is answered all the same
     }
   }
   return now;

@@ -13,14 +13,14 @@ namespace sluice::serving {
 double placed_call::predicted() const { return decided ? decided->predicted() : std::numeric_limits<double>::quiet_NaN(); }
 
 std::string placed_call::reason() const {
-  if (!decided) return device + ": the endpoint tells no estimate of its work";
+  if (!decided) return device + ": the endpoint has no estimate of its work";
   std::string text = decided->reason();
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return text;
 }
 
-void placed_call::tell(response& out) const {
+void placed_call::add_headers(response& out) const {
   out.headers.emplace_back("X-Sluice-Device", device);
   if (const double s = predicted(); std::isfinite(s))
     out.headers.emplace_back("X-Sluice-Predicted", fmt::format("{:.3g}", s));

@@ -1,4 +1,4 @@
-// Where a call is computed, and how an answer tells of it.
+// Where a call was computed, and how an answer reports it.
 #pragma once
 
 #include <optional>
@@ -14,13 +14,13 @@ struct placed_call {
   explicit placed_call(const decision& d) : decided(d), device(d.where.str()) {}
 
   std::optional<decision> decided;  // none: the endpoint has no estimate
-  mutable std::string device;       // of the first result, once it is there
+  std::string device;               // of the first result, once it is there
 
   [[nodiscard]] std::string_view why() const { return decided ? name_of(decided->because) : "endpoint"; }
   [[nodiscard]] double predicted() const;    // seconds; NaN: not known
   [[nodiscard]] std::string reason() const;  // one sentence in printable ASCII
-  // The headers X-Sluice-Device, -Predicted and -Reason.
-  void tell(response& out) const;
+  // Adds the headers X-Sluice-Device, -Predicted and -Reason.
+  void add_headers(response& out) const;
   // {"device":"cuda:0","predicted_seconds":0.00031,"reason":"..."}
   [[nodiscard]] std::string json() const;
 };

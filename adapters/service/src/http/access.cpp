@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "http/protocol.hpp"
-#include "sluice/service/access.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/text.hpp"
+#include "sluice/service/access.hpp"
 
 namespace sluice {
 namespace serving {
@@ -27,7 +27,7 @@ std::vector<std::string> checked(std::vector<std::string> all, const char* what,
   return all;
 }
 
-// Health, and what tells what there is.
+// Health and the documents.
 bool is_open(std::string_view path) {
   if (path == "/openapi.json" || path == "/docs" || path.starts_with("/docs/")) return true;
   return path == "/health/live" || path == "/health/ready" || path == "/v2/health/live" || path == "/v2/health/ready";
@@ -50,7 +50,7 @@ std::string_view bearer(std::string_view value) {
 access::access(std::vector<std::string> tokens, std::vector<std::string> origins)
     : tokens_(checked(std::move(tokens), "tokens", true)), origins_(checked(std::move(origins), "origins", false)) {}
 
-// In a time that depends on the given token's length and on how many there are, on nothing that they hold.
+// Its time depends on the given token's length and on the number of tokens, not on their contents.
 bool access::knows(std::string_view token) const noexcept {
   unsigned found = 0;
   for (const auto& own : tokens_) {
@@ -69,12 +69,13 @@ bool access::lists(std::string_view origin) const {
 void access::check(const request& r) const {
   if (tokens_.empty() || is_open(r.path)) return;
   const auto given = bearer(header(r, "Authorization"));
-  if (given.empty()) throw http_error{401, "unauthorized", "[http] a bearer token is needed", {{"WWW-Authenticate", "Bearer"}}};
+  if (given.empty())
+    throw http_error{401, "unauthorized", "[http] a bearer token is needed", {{"WWW-Authenticate", "Bearer"}}};
   if (!knows(given))
     throw http_error{401,
-                  "unauthorized",
-                  "[http] the bearer token is not known",
-                  {{"WWW-Authenticate", R"(Bearer error="invalid_token")"}}};
+                     "unauthorized",
+                     "[http] the bearer token is unknown",
+                     {{"WWW-Authenticate", R"(Bearer error="invalid_token")"}}};
 }
 
 std::optional<response> access::preflight(const request& r) const {
@@ -93,7 +94,7 @@ void access::admit(const request& r, response& answer) const {
   answer.headers.emplace_back("Vary", "Origin");
   const auto origin = header(r, "Origin");
   if (origin.empty() || !lists(origin)) return;
-  // What is listed is plain; an origin that "*" admits may hold anything, so it is not repeated.
+  // Listed origins are plain text; one that "*" admits may hold anything, so it is not echoed.
   const bool named = std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
   answer.headers.emplace_back("Access-Control-Allow-Origin", named ? std::string(origin) : "*");
   answer.headers.emplace_back(
@@ -117,8 +118,9 @@ std::string access_record::json() const {
       R"("status":{},"bytes_in":{},"bytes_out":{},"seconds":{:.6f},"device":{},"client":{}}})",
       static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
       utc.hours().count(), utc.minutes().count(), utc.seconds().count(), utc.subseconds().count(),
-      serving::json_string(request_id), serving::json_string(trace_id), serving::json_string(span_id), serving::json_string(method),
-      serving::json_string(route), status, bytes_in, bytes_out, seconds, serving::json_string(device), serving::json_string(client));
+      serving::json_string(request_id), serving::json_string(trace_id), serving::json_string(span_id),
+      serving::json_string(method), serving::json_string(route), status, bytes_in, bytes_out, seconds,
+      serving::json_string(device), serving::json_string(client));
 }
 
 }  // namespace SLUICE_ABI

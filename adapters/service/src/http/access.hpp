@@ -1,4 +1,4 @@
-// Who may ask: bearer tokens, and web pages of other origins.
+// Access control: bearer tokens, and origins of web pages (CORS).
 #pragma once
 
 #include <optional>
@@ -12,15 +12,14 @@ namespace sluice::serving {
 
 class access {
  public:
-  // Throws invalid_argument for a token or an origin that no header can hold; a token is named by its number alone.
+  // Throws invalid_argument for a token or an origin that no header can hold; a token is named by its index only.
   access(std::vector<std::string> tokens, std::vector<std::string> origins);
 
-  // Throws http_error (401) unless the request has one of the tokens, where there are any. Health and the documents are open to
-  // all.
+  // Throws http_error (401) unless the request has one of the tokens, if there are any. Health and the documents need none.
   void check(const request& r) const;
   // The answer to a preflight from an origin that is listed.
   [[nodiscard]] std::optional<response> preflight(const request& r) const;
-  // Adds what a browser wants to see before a page of another origin may read the answer.
+  // Adds the headers without which a browser keeps the answer from a page of another origin.
   void admit(const request& r, response& answer) const;
 
  private:

@@ -1,13 +1,20 @@
-// A protocol: which paths are its own, how it answers them, and how it words a refusal. A new one is a class of its own and
-// a line in service.cpp; transports ask for the patterns.
+// A protocol: which paths it owns, how it answers them, and how it words a refusal. A new one is a class and a line in
+// service.cpp, or in a library of its own is passed to service::add, as jobs is.
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "execution/request_context.hpp"
 #include "openapi/document.hpp"
-#include "execution/executor.hpp"
+#include "sluice/service.hpp"
 
 namespace sluice::serving {
+
+class executor;
+class metrics;
 
 inline constexpr std::string_view rowsum_stream_path = "/v1/rowsum/stream";
 
@@ -26,18 +33,23 @@ class protocol {
   [[nodiscard]] virtual response refusal(int status, std::string_view code, std::string_view detail) const {
     return problem(status, code, detail);
   }
-  // The server is about to end: what it does on its own, beside answering, ends soon.
+  // The server is shutting down: background work stops soon.
   virtual void drain() noexcept {}
   // Adds its routes to the service's document: document.hpp shows how.
   virtual void describe(document& d) const = 0;
+  // Appends its own lines to the metrics.
+  virtual void print_metrics(std::string& out) const { static_cast<void>(out); }
 };
 
-std::unique_ptr<protocol> operations(executor& e);        // health, metrics, devices
-std::unique_ptr<protocol> placement(executor& e);         // what would be computed where
-std::unique_ptr<protocol> v1(executor& e);                // JSON and .npy
-std::unique_ptr<protocol> v1_jobs(executor& e);           // work on files
-std::unique_ptr<protocol> v1_rowsum_stream(executor& e);  // bodies of any length
-std::unique_ptr<protocol> v2(executor& e);                // the Open Inference Protocol
+// In the order in which they are asked whose a path is.
+using protocol_list = std::vector<std::unique_ptr<protocol>>;
+
+std::unique_ptr<protocol> operations(executor& e, const protocol_list& all);  // health, devices, metrics of all
+std::unique_ptr<protocol> placement(executor& e);                             // what would be computed where
+std::unique_ptr<protocol> v1(executor& e);                                    // JSON and .npy
+std::unique_ptr<protocol> no_jobs();                                          // the paths of jobs, where none were added
+std::unique_ptr<protocol> v1_rowsum_stream(executor& e);                      // bodies of any length
+std::unique_ptr<protocol> v2(executor& e);                                    // the Open Inference Protocol
 // /openapi.json, written by `describe_all`, and the page of /docs that is drawn from it.
 std::unique_ptr<protocol> docs(executor& e, std::function<void(document&)> describe_all);
 
@@ -46,17 +58,20 @@ inline std::string_view header(const request& r, std::string_view name) {
   return r.header ? r.header(name) : std::string_view{};
 }
 
-// When nobody waits for the answer any more, by the header X-Request-Timeout in seconds after `begin`. Throws http_error (400)
-// when that is no decimal number.
+// The deadline that the header X-Request-Timeout sets, in seconds after `begin`. Throws http_error (400) when it is not a
+// decimal number.
 std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono::steady_clock::time_point begin);
 
-// What a transport holds while it sends an answer: the time goes to the metrics.
+// What a transport holds while it sends an answer: its destructor records the time in the metrics.
 std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route);
 
-response text_response(std::string_view type, std::string text, int status = 200);
+SLUICE_API response text_response(std::string_view type, std::string text, int status = 200);
 
-// What to throw for a path that nothing is at, and unless the method is among `allowed`, as in "GET, HEAD".
-[[noreturn]] void fail_not_found(const request& r);
-void check_method(const request& r, std::string_view allowed);
+// A short body as text, and its length in `record`. Throws http_error (413, 400) as body_buffer::read.
+SLUICE_API std::string read_text(const request& r, std::int64_t limit, request_context& record);
+
+// Throws http_error: 404, and 405 unless the method is among `allowed`, as in "GET, HEAD".
+[[noreturn]] SLUICE_API void fail_not_found(const request& r);
+SLUICE_API void check_method(const request& r, std::string_view allowed);
 
 }  // namespace sluice::serving

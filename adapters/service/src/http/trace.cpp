@@ -15,10 +15,10 @@ std::uint64_t random_bits() {
     return (static_cast<std::uint64_t>(device()) << 32) | device();
   }()};
   for (;;)
-    if (const auto bits = engine(); bits != 0) return bits;  // an id of zeros is none
+    if (const auto bits = engine(); bits != 0) return bits;  // an id of zeros is invalid
 }
 
-// Capitals are not taken: the recommendation has none.
+// Lower case only, as in the recommendation.
 bool is_hex(std::string_view s) {
   return std::all_of(s.begin(), s.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }

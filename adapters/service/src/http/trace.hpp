@@ -1,14 +1,16 @@
-// Who asked, across servers: request ids and W3C Trace Context.
+// Ids that follow a request across servers: X-Request-Id and W3C Trace Context.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "sluice/config.hpp"
+
 namespace sluice::serving {
 
-// `given` if it is sane: 1 to 64 letters, digits and '-'; else a new one.
-std::string request_id(std::string_view given);
+// `given` if it has 1 to 64 letters, digits and '-'; else a new one.
+SLUICE_API std::string request_id(std::string_view given);
 
 struct trace {
   std::string id;    // 32 hexadecimal digits
@@ -17,7 +19,7 @@ struct trace {
 
   // The caller's trace, with a new span in it; a new trace where `traceparent` is missing or not well formed.
   static trace begin(std::string_view traceparent);
-  // For whom we ask in turn.
+  // The header for requests made while answering this one.
   [[nodiscard]] std::string traceparent() const;
 };
 

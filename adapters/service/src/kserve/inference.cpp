@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "codec/decoder_pool.hpp"
+#include "execution/executor.hpp"
 #include "http/protocol.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
@@ -130,20 +132,23 @@ class v2_protocol final : public protocol {
     const auto body = executor_.read_body(r, record, json_bytes ? room : host_allocator(device::cpu), json_bytes.value_or(0));
     if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
     infer_request asked;
-    return executor_.call(
-        *m.row, record,
-        [&](call_context& context) {
-          asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, room);
-          if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
-            context.deadline = record.begin + std::chrono::microseconds(asked.timeout_us);
-          context.priority = asked.priority;
-          return std::move(asked.inputs);
-        },
-        [&](const std::vector<tensor>& results, const placed_call& where) {
-          auto out = encode_inference(m, asked, results, where);
-          compress(out, r);
-          return out;
-        });
+    call c(*m.row, record, executor_.options);
+    const auto take_inputs = [&] {
+      asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, room);
+      if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
+        c.context.deadline = record.begin + std::chrono::microseconds(asked.timeout_us);
+      c.context.priority = asked.priority;
+      c.take(std::move(asked.inputs));
+    };
+    if (executor_.is_short(record)) take_inputs();
+    return executor_.run(c, [&] {
+      if (!c.decoded) take_inputs();
+      const call_result done = executor_.submit(c);
+      auto out = encode_inference(m, asked, done.results, done.where);
+      compress(out, r);
+      done.where.add_headers(out);
+      return out;
+    });
   }
 
   // The models there are; loading and unloading them is the application's.
@@ -155,7 +160,7 @@ class v2_protocol final : public protocol {
     body_buffer::read(r, executor_.options.limits.body_bytes, host_allocator(device::cpu));
     const auto now = executor_.look();
     const std::string_view state = now.ready ? "READY" : "UNAVAILABLE";
-    const std::string_view reason = now.ready ? "" : now.degraded ? "a device is not healthy" : "the server is about to end";
+    const std::string_view reason = now.ready ? "" : now.degraded ? "a device is not healthy" : "the server is shutting down";
     std::string all = "[";
     for (const auto& m : all_models(executor_.endpoints))
       all += fmt::format(R"({}{{"name":"{}","version":"{}","state":"{}","reason":"{}"}})", all.size() > 1 ? "," : "",

@@ -1,4 +1,4 @@
-// Whether the devices let the service work, for those who route requests to it.
+// The devices' health, for load balancers.
 #pragma once
 
 #include <string>

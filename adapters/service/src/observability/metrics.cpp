@@ -19,7 +19,7 @@ void device_text(std::string& out, const health& now) {
   head(out, "sluice_degraded", "gauge", "1 while a device is not healthy.");
   out += fmt::format("sluice_degraded {}\n", now.degraded ? 1 : 0);
   head(out, "sluice_device_healthy", "gauge",
-       "1 while the device works, 0 after a sticky error or when it refused to wake.");
+       "1 while the device works, 0 after a sticky error or when it failed to initialise.");
   for (const auto& d : now.devices)
     out += fmt::format("sluice_device_healthy{{device=\"{}\"}} {}\n", d.where.str(), d.healthy ? 1 : 0);
   head(out, "sluice_device_memory_bytes", "gauge", "Memory of the device's pool.");
@@ -80,7 +80,7 @@ void metrics::placed(const std::string& operation, const placed_call& where, dou
   const std::lock_guard lock(mutex_);
   ++at(placements_, fmt::format("{},why=\"{}\"", at_device, where.why()));
   if (!std::isfinite(predicted)) return;
-  auto& f = foretold_[at_device];
+  auto& f = predictions_[at_device];
   ++f.count;
   f.predicted += predicted;
   f.observed += seconds;
@@ -94,9 +94,8 @@ void metrics::request_text(std::string& out) const {
       out += fmt::format("sluice_requests_total{{route=\"{}\",code=\"{}\"}} {}\n", route, status, n);
   head(out, "sluice_request_seconds", "histogram", "From the request's headers to its answer being ready to send.");
   for (const auto& [route, s] : routes_) s.whole.print(out, "sluice_request_seconds", fmt::format("route=\"{}\"", route));
-  head(
-      out, "sluice_stage_seconds", "histogram",
-      "Of calls that were answered with 200: reading the body, waiting for a slot, decoding, computing, encoding, sending.");
+  head(out, "sluice_stage_seconds", "histogram",
+       "Of calls answered with 200: reading the body, waiting for a worker, decoding, computing, encoding, sending.");
   for (const auto& [route, s] : routes_) {
     if (!s.computes) continue;
     for (std::size_t i = 0; i < stage_count; ++i)
@@ -110,26 +109,26 @@ void metrics::request_text(std::string& out) const {
     out += fmt::format("sluice_response_bytes_total{{route=\"{}\"}} {}\n", route, s.answer_bytes);
   head(out, "sluice_rejections_total", "counter", "Requests that were refused, by reason.");
   for (const auto& [reason, n] : rejections_) out += fmt::format("sluice_rejections_total{{reason=\"{}\"}} {}\n", reason, n);
-  head(out, "sluice_placement_decisions_total", "counter", "Where calls were computed, and what spoke for that device.");
+  head(out, "sluice_placement_decisions_total", "counter", "Where calls were computed, and what decided.");
   for (const auto& [labels, n] : placements_) out += fmt::format("sluice_placement_decisions_total{{{}}} {}\n", labels, n);
   const auto sums = [&](std::string_view name, std::string_view help, auto value) {
     head(out, name, "counter", help);
-    for (const auto& [labels, f] : foretold_) out += fmt::format("{}{{{}}} {}\n", name, labels, value(f));
+    for (const auto& [labels, f] : predictions_) out += fmt::format("{}{{{}}} {}\n", name, labels, value(f));
   };
   sums("sluice_placement_predicted_calls_total", "Calls whose time was predicted.", [](const auto& f) { return f.count; });
-  sums("sluice_placement_predicted_seconds_total", "What they were to take.", [](const auto& f) { return f.predicted; });
-  sums("sluice_placement_observed_seconds_total", "What they took.", [](const auto& f) { return f.observed; });
+  sums("sluice_placement_predicted_seconds_total", "Their predicted time.", [](const auto& f) { return f.predicted; });
+  sums("sluice_placement_observed_seconds_total", "Their measured time.", [](const auto& f) { return f.observed; });
 }
 
 std::string metrics::text(const compute_queue& compute, int worker_count, const health& devices) const {
   std::string out;
   request_text(out);
   const auto now = compute.now();
-  head(out, "sluice_compute_slots", "gauge", "Requests that may be at work at once.");
+  head(out, "sluice_compute_slots", "gauge", "Requests that may be computed at once.");
   out += fmt::format("sluice_compute_slots {}\n", worker_count);
-  head(out, "sluice_compute_slots_in_use", "gauge", "Requests at work.");
+  head(out, "sluice_compute_slots_in_use", "gauge", "Requests being computed.");
   out += fmt::format("sluice_compute_slots_in_use {}\n", worker_count - now.free);
-  head(out, "sluice_compute_queue_length", "gauge", "Requests that wait for a slot.");
+  head(out, "sluice_compute_queue_length", "gauge", "Requests that wait for a worker.");
   out += fmt::format("sluice_compute_queue_length {}\n", now.waiting);
   device_text(out, devices);
   return out;

@@ -1,4 +1,4 @@
-// Counters, as Prometheus reads them.
+// Counters and histograms in Prometheus' text format.
 #pragma once
 
 #include <array>
@@ -6,14 +6,14 @@
 #include <mutex>
 #include <string>
 
-#include "observability/health.hpp"
-#include "execution/placed_call.hpp"
 #include "execution/compute_queue.hpp"
-#include "observability/statistics.hpp"
+#include "execution/placed_call.hpp"
+#include "execution/request_context.hpp"
+#include "observability/health.hpp"
 
 namespace sluice::serving {
 
-// How often something took how long.
+// A histogram of durations.
 class histogram {
  public:
   void add(double seconds);
@@ -23,16 +23,16 @@ class histogram {
  private:
   static constexpr std::array bounds{1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0};  // seconds
 
-  std::array<std::uint64_t, bounds.size() + 1> counts_{};  // up to each bound from the one before, and beyond the last
+  std::array<std::uint64_t, bounds.size() + 1> counts_{};  // between each bound and the one before; beyond the last
   double sum_ = 0;
 };
 
 class metrics {
  public:
   void record(const request_context& call, int status, std::size_t answer_bytes);
-  void sent(const std::string& route, double seconds);                                  // an answer, by the transport
-  void placed(const std::string& operation, const placed_call& where, double seconds);  // it took so long
-  // Everything as text, with the state of the slots at this moment and of the devices.
+  void sent(const std::string& route, double seconds);  // the time that the transport took to send an answer
+  void placed(const std::string& op, const placed_call& where, double seconds);  // the time that a call took there
+  // Everything as text, with the present state of the compute queue and of the devices.
   [[nodiscard]] std::string text(const compute_queue& compute, int worker_count, const health& now) const;
 
  private:
@@ -46,16 +46,16 @@ class metrics {
   };
   void request_text(std::string& out) const;
 
-  struct foretold {  // of calls whose time was predicted
+  struct predicted_and_observed {
     std::uint64_t count = 0;
     double predicted = 0, observed = 0;  // seconds
   };
   using by_label = std::map<std::string, std::uint64_t, std::less<>>;
 
   mutable std::mutex mutex_;
-  std::map<std::string, series, std::less<>> routes_;  // named by the catalogue or fixed: a client cannot make new ones
+  std::map<std::string, series, std::less<>> routes_;  // bounded: endpoints and fixed routes
   by_label rejections_, placements_;
-  std::map<std::string, foretold, std::less<>> foretold_;
+  std::map<std::string, predicted_and_observed, std::less<>> predictions_;  // of calls whose time was predicted
 };
 
 }  // namespace sluice::serving

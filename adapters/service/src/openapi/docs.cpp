@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "openapi/page/files.hpp"
+#include "execution/executor.hpp"
 #include "http/protocol.hpp"
 #include "openapi/describe_endpoints.hpp"
 #include "http/http_error.hpp"

@@ -51,7 +51,7 @@ constexpr std::array meanings{
     meaning{429, "All slots and the queue are taken", "Retry-After"},
     meaning{500, "The endpoint failed"},
     meaning{501, "Not served here"},
-    meaning{503, "No device, no memory, or the server is about to end", "Retry-After"},
+    meaning{503, "No device, no memory, or the server is shutting down", "Retry-After"},
     meaning{504, "The deadline passed before it was computed"},
     meaning{507, "The file that holds the sums has no room left"},
 };

@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sluice/config.hpp"
+
 namespace sluice::serving {
 
 // A body in one media type. Schemas and examples are JSON.
@@ -59,12 +61,12 @@ struct operation {
 };
 
 // The schema called `name`, from within another.
-std::string schema_ref(std::string_view name);
+SLUICE_API std::string schema_ref(std::string_view name);
 
 // What a call may send about itself: X-Request-Timeout.
 parameter timeout_parameter();
 
-class document {
+class SLUICE_API document {
  public:
   // `secured`: operations that are not open need a bearer token.
   explicit document(bool secured) : secured_(secured) {}

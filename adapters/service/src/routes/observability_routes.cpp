@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "execution/executor.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
 
@@ -44,7 +45,7 @@ std::string devices_schema() {
 
 class operations_protocol final : public protocol {
  public:
-  explicit operations_protocol(executor& e) : executor_(e) {}
+  operations_protocol(executor& e, const protocol_list& all) : executor_(e), all_(all) {}
 
   std::vector<std::string> patterns() const override {
     std::vector<std::string> all;
@@ -81,7 +82,7 @@ class operations_protocol final : public protocol {
         {{200, "It does", {{.schema = R"({"type":"object","required":["live"],"properties":{"live":{"const":true}}})"}}}},
         true);
     get("/health/ready", "Whether the devices are healthy",
-        {{200, "They are", {look}}, {503, "They are not, or the server is about to end", {look}}}, true);
+        {{200, "They are", {look}}, {503, "They are not, or the server is shutting down", {look}}}, true);
     get("/metrics", "Figures as Prometheus reads them, in seconds and bytes",
         {{200, "Text, version 0.0.4", {{.type = "text/plain", .schema = R"({"type":"string"})"}}}}, false);
   }
@@ -106,11 +107,12 @@ class operations_protocol final : public protocol {
   }
   response metrics() {
     auto text = executor_.metrics->text(executor_.compute, executor_.options.compute_workers, executor_.look());
-    for (const auto& more : executor_.meters) more(text);
+    for (const auto& p : all_) p->print_metrics(text);
     return text_response("text/plain; version=0.0.4; charset=utf-8", std::move(text));
   }
 
   executor& executor_;
+  const protocol_list& all_;
 };
 
 const std::array<operations_protocol::route, 4> operations_protocol::routes{{
@@ -122,6 +124,8 @@ const std::array<operations_protocol::route, 4> operations_protocol::routes{{
 
 }  // namespace
 
-std::unique_ptr<protocol> operations(executor& e) { return std::make_unique<operations_protocol>(e); }
+std::unique_ptr<protocol> operations(executor& e, const protocol_list& all) {
+  return std::make_unique<operations_protocol>(e, all);
+}
 
 }  // namespace sluice::serving

@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include "codec/json_number.hpp"
-#include "http/protocol.hpp"
-#include "sluice/advice.hpp"
+#include "execution/executor.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/text.hpp"
+#include "sluice/advice.hpp"
 
 namespace sluice::serving {
 namespace {

@@ -1,10 +1,11 @@
-// POST /v1/rowsum/stream: rows from a body of any length, summed as they come.
+// POST /v1/rowsum/stream: rows from a body of any length, summed as they arrive.
 #include <charconv>
 
 #include <fmt/format.h>
 
-#include "http/protocol.hpp"
+#include "execution/executor.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/text.hpp"
 #include "rowsum_stream/upload.hpp"
 
@@ -28,11 +29,11 @@ upload::form form_in(std::string_view query) {
     if (name == "columns") {
       const auto [end, e] = std::from_chars(value.data(), value.data() + value.size(), f.columns);
       if (e != std::errc{} || end != value.data() + value.size() || f.columns < 1)
-        fail_query(fmt::format("columns is {}, and no whole number from 1 on", json_string(shown(value))));
+        fail_query(fmt::format("columns is {}: it must be an integer, at least 1", json_string(shown(value))));
     } else if (name == "dtype") {
       f.dtype = parse_dtype(value);
     } else {
-      fail_query(fmt::format("the query names {}, and only columns and dtype are known", json_string(shown(name))));
+      fail_query(fmt::format("the query names {}: only columns and dtype are known", json_string(shown(name))));
     }
   }
   if (f.columns == 0) fail_query("the query names no columns");
@@ -40,7 +41,7 @@ upload::form form_in(std::string_view query) {
   return f;
 }
 
-// Nothing for an .npy, which says itself what it holds.
+// Nothing for an .npy, whose header has its form.
 std::optional<upload::form> form_of(const request& r) {
   const auto type = header(r, "Content-Type");
   auto name = type.substr(0, type.find(';'));
@@ -54,15 +55,15 @@ std::optional<upload::form> form_of(const request& r) {
 
 class rowsum_stream final : public protocol {
  public:
-  explicit rowsum_stream(executor& e) : executor_(e) {
-    e.meters.emplace_back([this](std::string& out) {
-      out += fmt::format(
-          "# HELP sluice_uploads Bodies of rowsum/stream that are coming, or whose answer is being sent.\n"
-          "# TYPE sluice_uploads gauge\nsluice_uploads {}\n"
-          "# HELP sluice_upload_bytes_total Bytes of such bodies that have come, counted as they come.\n"
-          "# TYPE sluice_upload_bytes_total counter\nsluice_upload_bytes_total {}\n",
-          under_way_.load(), bytes_.load());
-    });
+  explicit rowsum_stream(executor& e) : executor_(e) {}
+
+  void print_metrics(std::string& out) const override {
+    out += fmt::format(
+        "# HELP sluice_uploads Uploads to rowsum/stream under way, until their answer is sent.\n"
+        "# TYPE sluice_uploads gauge\nsluice_uploads {}\n"
+        "# HELP sluice_upload_bytes_total Bytes of such uploads, counted as they arrive.\n"
+        "# TYPE sluice_upload_bytes_total counter\nsluice_upload_bytes_total {}\n",
+        under_way_.load(), bytes_.load());
   }
 
   std::vector<std::string> patterns() const override { return {std::string(rowsum_stream_path)}; }
@@ -75,7 +76,7 @@ class rowsum_stream final : public protocol {
     executor_.check_open();
     const auto form = form_of(r);
     const auto wanted = answer_media(header(r, "Accept"), media::npy, 1);
-    const auto u = std::make_shared<upload>(executor_, record, bytes_, seat(), wanted, form);
+    const auto u = std::make_shared<upload>(executor_, record, bytes_, take_permit(), wanted, form);
     u->read(r);
     return upload::answer(u);
   }
@@ -85,7 +86,7 @@ class rowsum_stream final : public protocol {
     d.add({.method = "POST",
            .path = std::string(rowsum_stream_path),
            .tag = "calls",
-           .summary = "The sum of every row of a body of any length, summed as it comes",
+           .summary = "The sum of every row of a body of any length, summed as it arrives",
            .description = "Row by row, as `.npy` or as bare bytes with `columns` and `dtype`. A body that is refused is not "
                           "read to its end: the connection closes.",
            .parameters = {{.name = "columns",
@@ -112,12 +113,12 @@ class rowsum_stream final : public protocol {
   }
 
  private:
-  // One of those that there are; throws refused (429).
-  std::shared_ptr<void> seat() {
+  // For one upload; throws http_error (429) when all are taken.
+  std::shared_ptr<void> take_permit() {
     const std::shared_ptr<void> taken(nullptr, [this](void*) { --under_way_; });
     if (const auto most = executor_.options.stream.uploads; ++under_way_ > most)
       throw http_error{
-          429, "busy", fmt::format("[rowsum/stream] {} uploads are under way: try again", most), {{"Retry-After", "1"}}};
+          429, "busy", fmt::format("[rowsum/stream] {} uploads are under way: retry later", most), {{"Retry-After", "1"}}};
     return taken;
   }
 

@@ -9,18 +9,18 @@
 namespace sluice::serving {
 namespace {
 
-// Of rows at once, and of their sums: a core's share of the cache, and more of it than what a slot costs to ask.
-constexpr std::int64_t room_bytes = 1 << 20;
+// A batch of rows, or of their sums: it fits a core's share of the cache and amortises acquiring a worker.
+constexpr std::int64_t batch_bytes = 1 << 20;
 
 std::int64_t row_bytes(dtype type, std::int64_t columns) {
   return checked_product(columns, static_cast<std::int64_t>(size_of(type)));
 }
 
-// Bytes of whole rows, or of the longest part of a row that rowsum's order has.
-std::int64_t room_for(dtype type, std::int64_t columns) {
+// Bytes of complete rows, or of the longest part of a row that rowsum's order of additions has.
+std::int64_t buffer_size(dtype type, std::int64_t columns) {
   const auto row = row_bytes(type, columns), sum = static_cast<std::int64_t>(size_of(rowsum_dtype(type)));
-  if (row > room_bytes) return room_bytes;
-  return row * std::max<std::int64_t>(1, room_bytes / std::max(row, sum));
+  if (row > batch_bytes) return batch_bytes;
+  return row * std::max<std::int64_t>(1, batch_bytes / std::max(row, sum));
 }
 
 }  // namespace
@@ -28,8 +28,8 @@ std::int64_t room_for(dtype type, std::int64_t columns) {
 row_summer::row_summer(dtype type, std::int64_t columns)
     : type_(type),
       columns_(columns),
-      part_(row_bytes(type, columns) > room_bytes ? room_bytes / static_cast<std::int64_t>(size_of(type)) : 0),
-      memory_(shape{room_for(type, columns)}, dtype::u8),
+      part_(row_bytes(type, columns) > batch_bytes ? batch_bytes / static_cast<std::int64_t>(size_of(type)) : 0),
+      memory_(shape{buffer_size(type, columns)}, dtype::u8),
       data_(static_cast<char*>(memory_.data())),
       wanted_(memory_.bytes()) {}
 
@@ -42,7 +42,7 @@ void row_summer::sum(const receiver& keep) {
   keep(rowsum(tensor::wrap(data_, type_, extents, row_major(extents), nullptr), device::cpu));
 }
 
-// Parts begin at multiples of room_bytes, which is 1,024 * 2^k elements of any type.
+// Parts begin at multiples of batch_bytes, which is 1,024 * 2^k elements of any type.
 void row_summer::sum_part(const receiver& keep) {
   const std::int64_t count = static_cast<std::int64_t>(filled_ / size_of(type_));
   filled_ = 0;

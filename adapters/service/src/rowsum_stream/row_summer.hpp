@@ -1,7 +1,7 @@
-// The sums of rows that come as bytes, bit for bit those of rowsum() of the whole, in memory for one piece of them.
+// Sums rows that arrive as bytes, bit for bit as rowsum() of the whole would, with memory for one batch of them.
 //
 //     row_summer s(dtype::f32, 1024);
-//     while (const auto n = receive(s.room())) if (s.took(n)) s.sum(keep);
+//     while (const auto n = receive(s.buffer())) if (s.advance(n)) s.sum(keep);
 //     s.sum(keep);
 #pragma once
 
@@ -19,13 +19,12 @@ class row_summer {
 
   row_summer(dtype type, std::int64_t columns);  // columns >= 1
 
-  // Where the next bytes are to come; never empty before a sum() that is due.
-  [[nodiscard]] std::span<char> room() noexcept { return {data_ + filled_, wanted_ - filled_}; }
-  // That so many have come there. Whether sum() is due.
-  bool took(std::size_t bytes) noexcept { return (filled_ += bytes) == wanted_; }
+  // Where the next bytes belong; empty only when sum() is due.
+  [[nodiscard]] std::span<char> buffer() noexcept { return {data_ + filled_, wanted_ - filled_}; }
+  // So many were written there. Returns whether sum() is due.
+  bool advance(std::size_t bytes) noexcept { return (filled_ += bytes) == wanted_; }
   [[nodiscard]] std::size_t pending() const noexcept { return filled_; }  // bytes that the next sum() is over
-  // Gives the sums of the rows that are whole by now, and begins anew; a row's last bytes that are missing are for the
-  // caller to notice.
+  // Passes on the sums of the complete rows and starts the next batch. The caller checks that no row is left incomplete.
   void sum(const receiver& keep);
 
  private:
@@ -37,7 +36,7 @@ class row_summer {
 
   dtype type_;
   std::int64_t columns_;
-  std::int64_t part_ = 0;  // elements of a row that are summed at once, where a row is larger than the room; else 0
+  std::int64_t part_ = 0;  // elements of a row that are summed at once, where a row is larger than the buffer; else 0
   std::int64_t at_ = 0;    // elements of the row that were
   std::uint64_t parts_ = 0;
   std::vector<double> real_{};  // sums of parts, one a level, as a binary counter carries

@@ -15,7 +15,7 @@ constexpr std::int64_t block_bytes = 256 << 10;
 
 [[noreturn]] void fail(const char* what, std::int64_t at, std::error_code why) {
   const auto sentence = fmt::format("[spool] {} at byte {}: {}", what, at, why.message());
-  if (system::is_full(why)) throw http_error{507, "no_space", sentence};
+  if (base::is_full(why)) throw http_error{507, "no_space", sentence};
   throw error(error_code::io, sentence);
 }
 
@@ -43,10 +43,10 @@ void spool::to_memory(std::string_view bytes) {
 }
 
 void spool::to_file(std::string_view bytes) {
-  if (file_.get() < 0) file_ = make_file(directory_);
+  if (!file_) file_ = make_file(directory_);
   while (!bytes.empty()) {
     std::size_t n = 0;
-    auto why = system::write(file_, size_ - memory_, bytes, n);
+    auto why = base::write_at(file_, size_ - memory_, std::as_bytes(std::span(bytes)), n);
     if (!why && n == 0) why = std::make_error_code(std::errc::no_space_on_device);
     if (why) fail("the file cannot be written", size_, why);
     bytes.remove_prefix(n);
@@ -65,7 +65,8 @@ std::string_view spool::read(std::int64_t at, std::int64_t most) {
   const auto wanted = std::min({most, block_bytes, size_ - at});
   for (std::int64_t have = 0; have < wanted;) {
     std::size_t n = 0;
-    auto why = system::read(file_, at - memory_ + have, {to + have, static_cast<std::size_t>(wanted - have)}, n);
+    auto why = base::read_at(file_, at - memory_ + have,
+                             std::as_writable_bytes(std::span(to + have, static_cast<std::size_t>(wanted - have))), n);
     if (!why && n == 0) why = std::make_error_code(std::errc::io_error);
     if (why) fail("the file cannot be read", at + have, why);
     have += static_cast<std::int64_t>(n);
@@ -73,9 +74,9 @@ std::string_view spool::read(std::int64_t at, std::int64_t most) {
   return {to, static_cast<std::size_t>(wanted)};
 }
 
-descriptor spool::make_file(const std::string& directory) {
-  descriptor made;
-  if (const auto why = system::make_unnamed(directory, made); why) fail("no file can be made", 0, why);
+base::file_descriptor spool::make_file(const std::string& directory) {
+  base::file_descriptor made;
+  if (const auto why = base::make_unnamed(directory, made); why) fail("no file can be created", 0, why);
   return made;
 }
 

@@ -1,12 +1,12 @@
-// Bytes put in, to be read in the same order: the first of them in memory, the rest in a file without a name.
+// A queue of bytes: the first of them in memory, the rest in a temporary file without a name.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "sluice/impl/base/file.hpp"
 #include "sluice/tensor.hpp"
-#include "http/system.hpp"
 
 namespace sluice::serving {
 
@@ -22,8 +22,8 @@ class spool {
   // call.
   [[nodiscard]] std::string_view read(std::int64_t at, std::int64_t most);
 
-  // A file that nobody else sees, gone with its descriptor. Throws error (io).
-  [[nodiscard]] static descriptor make_file(const std::string& directory);
+  // A temporary file without a name, which ends with its descriptor. Throws error (io).
+  [[nodiscard]] static base::file_descriptor make_file(const std::string& directory);
 
  private:
   void to_memory(std::string_view bytes);
@@ -32,7 +32,7 @@ class spool {
   const std::int64_t memory_;
   const std::string directory_;
   std::vector<tensor> blocks_{};  // of block_bytes each, but for the last
-  descriptor file_{};
+  base::file_descriptor file_{};
   tensor read_{};
   std::int64_t size_ = 0;
 };

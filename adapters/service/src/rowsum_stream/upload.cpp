@@ -6,16 +6,16 @@
 #include <fmt/format.h>
 
 #include "codec/encode.hpp"
-#include "sluice/ops/rowsum.hpp"
 #include "http/http_error.hpp"
+#include "sluice/ops/rowsum.hpp"
 
 namespace sluice::serving {
 namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr std::size_t head_room = 256;         // .npy headers have 128 bytes, mostly
-constexpr std::int64_t read_bytes = 64 << 10;  // of sums that are printed at once, and sent
+constexpr std::size_t head_bytes = 256;        // most .npy headers have 128 bytes
+constexpr std::int64_t read_bytes = 64 << 10;  // of sums that are printed and sent at once
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, "[rowsum/stream] " + sentence); }
 
@@ -45,12 +45,12 @@ std::optional<npy_header> header_in(std::string_view bytes) try {
 
 }  // namespace
 
-upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> seat, media wanted,
+upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, media wanted,
                std::optional<form> known)
     : executor_(e),
       record_(&record),
       meter_(bytes),
-      seat_(std::move(seat)),
+      permit_(std::move(permit)),
       wanted_(wanted),
       spool_(e.options.stream.spool_memory, e.options.stream.spool_directory) {
   if (known) begin(*known);
@@ -62,19 +62,17 @@ void upload::read(const request& r) {
   receive(r);
   finish();
   using enum stage;
-  auto& times = record_->stages;
-  const auto at = [&](stage s) -> auto& { return times[static_cast<std::size_t>(s)]; };
-  at(stage::read) = clock::now() - begin - at(infer) - at(queue);
+  record_->time_of(stage::read) = clock::now() - begin - record_->time_of(infer) - record_->time_of(queue);
   record_ = nullptr;
 }
 
-// What is known from the head is said before a byte is read.
+// Refuses what the head alone shows to be wrong, before a byte is read.
 void upload::check_length(const request& r) {
   const auto length = r.read_body || r.read_some ? r.content_length : std::ssize(r.body);
   const auto most = executor_.options.stream.body_bytes;
   if (most >= 0 && length > most)
     throw http_error{413, "limit_exceeded",
-                  fmt::format("[rowsum/stream] the body has {} bytes: at most {} are taken", length, most)};
+                     fmt::format("[rowsum/stream] the body has {} bytes: at most {} are taken", length, most)};
   if (length < 0 || r.compressed || !begun_) return;
   check_quota(length / row_bytes());
   form_.bytes = length;
@@ -84,11 +82,11 @@ void upload::check_length(const request& r) {
 void upload::receive(const request& r) {
   if (r.read_some) {
     for (;;) {
-      const auto to = room();
+      const auto to = buffer();
       const auto n = r.read_some(to.data(), to.size());
       if (n < 0) fail(fmt::format("the body ended after {} bytes", record_->body_bytes));
       if (n == 0) return;
-      took(static_cast<std::size_t>(n));
+      advance(static_cast<std::size_t>(n));
     }
   }
   if (!r.read_body) return put(r.body);
@@ -96,7 +94,7 @@ void upload::receive(const request& r) {
   const bool whole = r.read_body([&](std::string_view bytes) {
     try {
       put(bytes);
-    } catch (...) {  // past the transport, which may be no one to catch it
+    } catch (...) {  // must not cross the transport's frames
       failure = std::current_exception();
     }
     return !failure;
@@ -105,43 +103,43 @@ void upload::receive(const request& r) {
   if (!whole) fail(fmt::format("the body ended, or could not be decoded, after {} bytes", record_->body_bytes));
 }
 
-std::span<char> upload::room() {
-  if (summer_) return summer_->room();
-  head_.resize(head_size_ + head_room);
-  return {head_.data() + head_size_, head_room};
+std::span<char> upload::buffer() {
+  if (summer_) return summer_->buffer();
+  head_.resize(head_size_ + head_bytes);
+  return {head_.data() + head_size_, head_bytes};
 }
 
 void upload::put(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto to = room();
+    const auto to = buffer();
     const auto n = std::min(to.size(), bytes.size());
     std::memcpy(to.data(), bytes.data(), n);
     bytes.remove_prefix(n);
-    took(n);
+    advance(n);
   }
 }
 
-void upload::took(std::size_t bytes) {
+void upload::advance(std::size_t bytes) {
   record_->body_bytes += static_cast<std::int64_t>(bytes);
   meter_.fetch_add(bytes, std::memory_order_relaxed);
   if (const auto most = executor_.options.stream.body_bytes; most >= 0 && record_->body_bytes > most)
     throw http_error{413, "limit_exceeded",
-                  fmt::format("[rowsum/stream] the body has more than {} bytes, which is all that is taken", most)};
+                     fmt::format("[rowsum/stream] the body has more than {} bytes, which is all that is taken", most)};
   if (clock::now() >= record_->deadline) fail_late();
-  begun_ ? took_rows(bytes) : (head_size_ += bytes, took_head());
+  begun_ ? receive_rows(bytes) : (head_size_ += bytes, receive_head());
 }
 
-void upload::took_head() {
+void upload::receive_head() {
   const auto h = header_in(std::string_view(head_.data(), std::min(head_size_, npy_header_limit)));
   if (!h) return;
   begin(form_of(*h));
   const auto at = static_cast<std::size_t>(h->data_offset);
   for (auto rest = std::string_view(head_.data(), head_size_).substr(at); !rest.empty();) {
-    const auto to = room();
+    const auto to = buffer();
     const auto n = std::min(to.size(), rest.size());
     std::memcpy(to.data(), rest.data(), n);
     rest.remove_prefix(n);
-    took_rows(n);
+    receive_rows(n);
   }
 }
 
@@ -152,11 +150,11 @@ void upload::begin(const form& f) {
   summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns));
 }
 
-void upload::took_rows(std::size_t bytes) {
+void upload::receive_rows(std::size_t bytes) {
   received_ += static_cast<std::int64_t>(bytes);
   if (form_.bytes >= 0 && received_ > form_.bytes)
     fail(rows_text() + fmt::format(": {} bytes, and the body has more", form_.bytes));
-  if (summer_->took(bytes)) sum();
+  if (summer_->advance(bytes)) sum();
 }
 
 void upload::finish() {
@@ -170,17 +168,17 @@ void upload::finish() {
   if (!form_.sums) form_.sums = shape{sums_};
 }
 
-// Rows without elements have sums, and no bytes.
+// Rows without elements have sums but no bytes.
 void upload::add_empty_rows() {
   constexpr std::int64_t most = 1 << 16;
   for (auto left = form_.sums->count(); left > 0; left -= std::min(left, most)) {
     const shape extents{std::min(left, most), 0};
-    in_slot(0, [&] { keep(rowsum(tensor(extents, form_.dtype), device::cpu)); });
+    in_worker(0, [&] { keep(rowsum(tensor(extents, form_.dtype), device::cpu)); });
   }
 }
 
 void upload::sum() {
-  in_slot(summer_->pending(), [this] { summer_->sum([this](const tensor& sums) { keep(sums); }); });
+  in_worker(summer_->pending(), [this] { summer_->sum([this](const tensor& sums) { keep(sums); }); });
 }
 
 void upload::keep(const tensor& sums) {
@@ -193,8 +191,9 @@ void upload::keep(const tensor& sums) {
   sums_ += sums.count();
 }
 
-// A slot a piece, so that a client who sends nothing has none. What has come so far is worth waiting for one.
-void upload::in_slot(std::size_t bytes, const std::function<void()>& work) {
+// A worker for each batch of rows, so that a client that sends nothing occupies none. An upload that has begun is not
+// refused.
+void upload::in_worker(std::size_t bytes, const std::function<void()>& work) {
   const auto asked = clock::now();
   auto begun = asked;
   const auto timed = [&] {
@@ -205,11 +204,11 @@ void upload::in_slot(std::size_t bytes, const std::function<void()>& work) {
   if (static_cast<std::int64_t>(bytes) <= executor_.options.inline_bytes)
     timed();
   else
-    end = executor_.compute.run({.deadline = record_->deadline, .gone = record_->gone, .patient = true}, timed);
+    end = executor_.compute.run({.deadline = record_->deadline, .gone = record_->gone, .bypass_queue_limit = true}, timed);
   if (end == compute_queue::outcome::expired) fail_late();
-  if (end == compute_queue::outcome::gone) throw http_error{503, "client_gone", "[http] the client has gone"};
-  record_->stages[static_cast<std::size_t>(stage::queue)] += begun - asked;
-  record_->stages[static_cast<std::size_t>(stage::infer)] += clock::now() - begun;
+  if (end == compute_queue::outcome::gone) throw http_error{503, "client_gone", "[http] the client has disconnected"};
+  record_->time_of(stage::queue) += begun - asked;
+  record_->time_of(stage::infer) += clock::now() - begun;
 }
 
 void upload::check_quota(std::int64_t rows) const {
@@ -218,8 +217,8 @@ void upload::check_quota(std::int64_t rows) const {
   const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
   if (rows > most / size)
     throw http_error{413, "limit_exceeded",
-                  fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most", rows,
-                              size, most)};
+                     fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most",
+                                 rows, size, most)};
 }
 
 std::int64_t upload::row_bytes() const {
@@ -233,9 +232,10 @@ std::string upload::rows_text() const {
 }
 
 void upload::fail_late() const {
-  throw http_error{504, "deadline_exceeded",
-                fmt::format("[rowsum/stream] was to be done {:.3f} s after the request came: {} bytes had been read by then",
-                            seconds_of(record_->deadline - record_->begin), record_->body_bytes)};
+  throw http_error{
+      504, "deadline_exceeded",
+      fmt::format("[rowsum/stream] was to be done {:.3f} s after the request came: {} bytes had been read by then",
+                  seconds_of(record_->deadline - record_->begin), record_->body_bytes)};
 }
 
 response upload::answer(const std::shared_ptr<upload>& self) {
@@ -275,14 +275,14 @@ response upload::answer(const std::shared_ptr<upload>& self) {
   return out;
 }
 
-// Printing is computing.
+// A worker prints all but small results.
 body_piece upload::printed(std::int64_t first, std::string_view elements) {
   body_piece piece;
   const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), first, elements); };
   if (first == 0 && std::ssize(elements) < read_bytes)
     print();
   else
-    static_cast<void>(executor_.compute.run({.patient = true}, print));
+    static_cast<void>(executor_.compute.run({.bypass_queue_limit = true}, print));
   return piece;
 }
 

@@ -1,50 +1,51 @@
-// One body of rows on its way to their sums.
+// One upload of rows, and their sums.
 #pragma once
 
 #include <optional>
 
-#include "execution/executor.hpp"
 #include "codec/media_type.hpp"
+#include "execution/executor.hpp"
 #include "rowsum_stream/row_summer.hpp"
-#include "sluice/npy.hpp"
 #include "rowsum_stream/spool.hpp"
+#include "sluice/npy.hpp"
 
 namespace sluice::serving {
 
 class upload {
  public:
-  // What is known of the rows before the first of them.
+  // What is known of the rows before the first arrives.
   struct form {
     sluice::dtype dtype = dtype::f32;
     std::int64_t columns = 0;
     std::int64_t bytes = -1;      // of all; -1: not known
-    std::optional<shape> sums{};  // their shape; without one there is a sum for every row that comes
+    std::optional<shape> sums{};  // their shape; without one, a sum for every row that arrives
   };
-  // Counts bytes as they come.
+  // Counts bytes as they arrive.
   using meter = std::atomic<std::uint64_t>;
 
-  // `seat` is given up when the answer is sent. Without `known` the body is an .npy.
-  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> seat, media wanted, std::optional<form> known);
+  // Holds `permit` until the answer is sent. Without `known` the body is an .npy.
+  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, media wanted,
+         std::optional<form> known);
 
-  // Reads the body to its end, and sums it. Throws http_error, error; the rest of the body is then not to be read.
+  // Reads the body to its end and sums it. Throws http_error, error; the rest of the body must then not be read.
   void read(const request& r);
-  // The sums, read from the spool while they are sent: by then `self` is all there is.
+  // The sums, read from the spool while they are sent; the answer holds `self`.
   static response answer(const std::shared_ptr<upload>& self);
 
  private:
   void check_length(const request& r);
   void receive(const request& r);
-  [[nodiscard]] std::span<char> room();
+  [[nodiscard]] std::span<char> buffer();
   void put(std::string_view bytes);
-  void took(std::size_t bytes);
-  void took_head();
-  void took_rows(std::size_t bytes);
+  void advance(std::size_t bytes);
+  void receive_head();
+  void receive_rows(std::size_t bytes);
   void begin(const form& f);
   void finish();
   void add_empty_rows();
   void sum();
   void keep(const tensor& sums);
-  void in_slot(std::size_t bytes, const std::function<void()>& work);
+  void in_worker(std::size_t bytes, const std::function<void()>& work);
   void check_quota(std::int64_t rows) const;
   [[nodiscard]] std::int64_t row_bytes() const;
   [[nodiscard]] std::string rows_text() const;
@@ -54,10 +55,10 @@ class upload {
   executor& executor_;
   request_context* record_;  // while the request is read
   meter& meter_;
-  std::shared_ptr<void> seat_;
+  std::shared_ptr<void> permit_;
   media wanted_;
   form form_;
-  std::string head_{};  // of an .npy, with room behind
+  std::string head_{};  // of an .npy, and free space behind it
   std::size_t head_size_ = 0;
   std::optional<row_summer> summer_{};
   bool begun_ = false;

@@ -28,21 +28,22 @@ struct field {
   int min_rank = 0;                               ///< dimensions at least
   int max_rank = sluice::max_rank;                ///< dimensions at most
   std::string summary{};                          ///< one line, for the documents
-  /// The rank that metadata show, which have one alone; 0: min_rank, but 1 for a field that may have more than none.
+  /// Rank reported in v2 metadata, which can state only one. 0: use min_rank, or 1 if min_rank is 0 and max_rank is not.
   int usual_rank = 0;
-  /// Of an output: its dtype where the first input has the given one. Null: that one itself if it is among `dtypes`, else
-  /// the first of them.
+  /// Of an output: its dtype for a given dtype of the first input. Null: the same if it is among `dtypes`, else the first of
+  /// them.
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
 };
 
-/// What an endpoint is told of a call, beside its inputs.
+/// What an endpoint knows of a call, beside its inputs.
 struct call_context {
-  device where;  ///< what placement chose, where there is an estimate; else service_options::device, maybe `automatic`: pass
-                 ///< it on
-  /// When nobody waits for the result any more. A call whose deadline has passed is not begun.
+  device where;  ///< the device that placement chose, if there is an estimate; else service_options::device, perhaps
+                 ///< `automatic`: pass it on
+  /// When the client stops waiting. A call whose deadline has passed is not begun.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::uint64_t priority = 0;  ///< as the client gave it: 1 is the highest, 0 none
-  /// For whom an endpoint asks in turn: headers X-Request-Id and traceparent (W3C Trace Context), there while `run` is.
+  /// Headers for requests that the endpoint makes itself: X-Request-Id and traceparent (W3C Trace Context), valid during
+  /// `run`.
   std::string_view request_id{};
   std::string_view traceparent{};  ///< likewise
 };
@@ -54,7 +55,7 @@ struct endpoint {
   std::vector<field> inputs{};   ///< in the order that `run` gets them
   std::vector<field> outputs{};  ///< as many as `run` returns; "result" is the name for a single one
   /// Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on
-  /// any device. A sluice::error becomes an answer by status_of(); anything else that is thrown is a 500 without its text.
+  /// any device. A sluice::error becomes an answer by status_of(); any other exception is a 500 without its text.
   std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run{};
   /// Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;

@@ -45,22 +45,22 @@ struct request {
   /// The value of the header called `name` (any case), or empty. A null function has no headers.
   std::function<std::string_view(std::string_view name)> header{};
 
-  /// The body: either all of it, in memory that stays until handle() returns,
+  /// The body: either all of it, in memory that is valid until handle() returns,
   std::string_view body{};
-  /// or the means to read it, used once at most: passes pieces on, in order, until they end or the receiver returns false.
-  /// Returns true when the body came to its end.
+  /// or the function to read it, called once at most: passes pieces on, in order, until they end or the receiver returns
+  /// false. Returns true when the body was read to its end.
   std::function<bool(const body_receiver&)> read_body{};
-  /// Beside read_body, where the transport can: the next bytes, `size` at most, straight to `to`, waiting for the first. How
-  /// many; 0 when the body came to its end, -1 when it broke off. Of the two, one alone is used for a request.
+  /// Beside read_body, where the transport can: reads the next bytes, `size` at most, into `to`, waiting for the first.
+  /// Returns how many; 0 at the end of the body, -1 when the connection broke. Of the two, only one is used for a request.
   std::function<std::ptrdiff_t(char* to, std::size_t size)> read_some{};
   std::int64_t content_length = -1;  ///< bytes that will come over the wire; -1: not known
   bool compressed = false;           ///< read_body passes on more of them, decoded
 
-  /// Whether the client has closed its connection, and nobody waits for the answer. May be asked by another thread, while
-  /// handle() has not returned. Null: the transport cannot tell.
+  /// Whether the client has closed its connection. May be called by another thread while handle() has not returned. Null:
+  /// the transport cannot tell.
   std::function<bool()> gone{};
 
-  /// An answer's body in the coding "gzip" or "deflate" (which means zlib's). Null: the transport has none.
+  /// Encodes an answer's body as "gzip" or "deflate" (zlib's format). Null: the transport cannot.
   std::function<std::vector<body_piece>(const std::vector<body_piece>&, std::string_view coding)> compress{};
 };
 
@@ -68,14 +68,14 @@ struct request {
 struct response {
   int status = 200;                                            ///< of HTTP
   std::vector<std::pair<std::string, std::string>> headers{};  ///< Content-Type is among them, Content-Length is not
-  std::vector<body_piece> body{};                              ///< to be sent one after the other
-  std::shared_ptr<void> sending{};                             ///< to be let go of when they are sent: it takes the time
+  std::vector<body_piece> body{};                              ///< sent one after the other
+  std::shared_ptr<void> sending{};                             ///< release once sent; its destructor records the send time
 
-  /// In place of `body`, one that is not in memory, or not there yet. The transport calls it again and again: each time it
-  /// passes on what there is, a moment's wait included, and returns whether it is to be called again. A receiver that
-  /// returns false has no client any more. It throws when the body breaks off, which closes the connection.
+  /// Instead of `body`: one that is not in memory, or not complete. The transport calls it repeatedly: each call passes on
+  /// the next bytes, perhaps after a short wait, and returns whether to call it again. A receiver that returns false has
+  /// lost its client. It throws when the body cannot be completed, which closes the connection.
   std::function<bool(const body_receiver&)> write_body{};
-  std::int64_t content_length = -1;  ///< bytes that write_body passes on in all; -1: not known, they go out in chunks
+  std::int64_t content_length = -1;  ///< bytes that write_body passes on in all; -1: not known, they are sent chunked
 
   /// Bytes of the body, as far as they are known.
   [[nodiscard]] std::size_t size() const noexcept {

@@ -1,4 +1,4 @@
-#include "http/file_response.hpp"
+#include "file_response.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "http/protocol.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -60,31 +60,32 @@ bool lists(std::string_view tags, std::string_view quoted) {
 }
 
 // The bytes of `part`, a piece a call.
-auto pieces_of(descriptor file, range part) {
+auto pieces_of(base::file_descriptor file, range part) {
   struct state {
-    descriptor file;
+    base::file_descriptor file;
     std::int64_t at, end;
-    std::vector<char> room;
+    std::vector<char> buffer;
   };
   const auto most = static_cast<std::size_t>(std::min<std::int64_t>(piece_bytes, part.end - part.begin));
   return [s = std::make_shared<state>(state{std::move(file), part.begin, part.end, std::vector<char>(most)})](
              const body_receiver& send) {
-    const auto wanted = std::min<std::int64_t>(std::ssize(s->room), s->end - s->at);
+    const auto wanted = std::min<std::int64_t>(std::ssize(s->buffer), s->end - s->at);
     std::size_t n = 0;
-    const auto why = system::read(s->file, s->at, {s->room.data(), static_cast<std::size_t>(wanted)}, n);
+    const auto why = base::read_at(s->file, s->at,
+                                   std::as_writable_bytes(std::span(s->buffer.data(), static_cast<std::size_t>(wanted))), n);
     if (why || (n == 0 && wanted > 0))
       throw error(error_code::io, fmt::format("[http] a result of {} bytes cannot be read at byte {}", s->end, s->at));
     s->at += static_cast<std::int64_t>(n);
-    return send({s->room.data(), n}) && s->at < s->end;
+    return send({s->buffer.data(), n}) && s->at < s->end;
   };
 }
 
 }  // namespace
 
-response file_response(const request& r, descriptor file, std::string_view type, std::string_view tag) {
-  system::facts found;
-  if (const auto why = system::look(file, found); why)
-    throw error(error_code::io, fmt::format("[http] a result cannot be looked at: {}", why.message()));
+response file_response(const request& r, base::file_descriptor file, std::string_view type, std::string_view tag) {
+  base::file_status found;
+  if (const auto why = base::status_of(file, found); why)
+    throw error(error_code::io, fmt::format("[http] the result's size cannot be read: {}", why.message()));
   const std::string quoted = fmt::format("\"{}\"", tag);
   response out{.headers = {{"Content-Type", std::string(type)}, {"ETag", quoted}, {"Accept-Ranges", "bytes"}}};
   if (lists(header(r, "If-None-Match"), quoted)) {

@@ -1,0 +1,77 @@
+#include "execution/call.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "execution/endpoint_registry.hpp"
+#include "http/http_error.hpp"
+
+namespace sluice::serving {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// An endpoint without an estimate chooses its device itself, unless one is named or preferred.
+placed_call choose_device(call& c) {
+  if (!c.cost) {
+    if (c.wanted.is_preferred()) c.context.where = place(work{}, c.wanted).where;
+    return {};
+  }
+  c.cost->result_to = device::cpu;
+  if (c.context.deadline != clock::time_point::max()) c.cost->deadline = seconds_of(c.context.deadline - clock::now());
+  placed_call where(place(*c.cost, c.wanted));
+  c.context.where = where.decided->where;
+  return where;
+}
+
+}  // namespace
+
+call::call(const endpoint& called, request_context& record, const service_options& options)
+    : row(called), request(record), wanted(options.device), clock_(record) {
+  context.where = options.device.where;
+  context.deadline = record.deadline;
+  context.request_id = record.request_id;
+  context.traceparent = record.traceparent;
+  check_deadline();
+}
+
+void call::take(std::vector<tensor> decoded_inputs) {
+  inputs = std::move(decoded_inputs);
+  context.deadline = std::min(context.deadline, request.deadline);
+  check_inputs(row, inputs);
+  if (row.estimate) cost = row.estimate(inputs);
+  decoded = true;
+  ends(stage::input);
+}
+
+void call::check_deadline() const {
+  if (clock::now() >= context.deadline) fail_late();
+}
+
+void call::fail_late() const {
+  using microseconds = std::chrono::duration<double, std::micro>;
+  throw http_error{
+      504, "deadline_exceeded",
+      fmt::format("[{}] was to be done {:.0f} us after the request came, and {:.0f} us have passed: it is not computed",
+                  row.name, microseconds(context.deadline - request.begin).count(), microseconds(request.taken()).count())};
+}
+
+int call::priority() const { return static_cast<int>(std::min<std::uint64_t>(context.priority, 1'000'000)); }
+
+call_result compute(call& c) {
+  call_result done{.results = {}, .where = choose_device(c)};
+  auto& where = done.where;
+  std::optional<call_account> account;
+  if (where.decided) account.emplace(*c.cost, *where.decided, false, true);
+  done.results = c.row.run(c.inputs, c.context);
+  if (done.results.size() != c.row.outputs.size())
+    throw error(error_code::internal, fmt::format("[{}] returned {} results: it must return {}", c.row.name,
+                                                  done.results.size(), c.row.outputs.size()));
+  where.device = done.results[0].device().str();
+  for (auto& t : done.results) t = t.to(device::cpu);  // waits for the device, so it is part of computing
+  if (account) account->succeeded();
+  return done;
+}
+
+}  // namespace sluice::serving
