@@ -45,8 +45,8 @@ struct chunk_plan {
   }
 };
 
-// Bytes that chunks on the CPU may hold at once, whatever the number of threads. Up to 8 threads have chunks and regions of
-// their best size; more threads have smaller ones.
+// Bytes of input that chunks on the CPU hold at once, whatever the number of threads: the more threads, the smaller their
+// chunks and mapped regions. Rows that are not cut may be twice as large as a chunk should be.
 inline constexpr std::int64_t cpu_budget_bytes = 32 << 20;
 
 // What one of `holders` may hold: its part of the budget, between `least` and `most`.
