@@ -44,8 +44,8 @@ class output {
   // those of this one after a sync.
   ~output();
 
-  // The text of the last sync of the run before, whole and not corrupt, whose partial file is here; nothing when there is none.
-  // Throws io, with the path, when it is corrupt.
+  // The text of the last sync of the run before, whole and not corrupt, whose partial file is here; nothing when there is
+  // none. Throws io, with the path, when it is corrupt.
   [[nodiscard]] const std::optional<std::string>& journal() const;
   // Forgets the run before: removes the journal and empties the partial file. Nothing is written before this or go_on().
   void start_over();
