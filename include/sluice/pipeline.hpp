@@ -8,7 +8,7 @@
 ///     std::cout << done.rows << " rows in " << done.seconds << " s on " << done.devices.front().str() << '\n';
 ///
 /// A run that is killed leaves OUT.partial and OUT.journal, and the same call goes on from them. Bytes that come once
-/// (standard input, a function) are read by the calling thread, and a run over them cannot be gone on with.
+/// (standard input, a function) are read by the calling thread, and a run over them cannot be resumed.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,7 @@ inline namespace SLUICE_ABI {
 
 /// How far a run is.
 struct pipeline_progress {
-  std::int64_t bytes_done = 0;    ///< read and worked on, those of a run before that is gone on with included
+  std::int64_t bytes_done = 0;    ///< read and worked on, those of a run before that is resumed included
   std::int64_t bytes_total = -1;  ///< -1: not known
   std::int64_t rows_done = 0;     ///< whole ones, likewise
   double seconds = 0;             ///< since the start
@@ -90,7 +90,7 @@ struct pipeline_summary {
 /// - io when reading or writing fails, with the file and the offset; a file that changed meanwhile, too;
 /// - invalid_argument for an output that is no regular file or is the input, options that do not fit the run, and
 ///   resume::required where there is nothing to go on with;
-/// - malformed for bytes that come once and do not hold rows, and for a journal that is harmed;
+/// - malformed for bytes that come once and do not hold rows, and for a corrupt journal;
 /// - cancelled when the token asked; limit_exceeded by column_totals;
 /// - unavailable, out_of_memory and device_lost by the device.
 SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,

@@ -45,6 +45,15 @@ struct chunk_plan {
   }
 };
 
+// Bytes of input that chunks on the CPU hold at once, whatever the number of threads: the more threads, the smaller their
+// chunks and mapped regions. Rows that are not cut may be twice as large as a chunk should be.
+inline constexpr std::int64_t cpu_budget_bytes = 32 << 20;
+
+// What one of `holders` may hold: its part of the budget, between `least` and `most`.
+inline std::int64_t part_of_budget(std::int64_t holders, std::int64_t least, std::int64_t most) {
+  return std::clamp(cpu_budget_bytes / std::max<std::int64_t>(1, holders), least, most);
+}
+
 // Whole rows, about `bytes` of them and of what comes of them at most.
 inline chunk_plan plan_rows(std::int64_t rows, std::int64_t columns, std::int64_t element_bytes, std::int64_t bytes,
                             std::int64_t result_row_bytes) {

@@ -14,9 +14,21 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
-// What a thread takes at once: about 1 ms until another caller of the pool may have its place, and a window that is worth
-// the mapping.
+// What a thread takes at once, at most: about 1 ms until another caller of the pool may have its place, and a region that
+// is worth the mapping.
 inline constexpr std::int64_t run_bytes = 8 << 20;
+
+// Chunks of one mapped region. A thread keeps their results until the region is checked, and so does the reorder buffer.
+inline std::int64_t chunks_per_region(const chunk_plan& cut, std::int64_t result_row_bytes, std::int64_t threads) {
+  const std::int64_t each = std::max<std::int64_t>({1, cut.chunk_bytes(), 2 * cut.rows_per_chunk * result_row_bytes});
+  return std::max<std::int64_t>(1, part_of_budget(threads, 0, run_bytes) / each);
+}
+
+// Chunks that are read while as many are computed.
+inline std::int64_t chunks_per_batch(const chunk_plan& cut) {
+  const std::int64_t fit = cpu_budget_bytes / 2 / std::max<std::int64_t>(1, cut.chunk_bytes());
+  return std::clamp<std::int64_t>(fit, 1, 2 * parallel_size());
+}
 
 // Results that wait for one before them, at most.
 inline std::int64_t capacity_for(const chunk_plan& cut, std::int64_t result_row_bytes) {
@@ -32,6 +44,7 @@ class cpu_executor {
         what_(what),
         out_(out),
         monitor_(w),
+        region_chunks_(chunks_per_region(plan_of_chunks_, plan.row_bytes, readers_of(in_, 0))),
         results_(out.pieces(), what.keeps_rows() ? parallel_size() + 2 : capacity_for(plan_of_chunks_, plan.row_bytes),
                  [this](std::int64_t, chunk_result&& r) { out_.take(std::move(r)); }),
         next_(out.pieces()) {}
@@ -40,9 +53,8 @@ class cpu_executor {
   void run_at_any_offset() {
     const std::int64_t end = plan_of_chunks_.pieces();
     // As many pieces of a window as keep all threads at work to the end.
-    const std::int64_t chunks_of_a_region = std::clamp<std::int64_t>(
-        (end - next_.load()) / (8 * parallel_size()), 1,
-        std::max<std::int64_t>(1, run_bytes / std::max<std::int64_t>(1, plan_of_chunks_.chunk_bytes())));
+    const std::int64_t chunks_of_a_region =
+        std::clamp<std::int64_t>((end - next_.load()) / (8 * parallel_size()), 1, region_chunks_);
     while (next_.load() < end) {
       for_a_while(monitor_.interval(), readers_of(in_, 0), [&] {
         // By reading one at a time: a file that is not in memory comes in its own order then, which the kernel reads ahead
@@ -148,7 +160,7 @@ class cpu_executor {
   // False at the end.
   bool read_batch(std::vector<tensor>& batch) {
     const std::int64_t end = plan_of_chunks_.pieces();
-    while (std::ssize(batch) < 2 * parallel_size()) {
+    while (std::ssize(batch) < chunks_per_batch(plan_of_chunks_)) {
       if (next_.load() == end) {
         expect_end(in_, monitor_, done_);
         return false;
@@ -170,6 +182,7 @@ class cpu_executor {
   const chunk_op& what_;
   result_file& out_;
   run_monitor& monitor_;
+  const std::int64_t region_chunks_;  // at most
   reorder_buffer<chunk_result> results_;
   std::atomic<std::int64_t> next_;
   std::mutex mutex_;  // of the next

@@ -44,8 +44,8 @@ class output {
   // those of this one after a sync.
   ~output();
 
-  // The text of the last sync of the run before, whole and unharmed, whose partial file is here; nothing when there is none.
-  // Throws io, with the path, when it is harmed.
+  // The text of the last sync of the run before, whole and not corrupt, whose partial file is here; nothing when there is
+  // none. Throws io, with the path, when it is corrupt.
   [[nodiscard]] const std::optional<std::string>& journal() const;
   // Forgets the run before: removes the journal and empties the partial file. Nothing is written before this or go_on().
   void start_over();
@@ -59,7 +59,7 @@ class output {
   void sync(std::string_view journal);
   // Synced, renamed, the folder synced, the journal removed.
   void commit();
-  // Nothing stays: for what cannot be gone on with.
+  // Nothing stays: for what cannot be resumed.
   void discard() noexcept;
 
  private:
@@ -83,7 +83,7 @@ class output {
   bool lost_ = false;                    // a sync failed
 };
 
-// FNV-1a: finds a harmed text; it is no guard against a forged one.
+// FNV-1a: finds a corrupt text; it is no guard against a forged one.
 inline std::uint64_t checksum(std::string_view text) {
   std::uint64_t sum = 0xcbf29ce484222325;
   for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;

@@ -33,6 +33,7 @@ inline void run_chunks(const run_plan& plan, const chunk_op& what, const std::ve
 // larger ones no faster on two shared cores, whose ceilings moved by a factor of two between hours: 256 KiB gave 15 GB/s,
 // 512 KiB 16 to 17, 1 MiB 18 to 21, up to 8 MiB 18 to 19.
 inline constexpr std::int64_t cpu_chunk_bytes = 1 << 20;
+inline constexpr std::int64_t least_cpu_chunk_bytes = 64 << 10;
 inline constexpr std::int64_t cpu_product_bytes = 4 << 20;    // products gain from taller pieces
 inline constexpr std::int64_t device_chunk_bytes = 16 << 20;  // 46 GB/s through a bus of 55; 4 MiB 40, 8 MiB 42, 32 MiB 44
 inline constexpr std::int64_t cpu_total_bytes = 16 << 20;     // 1,024 rows of them, when columns are summed too
@@ -42,21 +43,29 @@ inline bool on_cpu(const std::vector<device>& devices) {
   return std::all_of(devices.begin(), devices.end(), [](const device& d) { return d.is_cpu(); });
 }
 
+// Threads that hold chunks on the CPU.
+inline std::int64_t cpu_holders(const file_stream& in) { return in.seekable() ? readers_of(in, 0) : parallel_size(); }
+
 inline std::int64_t element_bytes(const file_stream& in) { return static_cast<std::int64_t>(size_of(in.dtype())); }
 
 inline chunk_plan plan_for_rowsum(const file_stream& in, const pipeline_options& options,
                                   const std::vector<device>& devices) {
   const bool cpu = on_cpu(devices);
-  std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes() : cpu ? cpu_chunk_bytes : device_chunk_bytes;
-  if (cpu) bytes = std::min(bytes, cpu_chunk_bytes);
+  // Each holder has a chunk and its result, or one chunk that is computed and one that is read.
+  const std::int64_t cpu_bytes = part_of_budget(2 * cpu_holders(in), least_cpu_chunk_bytes, cpu_chunk_bytes);
+  std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes() : cpu ? cpu_bytes : device_chunk_bytes;
+  if (cpu) bytes = std::min(bytes, cpu_bytes);
   const auto sum = static_cast<std::int64_t>(size_of(rowsum_dtype(in.dtype())));
   const chunk_plan c = files::plan_for_sums(in.rows(), in.columns(), element_bytes(in), bytes, sum);
-  return options.column_totals.empty() ? c : files::column_totals::fit(c, bytes, cpu ? cpu_total_bytes : device_total_bytes);
+  return options.column_totals.empty()
+             ? c
+             : files::column_totals::fit(c, bytes,
+                                         cpu ? part_of_budget(cpu_holders(in), bytes, cpu_total_bytes) : device_total_bytes);
 }
 
 inline chunk_plan plan_for_matmul(const file_stream& in, std::int64_t result_row_bytes, const std::vector<device>& devices) {
   const std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes()
-                             : on_cpu(devices)    ? cpu_product_bytes
+                             : on_cpu(devices)    ? part_of_budget(cpu_holders(in), cpu_chunk_bytes, cpu_product_bytes)
                                                   : device_chunk_bytes;
   return files::plan_rows(in.rows(), in.columns(), element_bytes(in), bytes, in.chunk_bytes() > 0 ? 1 : result_row_bytes);
 }

@@ -29,7 +29,7 @@ struct run_plan {
   dtype type;              // of the result
   shape extents;           // of the result; the first is -1 where the number of rows is not known
   std::int64_t row_bytes;  // of the result
-  run_key more = {};       // what must be the same, too, for a run to be gone on with
+  run_key more = {};       // what must be the same, too, for a run to be resumed
 };
 
 class result_file {
