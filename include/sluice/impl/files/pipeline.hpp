@@ -34,7 +34,7 @@ inline void run_chunks(const run_plan& plan, const chunk_op& what, const std::ve
 // 512 KiB 16 to 17, 1 MiB 18 to 21, up to 8 MiB 18 to 19.
 inline constexpr std::int64_t cpu_chunk_bytes = 1 << 20;
 inline constexpr std::int64_t least_cpu_chunk_bytes = 64 << 10;
-inline constexpr std::int64_t cpu_product_bytes = 4 << 20;  // products gain from taller chunks; fixed, as their bits depend on the height
+inline constexpr std::int64_t cpu_product_bytes = 4 << 20;    // products gain from taller pieces
 inline constexpr std::int64_t device_chunk_bytes = 16 << 20;  // 46 GB/s through a bus of 55; 4 MiB 40, 8 MiB 42, 32 MiB 44
 inline constexpr std::int64_t cpu_total_bytes = 16 << 20;     // 1,024 rows of them, when columns are summed too
 inline constexpr std::int64_t device_total_bytes = 128 << 20;
@@ -65,7 +65,7 @@ inline chunk_plan plan_for_rowsum(const file_stream& in, const pipeline_options&
 
 inline chunk_plan plan_for_matmul(const file_stream& in, std::int64_t result_row_bytes, const std::vector<device>& devices) {
   const std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes()
-                             : on_cpu(devices)    ? cpu_product_bytes
+                             : on_cpu(devices)    ? part_of_budget(cpu_holders(in), cpu_chunk_bytes, cpu_product_bytes)
                                                   : device_chunk_bytes;
   return files::plan_rows(in.rows(), in.columns(), element_bytes(in), bytes, in.chunk_bytes() > 0 ? 1 : result_row_bytes);
 }
