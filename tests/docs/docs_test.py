@@ -80,7 +80,7 @@ class TestPage(unittest.TestCase):
         self.addCleanup(server.stop)
         self.browser.get_log("browser")
         self.browser.get(server.url + path)
-        self.until(lambda: self.all(".operation"))
+        self.until(lambda: self.all(".route"))
         return server
 
     def until(self, holds):
@@ -112,15 +112,15 @@ class TestPage(unittest.TestCase):
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
                                      {"features": [{"name": "prefers-color-scheme", "value": "dark" if on else "light"}]})
 
-    def operation(self, method, path):
-        for node in self.all(".operation"):
+    def route(self, method, path):
+        for node in self.all(".route"):
             summary = node.find_element(By.TAG_NAME, "summary")
             if summary.text.split("\n")[:2] == [method, path]:
                 return node
         self.fail(f"{method} {path} is not on the page")
 
     def opened(self, method, path):
-        node = self.operation(method, path)
+        node = self.route(method, path)
         node.find_element(By.TAG_NAME, "summary").click()
         self.until(lambda: node.find_elements(By.TAG_NAME, "button"))
         return node
@@ -129,16 +129,16 @@ class TestPage(unittest.TestCase):
         node.find_element(By.CSS_SELECTOR, "button.go").click()
         return self.until(lambda: node.find_elements(By.CSS_SELECTOR, ".told .status"))[0].text
 
-    def test_it_lists_every_operation(self):
+    def test_it_lists_every_route(self):
         server = self.open()
         with urllib.request.urlopen(server.url + "/openapi.json") as answer:
             document = json.load(answer)
         listed = {(n.find_element(By.CLASS_NAME, "method").get_attribute("textContent").lower(),
-                   n.find_element(By.CLASS_NAME, "path").get_attribute("textContent")) for n in self.all(".operation")}
+                   n.find_element(By.CLASS_NAME, "path").get_attribute("textContent")) for n in self.all(".route")}
         self.assertEqual(listed, {(m, p) for p, item in document["paths"].items() for m in item})
         self.assertIn(("post", "/v1/gpu_multiply"), listed)
         self.browser.find_element(By.ID, "filter").send_keys("gpu")
-        shown = [n.text.split("\n")[1] for n in self.all(".operation") if n.is_displayed()]
+        shown = [n.text.split("\n")[1] for n in self.all(".route") if n.is_displayed()]
         self.assertEqual(shown, ["/v1/gpu_multiply", "/v2/models/gpu_multiply/infer"])
         self.silent()
 
@@ -190,10 +190,10 @@ class TestPage(unittest.TestCase):
 
     def test_the_keyboard_is_enough(self):
         self.open()
-        summary = self.operation("POST", "/v1/rowsum").find_element(By.TAG_NAME, "summary")
+        summary = self.route("POST", "/v1/rowsum").find_element(By.TAG_NAME, "summary")
         self.browser.execute_script("arguments[0].focus()", summary)
         summary.send_keys(Keys.ENTER)
-        call = self.operation("POST", "/v1/rowsum")
+        call = self.route("POST", "/v1/rowsum")
         self.until(lambda: call.find_elements(By.CSS_SELECTOR, "button.go"))
         for _ in range(12):
             focused = self.browser.switch_to.active_element
@@ -257,7 +257,7 @@ class TestPage(unittest.TestCase):
         self.addCleanup(proxy.shutdown)
         self.browser.get_log("browser")
         self.browser.get(f"http://127.0.0.1:{proxy.server_port}/below/here/docs")
-        self.until(lambda: self.all(".operation"))
+        self.until(lambda: self.all(".route"))
         self.until(lambda: "GiB" in self.text("#devices"))
         self.assertEqual(self.sent(self.opened("GET", "/v1/devices")), "200 OK")
         self.silent()

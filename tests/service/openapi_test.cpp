@@ -214,7 +214,7 @@ TEST_CASE("the page loads nothing from elsewhere, and runs no script but its own
   };
   collect(text, R"del("docs/([^"]+)")del");
   CHECK(parts.size() == 3);
-  for (const std::string script : {"page.js", "overview.js", "operations.js", "send.js", "charts.js"}) {
+  for (const std::string script : {"page.js", "overview.js", "routes.js", "send.js", "charts.js"}) {
     const auto code = send(s, "GET", cat("/docs/", script));
     CHECK(code.header("Content-Type") == "text/javascript; charset=utf-8");
     CHECK(code.text().find("innerHTML") == std::string::npos);

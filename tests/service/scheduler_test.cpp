@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "codec/codec_registry.hpp"
 #include "execution/executor.hpp"
 #include "http/protocol.hpp"
 #include "service_testing.hpp"
@@ -99,7 +100,7 @@ TEST_CASE("two concurrent calls are computed as one, and each gets its own rows"
   std::atomic<int> runs{0};
   std::atomic<std::int64_t> rows{0};
   e.endpoints.add(counted_rowsum(runs, rows));
-  const auto v1 = serving::v1(e);
+  const auto v1 = serving::v1(e, serving::standard_codecs());
   std::string first, second;
   std::thread other([&] { first = result(post(*v1, R"({"a":[[1,2],[3,4],[5,6]]})")); });
   second = result(post(*v1, R"({"a":[[10,20]]})"));

@@ -128,7 +128,7 @@ class jobs_protocol final : public protocol {
 
   response submit(const request& r, request_context& record) {
     check_open();
-    if (body_media(header(r, "Content-Type"), 2) != media::json)
+    if (!is_json(header(r, "Content-Type")))
       throw http_error{415, "unsupported", "[jobs] the order for a job is JSON: application/json"};
     const auto body = read_text(r, std::min(longest_body, service_.limits.body_bytes), record);
     const auto j = runner_->submit(jobs::parse_order(body));
@@ -199,7 +199,7 @@ class jobs_protocol final : public protocol {
 inline namespace SLUICE_ABI {
 
 void add_jobs(service& to, job_options options) {
-  to.add(std::make_unique<serving::jobs_protocol>(std::move(options), to.options()));
+  to.add_protocol(std::make_unique<serving::jobs_protocol>(std::move(options), to.options()));
 }
 
 }  // namespace SLUICE_ABI

@@ -4,6 +4,7 @@
 #include <array>
 #include <condition_variable>
 
+#include "codec/codec_registry.hpp"
 #include "execution/executor.hpp"
 #include "http/access.hpp"
 #include "http/http_error.hpp"
@@ -23,7 +24,7 @@ struct service::state {
     protocols.push_back(placement(executor));
     protocols.push_back(no_jobs());
     protocols.push_back(v1_rowsum_stream(executor));
-    protocols.push_back(v1(executor));
+    protocols.push_back(v1(executor, standard_codecs()));
     protocols.push_back(v2(executor));
     protocols.push_back(docs(executor, [this](document& d) { describe(d); }));
   }
@@ -115,7 +116,7 @@ service::service(service_options options) : state_(std::make_unique<state>(std::
 }
 service::~service() = default;
 
-void service::add(std::unique_ptr<serving::protocol> p) {
+void service::add_protocol(std::unique_ptr<serving::protocol> p) {
   state_->protocols.insert(state_->protocols.begin(), std::move(p));
 }
 

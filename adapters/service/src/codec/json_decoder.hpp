@@ -9,16 +9,16 @@
 
 namespace sluice::serving {
 
-// Decodes bodies one after the other, with memory it keeps for the next.
+// Decodes one body after the other and reuses its memory.
 class json_decoder {
  public:
   json_decoder();
   ~json_decoder();
 
-  // The inputs of `row`, in its order, in memory of `room`. Throws error: malformed for what is no JSON object;
-  // invalid_argument for keys, shapes and values that `row` does not take; limit_exceeded.
-  std::vector<tensor> decode(const body_buffer& body, const endpoint& row, const service_limits& limits,
-                             const host_allocator& room);
+  // `inputs`, in their order, in memory of `memory`. Throws error: malformed for what is not a JSON object; invalid_argument
+  // for keys, shapes and values that the endpoint does not take; limit_exceeded.
+  std::vector<tensor> decode(const body_buffer& body, std::span<const field> inputs, std::string_view endpoint,
+                             const service_limits& limits, const host_allocator& memory);
 
   [[nodiscard]] std::size_t memory() const noexcept;  // bytes that it keeps
 

@@ -10,7 +10,7 @@
 namespace sluice::serving {
 namespace {
 
-// Text that one thread reads at a time; below four times this, one reads it all: a second would have to be woken first.
+// Text that one thread reads at a time; below four times this, one thread reads it all: waking a second takes longer.
 constexpr std::ptrdiff_t block_bytes = 128 << 10;
 
 const char* skip_blanks(const char* p) noexcept {
@@ -18,7 +18,7 @@ const char* skip_blanks(const char* p) noexcept {
   return p;
 }
 
-// Moves behind `c`, with blanks on both sides; false when it is not there.
+// Moves past `c` and the blanks around it; false when it is not there.
 bool take(const char*& p, char c) noexcept {
   p = skip_blanks(p);
   if (*p != c) return false;
@@ -32,9 +32,8 @@ const char* find(const char* begin, const char* end, char c) noexcept {
   return static_cast<const char*>(std::memchr(begin, c, static_cast<std::size_t>(end - begin)));
 }
 
-// Nested lists of numbers in [begin, end). A comma stands between any two elements, of whatever list, so the commas before
-// an element tell its index, and with it where it goes and which brackets must stand around it: pieces can be read side by
-// side.
+// Nested lists of numbers in [begin, end). Any two elements have a comma between them, whichever lists they are in, so the
+// commas before an element give its index, and with it its place and the brackets around it: blocks can be read in parallel.
 template <class T>
 class lists_reader {
  public:
@@ -54,7 +53,7 @@ class lists_reader {
   }
 
  private:
-  // Blocks, and how many commas stand before each.
+  // Blocks, and the number of commas before each.
   bool cut() {
     const auto bytes = end_ - begin_;
     blocks_ = bytes < 4 * block_bytes ? 1 : bytes / block_bytes;
@@ -75,13 +74,13 @@ class lists_reader {
 
   const char* block(std::int64_t b) const noexcept { return b == blocks_ ? end_ : begin_ + (end_ - begin_) / blocks_ * b; }
 
-  // The rank by the brackets at the beginning, and how many elements the first list of each depth has.
+  // The rank, by the brackets at the beginning, and the number of elements in the first list of each depth.
   bool measure() {
     const char* p = begin_;
     for (; *p == '['; p = skip_blanks(p + 1))
       if (rank_++ == limits_.rank) return false;
     std::int64_t seen = 1;
-    int run = 0;  // brackets that close one right after the other
+    int run = 0;  // closing brackets in a row
     for (int deep = 1; deep < rank_;) {
       const char* const at = find(p, end_, ']');
       if (at == nullptr) return false;
@@ -100,7 +99,7 @@ class lists_reader {
     return true;
   }
 
-  // The elements that begin behind the block's first comma, up to the first comma of the next.
+  // The elements after the block's first comma, up to the first comma of the next block.
   bool read_block(std::int64_t b) const {
     const auto first_behind = [&](std::int64_t k) {
       return k == 0 ? 0 : std::min(before_[static_cast<std::size_t>(k)] + 1, count_);
@@ -128,7 +127,7 @@ class lists_reader {
     return true;
   }
 
-  // The brackets between elements i - 1 and i that face one way; behind the last closing one, blanks are for others.
+  // The brackets of one direction between elements i - 1 and i. Blanks after the last closing one are not taken.
   bool take_brackets(const char*& p, char bracket, std::int64_t i) const {
     int lists = i == 0 || i == count_ ? rank_ : 0;
     if (lists == 0)
@@ -154,9 +153,8 @@ class lists_reader {
   T* data_ = nullptr;
 };
 
-// Where the value of an input ends, whose nested lists begin at `begin`; null when that cannot be told. No list stands
-// behind the last input's; behind another's a key does, and lists of numbers hold no strings. Whatever else the text between
-// has in it shows when it is read.
+// The end of the nested lists that begin at `begin`; null when it cannot be told. After the last input's lists there are no
+// others; after another's comes a key, and lists of numbers hold no strings. Whatever else is in between fails to be read.
 const char* end_of_lists(const char* begin, const char* end, bool last) {
   if (last) {
     const auto at = std::string_view(begin, static_cast<std::size_t>(end - begin)).rfind(']');
@@ -169,7 +167,7 @@ const char* end_of_lists(const char* begin, const char* end, bool last) {
   return stop > begin ? stop + 1 : nullptr;
 }
 
-// Where the values stand, by key.
+// The text of each value, by key.
 struct outline {
   struct value {
     const char* begin = nullptr;
@@ -178,15 +176,15 @@ struct outline {
   std::vector<value> inputs;
   std::optional<std::string_view> wanted{};  // dtype
 
-  bool read(const char* p, const char* end, const endpoint& row) {
-    inputs.resize(row.inputs.size());
+  bool read(const char* p, const char* end, std::span<const field> fields) {
+    inputs.resize(fields.size());
     if (!take(p, '{')) return false;
     do {
       const auto key = text(p, end);
       if (!key || !take(p, ':')) return false;
       if (*key == "dtype") {
         if (wanted || !(wanted = text(p, end))) return false;
-      } else if (!read_value(*key, p, end, row)) {
+      } else if (!read_value(*key, p, end, fields)) {
         return false;
       }
     } while (take(p, ','));
@@ -203,10 +201,10 @@ struct outline {
     return std::string_view(begin, static_cast<std::size_t>(p++ - begin));
   }
 
-  bool read_value(std::string_view key, const char*& p, const char* end, const endpoint& row) {
-    const auto input = std::find_if(row.inputs.begin(), row.inputs.end(), [&](const field& f) { return f.name == key; });
-    if (input == row.inputs.end() || *p != '[') return false;
-    auto& v = inputs[static_cast<std::size_t>(input - row.inputs.begin())];
+  bool read_value(std::string_view key, const char*& p, const char* end, std::span<const field> fields) {
+    const auto input = std::find_if(fields.begin(), fields.end(), [&](const field& f) { return f.name == key; });
+    if (input == fields.end() || *p != '[') return false;
+    auto& v = inputs[static_cast<std::size_t>(input - fields.begin())];
     if (v.begin != nullptr) return false;
     const auto unread = std::count_if(inputs.begin(), inputs.end(), [](const value& i) { return i.begin == nullptr; });
     v = {p, end_of_lists(p, end, unread == 1)};
@@ -223,25 +221,31 @@ std::optional<dtype> json_dtype(const field& input, const std::optional<std::str
   return std::nullopt;
 }
 
-std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, const endpoint& row,
-                                                    const service_limits& limits, const host_allocator& room) {
+std::optional<tensor> read_plain_list(std::string_view text, dtype type, const service_limits& limits,
+                                      const host_allocator& memory) {
+  return visit(type, [&](auto tag) -> std::optional<tensor> {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_arithmetic_v<T>)
+      return lists_reader<T>(text.data(), text.data() + text.size(), limits, memory).read();
+    else
+      return std::nullopt;
+  });
+}
+
+std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, std::span<const field> inputs,
+                                                    const service_limits& limits, const host_allocator& memory) {
   outline found;
-  if (!found.read(body.data(), body.data() + body.size(), row)) return std::nullopt;
-  std::vector<tensor> inputs;
+  if (!found.read(body.data(), body.data() + body.size(), inputs)) return std::nullopt;
+  std::vector<tensor> all;
   for (std::size_t i = 0; i < found.inputs.size(); ++i) {
-    const auto type = json_dtype(row.inputs[i], found.wanted);
+    const auto type = json_dtype(inputs[i], found.wanted);
     if (!type) return std::nullopt;
-    auto t = visit(*type, [&](auto tag) -> std::optional<tensor> {
-      using T = typename decltype(tag)::type;
-      if constexpr (std::is_arithmetic_v<T>)
-        return lists_reader<T>(found.inputs[i].begin, found.inputs[i].end, limits, room).read();
-      else
-        return std::nullopt;
-    });
+    const auto& v = found.inputs[i];
+    auto t = read_plain_list({v.begin, static_cast<std::size_t>(v.end - v.begin)}, *type, limits, memory);
     if (!t) return std::nullopt;
-    inputs.push_back(std::move(*t));
+    all.push_back(std::move(*t));
   }
-  return inputs;
+  return all;
 }
 
 }  // namespace sluice::serving

@@ -1,4 +1,4 @@
-// The quick way through a JSON body: keys as they stand in the catalogue, plain nested lists of numbers, nothing unusual.
+// Fast path through a JSON body: keys as the endpoint names them, and plain nested lists of numbers.
 #pragma once
 
 #include <optional>
@@ -8,12 +8,16 @@
 
 namespace sluice::serving {
 
-// The dtype to read `input` as, where the body asks for `wanted`, or for none; nothing when there is no such.
+// The dtype to read `input` as, where the body names `wanted` or none; nothing where the input does not take it.
 std::optional<dtype> json_dtype(const field& input, const std::optional<std::string_view>& wanted);
 
-// The inputs of `row`, in its order; or nothing, when the body is wrong or needs more care: whoever asks has another parser
-// for it, whose word then holds. Large lists are read by all cores. Never throws but for want of memory.
-std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, const endpoint& row,
-                                                    const service_limits& limits, const host_allocator& room);
+// `inputs`, in their order; nothing where the body is wrong or unusual: the general parser then reads it, and reports
+// errors. All cores read large lists. Throws only when memory runs out.
+std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, std::span<const field> inputs,
+                                                    const service_limits& limits, const host_allocator& memory);
+
+// A list in `text`, whose nesting tells the shape; nothing where it is wrong or unusual.
+std::optional<tensor> read_plain_list(std::string_view text, dtype type, const service_limits& limits,
+                                      const host_allocator& memory);
 
 }  // namespace sluice::serving

@@ -9,8 +9,8 @@
 #include <simdjson.h>
 
 #include "codec/read_number.hpp"
-#include "sluice/dtype.hpp"
 #include "http/text.hpp"
+#include "sluice/dtype.hpp"
 
 namespace sluice::serving {
 

@@ -19,11 +19,16 @@ std::string_view trimmed(std::string_view s) {
   return s.substr(begin, s.find_last_not_of(blanks) - begin + 1);
 }
 
-// What comes before the first `separator`, trimmed; `rest` is moved past it.
+// What comes before the first `separator` outside quotes, trimmed; `rest` is moved past it.
 std::string_view next(std::string_view& rest, char separator) {
-  const auto at = rest.find(separator);
+  std::size_t at = 0;
+  for (bool quoted = false; at < rest.size() && (quoted || rest[at] != separator); ++at) {
+    if (rest[at] == '"') quoted = !quoted;
+    if (rest[at] == '\\' && quoted) ++at;
+  }
+  at = std::min(at, rest.size());
   const auto item = rest.substr(0, at);
-  rest = at == rest.npos ? std::string_view{} : rest.substr(at + 1);
+  rest.remove_prefix(std::min(rest.size(), at + 1));
   return trimmed(item);
 }
 
@@ -31,6 +36,17 @@ std::string lower(std::string_view s) {
   std::string out(s);
   for (char& c : out)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+std::string unquoted(std::string_view value) {
+  if (value.size() < 2 || value.front() != '"' || value.back() != '"') return std::string(value);
+  value = value.substr(1, value.size() - 2);
+  std::string out;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (value[i] == '\\' && i + 1 < value.size()) ++i;
+    out += value[i];
+  }
   return out;
 }
 
@@ -46,17 +62,33 @@ double weight_of(std::string_view parameters) {
   return 1;
 }
 
-// The weight `accept` gives to application/`subtype`; the most specific item that fits speaks.
-double accepted(std::string_view accept, std::string_view subtype) {
+}  // namespace
+
+std::string main_value(std::string_view header_value) { return lower(next(header_value, ';')); }
+
+std::optional<std::string> parameter_of(std::string_view header_value, std::string_view name) {
+  next(header_value, ';');
+  while (!header_value.empty()) {
+    auto item = next(header_value, ';');
+    if (same_ignoring_case(next(item, '='), name)) return unquoted(trimmed(item));
+  }
+  return std::nullopt;
+}
+
+bool is_json(std::string_view content_type) {
+  const auto type = main_value(content_type);
+  return type.empty() || type == "application/json";
+}
+
+double accepted_weight(std::string_view accept, std::string_view type) {
+  if (trimmed(accept).empty()) return 1;
   double weight = 0;
   int best = -1;
   while (!accept.empty()) {
     auto parameters = next(accept, ',');
-    const std::string type = lower(next(parameters, ';'));
-    const int specific = type == "*/*"                                    ? 0
-                         : type == "application/*"                        ? 1
-                         : type == fmt::format("application/{}", subtype) ? 2
-                                                                          : -1;
+    const std::string range = lower(next(parameters, ';'));
+    const bool family = range.ends_with("/*") && type.starts_with(std::string_view(range).substr(0, range.size() - 1));
+    const int specific = range == "*/*" ? 0 : family ? 1 : range == type ? 2 : -1;
     if (specific <= best) continue;
     best = specific;
     weight = weight_of(parameters);
@@ -64,48 +96,20 @@ double accepted(std::string_view accept, std::string_view subtype) {
   return weight;
 }
 
-}  // namespace
-
-media body_media(std::string_view content_type, std::size_t inputs) {
-  auto parameters = content_type;
-  const std::string type = lower(next(parameters, ';'));
-  if (type.empty() || type == "application/json") return media::json;
-  if (type == "application/x-npy" && inputs == 1) return media::npy;
-  if (type == "multipart/form-data") {
-    const auto size = boundary_of(content_type).size();
-    if (size >= 1 && size <= 70) return media::multipart;
-    throw http_error{400, "malformed",
-                  fmt::format("[http] multipart/form-data has a boundary of {} characters: 1 to 70 are allowed", size)};
+std::size_t accepted_type(std::string_view accept, std::span<const std::string_view> types, std::size_t usual) {
+  std::size_t best = usual;
+  double most = accepted_weight(accept, types[usual]);
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    const double weight = accepted_weight(accept, types[i]);
+    if (weight <= most) continue;
+    most = weight;
+    best = i;
   }
-  throw http_error{
-      415, "unsupported_media_type",
-      fmt::format("[http] Content-Type is \"{}\": this endpoint takes application/json, {}multipart/form-data with a "
-                  "part of .npy for each of its {} input{}",
-                  shown(content_type), inputs == 1 ? "application/x-npy, " : "", inputs, inputs == 1 ? "" : "s")};
-}
-
-std::string boundary_of(std::string_view content_type) {
-  next(content_type, ';');
-  while (!content_type.empty()) {
-    auto item = next(content_type, ';');
-    if (lower(next(item, '=')) != "boundary") continue;
-    if (item.size() >= 2 && item.front() == '"' && item.back() == '"') item = item.substr(1, item.size() - 2);
-    return std::string(item);
-  }
-  return {};
-}
-
-media answer_media(std::string_view accept, media usual, std::size_t outputs) {
-  const bool npy_possible = outputs == 1;
-  if (trimmed(accept).empty()) accept = "*/*";
-  const double json = accepted(accept, "json");
-  const double npy = npy_possible ? accepted(accept, "x-npy") : 0;
-  if (json == 0 && npy == 0)
-    throw http_error{406, "not_acceptable",
-                  fmt::format("[http] Accept is \"{}\": this endpoint answers with application/json{}", shown(accept),
-                              npy_possible ? " or application/x-npy" : "")};
-  if (json == npy) return usual == media::json ? media::json : media::npy;
-  return json > npy ? media::json : media::npy;
+  if (most == 0)
+    throw http_error{
+        406, "not_acceptable",
+        fmt::format("[http] Accept is \"{}\": this endpoint answers with {}", shown(accept), fmt::join(types, " or "))};
+  return best;
 }
 
 }  // namespace sluice::serving

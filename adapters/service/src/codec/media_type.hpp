@@ -1,6 +1,8 @@
-// Media types: what a request's body is, and what its sender wants back.
+// Media types as HTTP's headers write them: parameters, and weights of Accept.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -8,17 +10,22 @@
 
 namespace sluice::serving {
 
-enum class media { json, npy, multipart };
+// What stands before the parameters of a header's value, in lower case: "multipart/form-data".
+std::string main_value(std::string_view header_value);
 
-// The form of a body by its Content-Type; no header at all counts as JSON. Throws http_error (415), naming what `inputs` inputs
-// can come as; a multipart type needs a boundary of 1 to 70 characters.
-SLUICE_API media body_media(std::string_view content_type, std::size_t inputs);
+// The value of the parameter called `name` (any case), without its quotes; nothing where there is none. Quoted values may
+// hold
+// ';' and escapes.
+std::optional<std::string> parameter_of(std::string_view header_value, std::string_view name);
 
-// multipart/form-data's boundary.
-std::string boundary_of(std::string_view content_type);
+// Whether a body with this Content-Type is JSON; without any it is.
+SLUICE_API bool is_json(std::string_view content_type);
 
-// The form of the answer: the one of json and npy that `accept` gives the greater weight; where it has no preference,
-// `usual`. Throws http_error (406) when it takes neither, or only .npy of `outputs` != 1 results.
-media answer_media(std::string_view accept, media usual, std::size_t outputs);
+// The weight that an Accept header gives a type, 0 to 1; the most specific item that fits counts. An empty header takes all.
+double accepted_weight(std::string_view accept, std::string_view type);
+
+// Which of `types` Accept gives the greatest weight: `usual` where several have it, else the first of them. Throws
+// http_error (406) when it takes none.
+std::size_t accepted_type(std::string_view accept, std::span<const std::string_view> types, std::size_t usual);
 
 }  // namespace sluice::serving

@@ -1,5 +1,5 @@
 // A protocol: which paths it owns, how it answers them, and how it words a refusal. A new one is a class and a line in
-// service.cpp, or in a library of its own is passed to service::add, as jobs is.
+// service.cpp, or in a library of its own is passed to service::add_protocol, as jobs is.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,7 @@
 
 namespace sluice::serving {
 
+class codec_registry;
 class executor;
 class metrics;
 
@@ -46,7 +47,7 @@ using protocol_list = std::vector<std::unique_ptr<protocol>>;
 
 std::unique_ptr<protocol> operations(executor& e, const protocol_list& all);  // health, devices, metrics of all
 std::unique_ptr<protocol> placement(executor& e);                             // what would be computed where
-std::unique_ptr<protocol> v1(executor& e);                                    // JSON and .npy
+std::unique_ptr<protocol> v1(executor& e, codec_registry codecs);             // JSON, .npy and other codecs
 std::unique_ptr<protocol> no_jobs();                                          // the paths of jobs, where none were added
 std::unique_ptr<protocol> v1_rowsum_stream(executor& e);                      // bodies of any length
 std::unique_ptr<protocol> v2(executor& e);                                    // the Open Inference Protocol

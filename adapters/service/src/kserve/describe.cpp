@@ -5,108 +5,132 @@
 #include <fmt/format.h>
 
 #include "codec/json_number.hpp"
-#include "openapi/describe_endpoints.hpp"
+#include "codec/json_schema.hpp"
 #include "http/text.hpp"
 #include "kserve/models.hpp"
 
 namespace sluice::serving {
 namespace {
 
-constexpr std::string_view string_schema = R"({"type":"string"})";
+json_value type_of(const char* type) { return json_object({{"type", type}}); }
+json_value array_of(const json_value& items) { return json_object({{"type", "array"}, {"items", items}}); }
+json_value enum_of(const std::vector<std::string>& names) { return json_object({{"enum", json_array(names)}}); }
+json_value at_least(int minimum) { return json_object({{"type", "integer"}, {"minimum", minimum}}); }
 
-std::string object_of(const std::vector<std::string>& required, std::string_view properties, bool closed = false) {
-  return fmt::format(R"({{"type":"object","required":{},{}"properties":{{{}}}}})", json_list(required),
-                     closed ? R"("additionalProperties":false,)" : "", properties);
+// An object that may have more than `properties`.
+json_value object_of(const std::vector<std::string>& required, const json_members& properties) {
+  return json_object({{"type", "object"}, {"required", json_array(required)}, {"properties", json_object(properties)}});
+}
+json_value closed_object(const json_members& properties) {
+  return json_object({{"type", "object"}, {"additionalProperties", false}, {"properties", json_object(properties)}});
 }
 
-std::string array_of(std::string_view items) { return fmt::format(R"({{"type":"array","items":{}}})", items); }
+json_value described(const char* type, const char* about) { return json_object({{"type", type}, {"description", about}}); }
+json_value described(const char* type, int minimum, const char* about) {
+  return json_object({{"type", type}, {"minimum", minimum}, {"description", about}});
+}
 
-// Requests to every model, and what all give.
+// Requests to any model, and what all models answer.
 void describe_schemas(document& d) {
-  d.schema("InferenceError",
-           object_of({"error"}, R"("error":{"type":"string","description":"What was wrong, with its numbers"})"));
+  const json_value text = type_of("string");
+  d.schema("InferenceError", object_of({"error"}, {{"error", described("string", "What was wrong, with its numbers")}}));
   d.schema("InferenceParameters",
-           R"({"type":"object","additionalProperties":false,"properties":{)"
-           R"("timeout":{"type":"integer","minimum":0,"description":"Microseconds after the request came; 0 is none"},)"
-           R"("priority":{"type":"integer","minimum":0,"description":"1 is the highest, 0 none"},)"
-           R"("binary_data_output":{"type":"boolean","description":"Outputs come in binary"}}})");
-  const std::string tensor =
-      R"("name":{"type":"string"},"datatype":{"type":"string"},"shape":)" + schema_ref("Extents") + R"(,"data":)" +
-      schema_ref("Numbers") +
-      R"(,"parameters":{"type":"object","properties":{"binary_data_size":{"type":"integer","minimum":0}}})";
+           closed_object({{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
+                          {"priority", described("integer", 0, "1 is the highest, 0 none")},
+                          {"binary_data_output", described("boolean", "Outputs come in binary")}}));
+  const json_value tensors = array_of(
+      object_of({"name", "datatype", "shape"},
+                {{"name", text},
+                 {"datatype", text},
+                 {"shape", reference("Extents")},
+                 {"data", reference("Numbers")},
+                 {"parameters",
+                  json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
   d.schema("InferenceResult",
            object_of({"model_name", "model_version", "outputs"},
-                     fmt::format(R"("model_name":{0},"model_version":{0},"id":{0},"outputs":{1})", string_schema,
-                                 array_of(object_of({"name", "datatype", "shape"}, tensor)))));
-  const std::string input = object_of({"name", "datatype", "shape"}, tensor);
-  d.schema("InferenceRequest",
-           object_of({"inputs"}, fmt::format(R"("id":{0},"model_name":{0},"parameters":{1},"inputs":{2},"outputs":{3})",
-                                             string_schema, schema_ref("InferenceParameters"), array_of(input),
-                                             array_of(object_of({"name"}, R"("name":{"type":"string"})")))));
+                     {{"model_name", text}, {"model_version", text}, {"id", text}, {"outputs", tensors}}));
+  d.schema("InferenceRequest", object_of({"inputs"}, {{"id", text},
+                                                      {"model_name", text},
+                                                      {"parameters", reference("InferenceParameters")},
+                                                      {"inputs", tensors},
+                                                      {"outputs", array_of(object_of({"name"}, {{"name", text}}))}}));
+  const json_value fields = array_of(reference("TensorMetadata"));
   d.schema("ModelMetadata",
-           object_of({"name", "versions", "platform", "inputs", "outputs"},
-                     fmt::format(R"("name":{0},"versions":{1},"platform":{0},"inputs":{2},"outputs":{2})", string_schema,
-                                 array_of(string_schema), array_of(schema_ref("TensorMetadata")))));
-  d.schema("TensorMetadata",
-           object_of({"name", "datatype", "shape"}, R"("name":{"type":"string"},"datatype":{"type":"string"},"shape":)"
-                                                    R"({"type":"array","items":{"type":"integer","minimum":-1}})"));
-  d.schema("ModelConfig", object_of({"name", "platform", "input", "output"},
-                                    R"("name":{"type":"string"},"platform":{"type":"string"},"input":{"type":"array"},)"
-                                    R"("output":{"type":"array"})"));
-  d.schema(
-      "ModelStatistics",
-      object_of({"model_stats"},
-                R"("model_stats":)" +
-                    array_of(object_of({"name", "version", "inference_count", "inference_stats"},
-                                       R"("name":{"type":"string"},"version":{"type":"string"},)"
-                                       R"("inference_count":{"type":"integer"},"inference_stats":{"type":"object"})"))));
-  d.schema("ModelReady", object_of({"name", "ready"}, R"("name":{"type":"string"},"ready":{"type":"boolean"})"));
-}
-
-std::string rank_range(const field& f, int deepest) {
-  return fmt::format(R"("minItems":{},"maxItems":{})", f.min_rank, std::min(f.max_rank, deepest));
+           object_of(
+               {"name", "versions", "platform", "inputs", "outputs"},
+               {{"name", text}, {"versions", array_of(text)}, {"platform", text}, {"inputs", fields}, {"outputs", fields}}));
+  d.schema("TensorMetadata", object_of({"name", "datatype", "shape"},
+                                       {{"name", text}, {"datatype", text}, {"shape", array_of(at_least(-1))}}));
+  d.schema("ModelConfig",
+           object_of({"name", "platform", "input", "output"},
+                     {{"name", text}, {"platform", text}, {"input", type_of("array")}, {"output", type_of("array")}}));
+  d.schema("ModelStatistics",
+           object_of({"model_stats"},
+                     {{"model_stats", array_of(object_of({"name", "version", "inference_count", "inference_stats"},
+                                                         {{"name", text},
+                                                          {"version", text},
+                                                          {"inference_count", type_of("integer")},
+                                                          {"inference_stats", type_of("object")}}))}}));
+  d.schema("ModelReady", object_of({"name", "ready"}, {{"name", text}, {"ready", type_of("boolean")}}));
 }
 
 // One input of `m` as a client may write it: with its numbers, or with their size in binary.
-std::string input_schema(const model& m, const field& f, int deepest) {
-  std::vector<std::string> datatypes;
-  for (const auto t : m.dtypes_of(f)) datatypes.emplace_back(datatype_of(t));
-  return fmt::format(
-      R"({{"type":"object","required":["name","shape","datatype"],"additionalProperties":false,"properties":{{)"
-      R"("name":{{"const":{}}},"datatype":{{"enum":{}}},"shape":{{"type":"array","items":{{"type":"integer","minimum":0}},{}}},)"
-      R"("data":{},"parameters":{{"type":"object","additionalProperties":false,"properties":{{"binary_data_size":)"
-      R"({{"type":"integer","minimum":0}}}}}}}},"oneOf":[{{"required":["data"],"properties":{{"parameters":{{"maxProperties":0}}}}}},)"
-      R"({{"required":["parameters"],"properties":{{"data":false,"parameters":{{"required":["binary_data_size"]}}}}}}]}})",
-      json_string(f.name), json_list(datatypes), rank_range(f, deepest), schema_ref("Numbers"));
+json_value input_schema(const model& m, const field& f, int deepest) {
+  std::vector<std::string_view> datatypes;
+  for (const auto t : m.dtypes_of(f)) datatypes.push_back(datatype_of(t));
+  const json_value with_data =
+      json_object({{"required", json_array({"data"})},
+                   {"properties", json_object({{"parameters", json_object({{"maxProperties", 0}})}})}});
+  const json_value with_binary = json_object(
+      {{"required", json_array({"parameters"})},
+       {"properties",
+        json_object({{"data", false}, {"parameters", json_object({{"required", json_array({"binary_data_size"})}})}})}});
+  return json_object({{"type", "object"},
+                      {"required", json_array({"name", "shape", "datatype"})},
+                      {"additionalProperties", false},
+                      {"properties", json_object({{"name", json_object({{"const", f.name}})},
+                                                  {"datatype", json_object({{"enum", json_array(datatypes)}})},
+                                                  {"shape", json_object({{"type", "array"},
+                                                                         {"items", at_least(0)},
+                                                                         {"minItems", f.min_rank},
+                                                                         {"maxItems", std::min(f.max_rank, deepest)}})},
+                                                  {"data", reference("Numbers")},
+                                                  {"parameters", closed_object({{"binary_data_size", at_least(0)}})}})},
+                      {"oneOf", json_array({with_data, with_binary})}});
 }
 
-std::string request_schema(const model& m, int deepest) {
-  std::vector<std::string> inputs, outputs;
+json_value request_schema(const model& m, int deepest) {
+  std::vector<json_value> inputs;
   for (const auto& f : m.row->inputs) inputs.push_back(input_schema(m, f, deepest));
-  for (const auto& f : m.row->outputs) outputs.push_back(f.name);
-  return fmt::format(
-      R"({{"type":"object","required":["inputs"],"additionalProperties":false,"properties":{{"id":{{"type":"string"}},)"
-      R"("model_name":{{"type":"string"}},"parameters":{0},"inputs":{{"type":"array","minItems":{1},"maxItems":{1},)"
-      R"("items":{{"oneOf":[{2}]}}}},"outputs":{{"type":"array","maxItems":{3},"items":{{"type":"object","required":["name"],)"
-      R"("additionalProperties":false,"properties":{{"name":{{"enum":{4}}},"parameters":{{"type":"object",)"
-      R"("additionalProperties":false,"properties":{{"binary_data":{{"type":"boolean"}}}}}}}}}}}}}}}})",
-      schema_ref("InferenceParameters"), inputs.size(), fmt::join(inputs, ","), outputs.size(), json_list(outputs));
+  const auto outputs = names_of(m.row->outputs);
+  const json_value output = object_schema(
+      {"name"}, {{"name", enum_of(outputs)}, {"parameters", closed_object({{"binary_data", type_of("boolean")}})}});
+  return object_schema({"inputs"},
+                       {{"id", type_of("string")},
+                        {"model_name", type_of("string")},
+                        {"parameters", reference("InferenceParameters")},
+                        {"inputs", json_object({{"type", "array"},
+                                                {"minItems", inputs.size()},
+                                                {"maxItems", inputs.size()},
+                                                {"items", json_object({{"oneOf", json_array(inputs)}})}})},
+                        {"outputs", json_object({{"type", "array"}, {"maxItems", outputs.size()}, {"items", output}})}});
 }
 
 // Empty where an input's dtype has no JSON.
 std::string request_example(const model& m, int deepest) {
-  std::vector<std::string> inputs;
+  std::vector<json_value> inputs;
   for (const auto& f : m.row->inputs) {
     const dtype type = m.dtypes_of(f).front();
     if (!has_json(type)) return {};
-    inputs.push_back(fmt::format(R"({{"name":{},"shape":[{}],"datatype":"{}","data":{}}})", json_string(f.name),
-                                 fmt::join(std::vector(static_cast<std::size_t>(usual_rank(f, deepest)), 2), ","),
-                                 datatype_of(type), numbers_example(f, deepest)));
+    inputs.push_back(json_object({{"name", f.name},
+                                  {"shape", json_array(std::vector(static_cast<std::size_t>(usual_rank(f, deepest)), 2))},
+                                  {"datatype", datatype_of(type)},
+                                  {"data", numbers_example(f, deepest)}}));
   }
-  return fmt::format(R"({{"inputs":[{}]}})", fmt::join(inputs, ","));
+  return json_object({{"inputs", json_array(inputs)}});
 }
 
-operation infer(std::string path, std::string summary, std::string schema, std::string example) {
+route_description infer(std::string path, std::string summary, std::string schema, std::string example) {
   return {.method = "POST",
           .path = std::move(path),
           .tag = "models",
@@ -117,7 +141,7 @@ operation infer(std::string path, std::string summary, std::string schema, std::
           .parameters = {timeout_parameter(),
                          {.name = "Inference-Header-Content-Length",
                           .summary = "Bytes of JSON before the binary tensors; 0: the body is the one input's data",
-                          .schema = R"({"type":"integer","minimum":0})"}},
+                          .schema = at_least(0)}},
           .takes = {{.schema = std::move(schema), .example = std::move(example)}, {.type = "application/octet-stream"}},
           .needs_body = false,  // no bytes are a tensor of none
           .gives = {{200,
@@ -154,6 +178,7 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     return std::vector<reply>{{200, "Ready", {{.schema = schema}}}, {503, "Not now", {{.schema = schema}}}};
   };
 
+  const json_value text = type_of("string");
   std::vector<std::string> names;
   for (const auto& row : rows.rows()) {
     const model m{row};
@@ -165,13 +190,13 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
   const parameter model_name{.name = "model",
                              .summary = "An endpoint's name, or with a dtype that it takes: matmul_fp64",
                              .in = "path",
-                             .schema = fmt::format(R"({{"enum":{}}})", json_list(names)),
-                             .example = json_string(names.front())};
+                             .schema = enum_of(names),
+                             .example = json_value(names.front())};
   const parameter version{.name = "version",
                           .summary = "There is one",
                           .in = "path",
-                          .schema = fmt::format(R"({{"const":"{}"}})", model_version),
-                          .example = fmt::format("\"{}\"", model_version)};
+                          .schema = json_object({{"const", model_version}}),
+                          .example = json_value(model_version)};
   for (const auto& [path, parameters] :
        {std::pair{std::string("/v2/models/{model}"), std::vector{model_name}},
         std::pair{std::string("/v2/models/{model}/versions/{version}"), std::vector{model_name, version}}}) {
@@ -186,17 +211,15 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
   }
   add("GET", "/v2/models/stats", "The same of all models", ok(schema_ref("ModelStatistics")));
   add("GET", "/v2", "The server",
-      ok(object_of({"name", "version", "extensions"},
-                   R"("name":{"type":"string"},"version":{"type":"string"},"extensions":)" + array_of(string_schema))));
-  add("GET", "/v2/health/live", "Whether the process answers", ok(object_of({"live"}, R"("live":{"const":true})")), {},
-      true);
+      ok(object_of({"name", "version", "extensions"}, {{"name", text}, {"version", text}, {"extensions", array_of(text)}})));
+  add("GET", "/v2/health/live", "Whether the process answers",
+      ok(object_of({"live"}, {{"live", json_object({{"const", true}})}})), {}, true);
   add("GET", "/v2/health/ready", "Whether the devices are healthy",
-      state(object_of({"ready"}, R"("ready":{"type":"boolean"})")), {}, true);
+      state(object_of({"ready"}, {{"ready", type_of("boolean")}})), {}, true);
   add("POST", "/v2/repository/index", "All models",
       ok(array_of(
           object_of({"name", "version", "state", "reason"},
-                    R"("name":{"type":"string"},"version":{"type":"string"},"state":{"enum":["READY","UNAVAILABLE"]},)"
-                    R"("reason":{"type":"string"})"))),
+                    {{"name", text}, {"version", text}, {"state", enum_of({"READY", "UNAVAILABLE"})}, {"reason", text}}))),
       {}, false, {411, 413, 415});
   // Clients of Triton's ask for these; no model is loaded by them, and no memory shared.
   const parameter region{.name = "region", .summary = "Its name", .in = "path"};
@@ -204,7 +227,8 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     add("POST", "/v2/repository/models/{model}/" + what, "Not served: models are the application's", {}, {model_name}, false,
         {501});
   for (const std::string kind : {"/v2/systemsharedmemory", "/v2/cudasharedmemory"}) {
-    add("GET", kind + "/status", "The regions of shared memory: none", ok(R"({"type":"array","maxItems":0})"));
+    add("GET", kind + "/status", "The regions of shared memory: none",
+        ok(json_object({{"type", "array"}, {"maxItems", 0}})));
     add("GET", kind + "/region/{region}/status", "A region: there is none", {}, {region});
     add("POST", kind + "/region/{region}/register", "Not served: tensors come in the request", {}, {region}, false, {501});
     add("POST", kind + "/region/{region}/unregister", "Not served", {}, {region}, false, {501});

@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 
 #include "codec/decoder_pool.hpp"
+#include "codec/json_writer.hpp"
 #include "execution/executor.hpp"
-#include "http/protocol.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/text.hpp"
 #include "kserve/describe.hpp"
-#include "kserve/infer_out.hpp"
+#include "kserve/infer_encoder.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -30,7 +31,9 @@ std::vector<std::string_view> segments_of(std::string_view path) {
   return all;
 }
 
-response json(std::string text, int status = 200) { return text_response("application/json", std::move(text), status); }
+response json_response(std::string text, int status = 200) {
+  return text_response("application/json", std::move(text), status);
+}
 
 [[noreturn]] void fail_unsupported(const std::string& sentence) { throw http_error{501, "unsupported", "[v2] " + sentence}; }
 
@@ -68,7 +71,7 @@ class v2_protocol final : public protocol {
 
   // {"error": ...}; what /v1 calls unprocessable or not acceptable is a bad request here.
   response refusal(int status, std::string_view, std::string_view detail) const override {
-    return json(fmt::format(R"({{"error":{}}})", json_string(detail)), status == 422 || status == 406 ? 400 : status);
+    return json_response(json_object({{"error", detail}}), status == 422 || status == 406 ? 400 : status);
   }
 
   void describe(document& d) const override { describe_v2(d, executor_.endpoints, executor_.options.limits); }
@@ -76,31 +79,32 @@ class v2_protocol final : public protocol {
  private:
   static response get(const request& r, std::string text, int status = 200) {
     check_method(r, "GET, HEAD");
-    return json(std::move(text), status);
+    return json_response(std::move(text), status);
   }
 
   static std::string server_json() {
-    return fmt::format(R"({{"name":"sluice","version":"{}","extensions":["binary_tensor_data","model_configuration",)"
-                       R"("statistics"]}})",
-                       SLUICE_VERSION_STRING);
+    return json_object({{"name", "sluice"},
+                        {"version", SLUICE_VERSION_STRING},
+                        {"extensions", json_array({"binary_tensor_data", "model_configuration", "statistics"})}});
   }
 
   response health(const request& r, std::string_view what) {
-    if (what == "live") return get(r, R"({"live":true})");
+    if (what == "live") return get(r, json_object({{"live", true}}));
     if (what != "ready") fail_not_found(r);
     const bool ready = executor_.look().ready;
-    return get(r, fmt::format(R"({{"ready":{}}})", ready), ready ? 200 : 503);
+    return get(r, json_object({{"ready", ready}}), ready ? 200 : 503);
   }
 
   // /v2/models/stats and /v2/models/NAME[/versions/1][/WHAT]
   response models(const request& r, std::vector<std::string_view> at, request_context& record) {
-    if (at.size() == 2 && at[1] == "stats") return get(r, statistics_json(all_models(executor_.endpoints), executor_.statistics));
+    if (at.size() == 2 && at[1] == "stats")
+      return get(r, statistics_json(all_models(executor_.endpoints), executor_.statistics));
     const auto m = find_model(executor_.endpoints, at[1]);
     if (!m) throw http_error{404, "not_found", fmt::format("[v2] there is no model {}", json_string(shown(at[1], 80)))};
     if (at.size() > 3 && at[2] == "versions") {
       if (at[3] != model_version)
         throw http_error{404, "not_found",
-                      fmt::format("[v2] {} has version {}, not {}", m->name(), model_version, json_string(shown(at[3])))};
+                         fmt::format("[v2] {} has version {}, not {}", m->name(), model_version, json_string(shown(at[3])))};
       at.erase(at.begin() + 2, at.begin() + 4);
     }
     if (at.size() == 2) return get(r, metadata_json(*m));
@@ -109,7 +113,7 @@ class v2_protocol final : public protocol {
     if (at[2] == "stats") return get(r, statistics_json({*m}, executor_.statistics));
     if (at[2] == "ready") {
       const bool ready = executor_.look().ready;
-      return get(r, fmt::format(R"({{"name":"{}","ready":{}}})", m->name(), ready), ready ? 200 : 503);
+      return get(r, json_object({{"name", m->name()}, {"ready", ready}}), ready ? 200 : 503);
     }
     if (at[2] != "infer") fail_not_found(r);
     record.route = m->name();
@@ -129,7 +133,8 @@ class v2_protocol final : public protocol {
     const auto& limits = executor_.options.limits;
     const host_allocator room(executor_.options.device);
     // Binary tensors lie over the body, those of JSON beside it.
-    const auto body = executor_.read_body(r, record, json_bytes ? room : host_allocator(device::cpu), json_bytes.value_or(0));
+    const auto body =
+        executor_.read_body(r, record, json_bytes ? room : host_allocator(device::cpu), json_bytes.value_or(0));
     if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
     infer_request asked;
     call c(*m.row, record, executor_.options);
@@ -160,12 +165,13 @@ class v2_protocol final : public protocol {
     body_buffer::read(r, executor_.options.limits.body_bytes, host_allocator(device::cpu));
     const auto now = executor_.look();
     const std::string_view state = now.ready ? "READY" : "UNAVAILABLE";
-    const std::string_view reason = now.ready ? "" : now.degraded ? "a device is not healthy" : "the server is shutting down";
-    std::string all = "[";
+    const std::string_view reason = now.ready      ? ""
+                                    : now.degraded ? "a device is not healthy"
+                                                   : "the server is shutting down";
+    std::vector<json_value> all;
     for (const auto& m : all_models(executor_.endpoints))
-      all += fmt::format(R"({}{{"name":"{}","version":"{}","state":"{}","reason":"{}"}})", all.size() > 1 ? "," : "",
-                         m.name(), model_version, state, reason);
-    return json(all + "]");
+      all.push_back(json_object({{"name", m.name()}, {"version", model_version}, {"state", state}, {"reason", reason}}));
+    return json_response(json_array(all));
   }
 
   // There are no regions, ever.
@@ -174,7 +180,7 @@ class v2_protocol final : public protocol {
     if (at.size() != 2 && (at.size() != 4 || at[1] != "region")) fail_not_found(r);
     if (what == "status") {
       check_method(r, "GET, HEAD");
-      if (at.size() == 2) return json("[]");
+      if (at.size() == 2) return json_response("[]");
       throw http_error{404, "not_found", fmt::format("[v2] there is no region {}", json_string(shown(at[2])))};
     }
     if (what != "register" && what != "unregister") fail_not_found(r);

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "http/text.hpp"
+#include "codec/json_writer.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -31,32 +31,27 @@ dtype dtype_of_output(const model& m, const field& output) {
   return has(output.dtypes, in) ? in : output.dtypes.front();
 }
 
-// "[-1,-1]": every extent may vary.
-std::string variable_shape(const field& f) {
+// [-1,-1]: every extent may vary.
+json_value variable_shape(const field& f) {
   const int rank = f.usual_rank != 0 ? f.usual_rank : std::clamp(f.min_rank, std::min(1, f.max_rank), f.max_rank);
-  return fmt::format("[{}]", fmt::join(std::vector(static_cast<std::size_t>(rank), -1), ","));
+  return json_array(std::vector(static_cast<std::size_t>(rank), -1));
 }
 
-// "[a,b]"
-std::string list_of(const std::vector<std::string>& items) { return fmt::format("[{}]", fmt::join(items, ",")); }
-
-// print(field, datatype, shape) for every input, and every output.
+// print(field, datatype) for every input, and every output.
 template <class F>
-std::string inputs_json(const model& m, F print) {
-  std::vector<std::string> all;
-  for (const auto& f : m.row->inputs) all.push_back(print(f, datatype_of(m.dtypes_of(f).front()), variable_shape(f)));
-  return list_of(all);
+json_value inputs_json(const model& m, F print) {
+  std::vector<json_value> all;
+  for (const auto& f : m.row->inputs) all.push_back(print(f, datatype_of(m.dtypes_of(f).front())));
+  return json_array(all);
 }
 template <class F>
-std::string outputs_json(const model& m, F print) {
-  std::vector<std::string> all;
-  for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(dtype_of_output(m, f)), variable_shape(f)));
-  return list_of(all);
+json_value outputs_json(const model& m, F print) {
+  std::vector<json_value> all;
+  for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(dtype_of_output(m, f))));
+  return json_array(all);
 }
 
-std::string duration_json(std::string_view name, const statistics::duration& d) {
-  return fmt::format(R"("{}":{{"count":{},"ns":{}}})", name, d.count, d.ns);
-}
+json_value duration_json(const statistics::duration& d) { return json_object({{"count", d.count}, {"ns", d.ns}}); }
 
 }  // namespace
 
@@ -98,41 +93,58 @@ std::vector<model> all_models(const endpoint_registry& rows) {
 }
 
 std::string metadata_json(const model& m) {
-  const auto tensor_json = [](const field& f, std::string_view datatype, const std::string& extents) {
-    return fmt::format(R"({{"name":"{}","datatype":"{}","shape":{}}})", f.name, datatype, extents);
+  const auto tensor_json = [](const field& f, std::string_view datatype) {
+    return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", variable_shape(f)}});
   };
-  return fmt::format(R"({{"name":"{}","versions":["{}"],"platform":"sluice","inputs":{},"outputs":{}}})", m.name(),
-                     model_version, inputs_json(m, tensor_json), outputs_json(m, tensor_json));
+  return json_object({{"name", m.name()},
+                      {"versions", json_array({model_version})},
+                      {"platform", "sluice"},
+                      {"inputs", inputs_json(m, tensor_json)},
+                      {"outputs", outputs_json(m, tensor_json)}});
 }
 
 std::string config_json(const model& m) {
-  const auto input_json = [](const field& f, std::string_view datatype, const std::string& extents) {
-    return fmt::format(R"({{"name":"{}","data_type":"TYPE_{}","format":"FORMAT_NONE","dims":{},"optional":false}})", f.name,
-                       datatype, extents);
+  const auto input_json = [](const field& f, std::string_view datatype) {
+    return json_object({{"name", f.name},
+                        {"data_type", fmt::format("TYPE_{}", datatype)},
+                        {"format", "FORMAT_NONE"},
+                        {"dims", variable_shape(f)},
+                        {"optional", false}});
   };
-  const auto output_json = [](const field& f, std::string_view datatype, const std::string& extents) {
-    return fmt::format(R"({{"name":"{}","data_type":"TYPE_{}","dims":{}}})", f.name, datatype, extents);
+  const auto output_json = [](const field& f, std::string_view datatype) {
+    return json_object({{"name", f.name}, {"data_type", fmt::format("TYPE_{}", datatype)}, {"dims", variable_shape(f)}});
   };
-  return fmt::format(
-      R"({{"name":"{}","platform":"sluice","backend":"sluice","version_policy":{{"latest":{{"num_versions":1}}}},)"
-      R"("max_batch_size":0,"input":{},"output":{},"parameters":{{"summary":{{"string_value":{}}}}}}})",
-      m.name(), inputs_json(m, input_json), outputs_json(m, output_json), json_string(m.row->summary));
+  return json_object({{"name", m.name()},
+                      {"platform", "sluice"},
+                      {"backend", "sluice"},
+                      {"version_policy", json_object({{"latest", json_object({{"num_versions", 1}})}})},
+                      {"max_batch_size", 0},
+                      {"input", inputs_json(m, input_json)},
+                      {"output", outputs_json(m, output_json)},
+                      {"parameters", json_object({{"summary", json_object({{"string_value", m.row->summary}})}})}});
 }
 
 std::string statistics_json(const std::vector<model>& models, const statistics& from) {
-  std::string all = R"({"model_stats":[)";
+  std::vector<json_value> all;
   for (const auto& m : models) {
     const auto s = from.of(m.name());
-    const auto at = [&](stage which) { return s.stages[static_cast<std::size_t>(which)]; };
-    all += fmt::format(
-        R"({}{{"name":"{}","version":"{}","last_inference":{},"inference_count":{},"execution_count":{},"inference_stats":{{)"
-        R"({},{},{},{},{},{},{},{}}},"batch_stats":[]}})",
-        all.back() == '[' ? "" : ",", m.name(), model_version, s.last_ms, s.success.count, s.success.count,
-        duration_json("success", s.success), duration_json("fail", s.fail), duration_json("queue", at(stage::queue)),
-        duration_json("compute_input", at(stage::input)), duration_json("compute_infer", at(stage::infer)),
-        duration_json("compute_output", at(stage::output)), duration_json("cache_hit", {}), duration_json("cache_miss", {}));
+    const auto at = [&](stage which) { return duration_json(s.stages[static_cast<std::size_t>(which)]); };
+    all.push_back(json_object({{"name", m.name()},
+                               {"version", model_version},
+                               {"last_inference", s.last_ms},
+                               {"inference_count", s.success.count},
+                               {"execution_count", s.success.count},
+                               {"inference_stats", json_object({{"success", duration_json(s.success)},
+                                                                {"fail", duration_json(s.fail)},
+                                                                {"queue", at(stage::queue)},
+                                                                {"compute_input", at(stage::input)},
+                                                                {"compute_infer", at(stage::infer)},
+                                                                {"compute_output", at(stage::output)},
+                                                                {"cache_hit", duration_json({})},
+                                                                {"cache_miss", duration_json({})}})},
+                               {"batch_stats", json_array({})}}));
   }
-  return all + "]}";
+  return json_object({{"model_stats", json_array(all)}});
 }
 
 }  // namespace sluice::serving

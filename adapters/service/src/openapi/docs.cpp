@@ -4,12 +4,11 @@
 
 #include <fmt/format.h>
 
-#include "openapi/page/files.hpp"
 #include "execution/executor.hpp"
-#include "http/protocol.hpp"
-#include "openapi/describe_endpoints.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "http/text.hpp"
+#include "openapi/page/files.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -93,8 +92,9 @@ class docs_protocol final : public protocol {
              .refusals = std::move(refusals),
              .open = true});
     };
-    const std::string text_schema = R"({"type":"string"})";
-    get("/openapi.json", "This document", {{.schema = R"({"type":"object","required":["openapi","paths"]})"}});
+    const json_value text_schema = json_object({{"type", "string"}});
+    get("/openapi.json", "This document",
+        {{.schema = json_object({{"type", "object"}, {"required", json_array({"openapi", "paths"})}})}});
     get("/docs", "A page to try it all from, and to see it at work", {{.type = "text/html", .schema = text_schema}});
     std::vector<std::string> names;
     for (const auto& f : docs_files()) names.emplace_back(f.name);
@@ -103,10 +103,7 @@ class docs_protocol final : public protocol {
          {.type = "text/css", .schema = text_schema},
          {.type = "text/javascript", .schema = text_schema},
          {.type = "image/svg+xml", .schema = text_schema}},
-        {{.name = "file",
-          .summary = "Its name",
-          .in = "path",
-          .schema = fmt::format(R"({{"enum":{}}})", json_list(names))}});
+        {{.name = "file", .summary = "Its name", .in = "path", .schema = json_object({{"enum", json_array(names)}})}});
   }
 
  private:

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "sluice/config.hpp"
 #include "http/text.hpp"
+#include "sluice/config.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -62,58 +62,51 @@ const meaning& meaning_of(int status) {
   return it == meanings.end() ? other : *it;
 }
 
-// {"a":...,"b":...} in the order of adding.
-class object {
- public:
-  object& put(std::string_view key, std::string_view json) {
-    text_ += fmt::format("{}{}:{}", text_.size() > 1 ? "," : "", json_string(key), json);
-    return *this;
-  }
-  object& text(std::string_view key, std::string_view value) { return value.empty() ? *this : put(key, json_string(value)); }
-  object& raw(std::string_view key, std::string_view json) { return json.empty() ? *this : put(key, json); }
-  [[nodiscard]] bool empty() const noexcept { return text_.size() == 1; }
-  [[nodiscard]] std::string str() const { return text_ + '}'; }
+json_value any_string() { return json_object({{"type", "string"}}); }
 
- private:
-  std::string text_ = "{";
-};
-
-std::string list(const std::vector<std::string>& items) { return fmt::format("[{}]", fmt::join(items, ",")); }
-
-std::string pointer(std::string_view kind, std::string_view name) {
-  return fmt::format(R"({{"$ref":"#/components/{}/{}"}})", kind, name);
+json_value pointer(std::string_view kind, std::string_view name) {
+  return json_object({{"$ref", fmt::format("#/components/{}/{}", kind, name)}});
 }
 
-std::string contents(const std::vector<content>& bodies) {
-  object all;
+// Texts and JSON that may be empty are left out.
+void put_text(json_members& to, std::string name, const std::string& text) {
+  if (!text.empty()) to.emplace_back(std::move(name), text);
+}
+void put_json(json_members& to, std::string name, const std::string& text) {
+  if (!text.empty()) to.emplace_back(std::move(name), json_value::raw(text));
+}
+
+json_value contents(const std::vector<content>& bodies) {
+  json_members all;
   for (const auto& b : bodies) {
-    object one;
-    one.raw("schema", b.schema).raw("example", b.example);
-    all.put(b.type, one.str());
+    json_members one;
+    put_json(one, "schema", b.schema);
+    put_json(one, "example", b.example);
+    all.emplace_back(b.type, json_object(one));
   }
-  return all.str();
+  return json_object(all);
 }
 
-std::string headers_json(const std::vector<std::string>& names) {
-  object all;
-  all.put("X-Request-Id", pointer("headers", "X-Request-Id"));
+json_value headers_json(const std::vector<std::string>& names) {
+  json_members all{{"X-Request-Id", pointer("headers", "X-Request-Id")}};
   for (const auto& name : names) {
     const bool known = std::any_of(headers.begin(), headers.end(), [&](const named& h) { return h.name == name; });
-    all.put(name, known ? pointer("headers", name) : R"({"schema":{"type":"string"}})");
+    all.emplace_back(name, known ? pointer("headers", name) : json_object({{"schema", any_string()}}));
   }
-  return all.str();
+  return json_object(all);
 }
 
-std::string answer_json(const reply& a) {
-  object one;
-  one.text("description", a.summary).put("headers", headers_json(a.headers));
-  if (!a.bodies.empty()) one.put("content", contents(a.bodies));
-  return one.str();
+json_value answer_json(const reply& a) {
+  json_members one;
+  put_text(one, "description", a.summary);
+  one.emplace_back("headers", headers_json(a.headers));
+  if (!a.bodies.empty()) one.emplace_back("content", contents(a.bodies));
+  return json_object(one);
 }
 
 std::string refusal_name(const std::string& schema, int status) { return fmt::format("{}{}", schema, status); }
 
-std::string refusal_json(const std::string& schema, int status) {
+json_value refusal_json(const std::string& schema, int status) {
   const auto& m = meaning_of(status);
   std::vector<std::string> more;
   if (!m.header.empty()) more.emplace_back(m.header);
@@ -124,19 +117,24 @@ std::string refusal_json(const std::string& schema, int status) {
        more});
 }
 
-std::string parameter_json(const parameter& p) {
-  object one;
-  one.text("name", p.name).text("in", p.in).text("description", p.summary);
-  if (p.required || p.in == "path") one.put("required", "true");
-  one.put("schema", p.schema).raw("example", p.example);
-  return one.str();
+json_value parameter_json(const parameter& p) {
+  json_members one{{"name", p.name}, {"in", p.in}};
+  put_text(one, "description", p.summary);
+  if (p.required || p.in == "path") one.emplace_back("required", true);
+  put_json(one, "schema", p.schema);
+  put_json(one, "example", p.example);
+  return json_object(one);
+}
+
+std::string lower(std::string method) {
+  for (char& c : method) c = static_cast<char>(c + ('a' - 'A'));
+  return method;
 }
 
 // "post_v1_jobs_id"
-std::string id_of(const operation& o) {
-  std::string id;
-  for (const char c : o.method) id += static_cast<char>(c + ('a' - 'A'));
-  for (const char c : o.path)
+std::string id_of(const route_description& r) {
+  std::string id = lower(r.method);
+  for (const char c : r.path)
     if (c == '/' || c == '.')
       id += '_';
     else if (c != '{' && c != '}')
@@ -144,100 +142,107 @@ std::string id_of(const operation& o) {
   return id;
 }
 
-std::string operation_json(const operation& o, bool secured) {
-  object one;
-  one.text("operationId", id_of(o)).put("tags", list({json_string(o.tag)})).text("summary", o.summary);
-  one.text("description", o.description);
-  std::vector<std::string> parameters;
-  for (const auto& p : o.parameters) parameters.push_back(parameter_json(p));
-  if (!parameters.empty()) one.put("parameters", list(parameters));
-  if (!o.takes.empty()) {
-    object body;
-    body.put("required", o.needs_body ? "true" : "false").put("content", contents(o.takes));
-    one.put("requestBody", body.str());
-  }
-  object answers;
-  std::set<int> given, refused(o.refusals.begin(), o.refusals.end());
-  for (const auto& a : o.gives)
-    if (given.insert(a.status).second) answers.put(std::to_string(a.status), answer_json(a));
+json_value route_json(const route_description& r, bool secured) {
+  json_members one{{"operationId", id_of(r)}, {"tags", json_array({r.tag})}};
+  put_text(one, "summary", r.summary);
+  put_text(one, "description", r.description);
+  std::vector<json_value> parameters;
+  for (const auto& p : r.parameters) parameters.push_back(parameter_json(p));
+  if (!parameters.empty()) one.emplace_back("parameters", json_array(parameters));
+  if (!r.takes.empty())
+    one.emplace_back("requestBody", json_object({{"required", r.needs_body}, {"content", contents(r.takes)}}));
+  json_members answers;
+  std::set<int> given, refused(r.refusals.begin(), r.refusals.end());
+  for (const auto& a : r.gives)
+    if (given.insert(a.status).second) answers.emplace_back(std::to_string(a.status), answer_json(a));
   for (const int status : refused)
-    if (!given.contains(status)) answers.put(std::to_string(status), pointer("responses", refusal_name(o.refusal, status)));
-  one.put("responses", answers.str());
-  if (secured && o.open) one.put("security", "[]");
-  return one.str();
+    if (!given.contains(status))
+      answers.emplace_back(std::to_string(status), pointer("responses", refusal_name(r.refusal, status)));
+  one.emplace_back("responses", json_object(answers));
+  if (secured && r.open) one.emplace_back("security", json_array({}));
+  return json_object(one);
 }
 
-constexpr std::string_view problem_schema =
-    R"({"type":"object","description":"RFC 9457","required":["type","title","status","detail","code"],"properties":{)"
-    R"("type":{"const":"about:blank"},"title":{"type":"string"},"status":{"type":"integer","minimum":400,"maximum":599},)"
-    R"("detail":{"type":"string","description":"What was wrong, with its numbers"},)"
-    R"("code":{"type":"string","description":"For programs; it stays as it is"}},)"
-    R"("examples":[{"type":"about:blank","title":"Unprocessable Content","status":422,"detail":)"
-    R"("[matmul] a is (2, 3), b is (2, 2): extent 1 of a must equal extent 0 of b",
-    "code" : "invalid_argument"
-}]
-})";
+json_value problem_schema() {
+  const auto text = [](const char* about) { return json_object({{"type", "string"}, {"description", about}}); };
+  return json_object(
+      {{"type", "object"},
+       {"description", "RFC 9457"},
+       {"required", json_array({"type", "title", "status", "detail", "code"})},
+       {"properties", json_object({{"type", json_object({{"const", "about:blank"}})},
+                                   {"title", any_string()},
+                                   {"status", json_object({{"type", "integer"}, {"minimum", 400}, {"maximum", 599}})},
+                                   {"detail", text("What was wrong, with its numbers")},
+                                   {"code", text("For programs; it stays as it is")}})},
+       {"examples",
+        json_array({json_object({{"type", "about:blank"},
+                                 {"title", "Unprocessable Content"},
+                                 {"status", 422},
+                                 {"detail", "[matmul] a is (2, 3), b is (2, 2): a.extent(1) must equal b.extent(0)"},
+                                 {"code", "invalid_argument"}})})}});
+}
 
 }  // namespace
 
-std::string schema_ref(std::string_view name) { return pointer("schemas", name); }
+std::string schema_ref(std::string_view name) { return reference(name); }
+json_value reference(std::string_view name) { return pointer("schemas", name); }
 
 parameter timeout_parameter() {
   return {.name = "X-Request-Timeout",
           .summary = "Seconds after the request came within which it is to begin; past it 504",
-          .schema = R"({"type":"number","minimum":0})",
+          .schema = json_object({{"type", "number"}, {"minimum", 0}}),
           .example = "30"};
 }
 
-void document::add(operation o) {
-  o.refusals.insert(o.refusals.end(), {400, 500, 503});
-  if (secured_ && !o.open) o.refusals.push_back(401);
-  operations_.push_back(std::move(o));
+void document::add(route_description r) {
+  r.refusals.insert(r.refusals.end(), {400, 500, 503});
+  if (secured_ && !r.open) r.refusals.push_back(401);
+  routes_.push_back(std::move(r));
 }
 
 void document::schema(const std::string& name, std::string json) { schemas_[name] = std::move(json); }
 void document::tag(std::string name, std::string summary) { tags_.emplace_back(std::move(name), std::move(summary)); }
 
 std::string document::text() const {
-  std::vector<std::string> order;
-  std::map<std::string, object> paths;
-  object responses, schemas, header_object;
+  std::vector<std::pair<std::string, json_members>> paths;  // in the order of adding
+  json_members responses;
   std::set<std::string> response_names;
-  for (const auto& o : operations_) {
-    std::string method = o.method;
-    for (char& c : method) c = static_cast<char>(c + ('a' - 'A'));
-    if (paths[o.path].empty()) order.push_back(o.path);
-    paths[o.path].put(method, operation_json(o, secured_));
-    for (const int status : o.refusals)
-      if (response_names.insert(refusal_name(o.refusal, status)).second)
-        responses.put(refusal_name(o.refusal, status), refusal_json(o.refusal, status));
+  for (const auto& r : routes_) {
+    auto path = std::find_if(paths.begin(), paths.end(), [&](const auto& p) { return p.first == r.path; });
+    if (path == paths.end()) path = paths.insert(paths.end(), {r.path, {}});
+    path->second.emplace_back(lower(r.method), route_json(r, secured_));
+    for (const int status : r.refusals)
+      if (response_names.insert(refusal_name(r.refusal, status)).second)
+        responses.emplace_back(refusal_name(r.refusal, status), refusal_json(r.refusal, status));
   }
-  object all_paths;
-  for (const auto& path : order) all_paths.put(path, paths[path].str());
-  schemas.put("Problem", problem_schema);
-  for (const auto& [name, json] : schemas_) schemas.put(name, json);
+  json_members all_paths, schemas{{"Problem", problem_schema()}}, header_members;
+  for (const auto& [path, methods] : paths) all_paths.emplace_back(path, json_object(methods));
+  for (const auto& [name, text] : schemas_) schemas.emplace_back(name, json_value::raw(text));
   for (const auto& h : headers)
-    header_object.put(h.name, fmt::format(R"({{"description":{},"schema":{{"type":"string"}}}})", json_string(h.text)));
-  std::vector<std::string> tags;
-  for (const auto& [name, summary] : tags_)
-    tags.push_back(fmt::format(R"({{"name":{},"description":{}}})", json_string(name), json_string(summary)));
+    header_members.emplace_back(h.name, json_object({{"description", h.text}, {"schema", any_string()}}));
+  std::vector<json_value> tags;
+  for (const auto& [name, summary] : tags_) tags.push_back(json_object({{"name", name}, {"description", summary}}));
 
-  object components;
-  components.put("schemas", schemas.str()).put("responses", responses.str()).put("headers", header_object.str());
-  if (secured_) components.put("securitySchemes", R"({"bearer":{"type":"http","scheme":"bearer"}})");
-  object root;
-  root.text("openapi", "3.1.0");
-  root.put("info",
-           fmt::format(R"({{"title":"sluice","version":"{}","description":{}}})", SLUICE_VERSION_STRING,
-                       json_string("Numeric work over HTTP, each piece on the device where it is done soonest. HEAD is "
-                                   "answered wherever GET is. A server may refuse what is no proper HTTP before it gets "
-                                   "here: 408, 411, 413, 414, 415, 417, 431 or 501.")));
-  // Relative: whatever the service is mounted below, and whoever stands before it.
-  root.put("servers", R"([{"url":"."}])");
-  if (!tags.empty()) root.put("tags", list(tags));
-  root.put("paths", all_paths.str()).put("components", components.str());
-  if (secured_) root.put("security", R"([{"bearer":[]}])");
-  return root.str();
+  json_members components{
+      {"schemas", json_object(schemas)}, {"responses", json_object(responses)}, {"headers", json_object(header_members)}};
+  if (secured_)
+    components.emplace_back("securitySchemes",
+                            json_object({{"bearer", json_object({{"type", "http"}, {"scheme", "bearer"}})}}));
+  json_members root{
+      {"openapi", "3.1.0"},
+      {"info", json_object({{"title", "sluice"},
+                            {"version", SLUICE_VERSION_STRING},
+                            {"description",
+                             "Numeric work over HTTP, each call on the device that finishes it first. HEAD is answered "
+                             "wherever GET is. A server may refuse invalid HTTP before it gets here: 408, 411, 413, 414, "
+                             "415, 417, 431 or 501."}})},
+      // Relative: wherever the service is mounted, and behind any proxy.
+      {"servers", json_array({json_object({{"url", "."}})})}};
+  if (!tags.empty()) root.emplace_back("tags", json_array(tags));
+  root.emplace_back("paths", json_object(all_paths));
+  root.emplace_back("components", json_object(components));
+  if (secured_) root.emplace_back("security", json_array({json_object({{"bearer", json_array({})}})}));
+  return json_object(root);
 }
 
 }  // namespace sluice::serving

@@ -1,17 +1,17 @@
 // What a service answers, written as OpenAPI 3.1. Each protocol describes its own routes:
 //
 //     void describe(document& d) const override {
-//       d.schema("Job", R"({"type":"object","required":["id"],"properties":{"id":{"type":"string"}}})");
+//       d.schema("Job", object_schema({"id"}, {{"id", json_object({{"type", "string"}})}}));
 //       d.add({.method = "GET",
 //              .path = "/v1/jobs/{id}",
 //              .tag = "jobs",
 //              .summary = "What has become of a job",
 //              .parameters = {{.name = "id", .summary = "As its Location says", .in = "path"}},
-//              .gives = {{200, "The job as it is now", {{.schema = schema_ref("Job"), .example = R"({"id":"7f3a"})"}}}},
-//              .refusals = {404}});
+//              .gives = {{200, "The job as it is now", {{.schema = schema_ref("Job"), .example = json_object({{"id",
+//              "7f3a"}})}}}}, .refusals = {404}});
 //     }
 //
-// Added to every operation: X-Request-Id in its answers, the refusals 400, 500 and 503, and 401 where tokens are needed.
+// Added to every route: X-Request-Id in its answers, the refusals 400, 500 and 503, and 401 where tokens are needed.
 #pragma once
 
 #include <map>
@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codec/json_writer.hpp"
 #include "sluice/config.hpp"
 
 namespace sluice::serving {
@@ -45,10 +46,10 @@ struct reply {
   std::vector<std::string> headers{};  // those that document.cpp knows are explained
 };
 
-struct operation {
+struct route_description {
   std::string method;  // "GET", which HEAD is answered like
   std::string path;    // "/v1/jobs/{id}"
-  std::string tag;     // operations of one are shown together
+  std::string tag;     // routes of one tag are shown together
   std::string summary;
   std::string description{};  // Markdown
   std::vector<parameter> parameters{};
@@ -60,27 +61,27 @@ struct operation {
   bool open = false;                // needs no token
 };
 
-// The schema called `name`, from within another.
+// A reference to the schema called `name`, from within another.
 SLUICE_API std::string schema_ref(std::string_view name);
+json_value reference(std::string_view name);
 
 // What a call may send about itself: X-Request-Timeout.
 parameter timeout_parameter();
 
 class SLUICE_API document {
  public:
-  // `secured`: operations that are not open need a bearer token.
+  // `secured`: routes that are not open need a bearer token.
   explicit document(bool secured) : secured_(secured) {}
 
-  void add(operation o);
+  void add(route_description r);
   void schema(const std::string& name, std::string json);  // again under one name: the last stays
   void tag(std::string name, std::string summary);         // in the order of showing
 
-  [[nodiscard]] const std::vector<operation>& operations() const noexcept { return operations_; }
   [[nodiscard]] std::string text() const;
 
  private:
   bool secured_;
-  std::vector<operation> operations_;
+  std::vector<route_description> routes_;
   std::map<std::string, std::string> schemas_;
   std::vector<std::pair<std::string, std::string>> tags_;
 };

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "codec/media_type.hpp"
 #include "execution/executor.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
@@ -75,8 +76,9 @@ class rowsum_stream final : public protocol {
     check_method(r, "POST");
     executor_.check_open();
     const auto form = form_of(r);
-    const auto wanted = answer_media(header(r, "Accept"), media::npy, 1);
-    const auto u = std::make_shared<upload>(executor_, record, bytes_, take_permit(), wanted, form);
+    constexpr std::string_view types[] = {"application/json", "application/x-npy"};
+    const bool wants_json = accepted_type(header(r, "Accept"), types, 1) == 0;
+    const auto u = std::make_shared<upload>(executor_, record, bytes_, take_permit(), wants_json, form);
     u->read(r);
     return upload::answer(u);
   }

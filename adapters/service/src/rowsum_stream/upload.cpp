@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "codec/encode.hpp"
+#include "codec/json_writer.hpp"
+#include "codec/print_lists.hpp"
 #include "http/http_error.hpp"
 #include "sluice/ops/rowsum.hpp"
 
@@ -45,13 +46,13 @@ std::optional<npy_header> header_in(std::string_view bytes) try {
 
 }  // namespace
 
-upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, media wanted,
+upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, bool wants_json,
                std::optional<form> known)
     : executor_(e),
       record_(&record),
       meter_(bytes),
       permit_(std::move(permit)),
-      wanted_(wanted),
+      wants_json_(wants_json),
       spool_(e.options.stream.spool_memory, e.options.stream.spool_directory) {
   if (known) begin(*known);
 }
@@ -183,9 +184,9 @@ void upload::sum() {
 
 void upload::keep(const tensor& sums) {
   check_quota(sums_ + sums.count());
-  if (wanted_ == media::json && sums.dtype() == dtype::f32)
+  if (wants_json_ && sums.dtype() == dtype::f32)
     find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
-  if (wanted_ == media::json && sums.dtype() == dtype::f64)
+  if (wants_json_ && sums.dtype() == dtype::f64)
     find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
   spool_.append({static_cast<const char*>(sums.data()), sums.bytes()});
   sums_ += sums.count();
@@ -242,7 +243,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
   const dtype type = rowsum_dtype(self->form_.dtype);
   const shape& extents = *self->form_.sums;
   response out{.headers = {{"X-Sluice-Device", device(device::cpu).str()}}};
-  if (self->wanted_ == media::npy) {
+  if (!self->wants_json_) {
     const auto head = npy_header_bytes(type, extents);
     out.headers.emplace_back("Content-Type", "application/x-npy");
     out.content_length = std::ssize(head) + self->spool_.size();
@@ -269,7 +270,9 @@ response upload::answer(const std::shared_ptr<upload>& self) {
     at += std::ssize(bytes);
     if (!send(piece.bytes)) return false;
     if (at < self->spool_.size()) return true;
-    send(fmt::format(",{},\"device\":\"cpu\"}}", json_form(sums, type)));
+    json_writer w;
+    w.raw({}).member("shape", json_array(sums)).member("dtype", name_of(type)).member("device", "cpu").end_object();
+    send(std::move(w).text());
     return false;
   };
   return out;

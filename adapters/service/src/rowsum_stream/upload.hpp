@@ -3,7 +3,6 @@
 
 #include <optional>
 
-#include "codec/media_type.hpp"
 #include "execution/executor.hpp"
 #include "rowsum_stream/row_summer.hpp"
 #include "rowsum_stream/spool.hpp"
@@ -24,7 +23,7 @@ class upload {
   using meter = std::atomic<std::uint64_t>;
 
   // Holds `permit` until the answer is sent. Without `known` the body is an .npy.
-  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, media wanted,
+  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, bool wants_json,
          std::optional<form> known);
 
   // Reads the body to its end and sums it. Throws http_error, error; the rest of the body must then not be read.
@@ -56,7 +55,7 @@ class upload {
   request_context* record_;  // while the request is read
   meter& meter_;
   std::shared_ptr<void> permit_;
-  media wanted_;
+  bool wants_json_;
   form form_;
   std::string head_{};  // of an .npy, and free space behind it
   std::size_t head_size_ = 0;

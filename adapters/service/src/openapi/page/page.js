@@ -1,6 +1,6 @@
 // The page: asks for the document, lists what is in it, and watches the figures.
 import {at, element} from './dom.js';
-import {list} from './operations.js';
+import {list} from './routes.js';
 import {watch} from './overview.js';
 
 const place = new URL('openapi.json', document.baseURI);
@@ -32,8 +32,8 @@ async function begin() {
   at('access').hidden = !api.needsToken;
   at('access').addEventListener('submit', (event) => event.preventDefault());
   at('token').addEventListener('change', () => { api.token = at('token').value.trim(); });
-  list(api, at('operations'), at('filter'));
+  list(api, at('routes'), at('filter'));
   await watch(api);
 }
 
-begin().catch((error) => at('operations').replaceChildren(element('p', {class: 'note'}, `The page cannot be drawn: ${error.message}`)));
+begin().catch((error) => at('routes').replaceChildren(element('p', {class: 'note'}, `The page cannot be drawn: ${error.message}`)));

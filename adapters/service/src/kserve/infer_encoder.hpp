@@ -1,7 +1,7 @@
-// Results to inference answers: a JSON object, and the tensors that stand behind it in binary.
+// Results to inference answers: a JSON object, followed by the tensors in binary.
 #pragma once
 
-#include "kserve/infer_in.hpp"
+#include "kserve/infer_decoder.hpp"
 
 namespace sluice::serving {
 
@@ -9,8 +9,8 @@ namespace sluice::serving {
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
                           const placed_call& where);
 
-// "gzip" or "deflate" where that alone is what a client accepts, else nothing. A list of codings is what HTTP libraries send
-// unasked, and at zlib's speed an answer would take longer than without.
+// "gzip" or "deflate" where a client accepts that coding alone, else nothing. HTTP libraries send a list of codings unasked,
+// and compressing at zlib's speed would delay their answers.
 std::string_view wanted_encoding(std::string_view accept_encoding);
 
 // `answer` in the coding that the request asks for, if its transport has one.

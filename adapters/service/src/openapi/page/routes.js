@@ -1,4 +1,4 @@
-// Every operation of the document, with a form to try it.
+// Every route of the document, with a form to try it.
 import {element} from './dom.js';
 import {compact, send} from './send.js';
 
@@ -63,18 +63,18 @@ function answersList(api, responses) {
 }
 
 // An Accept header where the answer comes in several forms.
-function acceptField(api, operation) {
-  const types = Object.keys(resolved(api, operation.responses['200']).content ?? {});
+function acceptField(api, route) {
+  const types = Object.keys(resolved(api, route.responses['200']).content ?? {});
   if (types.length < 2) return null;
   return parameterField(api, {name: 'Accept', in: 'header', schema: {enum: ['*/*', ...types]}, description: 'The form of the answer'});
 }
 
-function form(api, path, method, operation) {
-  const parameters = (operation.parameters ?? []).map((p) => parameterField(api, p));
+function form(api, path, method, route) {
+  const parameters = (route.parameters ?? []).map((p) => parameterField(api, p));
   const optional = parameters.filter((p) => !p.needed);
-  const accept = acceptField(api, operation);
+  const accept = acceptField(api, route);
   if (accept) parameters.push(accept);
-  const body = bodyChooser(api, operation.requestBody);
+  const body = bodyChooser(api, route.requestBody);
   const told = element('div', {class: 'told', 'aria-live': 'polite'}, element('p', {class: 'note'}, 'Nothing sent yet.'));
   const go = element('button', {class: 'go', type: 'submit'}, 'Send');
   const asked = () => {
@@ -93,29 +93,29 @@ function form(api, path, method, operation) {
     send(api, asked(), go, told);
   };
   return element('div', {class: 'try'},
-    operation.description ? element('p', {class: 'about'}, operation.description.replaceAll('`', '')) : null,
+    route.description ? element('p', {class: 'about'}, route.description.replaceAll('`', '')) : null,
     element('form', {class: 'ask', submit}, parameters.filter((p) => p.needed).map((p) => p.node), body.node, accept?.node ?? null,
             optional.length > 0 ? element('details', {}, element('summary', {}, 'Optional'), element('div', {class: 'ask'}, optional.map((p) => p.node))) : null,
             element('div', {class: 'buttons'}, go)),
-    element('div', {class: 'ask'}, told, answersList(api, operation.responses)));
+    element('div', {class: 'ask'}, told, answersList(api, route.responses)));
 }
 
 // The form is made when it is first opened.
-function operationNode(api, path, method, operation) {
-  const node = element('details', {class: 'operation', 'data-words': `${method} ${path} ${operation.summary}`.toLowerCase(), toggle: () => {
-    if (node.open && node.children.length === 1) node.append(form(api, path, method, operation));
+function routeNode(api, path, method, route) {
+  const node = element('details', {class: 'route', 'data-words': `${method} ${path} ${route.summary}`.toLowerCase(), toggle: () => {
+    if (node.open && node.children.length === 1) node.append(form(api, path, method, route));
   }}, element('summary', {}, element('span', {class: `method ${method}`}, method.toUpperCase()), element('span', {class: 'path'}, path),
-              element('span', {class: 'summary'}, operation.summary ?? '')));
+              element('span', {class: 'summary'}, route.summary ?? '')));
   return node;
 }
 
 export function list(api, into, filter) {
   const groups = new Map((api.document.tags ?? []).map((t) => [t.name, {about: t.description, nodes: []}]));
   for (const [path, item] of Object.entries(api.document.paths))
-    for (const [method, operation] of Object.entries(item)) {
-      const tag = operation.tags?.[0] ?? 'other';
+    for (const [method, route] of Object.entries(item)) {
+      const tag = route.tags?.[0] ?? 'other';
       if (!groups.has(tag)) groups.set(tag, {about: '', nodes: []});
-      groups.get(tag).nodes.push(operationNode(api, path, method, operation));
+      groups.get(tag).nodes.push(routeNode(api, path, method, route));
     }
   // The catalogue first: it is what people come for.
   const order = [...groups].filter(([, g]) => g.nodes.length > 0).sort(([a], [b]) => (b === 'calls') - (a === 'calls'));
@@ -125,7 +125,7 @@ export function list(api, into, filter) {
     const words = filter.value.toLowerCase().split(/\s+/);
     for (const group of into.children) {
       let any = false;
-      for (const node of group.querySelectorAll('.operation')) {
+      for (const node of group.querySelectorAll('.route')) {
         node.hidden = !words.every((w) => node.dataset.words.includes(w));
         any ||= !node.hidden;
       }

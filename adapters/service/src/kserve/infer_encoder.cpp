@@ -1,46 +1,39 @@
-#include "kserve/infer_out.hpp"
+#include "kserve/infer_encoder.hpp"
 
-#include <fmt/format.h>
-
-#include "codec/encode.hpp"
+#include "codec/json_writer.hpp"
+#include "codec/print_lists.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
 
 namespace sluice::serving {
-namespace {
-
-std::string head_json(const model& m, const infer_request& asked, const placed_call& where) {
-  std::string head = fmt::format(R"({{"model_name":"{}","model_version":"{}",)", m.name(), model_version);
-  if (asked.id) head += fmt::format(R"("id":{},)", json_string(*asked.id));
-  return head + "\"parameters\":" + where.json() + ",\"outputs\":[";
-}
-
-}  // namespace
 
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
                           const placed_call& where) {
-  std::vector<body_piece> json, binary;
-  std::string between = head_json(m, asked, where);
+  std::vector<body_piece> text, binary;
+  json_writer w;
+  w.begin_object().member("model_name", m.name()).member("model_version", model_version);
+  if (asked.id) w.member("id", *asked.id);
+  w.key("parameters").raw(where.json()).key("outputs").begin_array();
   for (const auto& wanted : asked.outputs) {
     const auto t = std::make_shared<const tensor>(results[wanted.index].contiguous());
     const std::string& name = m.row->outputs[wanted.index].name;
-    between += fmt::format(R"({}{{"name":"{}","datatype":"{}","shape":[{}],)", between.ends_with('[') ? "" : ",", name,
-                           datatype_of(t->dtype()), fmt::join(t->shape(), ","));
+    w.begin_object()
+        .member("name", name)
+        .member("datatype", datatype_of(t->dtype()))
+        .member("shape", json_array(t->shape()));
     if (wanted.binary) {
-      between += fmt::format(R"("parameters":{{"binary_data_size":{}}}}})", t->bytes());
+      w.member("parameters", json_object({{"binary_data_size", t->bytes()}}));
       binary.push_back({std::string_view(static_cast<const char*>(t->data()), t->bytes()), t});
-      continue;
+    } else {
+      text.push_back(body_piece::of(w.key("data").raw({}).take()));
+      for (auto& piece : print_flat(*t, name)) text.push_back(std::move(piece));
     }
-    between += "\"data\":";
-    json.push_back(body_piece::of(std::move(between)));
-    for (auto& piece : print_flat(*t, name)) json.push_back(std::move(piece));
-    between.assign(1, '}');
+    w.end_object();
   }
-  between += "]}";
-  json.push_back(body_piece::of(std::move(between)));
-  join_small(json);
+  text.push_back(body_piece::of(w.end_array().end_object().take()));
+  join_small(text);
   response out{.headers = {{"Content-Type", binary.empty() ? "application/json" : "application/octet-stream"}},
-               .body = std::move(json)};
+               .body = std::move(text)};
   if (binary.empty()) return out;
   out.headers.emplace_back("Inference-Header-Content-Length", std::to_string(out.size()));
   for (auto& piece : binary) out.body.push_back(std::move(piece));

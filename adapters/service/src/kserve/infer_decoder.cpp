@@ -1,8 +1,8 @@
-#include "kserve/infer_in.hpp"
+#include "kserve/infer_decoder.hpp"
 
 #include <algorithm>
 
-#include "kserve/json_data.hpp"
+#include "codec/list_reader.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -222,13 +222,9 @@ class request_reader {
     if (in.extents->count() > static_cast<std::int64_t>(body_.size() / 2))
       fail(fmt::format("the input {} has {} elements by its shape {}, more than a body of {} bytes can hold", name,
                        in.extents->count(), in.extents->str(), body_.size()));
-    in.value = visit(type, [&](auto tag) -> tensor {
-      using T = typename decltype(tag)::type;
-      if constexpr (has_json(dtype_of<T>))
-        return data_reader<T>(name, *in.extents, room_).read(v);
-      else
-        fail(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
-    });
+    if (!has_json(type))
+      fail(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
+    in.value = read_list(v, type, {"v2", name + ".data", body_, limits_, room_}, in.extents);
   }
 
   tensor binary_tensor(const input& in) {

@@ -1,4 +1,4 @@
-#include "codec/encode.hpp"
+#include "codec/print_lists.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -7,15 +7,14 @@
 
 #include "codec/json_number.hpp"
 #include "codec/print_number.hpp"
-#include "sluice/npy.hpp"
-#include "sluice/parallel.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
+#include "sluice/parallel.hpp"
 
 namespace sluice::serving {
 namespace {
 
-// Elements that are printed into one piece, by one thread.
+// Elements of one piece, which one thread prints.
 constexpr std::int64_t block_elements = 1 << 14;
 
 template <class T>
@@ -27,14 +26,14 @@ bool is_finite(T x) {
     return std::isfinite(static_cast<float>(x));
 }
 
-// A row-major tensor as nested lists. Whatever stands before element i depends on i alone, so blocks print side by side.
+// A row-major tensor as nested lists. What precedes element i depends on i alone, so blocks print in parallel.
 template <class T>
 class list_printer {
  public:
-  // `otherwise` is what a client may do about numbers that JSON has not.
+  // `otherwise` is what a client can do about numbers that JSON does not have.
   list_printer(const tensor& t, std::string_view otherwise)
       : list_printer(t.shape(), static_cast<const T*>(t.data()), 0, otherwise) {}
-  // `data` begin with element `first`.
+  // `data` begins with element `first`.
   list_printer(const shape& extents, const T* data, std::int64_t first, std::string_view otherwise)
       : otherwise_(otherwise), data_(data), first_(first), shape_(extents), rank_(extents.rank()) {
     std::int64_t size = 1;
@@ -108,9 +107,9 @@ class list_printer {
     const strides steps = row_major(shape_);
     for (int d = 0; d < rank_; ++d) where += fmt::format("[{}]", first / steps[d] % shape_[d]);
     throw http_error{422, "not_finite",
-                  fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
-                              "such numbers; {}",
-                              bad, count, where, otherwise_)};
+                     fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
+                                 "such numbers; {}",
+                                 bad, count, where, otherwise_)};
   }
 
   std::string_view otherwise_;
@@ -121,49 +120,10 @@ class list_printer {
   std::array<std::int64_t, max_rank> sizes_{};  // elements in one list at each depth
 };
 
-void append(std::vector<body_piece>& to, std::vector<body_piece>&& pieces) {
-  for (auto& p : pieces) to.push_back(std::move(p));
-}
+}  // namespace
 
 std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise) {
   return visit(t.dtype(), [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, otherwise).print(); });
-}
-
-}  // namespace
-
-std::string json_form(const shape& extents, dtype type) {
-  std::string all;
-  for (const auto e : extents) all += fmt::format("{}{}", all.empty() ? "" : ",", e);
-  return fmt::format(R"("shape":[{}],"dtype":"{}")", all, name_of(type));
-}
-
-std::vector<body_piece> encode_json(const endpoint& row, const std::vector<tensor>& results, std::string_view device) {
-  std::vector<body_piece> body;
-  std::string between = "{";
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    const tensor t = results[i].contiguous();
-    const bool wrapped = row.described && results.size() > 1;
-    between += json_string(row.outputs[i].name) + (wrapped ? ":{\"data\":" : ":");
-    body.push_back(body_piece::of(std::move(between)));
-    append(body, print_lists(t, "ask for application/x-npy"));
-    between = (row.described ? "," + json_form(t.shape(), t.dtype()) : "") + (wrapped ? "}" : "") + ",";
-  }
-  if (row.described)
-    between += "\"device\":" + json_string(device);
-  else
-    between.pop_back();
-  body.push_back(body_piece::of(between + "}"));
-  join_small(body);
-  return body;
-}
-
-std::vector<body_piece> encode_npy(const tensor& result) {
-  const auto held = std::make_shared<const tensor>(result.contiguous());
-  if (held->dtype() == dtype::bf16)
-    throw http_error{406, "not_acceptable",
-                  "[npy] the result is of bf16, which .npy has no type for; ask for application/json"};
-  return {body_piece::of(npy_header_bytes(held->dtype(), held->shape())),
-          {std::string_view(static_cast<const char*>(held->data()), held->bytes()), held}};
 }
 
 std::vector<body_piece> print_flat(const tensor& t, const std::string& name) {

@@ -1,0 +1,81 @@
+// A codec: bytes of one media type to tensors, and back. A new one is a class in a file of its own and a line in
+// codec_registry.cpp:
+//
+//     class csv_codec final : public codec {
+//       std::vector<std::string_view> media_types() const override { return {"text/csv"}; }
+//       payload carries() const override { return payload::one_tensor; }
+//       std::vector<tensor> decode(const encoded& from, std::span<const field>, const decode_context& c) override {
+//         return {table_in(from.bytes, c.limits)};
+//       }
+//       std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, std::string_view) override {
+//         return {body_piece::of(csv_of(results[0]))};
+//       }
+//     };
+#pragma once
+
+#include <optional>
+
+#include "codec/body_buffer.hpp"
+#include "openapi/document.hpp"
+
+namespace sluice::serving {
+
+class codec_registry;
+
+// Bytes to decode: a body, or a part of one.
+struct encoded {
+  const body_buffer& body;  // which holds them
+  std::string_view bytes;
+  std::string_view content_type = {};    // as the client wrote it, with its parameters
+  std::string_view called = "the body";  // in messages
+};
+
+struct decode_context {
+  std::string_view endpoint;  // its name, for messages
+  const service_limits& limits;
+  const host_allocator& memory;  // for tensors that do not use the body's
+  const codec_registry& codecs;
+};
+
+// What a body holds: one tensor; all of an endpoint's inputs, or outputs; or parts, each of which holds one tensor in a
+// media type of its own.
+enum class payload { one_tensor, all_fields, parts };
+
+class codec {
+ public:
+  codec() = default;
+  virtual ~codec() = default;
+  codec(const codec&) = delete;
+  codec& operator=(const codec&) = delete;
+
+  // The first is the one that answers have, and that messages and documents name.
+  [[nodiscard]] virtual std::vector<std::string_view> media_types() const = 0;
+  [[nodiscard]] virtual payload carries() const = 0;
+  // Whether its tensors may lie in the body's memory, which is then chosen for the device that computes.
+  [[nodiscard]] virtual bool uses_body_memory() const { return false; }
+  [[nodiscard]] virtual bool has_encoder() const { return true; }
+
+  // A tensor for each of `inputs`, in their order: of one_tensor codecs there is one input. Called by several threads at
+  // once. Throws error: malformed, invalid_argument, limit_exceeded, unsupported.
+  virtual std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) = 0;
+  // `results`, on the CPU, as `row` names them. Throws http_error: 422 for values, 406 for types, that it cannot express.
+  virtual std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, std::string_view device);
+
+  // Bodies of requests to `row` and of its answers, for the service's document; nothing where there are none in this form.
+  [[nodiscard]] virtual std::optional<content> describe_request(document& d, const endpoint& row,
+                                                                const service_limits& limits,
+                                                                const codec_registry& codecs) const;
+  [[nodiscard]] virtual std::optional<content> describe_answer(document& d, const endpoint& row) const;
+
+  [[nodiscard]] std::string_view media_type() const { return media_types().front(); }
+  [[nodiscard]] bool takes(const endpoint& row) const { return carries() != payload::one_tensor || row.inputs.size() == 1; }
+  [[nodiscard]] bool gives(const endpoint& row) const {
+    return has_encoder() && (carries() != payload::one_tensor || row.outputs.size() == 1);
+  }
+};
+
+std::unique_ptr<codec> json_codec();
+std::unique_ptr<codec> npy_codec();
+std::unique_ptr<codec> multipart_codec();
+
+}  // namespace sluice::serving

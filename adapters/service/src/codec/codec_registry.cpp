@@ -1,0 +1,110 @@
+#include "codec/codec_registry.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "codec/media_type.hpp"
+#include "http/http_error.hpp"
+#include "http/text.hpp"
+
+namespace sluice::serving {
+namespace {
+
+bool has_type(const codec& c, std::string_view type) {
+  const auto types = c.media_types();
+  return std::find(types.begin(), types.end(), type) != types.end();
+}
+
+bool is_for_parts(const std::unique_ptr<codec>& c) { return c->carries() == payload::one_tensor; }
+
+// "application/json, application/x-npy or multipart/form-data, ..."
+std::string listed(const std::vector<std::string_view>& types) {
+  std::string all;
+  for (std::size_t i = 0; i < types.size(); ++i)
+    all += fmt::format("{}{}", i == 0 ? "" : i + 1 == types.size() ? " or " : ", ", types[i]);
+  return all;
+}
+
+}  // namespace
+
+// A line for each codec.
+codec_registry standard_codecs() {
+  codec_registry codecs;
+  codecs.add(json_codec());
+  codecs.add(npy_codec());
+  codecs.add(multipart_codec());
+  return codecs;
+}
+
+codec& codec_registry::for_body(std::string_view content_type, const endpoint& row) const {
+  const std::string type = main_value(content_type);
+  if (type.empty()) return *all_.front();
+  std::vector<std::string_view> taken;
+  bool parts = false;
+  for (const auto& c : all_) {
+    if (!c->takes(row)) continue;
+    if (has_type(*c, type)) return *c;
+    taken.push_back(c->media_type());
+    parts = parts || c->carries() == payload::parts;
+  }
+  std::string sentence =
+      fmt::format("[http] Content-Type is \"{}\": this endpoint takes {}", shown(content_type), listed(taken));
+  if (parts)
+    sentence += fmt::format(" with a part of {} for each of its {} input{}", listed(part_types()), row.inputs.size(),
+                            row.inputs.size() == 1 ? "" : "s");
+  throw http_error{415, "unsupported_media_type", sentence};
+}
+
+codec& codec_registry::for_part(std::string_view content_type, std::string_view part) const {
+  const std::string type = main_value(content_type);
+  const bool any = type.empty() || type == "application/octet-stream";
+  for (const auto& c : all_)
+    if (is_for_parts(c) && (any || has_type(*c, type))) return *c;
+  throw http_error{415, "unsupported_media_type",
+                   fmt::format("[multipart] the part {} has the Content-Type \"{}\": {} is taken", json_string(shown(part)),
+                               shown(content_type), listed(part_types()))};
+}
+
+codec& codec_registry::for_answer(std::string_view accept, const codec& of_request, const endpoint& row) const {
+  std::vector<std::string_view> types;
+  std::vector<codec*> codecs;
+  std::size_t usual = 0;
+  // Parts have no answer of their kind: what they hold by default has.
+  const bool own = of_request.gives(row);
+  bool found = false;
+  for (const auto& c : all_) {
+    if (!c->gives(row)) continue;
+    if (!found && (own ? c.get() == &of_request : is_for_parts(c))) {
+      found = true;
+      usual = types.size();
+    }
+    types.push_back(c->media_type());
+    codecs.push_back(c.get());
+  }
+  return *codecs[accepted_type(accept, types, usual)];
+}
+
+std::vector<std::string_view> codec_registry::part_types() const {
+  std::vector<std::string_view> types;
+  for (const auto& c : all_)
+    if (is_for_parts(c)) types.push_back(c->media_type());
+  return types;
+}
+
+std::vector<body_piece> codec::encode(const endpoint& row, const std::vector<tensor>&, std::string_view) {
+  throw error(error_code::internal, fmt::format("[{}] {} has no encoder", row.name, media_type()));
+}
+
+std::optional<content> codec::describe_request(document&, const endpoint& row, const service_limits&,
+                                               const codec_registry&) const {
+  if (!takes(row)) return std::nullopt;
+  return content{.type = std::string(media_type())};
+}
+
+std::optional<content> codec::describe_answer(document&, const endpoint& row) const {
+  if (!gives(row)) return std::nullopt;
+  return content{.type = std::string(media_type())};
+}
+
+}  // namespace sluice::serving

@@ -1,0 +1,56 @@
+// application/json: an object with a key for each field, {"a": [[1, 2], [3, 4]], "dtype": "f64"}.
+#include <algorithm>
+
+#include "codec/codec.hpp"
+#include "codec/json_decoder.hpp"
+#include "codec/json_schema.hpp"
+#include "codec/json_writer.hpp"
+#include "codec/print_lists.hpp"
+
+namespace sluice::serving {
+namespace {
+
+class json_bodies final : public codec {
+ public:
+  std::vector<std::string_view> media_types() const override { return {"application/json"}; }
+  payload carries() const override { return payload::all_fields; }
+
+  std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {
+    return decoder_pool::lease(decoders_)->decode(from.body, inputs, c.endpoint, c.limits, c.memory);
+  }
+
+  std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, std::string_view device) override {
+    std::vector<body_piece> body;
+    json_writer w;
+    w.begin_object();
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const tensor t = results[i].contiguous();
+      const bool wrapped = row.described && results.size() > 1;
+      w.key(row.outputs[i].name);
+      if (wrapped) w.begin_object().key("data");
+      body.push_back(body_piece::of(w.raw({}).take()));
+      for (auto& p : print_lists(t, "ask for application/x-npy")) body.push_back(std::move(p));
+      if (row.described) w.member("shape", json_array(t.shape())).member("dtype", name_of(t.dtype()));
+      if (wrapped) w.end_object();
+    }
+    if (row.described) w.member("device", device);
+    body.push_back(body_piece::of(w.end_object().take()));
+    join_small(body);
+    return body;
+  }
+
+  std::optional<content> describe_request(document& d, const endpoint& row, const service_limits& limits,
+                                          const codec_registry&) const override {
+    return json_request(d, row, limits.rank);
+  }
+  std::optional<content> describe_answer(document& d, const endpoint& row) const override { return json_answer(d, row); }
+
+ private:
+  decoder_pool decoders_;
+};
+
+}  // namespace
+
+std::unique_ptr<codec> json_codec() { return std::make_unique<json_bodies>(); }
+
+}  // namespace sluice::serving

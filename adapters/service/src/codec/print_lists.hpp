@@ -1,0 +1,21 @@
+// Tensors as nested lists of JSON numbers.
+#pragma once
+
+#include "sluice/service.hpp"
+
+namespace sluice::serving {
+
+// A contiguous tensor on the CPU; all cores print large ones. Throws http_error (422) for NaN and infinities: `otherwise`
+// says what the client can do about them.
+std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise);
+
+// The same as one flat list. Throws http_error (422) for half-precision floats as well.
+std::vector<body_piece> print_flat(const tensor& t, const std::string& name);
+
+// A piece of a tensor: `elements` from number `first` on, in row-major order, with their brackets and commas.
+body_piece print_part(const shape& extents, dtype type, std::int64_t first, std::string_view elements);
+
+// Joins the pieces of a short body into one.
+void join_small(std::vector<body_piece>& pieces);
+
+}  // namespace sluice::serving

@@ -1,0 +1,134 @@
+// A codec of a new media type: what it takes to add one, and where it then works.
+#include "codec/codec_registry.hpp"
+
+#include <charconv>
+
+#include "execution/executor.hpp"
+#include "http/http_error.hpp"
+#include "http/protocol.hpp"
+#include "service_testing.hpp"
+
+using namespace sluice;
+using namespace testing;
+using namespace sluice::serving;
+
+namespace {
+
+// text/csv: lines of numbers, a matrix of f32.
+class csv_codec final : public codec {
+ public:
+  std::vector<std::string_view> media_types() const override { return {"text/csv", "application/csv"}; }
+  payload carries() const override { return payload::one_tensor; }
+
+  std::vector<tensor> decode(const encoded& from, std::span<const field>, const decode_context& c) override {
+    std::vector<float> numbers;
+    std::int64_t rows = 0;
+    for (auto rest = from.bytes; !rest.empty();) {
+      float x = 0;
+      const auto [end, e] = std::from_chars(rest.data(), rest.data() + rest.size(), x);
+      if (e != std::errc{}) throw error(error_code::malformed, cat("[csv] ", from.called, " is no CSV"));
+      numbers.push_back(x);
+      rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+      rows += rest.empty() || rest.front() == '\n' ? 1 : 0;
+      if (!rest.empty()) rest.remove_prefix(1);
+    }
+    tensor t =
+        c.memory.make({rows, static_cast<std::int64_t>(numbers.size()) / std::max<std::int64_t>(rows, 1)}, dtype::f32);
+    std::copy(numbers.begin(), numbers.end(), static_cast<float*>(t.data()));
+    return {t};
+  }
+
+  std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, std::string_view) override {
+    const tensor t = results[0].contiguous();
+    std::string text;
+    for (std::int64_t i = 0; i < t.count(); ++i) {
+      text += std::to_string(static_cast<int>(static_cast<const float*>(t.data())[i]));
+      text += t.rank() > 0 && (i + 1) % t.extent(t.rank() - 1) == 0 ? '\n' : ',';
+    }
+    return {body_piece::of(text)};
+  }
+};
+
+struct calls {
+  calls() : e(service_options{}) {
+    e.endpoints.add(matmul_row());
+    e.endpoints.add(rowsum_row());
+    auto codecs = standard_codecs();
+    codecs.add(std::make_unique<csv_codec>());
+    v1 = serving::v1(e, std::move(codecs));
+  }
+
+  response post(const std::string& name, std::string_view body, const headers& with) {
+    const request r{.method = "POST",
+                    .path = cat("/v1/", name),
+                    .header = [&](std::string_view wanted) -> std::string_view {
+                      for (const auto& [key, value] : with)
+                        if (key == wanted) return value;
+                      return {};
+                    },
+                    .body = body};
+    request_context record;
+    return v1->answer(r, record);
+  }
+
+  // The status and the text of a refusal.
+  std::pair<int, std::string> refused(const std::string& name, std::string_view body, const headers& with) try {
+    return {post(name, body, with).status, ""};
+  } catch (const http_error& x) {
+    return {x.status, x.detail};
+  } catch (const error& x) {
+    return {status_of(x.code()), x.what()};
+  }
+
+  executor e;
+  std::unique_ptr<protocol> v1;
+};
+
+std::string csv_part(std::string_view name, std::string_view text) {
+  return cat("--cut\r\nContent-Disposition: form-data; name=", name, "\r\nContent-Type: text/csv\r\n\r\n", text, "\r\n");
+}
+
+const headers csv_type{{"Content-Type", "text/csv; header=absent"}};
+
+}  // namespace
+
+TEST_CASE("a codec that was added takes bodies, and answers in its form") {
+  calls c;
+  const auto r = c.post("rowsum", "1,2\n3,4\n", csv_type);
+  CHECK(r.header("Content-Type") == "text/csv");
+  CHECK(r.text() == "3,7\n");
+  CHECK(c.post("rowsum", "1,2", {{"Content-Type", "application/csv"}}).text() == "3\n");
+  CHECK(result(c.post("rowsum", "1,2\n3,4\n", {{"Content-Type", "text/csv"}, {"Accept", "application/json"}})) == "[3,7]");
+  CHECK(c.post("rowsum", R"({"a":[[1,2],[3,4]]})", {{"Accept", "text/*"}}).text() == "3,7\n");
+  CHECK(c.refused("rowsum", "x", csv_type) == std::pair{400, std::string("[csv] the body is no CSV")});
+}
+
+TEST_CASE("and parts of a multipart body, beside those of other codecs") {
+  calls c;
+  const auto both = cat(csv_part("a", "1,2\n3,4"), csv_part("b", "5,6\n7,8\n"), "--cut--");
+  CHECK(result(c.post("matmul", both, {multipart_type[0], {"Accept", "application/json"}})) == "[[19,22],[43,50]]");
+  const auto mixed = cat(csv_part("b", "5,6\n7,8"), part("a", encode_npy(tensor::of<float>({{1, 2}, {3, 4}}))), "--cut--");
+  CHECK(c.post("matmul", mixed, {multipart_type[0], {"Accept", "text/csv"}}).text() == "19,22\n43,50\n");
+  CHECK(c.post("matmul", mixed, multipart_type).header("Content-Type") == "application/x-npy");
+  CHECK(c.refused("matmul", cat(csv_part("a", "x"), "--cut--"), multipart_type).second == "[csv] the part \"a\" is no CSV");
+}
+
+TEST_CASE("refusals and the document name the types that are there") {
+  calls c;
+  const auto type = c.refused("rowsum", "x", {{"Content-Type", "image/jpeg"}});
+  CHECK(type.first == 415);
+  CHECK(type.second.find("takes application/json, application/x-npy, multipart/form-data or text/csv with a part of "
+                         "application/x-npy or text/csv for each of its 1 input") != std::string::npos);
+  const auto accept = c.refused("rowsum", R"({"a":[[1]]})", {{"Accept", "image/jpeg"}});
+  CHECK(accept.first == 406);
+  CHECK(accept.second.find("application/json or application/x-npy or text/csv") != std::string::npos);
+  CHECK(c.refused("matmul", "1,2", csv_type).first == 415);  // two inputs
+  const std::string jpeg = "--cut\r\nContent-Disposition: form-data; name=a\r\nContent-Type: image/jpeg\r\n\r\nx\r\n--cut--";
+  CHECK(c.refused("matmul", jpeg, multipart_type).first == 415);
+  document d(false);
+  c.v1->describe(d);
+  const std::string text = d.text();
+  CHECK(text.find(R"("text/csv":{})") != std::string::npos);
+  CHECK(text.find(R"("anyOf":[{"type":"string","contentMediaType":"application/x-npy"},)"
+                  R"({"type":"string","contentMediaType":"text/csv"}])") != std::string::npos);
+}
