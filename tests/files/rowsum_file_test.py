@@ -93,16 +93,15 @@ assert sorted(os.listdir(".")) == ["raw.bin", "sums.npy"]
 # there is a GPU, that is its driver's libraries for the most part).
 peak = lambda: resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 before = peak()
-# However many threads there are: their chunks share one budget of bytes.
 sparse("wide.bin", 1 << 30)
 sparse("tall.bin", 1 << 25)
-for threads in [{}, {"SLUICE_THREADS": "16"}, {"SLUICE_THREADS": "64"}]:
+for threads in [{}, {"SLUICE_THREADS": "16"}, {"SLUICE_THREADS": "64"}]:  # all of them share one budget
     env = {**os.environ, **threads}
     for columns, sums in [(1 << 28, 1), (1024, 1 << 18)]:
         assert run("wide.bin", "--columns", str(columns), "-o", "wide.npy", env=env)[0] == 0
         assert body("wide.npy") == bytes(4 * sums)
-    with subprocess.Popen(["cat", "wide.bin"], stdout=subprocess.PIPE) as once:
-        assert run("-", "--columns", "1024", "-o", "wide.npy", stdin=once.stdout, env=env)[0] == 0
+    with subprocess.Popen(["cat", "wide.bin"], stdout=subprocess.PIPE) as pipe:
+        assert run("-", "--columns", "1024", "-o", "wide.npy", stdin=pipe.stdout, env=env)[0] == 0
     assert body("wide.npy") == bytes(4 << 18)
     assert run("wide.bin", "--columns", "2048", "-o", "wide.npy", "--column-totals", "totals.npy", env=env)[0] == 0
     assert body("totals.npy") == bytes(4 * 2048)
