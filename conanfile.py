@@ -6,12 +6,14 @@ from conan.errors import ConanInvalidConfiguration
 from conan.tools.build import check_min_cppstd
 from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
 from conan.tools.files import copy, load, rmdir
+from conan.tools.scm import Version
 
 required_conan_version = ">=2.0"
 
 
 class Sluice(ConanFile):
-    """The libraries: sluice::sluice, sluice::service, sluice::jobs, sluice::httplib. conan create . makes and tries the package."""
+    """The libraries: sluice::sluice, sluice::header_only, sluice::service, sluice::jobs, sluice::httplib. conan create . makes and
+    tries the package."""
 
     name = "sluice"
     description = "Numeric work on whatever device will do it soonest, and over HTTP from inside any application"
@@ -35,8 +37,8 @@ class Sluice(ConanFile):
         self.version = re.search(r"VERSION (\d+\.\d+\.\d+)", project).group(1)
 
     def requirements(self):
-        self.requires("fmt/[>=9.1 <13]")
-        self.requires("openblas/[>=0.3.21 <1]")
+        self.requires("fmt/[>=9.1 <13]", transitive_headers=True)  # for sluice::header_only
+        self.requires("openblas/[>=0.3.21 <1]", transitive_headers=True)  # likewise
         if self.options.service:
             self.requires("simdjson/[>=3.0.1 <5]")
             self.requires("sqlite3/[>=3.40 <4]")
@@ -91,6 +93,17 @@ class Sluice(ConanFile):
         core.defines = ["SLUICE_SHARED"] if self.options.shared else []
         if self.settings.os == "Linux":
             core.system_libs = ["pthread", "dl", "m"]
+
+        headers = self.cpp_info.components["header_only"]
+        headers.set_property("cmake_target_name", "sluice::header_only")
+        headers.set_property("pkg_config_name", "sluice-header-only")
+        headers.libdirs = []
+        headers.requires = core.requires
+        headers.defines = ["SLUICE_HEADER_ONLY", "FMT_HEADER_ONLY=1", "SLUICE_BLAS_OPENBLAS"]
+        if Version(self.dependencies["openblas"].ref.version) >= "0.3.27":
+            headers.defines.append("SLUICE_BLAS_OPENBLAS_LOCAL")
+        headers.system_libs = core.system_libs
+
         if self.options.cuda:  # a program that links statically has no library for the module to lie beside
             self.runenv_info.append_path("SLUICE_BACKEND_PATH", os.path.join(self.package_folder, "lib"))
 

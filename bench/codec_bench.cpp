@@ -58,7 +58,7 @@ struct matrix {
 struct codec_service : sluice::service {
   explicit codec_service(const tensor& given) {
     const auto estimate = [](std::span<const tensor> in) {
-      return sluice::rowsum_work(in[0]);
+      return sluice::work_of(sluice::rowsum_op(), {in[0]});
     };  // small ones stay in this thread
     const auto take = [](std::span<const tensor> in, const sluice::call_context&) {
       const auto n = in[0].count();

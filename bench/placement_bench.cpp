@@ -20,7 +20,7 @@ void register_all() {
   using sluice::device;
   using sluice::dtype;
   add("decision", "sluice", "cpu", "f32", "not calibrated, matmul 64", [](benchmark::State& s) {
-    decide(s, sluice::matmul_work({64, 64}, {64, 64}, dtype::f32));
+    decide(s, sluice::work_of(sluice::matmul_op(), {{dtype::f32, {64, 64}}, {dtype::f32, {64, 64}}}));
   });
   add("matmul, device named", "sluice", "cpu", "f32", "8x8x8", [](benchmark::State& s) { product(s, device::cpu); });
   add("matmul, placed, not calibrated", "sluice", "cpu", "f32", "8x8x8",
@@ -36,10 +36,10 @@ void register_all() {
   const std::string devices = std::to_string(sluice::devices().size()) + " devices, ";
   for (const std::int64_t n : {64, 1024})
     add("decision", "sluice", "cpu", "f32", devices + "matmul " + std::to_string(n), [=](benchmark::State& s) {
-      decide(s, sluice::matmul_work({n, n}, {n, n}, dtype::f32));
+      decide(s, sluice::work_of(sluice::matmul_op(), {{dtype::f32, {n, n}}, {dtype::f32, {n, n}}}));
     });
   add("decision", "sluice", "cpu", "f32", devices + "rowsum 1024", [](benchmark::State& s) {
-    decide(s, sluice::rowsum_work({1024, 1024}, dtype::f32));
+    decide(s, sluice::work_of(sluice::rowsum_op(), {{dtype::f32, {1024, 1024}}}));
   });
   add("matmul, placed", "sluice", "cpu", "f32", "8x8x8", [](benchmark::State& s) { product(s, device::automatic); });
 }

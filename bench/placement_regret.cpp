@@ -5,7 +5,7 @@
 //     SLUICE_BACKEND_PATH=build/test-modules/paced placement_regret paced:0 paced:1
 //
 // NEAR is where the host's memory is, a CPU; FAR is a GPU. Both are calibrated first. With 8 callers the time is that of a
-// call while all of them call, and placement decides for each call anew.
+// call while all of them call, and placement decides for each call.
 #include <algorithm>
 #include <array>
 #include <barrier>
@@ -61,10 +61,10 @@ class problem {
   problem(const test_case& c, const devices_under_test& d) : case_(c), devices_(d) {
     if (c.product) {
       operands_ = {made({c.n[0], c.n[1]}), made({c.n[1], c.n[2]})};
-      work_ = sluice::matmul_work(operands_[0], operands_[1]);
+      work_ = sluice::work_of(sluice::matmul_op(), {operands_[0], operands_[1]});
     } else {
       operands_ = {made({c.n[0], c.n[1]})};
-      work_ = sluice::rowsum_work(operands_[0]);
+      work_ = sluice::work_of(sluice::rowsum_op(), {operands_[0]});
     }
   }
 
@@ -82,7 +82,7 @@ class problem {
 
   void call_automatic() const {
     const auto d = decide();
-    sluice::call_account account(work_, d, false, true);
+    sluice::call_account account(work_, d);
     call(d.where);
     account.succeeded();
   }

@@ -24,8 +24,10 @@ macro(sluice_find_blas name header library)
   mark_as_advanced(SLUICE_${upper}_INCLUDE SLUICE_${upper}_LIBRARY)
   if(SLUICE_${upper}_INCLUDE AND SLUICE_${upper}_LIBRARY)
     sluice_use_blas(${name} ${SLUICE_${upper}_INCLUDE} ${SLUICE_${upper}_LIBRARY})
-    # How the installed package finds it again, for what links the static library.
+    # How the installed package finds it again, for what links the static library or is header-only.
     set(SLUICE_BLAS_LIBRARY "${SLUICE_${upper}_LIBRARY}")
+    set(SLUICE_BLAS_INCLUDE "${SLUICE_${upper}_INCLUDE}")
+    set(SLUICE_BLAS_HEADER ${header})
     set(SLUICE_BLAS_NAME ${library})
     set(SLUICE_BLAS_PLACES ${places})
   endif()

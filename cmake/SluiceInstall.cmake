@@ -68,6 +68,26 @@ function(sluice_link_flags out)
   set(${out} "${flags}" PARENT_SCOPE)
 endfunction()
 
+# -D... and -I... of what the header-only form includes, where the compiler does not look by itself.
+function(sluice_header_only_cflags out)
+  set(flags -DSLUICE_HEADER_ONLY -DFMT_HEADER_ONLY=1)
+  foreach(definition IN LISTS SLUICE_BLAS_DEFINITIONS)
+    list(APPEND flags "-D${definition}")
+  endforeach()
+  get_target_property(folders fmt::fmt-header-only INTERFACE_INCLUDE_DIRECTORIES)
+  if("fmt" IN_LIST SLUICE_STATIC_PACKAGES AND folders)
+    list(APPEND SLUICE_BLAS_INCLUDE ${folders})
+  endif()
+  list(REMOVE_DUPLICATES SLUICE_BLAS_INCLUDE)
+  foreach(folder IN LISTS SLUICE_BLAS_INCLUDE)
+    if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES AND IS_DIRECTORY "${folder}")
+      list(APPEND flags "-I${folder}")
+    endif()
+  endforeach()
+  list(JOIN flags " " flags)
+  set(${out} "${flags}" PARENT_SCOPE)
+endfunction()
+
 # NAME.pc from cmake/NAME.pc.in. It finds its prefix from its own place. Not for Debug, whose libraries have other names.
 function(sluice_install_pkg_config name)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in" "${PROJECT_BINARY_DIR}/package/${name}.pc" @ONLY)
@@ -101,6 +121,12 @@ function(sluice_install_package)
       list(APPEND files "${package}/${dependencies}")
     endforeach()
   endif()
+  get_target_property(SLUICE_BLAS_DEFINITIONS sluice_blas INTERFACE_COMPILE_DEFINITIONS)
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/sluice-header-only-dependencies.cmake.in"
+                 "${package}/sluice-header-only-dependencies.cmake" @ONLY)
+  list(APPEND files "${package}/sluice-header-only-dependencies.cmake")
+  install(EXPORT sluice-header-only-targets FILE sluice-header-only-targets.cmake NAMESPACE sluice::
+          DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)
   install(EXPORT sluice-targets FILE sluice-${SLUICE_KIND}-targets.cmake NAMESPACE sluice:: DESTINATION "${SLUICE_CMAKE_DIR}"
           COMPONENT sluice_dev)
 
@@ -123,6 +149,9 @@ function(sluice_install_package)
   list(TRANSFORM CMAKE_DL_LIBS PREPEND -l OUTPUT_VARIABLE dl)  # none on some systems
   sluice_link_flags(SLUICE_PC_CORE_LIBS ${core} ${SLUICE_BLAS_LIBRARY} -pthread ${dl} -lm)
   sluice_install_pkg_config(sluice)
+  sluice_link_flags(SLUICE_PC_HEADER_ONLY_LIBS ${SLUICE_BLAS_LIBRARY} -pthread ${dl} -lm)
+  sluice_header_only_cflags(SLUICE_PC_HEADER_ONLY_CFLAGS)
+  sluice_install_pkg_config(sluice-header-only)
 
   if(SLUICE_SERVICE)
     list(APPEND files "${PROJECT_SOURCE_DIR}/cmake/SluiceHttplib.cmake")

@@ -15,8 +15,7 @@ constexpr double width = 420, height = 300, left = 70, top = 60, gap = 90;
 // One of the two pictures: values over sizes, both logarithmic.
 class panel {
  public:
-  panel(const sluice::advice& a, double x, const char* title, const char* unit)
-      : advice_(a), x_(x), title_(title), unit_(unit) {}
+  panel(const advice& a, double x, const char* title, const char* unit) : advice_(a), x_(x), title_(title), unit_(unit) {}
 
   using series = std::function<double(std::size_t row, std::size_t device)>;
 
@@ -72,7 +71,7 @@ class panel {
     return top + height * (high_ > low_ ? (high_ - std::log10(v)) / (high_ - low_) : 0.5);
   }
 
-  const sluice::advice& advice_;
+  const advice& advice_;
   double x_;
   const char* title_;
   const char* unit_;
@@ -100,10 +99,10 @@ std::string wrapped(const std::string& text) {
 
 }  // namespace
 
-std::string chart_of(const sluice::advice& a, const std::string& title, const measurements& measured) {
-  const auto seconds = [&](std::size_t r, std::size_t d) { return a.rows[r].seconds[d]; };
+std::string chart_of(const advice& a, const std::string& title, const measurements& measured) {
+  const auto seconds = [&](std::size_t r, std::size_t d) { return a.rows[r].seconds(d); };
   const auto took = [&](std::size_t r, std::size_t d) { return r < measured.size() ? measured[r][d] : std::nan(""); };
-  const auto throughput = [&](std::size_t r, std::size_t d) { return a.rows[r].throughput[d]; };
+  const auto throughput = [&](std::size_t r, std::size_t d) { return a.rows[r].throughput(d); };
   panel latency(a, left, "a call", "s");
   panel rate(a, left + width + gap, "calls a second, of many callers", "/s");
   latency.see(seconds);

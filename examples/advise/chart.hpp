@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "sluice/advice.hpp"
+#include "advice.hpp"
 
 // Seconds that calls really took, by row and device; NaN where they were not measured.
 using measurements = std::vector<std::vector<double>>;
 
-std::string chart_of(const sluice::advice& a, const std::string& title, const measurements& measured);
+std::string chart_of(const advice& a, const std::string& title, const measurements& measured);

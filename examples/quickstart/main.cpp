@@ -10,7 +10,7 @@ int main() {
   const auto a = sluice::tensor::of<float>({{1, 2, 3}, {4, 5, 6}});
   const auto b = sluice::tensor::of<float>({{1, 0}, {0, 1}, {1, 1}});
 
-  const auto why = sluice::place(sluice::matmul_work(a, b)).reason();
+  const auto why = sluice::place(sluice::work_of(sluice::matmul_op(), {a, b})).reason();
   const auto c = sluice::matmul(a, b).to("cpu");  // placement chose the device; the result comes back to be looked at
   const auto s = sluice::rowsum(c).to("cpu");
 

@@ -120,6 +120,12 @@ typedef struct sluice_host {
   int32_t queues_per_device;  /**< how many queue_acquire hands out at once */
 } sluice_host;
 
+/** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked them
+ * against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
+typedef sluice_status (*sluice_op)(int32_t device, sluice_queue* queue, const sluice_array* inputs, int32_t input_count,
+                                   const sluice_array* outputs, int32_t output_count, const void* options,
+                                   size_t options_size, sluice_message* message);
+
 /** The table that a backend fills. `queue` may be null on a device whose `queue_acquire` is null: such a device has
  * completed every call when the call returns, and its event slots are null too. */
 typedef struct sluice_backend {
@@ -181,6 +187,9 @@ typedef struct sluice_backend {
    * call does not block. The events may be destroyed on return. Never fails. */
   void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events,
                            int32_t count);
+
+  /** Optional: the op of that name; null when the backend has none. The function stays valid as long as the table. */
+  sluice_op (*find_op)(const char* name);
 } sluice_backend;
 
 /** What a module exports as `sluice_backend_entry`. The table lives as long as the process; null is a refusal. */

@@ -1,28 +1,29 @@
 /// @file
-/// How fast each device of this machine is, as placement believes it: measured once, kept in a file, corrected by what calls
-/// take.
+/// How fast each device of this machine is, as placement assumes: measured once, kept in a file, corrected by the durations
+/// of calls.
 ///
 ///     sluice::calibrate();                 // measures all devices, a second each at most, and keeps the figures
-///     sluice::calibrate_in_background();   // for servers at their start: what no file tells, on a thread that gives way
+///     sluice::calibrate_in_background();   // for servers at their start: what no file has, on a thread of low priority
 ///     for (const auto& p : sluice::profiles()) std::cout << p.where.str() << ": " << p.source << '\n';
 ///
-/// The file is readable JSON in $XDG_CACHE_HOME/sluice, else ~/.cache/sluice, one for each machine and version of the
-/// library. Figures of another machine, of other devices or of another version are not used, and profiles() says so.
+/// The file is readable text, one record a line, in $XDG_CACHE_HOME/sluice, else ~/.cache/sluice; there is one for each
+/// machine and version of the library. Figures of another machine, of other devices or of another version are not used, and
+/// profiles() says so.
 #pragma once
 
-#include "sluice/placement.hpp"
+#include "sluice/device.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-/// What is to be measured.
+/// What to measure.
 struct calibration_options {
-  std::vector<device> devices{};  ///< none: all that are there
-  double seconds = 0.9;           ///< for each, at most; waking it is not counted
+  std::vector<device> devices{};  ///< none: all devices
+  double seconds = 0.9;           ///< for each device, at most, without waking it
   bool save = true;               ///< to profile_path(), for later processes
 };
 
-/// What placement goes by on one device.
+/// What placement assumes of one device.
 struct profile_info {
   device where;           ///< the device
   bool measured = false;  ///< false: defaults that keep work where it is
@@ -30,19 +31,23 @@ struct profile_info {
 };
 
 /// Measures, and uses the result from then on. A device that fails is left out, and its source says why. Throws unavailable
-/// for a device that is not there, and invalid_argument for seconds that are not above 0. Other work meanwhile makes the
-/// figures worse.
+/// for a device that is missing, and invalid_argument for seconds that are not above 0. Other work during the measurement
+/// makes the figures worse.
 SLUICE_API std::vector<profile_info> calibrate(const calibration_options& options = {});
 
-/// The same on a thread of its own, of niceness 10, unless a file has the figures. Returns at once: false when it is under
-/// way already, or there is no thread to be had. The end of the process waits for the measurement under way, some 50 ms.
+/// The same on a thread of its own, of niceness 10, unless a file has the figures. Returns at once: false when one is
+/// running already, or no thread can be started. The end of the process waits for the measurement in progress, some 50 ms.
 SLUICE_API bool calibrate_in_background(const calibration_options& options = {});
 
-/// What placement goes by, for each device that is there, and where from. Loads modules as devices() does.
+/// What placement assumes of each device, and the source of it. Loads modules as devices() does.
 SLUICE_API std::vector<profile_info> profiles();
 
-/// Where the figures of this machine are kept; empty when the user has no such folder.
+/// The file of this machine's figures; empty when the user has no cache folder.
 SLUICE_API std::string profile_path();
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/placement/placement.hpp"
+#endif

@@ -44,18 +44,30 @@ class device {
 
   /// "cpu", "cuda", "automatic".
   [[nodiscard]] constexpr std::string_view backend() const noexcept { return std::string_view(name_.data()); }
-  [[nodiscard]] constexpr int index() const noexcept { return index_; }                ///< among its backend's, from 0
-  [[nodiscard]] constexpr bool is_cpu() const noexcept { return backend() == "cpu"; }  ///< whether it is the CPU
+  [[nodiscard]] constexpr int index() const noexcept { return index_; }          ///< among its backend's, from 0
+  [[nodiscard]] constexpr bool is_cpu() const noexcept { return is_of("cpu"); }  ///< whether it is the CPU
   /// Whether it leaves the choice to placement.
-  [[nodiscard]] constexpr bool is_automatic() const noexcept { return backend() == "automatic"; }
+  [[nodiscard]] constexpr bool is_automatic() const noexcept { return is_of("automatic"); }
   /// "cpu", "cuda:1", "automatic".
   [[nodiscard]] SLUICE_API std::string str() const;
 
   /// The same backend and index.
-  friend constexpr bool operator==(const device&, const device&) = default;
+  [[gnu::always_inline]] friend constexpr bool operator==(const device& a, const device& b) noexcept {
+    if (a.index_ != b.index_) return false;
+    for (std::size_t i = 0; i < a.name_.size(); ++i)
+      if (a.name_[i] != b.name_[i]) return false;
+    return true;
+  }
 
  private:
   SLUICE_API static device parse(std::string_view text);
+  // Inlined, and without a call of strlen or memcmp: a decision asks this some twenty times.
+  template <std::size_t N>
+  [[gnu::always_inline]] constexpr bool is_of(const char (&letters)[N]) const noexcept {
+    for (std::size_t i = 0; i < N; ++i)
+      if (name_[i] != letters[i]) return false;
+    return true;
+  }
 
   std::array<char, 16> name_{'c', 'p', 'u'};
   int index_ = 0;

@@ -21,12 +21,12 @@
 #include "sluice/npy.hpp"
 
 namespace sluice {
+inline namespace SLUICE_ABI {
 
 namespace files {
 class source;
-}
-
-inline namespace SLUICE_ABI {
+struct stream_access;  // what the library itself sees of a file_stream
+}  // namespace files
 
 /// How a file is to be read.
 struct file_stream_options {
@@ -117,10 +117,8 @@ class file_stream {
   /// Throws io, with both sizes, when a file is no longer what it was when it was opened.
   SLUICE_API void check_unchanged() const;
 
-  /// For the library's own use.
-  [[nodiscard]] files::source& source() const noexcept { return *source_; }
-
  private:
+  friend struct files::stream_access;
   file_stream(std::shared_ptr<files::source> source, const npy_header& header, const file_stream_options& options);
 
   std::shared_ptr<files::source> source_;
@@ -181,3 +179,7 @@ row_chunks file_stream::chunks(std::int64_t first_row) const { return {*this, fi
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/files/file_stream.hpp"
+#endif

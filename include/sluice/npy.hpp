@@ -63,3 +63,8 @@ SLUICE_API void write_npy(const std::string& path, const tensor& t);
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/files/npy.hpp"
+#include "sluice/impl/files/npy_header.hpp"
+#endif

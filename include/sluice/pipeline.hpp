@@ -111,3 +111,8 @@ SLUICE_API pipeline_summary for_each_chunk(const file_stream& in, const std::fun
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/files/pipeline.hpp"
+#include "sluice/impl/files/for_each_chunk.hpp"
+#endif

@@ -2,7 +2,7 @@
 /// Which device a piece of work goes to, and why. A decision takes 0.3 to 0.4 us (bench/results/h200_placement.md), never
 /// waits, and wakes no device for work that the CPU would do in 100 us.
 ///
-///     auto d = sluice::place(sluice::matmul_work(a, b));
+///     auto d = sluice::place(sluice::work_of(sluice::matmul_op(), {a, b}));
 ///     d.where;       // "cuda:0"
 ///     d.reason();    // "cuda:0: 0.31 ms there, 21 ms on cpu"
 ///
@@ -15,52 +15,53 @@
 #include <cmath>
 #include <limits>
 
-#include "sluice/ops/matmul.hpp"
-#include "sluice/ops/rowsum.hpp"
+#include "sluice/ops/descriptor.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-/// What one call will need, as far as placement cares.
+/// What one call needs, as far as placement cares.
 struct work {
   /// One tensor that goes in.
   struct operand {
-    device where;            ///< whose memory it is in
+    device where;            ///< the device whose memory it is in
     std::int64_t bytes = 0;  ///< of its elements
     bool pinned = false;     ///< host memory that devices copy at full speed
   };
 
-  std::string_view operation;            ///< "matmul", "rowsum", or the name of an application's endpoint
-  sluice::dtype dtype = dtype::f32;      ///< of the operands
-  double flops = 0;                      ///< arithmetic operations; 0: not known, and nothing is predicted
-  double bytes = 0;                      ///< read and written, each once, by the operation itself
-  std::int64_t result_bytes = 0;         ///< of all results
-  std::array<operand, 4> operands{};     ///< the first operand_count of them
-  int operand_count = 0;                 ///< at most 4
-  device result_to = device::automatic;  ///< the CPU: that is where the caller wants it; else it stays where it is computed
+  std::string_view operation;                    ///< an op's name, or the name of an application's endpoint
+  const op_descriptor* op = nullptr;             ///< the op; null: found by `operation`, or work of an application's own
+  sluice::dtype dtype = dtype::f32;              ///< of the operands
+  double flops = 0;                              ///< arithmetic operations; 0: not known, and nothing is predicted
+  double bytes = 0;                              ///< read and written, each once, by the operation itself
+  std::int64_t result_bytes = 0;                 ///< of all results
+  std::array<operand, max_operands> operands{};  ///< the first operand_count of them
+  int operand_count = 0;                         ///< at most max_operands
+  device result_to =
+      device::automatic;  ///< the CPU when the caller wants the result there; automatic: it stays where it is computed
   double deadline = std::numeric_limits<double>::infinity();  ///< seconds from now
 };
 
-/// A product of the operands as they are. The result of operands on the CPU is wanted there. Throws
-/// invalid_argument as matmul() does.
-SLUICE_API work matmul_work(const tensor& a, const tensor& b);
-/// Likewise, row sums. Throws invalid_argument as rowsum() does.
-SLUICE_API work rowsum_work(const tensor& a);
-/// A product of operands that are not there yet, which will be `at` a device. Throws invalid_argument as matmul() does.
-SLUICE_API work matmul_work(const shape& a, const shape& b, dtype type, const device& at = device::cpu, bool pinned = false);
-/// Likewise, row sums. Throws invalid_argument as rowsum() does.
-SLUICE_API work rowsum_work(const shape& a, dtype type, const device& at = device::cpu, bool pinned = false);
+/// What applying `op` to these operands needs. The result of operands on the CPU is wanted there. Throws what result_of()
+/// throws.
+SLUICE_API work work_of(const op_descriptor& op, const operands& in, const op_options& options = {});
+/// Likewise, of operands that do not exist yet. Throws invalid_argument also when their bytes do not fit in 63 bits.
+SLUICE_API work work_of(const op_descriptor& op, std::span<const operand_spec> in, const op_options& options = {});
+/// Likewise.
+inline work work_of(const op_descriptor& op, std::initializer_list<operand_spec> in, const op_options& options = {}) {
+  return work_of(op, std::span(in.begin(), in.size()), options);
+}
 
 /// What decided.
 enum class why {
   requested,       ///< the caller named the device
   environment,     ///< SLUICE_DEVICE named it
   operands_there,  ///< an operand lives on it
-  default_device,  ///< nothing speaks for another one
+  default_device,  ///< there is no reason for another one
   device_lost,     ///< a device that might have been chosen is lost
   soonest,         ///< the work is done soonest there, by prediction
-  preferred,       ///< the caller would rather have it
-  deadline,        ///< another device was preferred or sleeps, and would be too late
+  preferred,       ///< the caller prefers it
+  deadline,        ///< the preferred device, or one that is not awake, would be too late
   too_small,       ///< the work is not worth waking another device for
 };
 
@@ -72,7 +73,7 @@ struct estimate {
   device where;  ///< the device
   /// Until the result is there; NaN: not known, there is no profile.
   double seconds = std::numeric_limits<double>::quiet_NaN();
-  double waiting = 0;  ///< of these seconds, for work that the device has been given before
+  double waiting = 0;  ///< of these seconds, for work enqueued on the device before
 };
 
 /// Where work goes, and why.
@@ -89,15 +90,60 @@ struct decision {
   [[nodiscard]] SLUICE_API std::string reason() const;
 };
 
-/// Decides among `candidates`. `wanted` is automatic, or names a device: as the only one that will do, which is taken even
-/// if it is lost, and its use is the error; or, by prefer(), as the one to take while it is there, is not lost, and is in
-/// time. SLUICE_DEVICE takes the place of automatic. A device that was chosen is never lost. Throws invalid_argument when
-/// there are no candidates and the device is left to choose, device_lost when all of them are lost.
+/// Decides among `candidates`. A required device is taken even when it is lost, and using it throws; a preferred one while
+/// it is present, not lost and in time. SLUICE_DEVICE takes the place of automatic. A device that placement chose is never
+/// lost. Throws invalid_argument when there are no candidates and the choice is placement's, device_lost when all of them
+/// are lost.
 SLUICE_API decision place(const work& w, std::span<const device> candidates, const device_request& wanted = {});
 
 /// The same among all devices that have profiles, those that the operands are on, and the CPU. Throws device_lost as that
 /// does.
 SLUICE_API decision place(const work& w, const device_request& wanted = {});
 
+/// What one call takes on one device.
+struct prediction {
+  /// From the call until the result is where it is wanted; NaN: not known.
+  double seconds = std::numeric_limits<double>::quiet_NaN();
+  /// Of these, the seconds for which the device is not available to other callers: its reciprocal is the most calls a
+  /// second.
+  double busy = std::numeric_limits<double>::quiet_NaN();
+};
+
+/// What `where` would take for the work by its profile alone: without other callers, and without what calls have taught
+/// since. A CPU that is not measured has a default profile.
+SLUICE_API prediction predict(const work& w, const device& where);
+
+/// Whether device work is complete when a call returns, so that its duration can be sampled.
+enum class completion {
+  synchronous,  ///< it is: the duration corrects the profile
+  asynchronous  ///< it may still run: it is assumed to take as long as predicted
+};
+
+/// An application's call on the device that place() chose, for as long as this lives: other decisions see the device busy,
+/// and the time until succeeded() corrects the profile. Ops that the same thread calls meanwhile are part of it.
+///
+///     sluice::call_account call(work, decision);
+///     ...;                 // the whole call, until the result is there
+///     call.succeeded();
+class call_account {
+ public:
+  /// Begins a call of `w` on `d.where`.
+  SLUICE_API call_account(const work& w, const decision& d, completion c = completion::synchronous) noexcept;
+  SLUICE_API ~call_account();                             ///< ends the call
+  call_account(const call_account&) = delete;             ///< it is one call
+  call_account& operator=(const call_account&) = delete;  ///< likewise
+  SLUICE_API void succeeded() noexcept;                   ///< the call counts as a sample
+
+ private:
+  alignas(8) std::array<std::byte, 56> state_;  // placement's, in place: an account allocates nothing
+};
+
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+// After the declarations: in the header-only form the definitions of ops come with it, and need them.
+#include "sluice/ops/all.hpp"
+
+#if defined(SLUICE_HEADER_ONLY)
+#include "sluice/impl/placement/placement.hpp"
+#endif

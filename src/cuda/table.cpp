@@ -1,5 +1,6 @@
 // The CUDA backend's table of functions, and the module's one symbol.
 #include "cuda.hpp"
+#include "named_ops.hpp"
 
 namespace sluice::cuda {
 namespace {
@@ -37,6 +38,7 @@ constexpr sluice_backend make_table() {
   t.matmul = cuda_matmul;
   t.rowsum = cuda_rowsum;
   t.deallocate_after = cuda_deallocate_after;
+  t.find_op = named_op::find;
   return t;
 }
 

@@ -26,7 +26,8 @@ foreach(text IN LISTS texts)
 endforeach()
 set(lib "${PREFIX}/${LIBDIR}")
 foreach(file "${lib}/${LIBRARY}" "${PREFIX}/include/sluice/sluice.hpp" "${PREFIX}/include/sluice/ops/matmul.hpp"
-             "${PREFIX}/include/sluice/backend_api.h")
+             "${PREFIX}/include/sluice/backend_api.h" "${PREFIX}/include/sluice/impl/core/tensor.hpp"
+             "${PREFIX}/include/sluice/impl/cpu/backend.hpp" "${lib}/cmake/sluice/sluice-header-only-targets.cmake")
   if(NOT EXISTS "${file}")
     message(FATAL_ERROR "${file} was not installed")
   endif()

@@ -63,7 +63,7 @@ TEST_CASE("text of another form is refused, and quoted") {
   for (const char* text : {"", ":", ":0", "cuda:", "cuda:x", "cuda:-1", "cuda:1:2", "cuda:00000", "CUDA", "cu da", "cuda:1 ",
                            "abcdefghijklmnop", "automatic:1"}) {
     INFO(std::string(text));
-    CHECK_REFUSED(device(text), invalid_argument, quoted(text), "cuda:1");
+    CHECK_REFUSED(device(text), invalid_argument, in_quotes(text), "cuda:1");
   }
   CHECK_REFUSED(device(std::string_view("abcdefghijklmnop"), 0), invalid_argument, "15");
 }
@@ -234,8 +234,8 @@ TEST_CASE("SLUICE_DEVICE names the device of work that names none") {
   CHECK(sluice::rowsum(a).device() == device("fake:1"));
   CHECK(same_bits(sluice::rowsum(a), sluice::rowsum(a, "cpu")));
   CHECK(sluice::rowsum(a, "fake:0").device() == device("fake:0"));
-  CHECK(sluice::place(sluice::matmul_work(a, b)).because == sluice::why::environment);
-  CHECK(sluice::place(sluice::matmul_work(a, b)).reason() == "fake:1: SLUICE_DEVICE names it");
+  CHECK(sluice::place(sluice::work_of(sluice::matmul_op(), {a, b})).because == sluice::why::environment);
+  CHECK(sluice::place(sluice::work_of(sluice::matmul_op(), {a, b})).reason() == "fake:1: SLUICE_DEVICE names it");
   CHECK(tensor({2}).device() == device::cpu);  // memory goes where it is said to
 }
 

@@ -33,9 +33,9 @@ TEST_CASE("long names are known, too") {
 
 TEST_CASE("any other name is refused, and quoted up to 64 letters") {
   for (const char* name : {"", "f", "F32", "f32 ", "int8", "u16"})
-    CHECK_REFUSED(sluice::parse_dtype(name), invalid_argument, quoted(name), "f64, f32, f16, bf16, i64, i32, u8");
+    CHECK_REFUSED(sluice::parse_dtype(name), invalid_argument, in_quotes(name), "f64, f32, f16, bf16, i64, i32, u8");
   const std::string longer(1000, 'x');
-  CHECK_REFUSED(sluice::parse_dtype(longer), invalid_argument, quoted(longer.substr(0, 64)));
+  CHECK_REFUSED(sluice::parse_dtype(longer), invalid_argument, in_quotes(longer.substr(0, 64)));
   CHECK_REFUSED(sluice::visit(static_cast<dtype>(9), [](auto) {}), invalid_argument, "9");
 }
 

@@ -215,7 +215,7 @@ TEST_CASE("a failure that comes late is heard at the next host access, which nam
 TEST_CASE("placement passes a lost device over, and says so") {
   const auto all = sluice::devices();
   REQUIRE(std::any_of(all.begin(), all.end(), [](const auto& d) { return d.lost; }));  // by the case before
-  sluice::work w = sluice::rowsum_work(tensor::zeros({4, 4}));
+  sluice::work w = sluice::work_of(sluice::rowsum_op(), {tensor::zeros({4, 4})});
   w.operands[0].where = "fake:1";
   auto d = sluice::place(w);
   CHECK(d.where == device::cpu);

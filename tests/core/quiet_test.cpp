@@ -28,7 +28,7 @@ TEST_CASE("work on the CPU loads no module; asking for devices does, and wakes n
   CHECK(sluice::matmul(a, b).count() == 600);
   CHECK(sluice::matmul(a, b, "cpu").as(dtype::f16).clone().count() == 600);
   CHECK(sluice::rowsum(tensor::full({5}, 2)).item<float>() == 10);
-  static_cast<void>(sluice::place(sluice::rowsum_work(a)));
+  static_cast<void>(sluice::place(sluice::work_of(sluice::rowsum_op(), {a})));
   static_cast<void>(sluice::memory_statistics("cpu"));
   sluice::memory_trim("cpu");
   CHECK_REFUSED(tensor({-1}), invalid_argument, "(-1)");

@@ -25,7 +25,7 @@ def main():
                 if is_silent(compound) and "<" not in whole:  # a specialization is what its template says
                     silent.append(whole)
             for member in compound.iter("memberdef"):
-                if member.get("prot") == "private" or member.get("id") in seen:
+                if member.get("prot") == "private" or member.get("id") in seen or member.get("kind") == "friend" and member.findtext("type", "").strip().startswith(("struct", "friend struct")):
                     continue
                 seen.add(member.get("id"))
                 name = f"{whole}::{member.findtext('name')}{member.findtext('argsstring') or ''}"

@@ -238,7 +238,7 @@ TEST_CASE("a function of the caller's brings rows once") {
       CHECK(npy.dtype() == dtype::f64);
       CHECK_FALSE(npy.seekable());
       CHECK(joined(npy) == raw(a));
-      CHECK_REFUSED(npy.chunks(), invalid_argument, "the body", "read already");
+      CHECK_REFUSED(npy.chunks(), invalid_argument, "the body", "has been read");
       const file_stream bytes = file_stream::from(
           in_pieces("xyz" + raw(a), most), {.dtype = dtype::f64, .columns = 6, .byte_offset = 3, .chunk_bytes = chunk});
       CHECK(bytes.rows() == -1);

@@ -1,4 +1,4 @@
-#include "../../src/files/output.hpp"
+#include "sluice/impl/files/output.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 #include "testing.hpp"
 
 using namespace sluice;
-using files::identity;
+using base::file_identity;
 using files::output;
 
 namespace {
@@ -54,7 +54,7 @@ TEST_CASE("a result appears whole, and nothing else stays") {
   {
     output out(r.path, "test");
     CHECK_FALSE(out.journal());
-    out.start_again();
+    out.start_over();
     put(out, 2, "cd");
     put(out, 0, "ab");
     out.sync("4");
@@ -76,7 +76,7 @@ TEST_CASE("a result in place of one that may not be written") {
   const auto may = [](const std::string& path) { return std::filesystem::status(path).permissions(); };
   {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     put(out, 0, "ab");
     out.sync("2");
     CHECK(may(r.partial) == perms(0640));  // or the next run could not open it
@@ -92,7 +92,7 @@ TEST_CASE("a result in place of one that may not be written") {
 TEST_CASE("a folder that cannot be synced is an error") {
   const rooms r;
   output out(r.path, "test");
-  out.start_again();
+  out.start_over();
   put(out, 0, "ab");
   rlimit old{};
   ::getrlimit(RLIMIT_NOFILE, &old);
@@ -109,13 +109,13 @@ TEST_CASE("what was not synced goes, what was stays") {
   const rooms r;
   {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     put(out, 0, "abc");
   }
   CHECK(r.here.count() == 0);
   {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     put(out, 0, "abc");
     out.sync("3 bytes");
     put(out, 3, "lost");
@@ -136,7 +136,7 @@ TEST_CASE("what was not synced goes, what was stays") {
   CHECK(r.here.count() == 1);
   {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     out.sync("0");
     out.discard();
   }
@@ -147,7 +147,7 @@ TEST_CASE("a run that was killed") {
   const rooms r;
   killed([&] {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     put(out, 0, "abc");
     die();
   });
@@ -157,7 +157,7 @@ TEST_CASE("a run that was killed") {
   const std::string long_text(100'000, 'j');
   killed([&] {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     put(out, 0, "abcdef");
     out.sync("first");
     out.sync("second\n" + long_text);
@@ -170,7 +170,7 @@ TEST_CASE("a run that was killed") {
     CHECK_REFUSED(out.go_on(10), io, r.partial.c_str(), "9 bytes", "the 10");
     out.go_on(6);
     CHECK(testing::read_file(r.partial) == "abcdef");
-    out.start_again();
+    out.start_over();
     CHECK(testing::read_file(r.partial).empty());
     CHECK_FALSE(exists(r.journal));
   }
@@ -181,7 +181,7 @@ TEST_CASE("a journal of another partial file is none") {
   const rooms r;
   killed([&] {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     put(out, 0, "abc");
     out.sync("3");
     die();
@@ -194,7 +194,7 @@ TEST_CASE("a journal of another partial file is none") {
   {
     output out(r.path, "test");
     CHECK_FALSE(out.journal());
-    out.start_again();
+    out.start_over();
     CHECK_FALSE(exists(r.journal));
     put(out, 0, "new");
     out.commit();
@@ -203,22 +203,22 @@ TEST_CASE("a journal of another partial file is none") {
   CHECK(r.here.count() == 1);
 }
 
-TEST_CASE("a journal that is harmed is an error, and stays until it is given up") {
+TEST_CASE("a corrupt journal is an error, and stays until the run is started over") {
   const rooms r;
   const auto harmed = [&](auto harm) {
     {
       output out(r.path, "test");
-      out.start_again();
+      out.start_over();
       put(out, 0, "abc");
       out.sync("rows 3");
     }
     std::string text = testing::read_file(r.journal);
     harm(text);
     testing::write_file(r.journal, text);
-    CHECK_REFUSED(output(r.path, "test").journal(), io, r.journal.c_str(), "harmed");
+    CHECK_REFUSED(output(r.path, "test").journal(), io, r.journal.c_str(), "corrupt");
     CHECK(r.here.count() == 2);
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     CHECK_FALSE(out.journal());
   };
   harmed([](std::string& s) { s.back() = '4'; });
@@ -235,7 +235,7 @@ TEST_CASE("nothing is written over that must not be") {
   testing::write_file(r.here / "in", "input");
   struct stat s {};
   ::stat((r.here / "in").c_str(), &s);
-  const identity input{s.st_dev, s.st_ino};
+  const file_identity input{s.st_dev, s.st_ino};
   const auto refused = [&](const std::string& name, const char* word) {
     CHECK_REFUSED(output(r.path, "test", std::span(&input, 1)), invalid_argument, name.c_str(), word);
   };
@@ -257,7 +257,7 @@ TEST_CASE("nothing is written over that must not be") {
   CHECK_REFUSED(output("", "test"), invalid_argument, "0 bytes");
   CHECK_REFUSED(output(r.here / "no" + "/out", "test"), io, "No such file");
   const output first(r.path, "test");
-  CHECK_REFUSED(output(r.path, "test"), io, r.partial.c_str(), "someone else");
+  CHECK_REFUSED(output(r.path, "test"), io, r.partial.c_str(), "another process");
 }
 
 TEST_CASE("a file that may not grow") {
@@ -267,7 +267,7 @@ TEST_CASE("a file that may not grow") {
   const auto kept = std::signal(SIGXFSZ, SIG_IGN);
   {
     output out(r.path, "test");
-    out.start_again();
+    out.start_over();
     put(out, 0, "0123456789");
     out.sync("10");
     const rlimit low{4096, old.rlim_max};

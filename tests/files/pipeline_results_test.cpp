@@ -167,7 +167,7 @@ TEST_CASE("bytes that come once give what a file gives") {
   CHECK_REFUSED(rowsum_file(file_stream::from(in_pieces(some, 1), {.columns = 1}), here / "no.npy"), malformed, "input");
   CHECK_REFUSED(
       rowsum_file(file_stream::from(in_pieces(some, 1), {.columns = 1}), here / "no.npy", {.resume = resume::required}),
-      invalid_argument, "comes once");
+      invalid_argument, "read once only");
   CHECK_REFUSED(rowsum_file(file_stream::from(in_pieces("", 1), {.columns = 4}), here / "no.npy"), malformed, "0 bytes");
   CHECK(here.count() == 2);
 }

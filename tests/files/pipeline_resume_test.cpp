@@ -1,4 +1,4 @@
-// Runs that stop on the way and are gone on with.
+// Runs that stop on the way and are resumed.
 #include <limits>
 #include <thread>
 
@@ -59,7 +59,7 @@ struct stopped_run {
 
 }  // namespace
 
-TEST_CASE("stopped at random points and gone on with, again and again: the bits of one run") {
+TEST_CASE("stopped at random points and resumed, again and again: the bits of one run") {
   const testing::folder here;
   testing::numbers random(11);
   for (const auto& where : testing::one_of_each_backend())
@@ -162,7 +162,7 @@ TEST_CASE("products that were stopped use the same chunks") {
   }
 }
 
-TEST_CASE("what cannot be gone on with is refused, and left alone") {
+TEST_CASE("what cannot be resumed is refused, and left alone") {
   const testing::folder here;
   const stopped_run run(here);
   const auto journal = testing::read_file(run.out + ".journal");
@@ -193,7 +193,7 @@ TEST_CASE("what cannot be gone on with is refused, and left alone") {
   }
   SUBCASE("no run before") {
     CHECK_REFUSED(rowsum_file(run.in(), here / "other.npy", {.resume = resume::required}), invalid_argument,
-                  "other.npy.journal is not there");
+                  "other.npy.journal does not exist");
   }
   CHECK(testing::read_file(run.out + ".journal") == journal);
   CHECK(testing::read_file(run.out + ".partial") == partial);
@@ -233,7 +233,7 @@ TEST_CASE("a harmed journal is an error, and nothing is done about it") {
     else
       harmed[at] = static_cast<char>(harmed[at] ^ (1 << random.below(7)));
     testing::write_file(run.out + ".journal", harmed);
-    CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is harmed");
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is corrupt");
     CHECK(testing::read_file(run.out + ".partial") == partial);
   }
   CHECK(!std::filesystem::exists(run.out));
@@ -268,7 +268,7 @@ TEST_CASE("every field of a journal is held against the others") {
   for (const auto& [from, to, word] :
        {std::tuple{"sluice journal ", "sluice journal 2", "journal 1"}, std::tuple{"cut ", "cut 0", "from 1 on"},
         std::tuple{"cut ", "cut 5", "bytes instead of"}, std::tuple{"cut ", "cut 9000000000", "9000000000 rows"},
-        std::tuple{" rows ", " rows 128", "parts of 128"}, std::tuple{"\ncut ", "\ncut", "from 1 on"},
+        std::tuple{" rows ", " rows 128", "chunks of 128"}, std::tuple{"\ncut ", "\ncut", "from 1 on"},
         std::tuple{"\ndone ", "\ndone 1025", "1025 of 1024"}, std::tuple{"\ndone ", "\ndone 3", "bytes instead of"},
         std::tuple{" pieces ", " pieces 1", "instead of"}, std::tuple{"\nsums ", "\nsums 1", "1 sums of 8 bytes"},
         std::tuple{"\nsums ", "\nsums -1", "from 0 on"}, std::tuple{"\ndone ", "\ndone x", "from 0 on"}}) {

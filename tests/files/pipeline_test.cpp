@@ -142,7 +142,7 @@ TEST_CASE("a run that fails leaves the old result and no partial one") {
     bool refused = false;
     options.progress = [&](const pipeline_progress&) {
       if (refused) return;
-      CHECK_REFUSED(rowsum_file(in, here / "out.npy"), io, "out.npy.partial", "someone else");
+      CHECK_REFUSED(rowsum_file(in, here / "out.npy"), io, "out.npy.partial", "another process");
       refused = true;
       throw std::runtime_error("enough");
     };

@@ -1,4 +1,4 @@
-#include "../../src/files/source.hpp"
+#include "sluice/impl/files/source.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -14,11 +14,11 @@
 #include "testing.hpp"
 
 using namespace sluice;
-using files::feed;
+using files::callback_source;
 using files::file;
 using files::file_part;
 using files::file_source;
-using files::window;
+using files::mapped_region;
 
 namespace {
 
@@ -39,7 +39,7 @@ std::string read(const files::source& in, std::int64_t at, std::size_t bytes) {
   return out;
 }
 
-std::string text(const window& w) { return {reinterpret_cast<const char*>(w.bytes().data()), w.bytes().size()}; }
+std::string text(const mapped_region& w) { return {reinterpret_cast<const char*>(w.bytes().data()), w.bytes().size()}; }
 
 std::string next(files::source& in, std::size_t bytes) {
   std::string out(bytes, '?');
@@ -74,7 +74,7 @@ bool says(const std::function<void()>& body, error_code code, std::initializer_l
   return false;
 }
 
-void touch(const window& w) {
+void touch(const mapped_region& w) {
   for (const std::byte& b : w.bytes()) static_cast<void>(*static_cast<const volatile std::byte*>(&b));
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("bytes that come once") {
     at += n;
     return n;
   };
-  feed in(bring, "the body");
+  callback_source in(bring, "the body");
   CHECK(in.peek(10).size() == 10);
   CHECK_REFUSED(read(in, 0, 1), invalid_argument, "the body", "once");
   SUBCASE("whole rows") {
@@ -147,7 +147,7 @@ TEST_CASE("bytes that come once") {
     CHECK(next(in, 150) == all.substr(200, 150));
     CHECK(next(in, 1000) == all.substr(350));
     CHECK(next(in, 1000).empty());
-    CHECK_REFUSED(in.begin(), invalid_argument, "the body", "read already");
+    CHECK_REFUSED(in.begin(), invalid_argument, "the body", "has been read");
   }
   SUBCASE("one call at a time") {
     in.rows_begin(0, 100, -1);
@@ -174,10 +174,10 @@ TEST_CASE("bytes that come once") {
     CHECK_REFUSED(next(in, 1), malformed, "1000 bytes", "no row");
   }
   SUBCASE("a function that throws, or cannot count") {
-    feed failing([](std::span<std::byte>) -> std::size_t { throw std::runtime_error("torn"); }, "x");
+    callback_source failing([](std::span<std::byte>) -> std::size_t { throw std::runtime_error("torn"); }, "x");
     CHECK_THROWS_WITH(next(failing, 1), "torn");
-    feed counting([](std::span<std::byte> out) { return out.size() + 1; }, "x");
-    CHECK_REFUSED(next(counting, 5), invalid_argument, "read 6 bytes into 5");
+    callback_source counting([](std::span<std::byte> out) { return out.size() + 1; }, "x");
+    CHECK_REFUSED(next(counting, 5), invalid_argument, "returned 6 for a buffer of 5");
   }
 }
 
@@ -192,15 +192,15 @@ TEST_CASE("a window shows the file's bytes") {
           good = good && text(in.map(100'000, 100'000)) == a;
           good = good && in.map(99'999, 2).bytes().empty() && in.map(200'000, 1).bytes().empty() &&
                  in.map(5, 0).bytes().empty();
-          window w = in.map(0, 10);
+          mapped_region w = in.map(0, 10);
           w = in.map(20, 10);
           w.check();
           good = good && text(w) == a.substr(20, 10);
           // More than the handler's table holds at once, and more again after they are gone.
           for (int round = 0; round < 3; ++round) {
-            std::vector<window> many;
+            std::vector<mapped_region> many;
             for (int i = 0; i < 300; ++i) many.push_back(in.map(i, 1));
-            const auto live = std::count_if(many.begin(), many.end(), [](const window& x) { return !x.bytes().empty(); });
+            const auto live = std::count_if(many.begin(), many.end(), [](const mapped_region& x) { return !x.bytes().empty(); });
             good = good && live == 255;
           }
           return good && file_source({part(here / "a", 4, 100'000)}, false).map(0, 1).bytes().empty() ? 0 : 1;
@@ -214,8 +214,8 @@ TEST_CASE("a file that is cut short beneath a window is an error") {
     testing::write_file(path, text_of(65'536));
     CHECK(in_child([&] {
             const file_source in({part(path, 0, 65'536)}, true);
-            const window w = in.map(0, 65'536);
-            const window other = in.map(0, 4096);
+            const mapped_region w = in.map(0, 65'536);
+            const mapped_region other = in.map(0, 4096);
             if (w.bytes().empty()) return 1;
             w.check();
             std::filesystem::resize_file(path, left);
@@ -239,7 +239,7 @@ TEST_CASE("a file that is cut short beneath a window is an error") {
   testing::write_file(path, text_of(65'536));
   CHECK(in_child([&] {
           const file_source in({part(path, 0, 65'536)}, true);
-          const window w = in.map(4096, 20'000);
+          const mapped_region w = in.map(4096, 20'000);
           std::filesystem::resize_file(path, 0);
           touch(w);
           std::filesystem::resize_file(path, 65'536);

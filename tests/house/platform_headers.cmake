@@ -3,12 +3,9 @@
 #   -DROOT=folder   the tree to look at
 set(concerns
     "adapters/hardened/include/sluice/hardened/platform.hpp" # sockets, on Linux alone
-    "include/sluice/impl/base/[a-z]+_(posix|windows).hpp"   # files, threads, libraries, the process
-    "include/sluice/impl/base/windows.hpp"
     "examples/common/platform_(posix|windows).cpp"          # signals, the terminal, limits
     "include/sluice/impl/base/[a-z_]+.hpp"                  # all of it
-    "src/files/mapping_posix.cpp"                          # windows
-    "src/files/system_(posix|windows).cpp")                # files
+    "include/sluice/impl/files/mapped_region_posix.hpp")    # mapping, and its signal
 set(headers
     "(arpa|linux|mach|mach-o|net|netinet|sys)/[^>]*"
     "(direct|dirent|dlfcn|epoll|fcntl|ifaddrs|io|libproc|link|netdb|poll|process|pthread|pwd|sched|semaphore|signal|spawn|syslog)\\.h"

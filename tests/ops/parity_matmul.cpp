@@ -54,7 +54,7 @@ std::string difference(const tensor& a, const tensor& b, const tensor& c) {
 }
 
 tensor product_on(const sluice::device& where, const tensor& a, const tensor& b) {
-  dirty(sluice::detail::matmul_shape(a, b), a.dtype());
+  dirty(result_of(sluice::matmul_op(), {{a.dtype(), a.shape()}, {b.dtype(), b.shape()}}).shape, a.dtype());
   const tensor c = sluice::matmul(a, b);
   CHECK(c.device() == where);
   CHECK(c.dtype() == a.dtype());

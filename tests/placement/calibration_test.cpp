@@ -22,7 +22,7 @@ using testing::near;
 const device both[] = {near, far};
 
 sluice::work product(std::int64_t n, const device& at = device::cpu, bool pinned = false) {
-  return sluice::matmul_work(shape{n, n}, shape{n, n}, dtype::f32, at, pinned);
+  return sluice::work_of(sluice::matmul_op(), {{dtype::f32, {n, n}, at, pinned}, {dtype::f32, {n, n}, at, pinned}});
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ TEST_CASE("a busy device may lose") {
     std::vector<std::jthread> callers;
     for (int i = 0; i < 16; ++i)
       callers.emplace_back([&] {
-        const sluice::call_account call(w, before, false, true);
+        const sluice::call_account call(w, before);
         begun.count_down();
         seen.wait();
       });
@@ -125,7 +125,7 @@ TEST_CASE("what was left behind on a device is waited for, and passes") {
   know_all();
   const sluice::work w = product(1024, far);
   const auto d = place(w, both);
-  { const sluice::call_account left(w, d, false, false); }
+  { const sluice::call_account left(w, d, sluice::completion::asynchronous); }
   CHECK(place(w, both).estimates[1].waiting > 0);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK(place(w, both).estimates[1].waiting == 0);
@@ -134,13 +134,13 @@ TEST_CASE("what was left behind on a device is waited for, and passes") {
 TEST_CASE("the result of operands on the CPU comes back, wherever it was made") {
   know_all();
   const tensor a = tensor::zeros({2048, 2048});
-  REQUIRE(place(sluice::matmul_work(a, a)).where == far);
+  REQUIRE(place(sluice::work_of(sluice::matmul_op(), {a, a})).where == far);
   CHECK(sluice::matmul(a, a).device() == device::cpu);
   CHECK(sluice::matmul(a, a, sluice::prefer(near)).device() == device::cpu);
   CHECK(sluice::matmul(a, a, far).device() == far);
   CHECK(sluice::matmul(a.to(far), a).device() == far);
   const tensor small = tensor::zeros({8, 8});
-  CHECK(place(sluice::matmul_work(small, small)).where == device::cpu);
+  CHECK(place(sluice::work_of(sluice::matmul_op(), {small, small})).where == device::cpu);
 }
 
 TEST_SUITE_END();
@@ -154,7 +154,7 @@ TEST_CASE("a profile follows a device that has become slower, and no single call
   const double before = predicted();
   const auto call = [&] {
     const auto d = place(w, std::span(both).last(1));
-    sluice::call_account account(w, d, false, true);
+    sluice::call_account account(w, d);
     static_cast<void>(sluice::matmul(a, a, far));
     account.succeeded();
   };

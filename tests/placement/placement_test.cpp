@@ -23,7 +23,7 @@ sluice::work work_on(std::initializer_list<std::pair<device, std::int64_t>> oper
 TEST_CASE("work is what the operation will do") {
   const tensor a = tensor::zeros({4, 30, 50});
   const tensor b = tensor::zeros({50, 70});
-  const auto m = sluice::matmul_work(a, b);
+  const auto m = sluice::work_of(sluice::matmul_op(), {a, b});
   CHECK(m.operation == "matmul");
   CHECK(m.dtype == dtype::f32);
   CHECK(m.flops == 2.0 * 4 * 30 * 50 * 70);
@@ -31,7 +31,7 @@ TEST_CASE("work is what the operation will do") {
   CHECK(m.bytes == (4 * 30 * 50 + 50 * 70 + 4 * 30 * 70) * 4);
   CHECK(m.operand_count == 2);
   CHECK(m.operands[1].bytes == 50 * 70 * 4);
-  const auto s = sluice::rowsum_work(tensor::zeros({30, 50}, dtype::u8));
+  const auto s = sluice::work_of(sluice::rowsum_op(), {tensor::zeros({30, 50}, dtype::u8)});
   CHECK(s.operation == "rowsum");
   CHECK(s.flops == 30 * 50);
   CHECK(s.result_bytes == 30 * 8);

@@ -5,16 +5,19 @@
 #include <fstream>
 #include <sstream>
 
-#include "../../src/placement/observe.hpp"
-#include "../../src/placement/profile.hpp"
-#include "../../src/placement/profile_file.hpp"
+#include "sluice/impl/placement/predict.hpp"
+#include "sluice/impl/placement/profile_file.hpp"
 #include "testing.hpp"
 
 using namespace testing;
-using namespace sluice::core;
+using namespace sluice::placement;
 using sluice::device;
+using sluice::shape_class;
 
 namespace {
+
+const std::size_t matmul = index_of(sluice::matmul_op());
+const std::size_t rowsum = index_of(sluice::rowsum_op());
 
 bool near(double a, double b) { return std::abs(a / b - 1) < 1e-9; }
 
@@ -31,8 +34,8 @@ profile simple(const device& where) {
   p.measured = true;
   p.description = "a \"simple\" device";
   p.sync = 4e-6;
-  for (auto& by_form : p.operations)
-    for (auto& by_dtype : by_form)
+  for (auto& by_shape : p.ops)
+    for (auto& by_dtype : by_shape)
       for (auto& c : by_dtype) c = straight(1e-5, 1e12);
   if (where.is_cpu()) return p;
   for (auto& by_memory : p.copies)
@@ -71,12 +74,12 @@ TEST_CASE(
 
 TEST_CASE("a prediction counts copies, the operation and one wait, by where operands and result are") {
   const std::vector<profile> all{simple(device::cpu), simple("gpu"), simple("gpu:1")};
-  const auto seconds = [&](std::size_t i, const sluice::work& w) { return predict(all[i], w, all).seconds; };
-  sluice::work w = sluice::matmul_work({100, 100}, {100, 100}, dtype::f32);
+  const auto seconds = [&](std::size_t i, const sluice::work& w) { return predict_on(all[i], w, all).seconds; };
+  sluice::work w = sluice::work_of(sluice::matmul_op(), {{dtype::f32, {100, 100}}, {dtype::f32, {100, 100}}});
   CHECK(w.result_to.is_cpu());
   const double bytes = 40000;
-  const double operation = all[0].operation(kind::matmul, form::even, dtype::f32).at(2e6);
-  const double copy = all[1].copy(way::up, false).at(bytes);
+  const double operation = all[0].of(matmul, shape_class::square, dtype::f32).at(2e6);
+  const double copy = all[1].copy(direction::host_to_device, false).at(bytes);
   CHECK(near(seconds(0, w), operation));
   CHECK(near(seconds(1, w), operation + 3 * (copy - 4e-6)));
   w.operands[0].where = w.operands[1].where = "gpu";
@@ -90,17 +93,19 @@ TEST_CASE("a prediction counts copies, the operation and one wait, by where oper
   sluice::work unknown = w;
   unknown.dtype = dtype::u8;  // no product of integers is known: that of f32 stands for it
   unknown.operation = "of an application";
+  unknown.op = nullptr;
   unknown.operand_count = 0;
   CHECK(seconds(1, unknown) > 0);
   profile bare;
-  CHECK(std::isnan(predict(bare, w, all).seconds));
+  CHECK(std::isnan(predict_on(bare, w, all).seconds));
 }
 
 TEST_CASE("sums of narrow rows have a curve of their own") {
   profile p = simple(device::cpu);
-  p.operation(kind::rowsum, form::thin, dtype::f32) = straight(1e-5, 1e11);
+  p.of(rowsum, shape_class::skinny, dtype::f32) = straight(1e-5, 1e11);
   const auto seconds = [&](std::int64_t rows, std::int64_t columns) {
-    return operation_seconds(p, sluice::rowsum_work({rows, columns}, dtype::f32));
+    const auto w = sluice::work_of(sluice::rowsum_op(), {{dtype::f32, {rows, columns}}});
+    return op_seconds(p, w, op_of(w));
   };
   CHECK(seconds(1 << 20, 8) > 5 * seconds(1 << 13, 1024));
   CHECK(seconds(1 << 16, 128) > 1.2 * seconds(1 << 13, 1024));
@@ -141,32 +146,32 @@ TEST_CASE("a queue is as long as the calls under way, and what was left behind, 
   b.begin(0.25);
   CHECK(b.seconds(5) == doctest::Approx(0.75));
   b.end(0.5);
-  b.leave(1, 1'000'000'000);
-  b.leave(2, 1'500'000'000);  // after the first
+  b.enqueue(1, 1'000'000'000);
+  b.enqueue(2, 1'500'000'000);  // after the first
   CHECK(b.seconds(2'000'000'000) == doctest::Approx(0.25 + 2));
   CHECK(b.seconds(4'000'000'000) == doctest::Approx(0.25));
   b.end(0.25);
   CHECK(b.seconds(4'000'000'000) == 0);
-  b.leave(1e300, 0);
+  b.enqueue(1e300, 0);
   CHECK(b.seconds(0) <= 3604);
 }
 
 TEST_CASE("what is written is read back, and nothing else is taken") {
   kept_profiles k{{"0.1.0", "abc", "2026-11-21T16:05:00Z"}, {simple(device::cpu), simple("gpu:1")}};
-  const std::string text = text_of(k);
+  const std::string text = profiles_text(k);
   const auto back = parse_profiles(text);
-  CHECK(text_of(back) == text);
+  CHECK(profiles_text(back) == text);
   CHECK(back.profiles[1].where == device("gpu:1"));
   CHECK(back.profiles[1].description == "a \"simple\" device");
-  CHECK(back.profiles[1].operation(kind::rowsum, form::thin, dtype::u8).at(1e6) == doctest::Approx(1.1e-5).epsilon(0.01));
-  // Every prefix is refused, and every change of what is no space, or the change is read as such.
+  CHECK(back.profiles[1].of(rowsum, shape_class::skinny, dtype::u8).at(1e6) == doctest::Approx(1.1e-5).epsilon(0.01));
+  // Every prefix is refused, and so is every changed byte, unless it is read as another value.
   for (std::size_t n = 0; n + 1 < text.size(); n += 7) CHECK_THROWS_AS(parse_profiles(text.substr(0, n)), sluice::error);
   for (std::size_t i = 0; i < text.size(); i += 3) {
     std::string other = text;
     other[i] = other[i] == '~' ? '!' : '~';
     std::string read = "refused";
     try {
-      read = text_of(parse_profiles(other));
+      read = profiles_text(parse_profiles(other));
     } catch (const sluice::error& e) {
       CHECK((e.code() == error_code::malformed || e.code() == error_code::invalid_argument));
     }
@@ -175,14 +180,14 @@ TEST_CASE("what is written is read back, and nothing else is taken") {
   const auto refused_with = [&](const char* from, const char* to) {
     std::string other = text;
     other.replace(other.find(from), std::strlen(from), to);
-    return refused([&] { parse_profiles(other); }, error_code::malformed, {"[profile] byte"});
+    return refused([&] { parse_profiles(other); }, error_code::malformed, {"[profile] line"});
   };
-  CHECK(refused_with("\"sync\": 4e-06", "\"sync\": -4e-06") == "");
-  CHECK(refused_with("\"sync\": 4e-06", "\"sync\": inf") == "");
-  CHECK(refused_with("\"sluice_profiles\": 1", "\"sluice_profiles\": 2") == "");
-  CHECK(refused_with("\"dtype\": \"f32\"", "\"dtype\": \"f64\"") == "");  // twice
-  CHECK(refused_with("[1000, ", "[1000, -") == "");
-  CHECK(refused_with("]}\n", "]}\n}") == "");
+  CHECK(refused_with("sync 4e-06", "sync -4e-06") == "");
+  CHECK(refused_with("sync 4e-06", "sync inf") == "");
+  CHECK(refused_with("sluice profiles 1", "sluice profiles 2") == "");
+  CHECK(refused_with("square f32", "square f64") == "");  // twice
+  CHECK(refused_with(" 1000 ", " 1000 -") == "");
+  CHECK(refused_with("\nend\n", "\nend\nend\n") == "");
 }
 
 TEST_CASE("a file is used on the machine that it was made on, and the reason is kept where it is not") {
@@ -214,17 +219,18 @@ TEST_CASE("a file is used on the machine that it was made on, and the reason is 
 
   const std::string good = text_of(std::filesystem::path(path));
   const auto with = [&](const std::string& text) { std::ofstream(path) << text; };
-  const std::string host = profile_origin::here().host;
+  const std::string host = this_origin().host;
   std::string other = good;
   other.replace(other.find(host), host.size(), "0123456789abcdef");
   with(other);
   CHECK(holds(source(), "it is of another machine, 0123456789abcdef, and this is " + host));
   other = good;
-  other.replace(other.find("0.1.0"), 5, "0.0.9");
+  const std::string version = SLUICE_VERSION_STRING;
+  other.replace(other.find("version " + version) + 8, version.size(), "0.0.9");
   with(other);
   CHECK(holds(source(), "it is of another version, 0.0.9"));
   with(good.substr(0, good.size() / 2));
-  CHECK(holds(source(), "[profile] byte"));
+  CHECK(holds(source(), "[profile] line"));
   with(std::string(5 << 20, ' '));
   CHECK(holds(source(), "more than 4194304 bytes"));
   ::setenv("XDG_CACHE_HOME", "not/absolute", 1);

@@ -163,7 +163,7 @@ TEST_CASE("rows that have come wait for a slot, where a request is refused") {
   constexpr auto order = R"({"a":[[1]]})";
   std::thread holder([&] { post(s, "hold", order); });
   CHECK(reaches([&] { return inside.load(); }));
-  check_problem(post(s, "hold", order), 429, "1 requests are at work");
+  check_problem(post(s, "hold", order), 429, "1 requests are being computed");
   bool waited = false;
   std::thread opener([&] {
     waited = reaches(

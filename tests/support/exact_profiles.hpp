@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "../../src/placement/profile_file.hpp"
+#include "sluice/impl/placement/profile_file.hpp"
 #include "testing.hpp"
 
 namespace testing {
@@ -14,9 +14,9 @@ inline const sluice::device near = "paced:0";
 inline const sluice::device far = "paced:1";
 
 // A profile of a device that is exactly as fast as it says.
-inline sluice::core::profile exact(const sluice::device& where, double launch, double flops, double bytes, double pageable,
+inline sluice::placement::profile exact(const sluice::device& where, double launch, double flops, double bytes, double pageable,
                                    double pinned) {
-  using namespace sluice::core;
+  using namespace sluice::placement;
   const auto straight = [](double fixed, double rate) {
     curve c;
     for (double size = 1e3; size < 1e12; size *= 20) c.add(size, fixed + size / rate);
@@ -27,10 +27,11 @@ inline sluice::core::profile exact(const sluice::device& where, double launch, d
   p.measured = true;
   for (const auto& d : sluice::devices())
     if (d.where == where) p.description = d.description;
-  for (auto& c : p.operations[0][0]) c = straight(launch, flops);
-  for (const auto& f : {0, 1})
-    for (auto& c : p.operations[1][static_cast<std::size_t>(f)]) c = straight(launch, bytes);
-  for (auto& c : p.operations[0][1]) c = straight(launch, bytes);
+  for (std::size_t i = 0; i < p.ops.size(); ++i) {
+    const bool arithmetic = sluice::all_ops()[i]->model == sluice::time_model::roofline;
+    for (auto& c : p.ops[i][0]) c = straight(launch, arithmetic ? flops : bytes);
+    for (auto& c : p.ops[i][1]) c = straight(launch, bytes);
+  }
   for (auto& by_memory : p.copies) by_memory = {straight(launch, pageable), straight(launch, pinned)};
   return p;
 }
@@ -44,7 +45,7 @@ inline std::vector<sluice::profile_info> profiles_here() {
 
 // This machine's file says how fast the devices are; nothing is timed.
 inline void know_all() {
-  static const std::string failure = sluice::core::write_profile_file(
+  static const std::string failure = sluice::placement::write_profile_file(
       {exact(sluice::device::cpu, 1e-7, 10e9, 1e9, 1e15, 1e15), exact(near, 2e-6, 500e9, 20e9, 1e15, 1e15),
        exact(far, 8e-6, 15e12, 2e12, 8e9, 40e9)},
       "2026-11-21T16:05:00Z");

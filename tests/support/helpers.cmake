@@ -1,10 +1,19 @@
 # What the rooms' tests share: the test program's main, modules that stand in for a device, and functions.
 set(SLUICE_TEST_SUPPORT "${PROJECT_SOURCE_DIR}/tests/support")
 
-add_library(sluice_test_main STATIC "${SLUICE_TEST_SUPPORT}/main.cpp")
-sluice_target_defaults(sluice_test_main)
-target_include_directories(sluice_test_main PUBLIC "${SLUICE_TEST_SUPPORT}" "${PROJECT_SOURCE_DIR}/tests/reference")
-target_link_libraries(sluice_test_main PUBLIC sluice::sluice doctest::doctest)
+# The main of test programs, and the form of the library that they use: SLUICE_TEST_FORM, or header-only in any case.
+function(sluice_add_test_main target library)
+  add_library(${target} STATIC EXCLUDE_FROM_ALL "${SLUICE_TEST_SUPPORT}/main.cpp")
+  sluice_target_defaults(${target})
+  target_include_directories(${target} PUBLIC "${SLUICE_TEST_SUPPORT}" "${PROJECT_SOURCE_DIR}/tests/reference")
+  target_link_libraries(${target} PUBLIC ${library} doctest::doctest)
+endfunction()
+set(SLUICE_TEST_LIBRARY sluice::sluice)
+if(SLUICE_TEST_FORM STREQUAL "header_only")
+  set(SLUICE_TEST_LIBRARY sluice::header_only)
+endif()
+sluice_add_test_main(sluice_test_main ${SLUICE_TEST_LIBRARY})
+sluice_add_test_main(sluice_test_main_header_only sluice::header_only)
 
 # Where there are several Pythons, the system's is the one that packages such as python3-numpy belong to.
 find_program(SLUICE_TEST_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)

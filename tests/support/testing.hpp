@@ -28,7 +28,7 @@ inline constexpr std::array every_dtype{dtype::f64, dtype::f32, dtype::f16, dtyp
 inline constexpr std::array floats{dtype::f64, dtype::f32, dtype::f16, dtype::bf16};
 
 inline std::int32_t code_of(dtype t) { return static_cast<std::int32_t>(t); }
-inline std::string quoted(std::string_view s) {
+inline std::string in_quotes(std::string_view s) {
   std::string q = "\"";
   q += s;
   return q += '"';

@@ -199,7 +199,7 @@ class jobs_protocol final : public protocol {
 inline namespace SLUICE_ABI {
 
 void add_jobs(service& to, job_options options) {
-  to.add(std::make_unique<serving::jobs_protocol>(std::move(options), to.options()));
+  to.add_protocol(std::make_unique<serving::jobs_protocol>(std::move(options), to.options()));
 }
 
 }  // namespace SLUICE_ABI

@@ -112,12 +112,11 @@ struct service::state {
 };
 
 service::service(service_options options) : state_(std::make_unique<state>(std::move(options))) {
-  add(serving::matmul_row());
-  add(serving::rowsum_row());
+  for (const auto* op : all_ops()) add(serving::endpoint_of(*op));
 }
 service::~service() = default;
 
-void service::add(std::unique_ptr<serving::protocol> p) {
+void service::add_protocol(std::unique_ptr<serving::protocol> p) {
   state_->protocols.insert(state_->protocols.begin(), std::move(p));
 }
 

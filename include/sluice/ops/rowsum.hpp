@@ -7,44 +7,37 @@
 /// The order of additions is a function of the row's length alone: element i of a block of 1,024 is added, in order, to lane
 /// i mod 32; the lanes fold by halves (j += j + 16, 8, 4, 2, 1); block sums join as adjacent pairs, level by level, an odd
 /// one carried up. Floats add in f64 and round once. Absent elements count as -0.0, so a sum of -0.0s is -0.0; an empty row
-/// is +0; a sum that is not a number is the canonical quiet NaN. Integers wrap.
+/// is +0; a sum that is NaN is the canonical quiet NaN. Integers wrap.
 #pragma once
 
-#include "sluice/ops/call_account.hpp"
+#include "sluice/ops/descriptor.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
-
-namespace detail {
-SLUICE_API shape rowsum_shape(const tensor& a);
-SLUICE_API call_account place_rowsum(const tensor& a, const device_request& where);
-SLUICE_API void call_rowsum(const tensor& a, tensor& out);
-}  // namespace detail
 
 /// The dtype of sums: f32 for f32, f16 and bf16; f64 for f64; i64 for integers.
 constexpr dtype rowsum_dtype(dtype t) noexcept {
   return is_floating(t) ? (t == dtype::f64 ? dtype::f64 : dtype::f32) : dtype::i64;
 }
 
+/// What sums are returned as. The type of rowsum's options.
+enum class rowsum_result {
+  rounded,   ///< rowsum_dtype() of the operand's dtype
+  unrounded  ///< f64 for floats, i64 for integers
+};
+
+/// Its descriptor.
+SLUICE_API const op_descriptor& rowsum_op() noexcept;
+
 /// a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied
 /// to `where`, as matmul does. Throws invalid_argument for rank 0; unavailable when there is no device `where`;
-/// unsupported when it has no row sums; device_lost; out_of_memory. What fails later, as in matmul().
-inline tensor rowsum(const tensor& a, const device_request& where = {}) {
-  const shape extents = detail::rowsum_shape(a);
-  call_account call = detail::place_rowsum(a, where);
-  tensor out(extents, rowsum_dtype(a.dtype()), call.where());
-  detail::call_rowsum(a.to(call.where()), out);
-  return call.deliver(std::move(out));
-}
+/// unsupported when it has no row sums; device_lost; out_of_memory. Later failures as in matmul().
+inline tensor rowsum(const tensor& a, const device_request& where = {}) { return apply(rowsum_op(), {a}, where); }
 
 /// The same sums before rounding: f64 for floats, i64 for integers. Throws as rowsum() does. Parts of a row that begin at
 /// multiples of 1,024 * 2^k elements and are that long (the last may be shorter) join into the row's sum by join_rowsums.
 inline tensor rowsum_unrounded(const tensor& a, const device_request& where = {}) {
-  const shape extents = detail::rowsum_shape(a);
-  call_account call = detail::place_rowsum(a, where);
-  tensor out(extents, is_floating(a.dtype()) ? dtype::f64 : dtype::i64, call.where());
-  detail::call_rowsum(a.to(call.where()), out);
-  return call.deliver(std::move(out));
+  return apply(rowsum_op(), {a}, where, rowsum_result::unrounded);
 }
 
 /// Joins the unrounded sums of a row's parts, in order, as adjacent pairs, level by level, an odd one carried up. T is
@@ -66,3 +59,8 @@ T join_rowsums(std::span<T> parts) {
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#if defined(SLUICE_HEADER_ONLY) || defined(SLUICE_DEFINE_OPS)
+#include "sluice/impl/ops/rowsum.hpp"
+#include "sluice/ops/all.hpp"
+#endif

@@ -256,6 +256,21 @@ sluice_status rowsum(std::int32_t i, sluice_queue* queue, const sluice_array* a,
   });
 }
 
+// out = 2 * in, or options' factor times in.
+sluice_status scale(std::int32_t i, sluice_queue* queue, const sluice_array* in, std::int32_t in_count, const sluice_array* out,
+                    std::int32_t out_count, const void* options, std::size_t options_size, sluice_message* message) {
+  if (in_count != 1 || out_count != 1 || in->dtype != SLUICE_F32 || in->extents[0] != out->extents[0])
+    return fail(SLUICE_INVALID_ARGUMENT, message, "scale takes one f32 array");
+  if (options != nullptr && options_size != sizeof(float)) ledger::die("scale", "options of another size");
+  const float factor = options != nullptr ? *static_cast<const float*>(options) : 2;
+  return enqueue(i, queue, "scale", {{*in}, {*out}}, [x = *in, y = *out, factor] {
+    for (std::int64_t e = 0; e < x.extents[0]; ++e)
+      static_cast<float*>(y.data)[e] = factor * static_cast<const float*>(x.data)[e];
+  });
+}
+
+sluice_op find_op(const char* name) { return std::strcmp(name, "scale") == 0 ? scale : nullptr; }
+
 sluice_backend make_table() {
   sluice_backend t{};
   t.api_version = SLUICE_BACKEND_API_VERSION;
@@ -278,6 +293,7 @@ sluice_backend make_table() {
   t.fill = fill;
   t.matmul = matmul;
   t.rowsum = rowsum;
+  t.find_op = find_op;
   const char* free = std::getenv("SLUICE_FAKE_FREE");
   if (free == nullptr || std::strcmp(free, "wait") != 0) t.deallocate_after = deallocate_after;
   return t;

@@ -158,7 +158,7 @@ class SLUICE_API service {
   /// As given, with defaults resolved.
   [[nodiscard]] const service_options& options() const noexcept;
   /// For sluice's own libraries: adds a protocol, before the service is mounted. It is asked before those that are there.
-  void add(std::unique_ptr<serving::protocol> p);
+  void add_protocol(std::unique_ptr<serving::protocol> p);
 
  private:
   struct state;

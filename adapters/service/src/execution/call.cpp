@@ -63,7 +63,7 @@ call_result compute(call& c) {
   call_result done{.results = {}, .where = choose_device(c)};
   auto& where = done.where;
   std::optional<call_account> account;
-  if (where.decided) account.emplace(*c.cost, *where.decided, false, true);
+  if (where.decided) account.emplace(*c.cost, *where.decided);
   done.results = c.row.run(c.inputs, c.context);
   if (done.results.size() != c.row.outputs.size())
     throw error(error_code::internal, fmt::format("[{}] returned {} results: it must return {}", c.row.name,

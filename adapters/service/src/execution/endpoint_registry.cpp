@@ -68,32 +68,24 @@ std::vector<std::shared_ptr<const endpoint>> endpoint_registry::rows() const {
   return rows_;
 }
 
-endpoint matmul_row() {
-  const std::vector floats{dtype::f32, dtype::f64, dtype::f16, dtype::bf16};
-  return {
-      .name = "matmul",
-      .summary = "The product of two matrices, or of two batches of matrices",
-      .inputs = {{.name = "a", .dtypes = floats, .min_rank = 2, .summary = "(..., m, k)"},
-                 {.name = "b", .dtypes = floats, .min_rank = 2, .summary = "(..., k, n)"}},
-      .outputs = {{.name = "result", .dtypes = floats, .min_rank = 2, .summary = "(..., m, n)"}},
-      .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{matmul(in[0], in[1], c.where)}; },
-      .estimate = [](std::span<const tensor> in) { return matmul_work(in[0], in[1]); }};
-}
-
-endpoint rowsum_row() {
-  return {.name = "rowsum",
-          .summary = "The sum of every row, bit for bit the same on every device",
-          .inputs = {{.name = "a",
-                      .dtypes = {dtype::f32, dtype::f64, dtype::i64, dtype::i32, dtype::u8, dtype::f16, dtype::bf16},
-                      .min_rank = 1,
-                      .summary = "(..., columns)",
-                      .usual_rank = 2}},
-          .outputs = {{.name = "result",
-                       .dtypes = {dtype::f32, dtype::f64, dtype::i64},
-                       .summary = "(...)",
-                       .dtype_for = rowsum_dtype}},
-          .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{rowsum(in[0], c.where)}; },
-          .estimate = [](std::span<const tensor> in) { return rowsum_work(in[0]); }};
+endpoint endpoint_of(const op_descriptor& op) {
+  const auto field_of = [](const op_field& f) {
+    return field{.name = std::string(f.name),
+                 .dtypes = {f.dtypes.begin(), f.dtypes.end()},
+                 .min_rank = f.min_rank,
+                 .max_rank = f.max_rank,
+                 .summary = std::string(f.summary),
+                 .usual_rank = f.usual_rank};
+  };
+  endpoint row{.name = std::string(op.name),
+               .summary = std::string(op.summary),
+               .outputs = {field_of(op.result)},
+               .run = [&op](std::span<const tensor> in,
+                            const call_context& c) { return std::vector{apply(op, operands(in), c.where)}; },
+               .estimate = [&op](std::span<const tensor> in) { return work_of(op, operands(in)); }};
+  for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
+  if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
+  return row;
 }
 
 void check_inputs(const endpoint& row, std::span<const tensor> inputs) {

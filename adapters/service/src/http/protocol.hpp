@@ -1,5 +1,5 @@
 // A protocol: which paths it owns, how it answers them, and how it words a refusal. A new one is a class and a line in
-// service.cpp, or in a library of its own is passed to service::add, as jobs is.
+// service.cpp, or in a library of its own is passed to service::add_protocol, as jobs is.
 #pragma once
 
 #include <memory>

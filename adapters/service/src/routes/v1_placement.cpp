@@ -8,7 +8,7 @@
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
-#include "sluice/advice.hpp"
+#include "routes/advice.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -42,6 +42,13 @@ std::int64_t size_of(od::value v, std::string_view key) {
   return n;
 }
 
+// "matmul or rowsum"
+std::string op_names(std::string_view between) {
+  std::string names;
+  for (const auto* op : all_ops()) names += fmt::format("{}{}", names.empty() ? "" : between, op->name);
+  return names;
+}
+
 // The body as it was read: a list of sizes, or a range of them by powers of two.
 struct asked {
   advice_question question;
@@ -49,7 +56,10 @@ struct asked {
 
   void take(std::string_view key, od::value v) {
     if (key == "operation") {
-      question.operation = string_of(v, key);
+      const auto name = string_of(v, key);
+      question.op = find_op(name);
+      if (question.op == nullptr)
+        fail(fmt::format("there is no operation {}: write {}", name.substr(0, 64), op_names(" or ")));
     } else if (key == "dtype") {
       question.dtype = parse_dtype(string_of(v, key));
     } else if (key == "pinned") {
@@ -125,15 +135,15 @@ std::string point_json(const advice& a, const advice_row& row) {
       fmt::format(R"({{"size":{},"device":{},"why":"{}","reason":{},"predictions":[)", row.size,
                   json_string(row.chosen.where.str()), name_of(row.chosen.because), json_string(row.chosen.reason()));
   for (std::size_t i = 0; i < a.devices.size(); ++i)
-    if (std::isfinite(row.seconds[i]))
+    if (std::isfinite(row.predictions[i].seconds))
       out += fmt::format(R"({}{{"device":{},"seconds":{},"throughput":{},"cost_per_million":{}}})",
-                         out.back() == '[' ? "" : ",", json_string(a.devices[i].str()), number(row.seconds[i]),
-                         number(row.throughput[i]), number(row.cost[i]));
+                         out.back() == '[' ? "" : ",", json_string(a.devices[i].str()), number(row.predictions[i].seconds),
+                         number(1 / row.predictions[i].busy), number(row.cost[i]));
   return out + "]}";
 }
 
 std::string advice_json(const advice_question& q, const advice& a) {
-  std::string out = fmt::format(R"({{"operation":"{}","dtype":"{}","points":[)", q.operation, name_of(q.dtype));
+  std::string out = fmt::format(R"({{"operation":"{}","dtype":"{}","points":[)", q.op->name, name_of(q.dtype));
   for (const auto& row : a.rows) {
     if (out.back() != '[') out += ',';
     out += point_json(a, row);
@@ -148,7 +158,7 @@ std::string advice_json(const advice_question& q, const advice& a) {
 
 constexpr std::string_view question_schema =
     R"({"type":"object","additionalProperties":false,"properties":{)"
-    R"("operation":{"type":"string","enum":["matmul","rowsum"],"default":"matmul"},)"
+    R"("operation":{"type":"string","enum":["%"],"default":"&"},)"
     R"("sizes":{"type":"array","minItems":1,"maxItems":256,"description":"n of n x n operands, growing",)"
     R"("items":{"type":"integer","minimum":1,"maximum":1000000}},)"
     R"("from":{"type":"integer","minimum":1,"maximum":1000000,"description":"In place of sizes: powers of two from here"},)"
@@ -186,7 +196,10 @@ class placement_protocol final : public protocol {
   }
 
   void describe(document& d) const override {
-    d.schema("PlacementQuestion", std::string(question_schema));
+    std::string question(question_schema);
+    question.replace(question.find('%'), 1, op_names("\",\""));
+    question.replace(question.find('&'), 1, all_ops()[0]->name);
+    d.schema("PlacementQuestion", std::move(question));
     d.schema("Placement", std::string(answer_schema));
     d.add({.method = "POST",
            .path = std::string(path),

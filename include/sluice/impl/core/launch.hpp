@@ -21,7 +21,7 @@ namespace core {
 class launch {
  public:
   // Null pointers are skipped.
-  launch(const device& where, const char* operation, std::array<storage*, 2> reads, std::array<storage*, 2> writes)
+  launch(const device& where, const char* operation, std::array<storage*, 4> reads, std::array<storage*, 2> writes)
       : device_(find_awake(where)), operation_(operation), reads_(reads), writes_(writes) {
     if (device_.table->queue_acquire != nullptr) {
       done_ = std::make_shared<event>(device_, operation_);
@@ -88,7 +88,7 @@ class launch {
   std::shared_ptr<event> done_;  // allocated before any work is enqueued: enqueued work always has its event
   sluice_message message_{};
   bool finished_ = false;
-  std::array<storage*, 2> reads_{};
+  std::array<storage*, 4> reads_{};
   std::array<storage*, 2> writes_{};
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstring>
 
 #include "sluice/impl/base/memory.hpp"
 #include "sluice/impl/base/process.hpp"
@@ -46,6 +47,22 @@ inline sluice_status cpu_device_info(std::int32_t, sluice_device_info* info, slu
   return SLUICE_OK;
 }
 
+struct named_op {
+  const char* name;
+  sluice_op call;
+};
+
+// The ops that core finds by name.
+inline constexpr named_op named_ops[] = {
+    {nullptr, nullptr},  // the end
+};
+
+inline sluice_op cpu_find_op(const char* name) {
+  const named_op* op = named_ops;
+  while (op->name != nullptr && std::strcmp(op->name, name) != 0) ++op;
+  return op->call;
+}
+
 constexpr sluice_backend make_table() {
   sluice_backend t{};
   t.api_version = SLUICE_BACKEND_API_VERSION;
@@ -61,6 +78,7 @@ constexpr sluice_backend make_table() {
   t.fill = cpu_fill;
   t.matmul = cpu_matmul;
   t.rowsum = cpu_rowsum;
+  t.find_op = cpu_find_op;
   return t;
 }
 

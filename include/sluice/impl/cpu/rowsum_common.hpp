@@ -39,8 +39,11 @@ template <class T>
 }
 
 // The value of absent elements: -0.0 changes no sum, not even one of -0.0 alone.
+// A member of a class, since GCC exports variable templates whatever the visibility of their namespace.
 template <class A>
-inline constexpr A nothing = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
+struct nothing {
+  static constexpr A value = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
+};
 
 inline constexpr std::uint64_t nan_bits = 0x7ff8000000000000u;  // of the one NaN that every device gives
 

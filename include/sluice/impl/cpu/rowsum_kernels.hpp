@@ -54,7 +54,7 @@ SLUICE_INLINE vec<double, W> choose(vec<std::int64_t, W> first, vec<double, W> a
 
 template <class A, int W>
 SLUICE_INLINE vec<A, W> absent() {
-  return nothing<A> - vec<A, W>{};
+  return nothing<A>::value - vec<A, W>{};
 }
 
 // The W elements at p; the lanes where `present` is 0 count as absent. Integers are masked by hand: for a masked load of
@@ -278,7 +278,7 @@ SLUICE_TARGET void sum_columns(const void* a, std::int64_t rows, std::int64_t co
   pairwise_rows<A> sum;
   const T* p = static_cast<const T*>(a);
   for (std::int64_t i = 0; i < columns;) {
-    std::fill_n(&lanes[0][0], lane_count * batch_rows, nothing<A>);
+    std::fill_n(&lanes[0][0], lane_count * batch_rows, nothing<A>::value);
     for (std::int64_t end = std::min(columns, i + block_size); i < end; ++i, p += column_stride)
       for (std::int64_t r = 0; r < rows; ++r) lanes[i % lane_count][r] += widen(p[r]);
     for (std::int64_t half = lane_count / 2; half > 0; half /= 2)

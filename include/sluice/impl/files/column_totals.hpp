@@ -1,0 +1,155 @@
+// Totals of columns, in rowsum's order over rows. Pieces of 1,024 * 2^k rows bring theirs, which join as parts of a row do.
+// Where 1,024 rows are too much memory, the 32 lanes of every column are kept here instead, and rows are added as they come.
+#pragma once
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "sluice/impl/files/chunk_plan.hpp"
+#include "sluice/impl/files/rounded_sums.hpp"
+#include "sluice/ops/rowsum.hpp"
+#include "sluice/tensor.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace files {
+
+class column_totals {
+ public:
+  // Throws limit_exceeded, with the numbers, when the lanes would take too much memory.
+  column_totals(const chunk_plan& cut, dtype of, const char* operation);
+
+  // Cuts rows so that pieces bring their own totals, where 1,024 rows are at most `most` bytes; else leaves them as they
+  // are.
+  static chunk_plan fit(const chunk_plan& cut, std::int64_t bytes, std::int64_t most);
+  static bool summed_by_chunk(const chunk_plan& cut) { return !cut.splits_rows() && cut.rows_per_chunk % 1024 == 0; }
+
+  void take(const tensor& unrounded);                 // a piece's own
+  void take(std::int64_t piece, const tensor& rows);  // its rows, on the CPU
+
+  // Of all rows.
+  [[nodiscard]] tensor finish();
+
+  // State after `pieces` of them: how long it is, and there and back.
+  [[nodiscard]] std::size_t state_words(std::int64_t pieces) const;
+  void append_state(words& out) const;
+  void restore(std::int64_t pieces, std::span<const std::uint64_t> state);
+
+ private:
+  [[nodiscard]] std::uint64_t joined(std::int64_t pieces) const;
+  [[nodiscard]] bool block_is_open(std::int64_t pieces) const;
+  void clear_lanes();
+  void fold();
+
+  chunk_plan plan_of_chunks_;
+  dtype of_;
+  bool floating_;
+  bool by_chunk_;
+  base::pairwise_accumulator blocks_;
+  words lanes_;        // 32 of every column, lane after lane
+  bool open_ = false;  // rows are in the lanes
+};
+
+inline constexpr std::int64_t most_lane_bytes = 256 << 20;  // 1,048,576 columns; a journal holds as much
+
+inline column_totals::column_totals(const chunk_plan& cut, dtype of, const char* operation)
+    : plan_of_chunks_(cut),
+      of_(of),
+      floating_(is_floating(of)),
+      by_chunk_(summed_by_chunk(cut)),
+      blocks_(floating_, static_cast<std::size_t>(cut.columns)) {
+  if (by_chunk_) return;
+  if (cut.columns > most_lane_bytes / (8 * base::lane_count))
+    throw error(
+        error_code::limit_exceeded,
+        fmt::format("[{}] totals of {} columns keep {} sums of 8 bytes each; more than {} bytes of them, {} columns, "
+                    "are not taken",
+                    operation, cut.columns, base::lane_count, most_lane_bytes, most_lane_bytes / (8 * base::lane_count)));
+  lanes_.resize(static_cast<std::size_t>(base::lane_count * cut.columns));
+  clear_lanes();
+}
+
+inline chunk_plan column_totals::fit(const chunk_plan& cut, std::int64_t bytes, std::int64_t most) {
+  const std::int64_t row = std::max<std::int64_t>(1, cut.row_bytes());
+  if (row > most / base::block_size) return cut;
+  chunk_plan c = cut;
+  c.chunk_columns = cut.columns;
+  c.rows_per_chunk = base::block_size;
+  while (c.rows_per_chunk * 2 <= bytes / std::max<std::int64_t>(row, 8)) c.rows_per_chunk *= 2;
+  return c;
+}
+
+inline void column_totals::take(const tensor& unrounded) {
+  blocks_.add(words_at(unrounded.data(), static_cast<std::size_t>(plan_of_chunks_.columns)));
+}
+
+inline void column_totals::take(std::int64_t piece, const tensor& rows) {
+  const tensor wide = rows.as(floating_ ? dtype::f64 : dtype::i64);
+  const auto* from = static_cast<const std::byte*>(wide.data());
+  const auto columns = static_cast<std::size_t>(wide.extent(1));
+  const auto first_column = static_cast<std::size_t>(plan_of_chunks_.first_column(piece));
+  words row(columns);
+  for (std::int64_t r = plan_of_chunks_.row(piece), end = r + wide.extent(0); r < end; ++r, from += columns * 8) {
+    if (columns > 0) std::memcpy(row.data(), from, columns * 8);
+    std::uint64_t* lane =
+        lanes_.data() + static_cast<std::size_t>(r % base::lane_count * plan_of_chunks_.columns) + first_column;
+    base::pairwise_accumulator::add_words(floating_, lane, row.data(), columns);
+    open_ = true;
+    const bool row_is_whole = first_column + columns == static_cast<std::size_t>(plan_of_chunks_.columns);
+    if (r % base::block_size == base::block_size - 1 && row_is_whole) fold();
+  }
+}
+
+inline tensor column_totals::finish() {
+  if (open_) fold();
+  const dtype to = rowsum_dtype(of_);
+  std::vector<std::byte> rounded;
+  append_rounded(blocks_.take(), to, rounded);
+  tensor out({plan_of_chunks_.columns}, to);
+  if (!rounded.empty()) std::memcpy(out.data(), rounded.data(), rounded.size());
+  return out;
+}
+
+inline void column_totals::clear_lanes() {
+  std::fill(lanes_.begin(), lanes_.end(), floating_ ? std::bit_cast<std::uint64_t>(-0.0) : 0);
+  open_ = false;
+}
+
+inline void column_totals::fold() {
+  const auto columns = static_cast<std::size_t>(plan_of_chunks_.columns);
+  for (std::size_t half = base::lane_count / 2; half > 0; half /= 2)
+    base::pairwise_accumulator::add_words(floating_, lanes_.data(), lanes_.data() + half * columns, half * columns);
+  blocks_.add(words(lanes_.begin(), lanes_.begin() + plan_of_chunks_.columns));
+  clear_lanes();
+}
+
+inline std::uint64_t column_totals::joined(std::int64_t pieces) const {
+  return static_cast<std::uint64_t>(by_chunk_ ? pieces : plan_of_chunks_.row(pieces) / base::block_size);
+}
+
+inline bool column_totals::block_is_open(std::int64_t pieces) const {
+  return !by_chunk_ &&
+         (plan_of_chunks_.row(pieces) % base::block_size != 0 || pieces % plan_of_chunks_.chunks_per_row() != 0);
+}
+
+inline std::size_t column_totals::state_words(std::int64_t pieces) const {
+  return blocks_.state_words(joined(pieces)) + (block_is_open(pieces) ? lanes_.size() : 0);
+}
+
+inline void column_totals::append_state(words& out) const {
+  blocks_.append_state(out);
+  if (open_) out.insert(out.end(), lanes_.begin(), lanes_.end());
+}
+
+inline void column_totals::restore(std::int64_t pieces, std::span<const std::uint64_t> state) {
+  const std::size_t in_blocks = blocks_.state_words(joined(pieces));
+  blocks_.restore(joined(pieces), state.first(in_blocks));
+  if (!block_is_open(pieces)) return;
+  std::copy(state.begin() + static_cast<std::ptrdiff_t>(in_blocks), state.end(), lanes_.begin());
+  open_ = true;
+}
+
+}  // namespace files
+}  // namespace SLUICE_ABI
+}  // namespace sluice

@@ -1,0 +1,63 @@
+// rowsum: its checks, its cost and its call of the backend.
+#pragma once
+
+#include "sluice/impl/ops/run.hpp"
+#include "sluice/ops/rowsum.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace ops {
+
+inline operand_spec check_rowsum(std::span<const operand_spec> in, const op_options& options) {
+  const operand_spec& a = in[0];
+  if (a.shape.rank() < 1) throw error(error_code::invalid_argument, "[rowsum] a is (): it must have one dimension at least");
+  const bool unrounded = options.value_or(rowsum_result::rounded) == rowsum_result::unrounded;
+  return {unrounded && is_floating(a.dtype) ? dtype::f64 : rowsum_dtype(a.dtype), a.shape.first(a.shape.rank() - 1)};
+}
+
+inline op_cost cost_of_rowsum(std::span<const operand_spec> in, const operand_spec&) {
+  return {.flops = static_cast<double>(in[0].shape.count())};
+}
+
+inline void rowsum_batches(core::launch& l, const tensor& a, const tensor& out) {
+  const int n = a.rank() - 1;
+  std::int64_t sa = 0;
+  std::int64_t so = 1;
+  if (!merge_leading(a, n, sa) || !merge_leading(out, n, so)) {
+    for (std::int64_t i = 0; i < out.extent(0); ++i) rowsum_batches(l, a[i], out[i]);
+    return;
+  }
+  const std::int64_t rows = out.count();
+  const auto x = merged_array(a, n, rows, sa);
+  const auto y = merged_array(out, n, rows, so);
+  l.check(l.table().rowsum(l.index(), l.queue(), &x, &y, l.message()));
+}
+
+inline void run_rowsum(const operands& in, tensor& out, const op_options&) {
+  core::launch l(out.device(), "rowsum", {core::storage_of(in[0])}, {core::storage_of(out)});
+  l.require(l.table().rowsum);
+  rowsum_batches(l, in[0], out);
+  l.finish();
+}
+
+}  // namespace ops
+
+SLUICE_FUNC const op_descriptor& rowsum_op() noexcept {
+  static constexpr dtype taken[] = {dtype::f32, dtype::f64, dtype::i64, dtype::i32, dtype::u8, dtype::f16, dtype::bf16};
+  static constexpr dtype given[] = {dtype::f32, dtype::f64, dtype::i64};
+  static constexpr op_field inputs[] = {
+      {.name = "a", .dtypes = taken, .min_rank = 1, .summary = "(..., columns)", .usual_rank = 2}};
+  static constexpr op_descriptor op{.name = "rowsum",
+                                    .summary = "The sum of every row, bit for bit the same on every device",
+                                    .inputs = inputs,
+                                    .result = {.name = "result", .dtypes = given, .summary = "(...)"},
+                                    .result_dtype = rowsum_dtype,
+                                    .check = ops::check_rowsum,
+                                    .cost = ops::cost_of_rowsum,
+                                    .model = time_model::row_length,
+                                    .run = ops::run_rowsum};
+  return op;
+}
+
+}  // namespace SLUICE_ABI
+}  // namespace sluice

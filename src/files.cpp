@@ -1,0 +1,6 @@
+// The room `files` of the compiled library.
+#include "sluice/impl/files/file_stream.hpp"
+#include "sluice/impl/files/for_each_chunk.hpp"
+#include "sluice/impl/files/npy.hpp"
+#include "sluice/impl/files/npy_header.hpp"
+#include "sluice/impl/files/pipeline.hpp"
