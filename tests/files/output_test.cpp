@@ -1,6 +1,6 @@
-##include "sluice/sluice.hpp"  // first: header-only, it brings the rooms in their order
+#include "sluice/sluice.hpp"  // first: header-only, it brings the rooms in their order
 
-include "sluice/impl/files/output.hpp"
+#include "sluice/impl/files/output.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
-##include "sluice/sluice.hpp"  // first: header-only, it brings the rooms in their order
+#include "sluice/sluice.hpp"  // first: header-only, it brings the rooms in their order
 
-include "sluice/impl/files/source.hpp"
+#include "sluice/impl/files/source.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
