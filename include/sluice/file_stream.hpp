@@ -28,11 +28,11 @@ class source;
 struct stream_access;  // what the library itself sees of a file_stream
 }  // namespace files
 
-/// How a file is to be read.
+/// How a file is read.
 struct file_stream_options {
   /// Of a raw file, whose element type is f32 unless given. An .npy knows both: given all the same, they must agree.
   std::optional<sluice::dtype> dtype{};
-  /// Elements of a row of a raw file, which has no other way to tell; 0: to be found in the .npy.
+  /// Elements of a row of a raw file, which has no other way to tell; 0: taken from the .npy.
   std::int64_t columns = 0;
   /// Where a raw file's rows begin. Above 0, the file is taken as raw even when it begins like an .npy.
   std::int64_t byte_offset = 0;
@@ -46,10 +46,10 @@ struct file_stream_options {
   bool map = false;
 };
 
-/// Puts what comes next into `out`, at least one byte; returns how many, and 0 at the end. What it throws ends the run.
+/// Reads the next bytes into `out`, at least one byte; returns how many, and 0 at the end. What it throws ends the run.
 using read_callback = std::function<std::size_t(std::span<std::byte> out)>;
 
-/// Some rows of a file. The tensor's memory comes from the pool, and goes back to it when the last handle on it goes.
+/// Some rows of a file. The tensor's memory comes from the pool, and is returned to it with the last handle.
 struct row_chunk {
   tensor rows;                   ///< (rows, columns), on the CPU
   std::int64_t first_row = 0;    ///< number of its first row
@@ -78,13 +78,14 @@ class file_stream {
   /// The regular file that is open for reading as `descriptor`, of which a duplicate is kept: what was opened is read,
   /// wherever its path leads by now. `name` stands for it in errors. Throws as the constructor does.
   SLUICE_API static file_stream opened(int descriptor, const file_stream_options& options = {}, std::string name = "input");
-  /// Bytes that come once, in order: raw rows or an .npy, told apart as in a file (a raw one needs columns; byte_offset
-  /// bytes are passed over). `name` stands for it in errors. A raw stream that ends inside a row, or an .npy that ends early
-  /// or goes on behind its last row, is malformed, found when it gets there. Throws as the constructor does.
+  /// A source that can be read once only, in order: raw rows or an .npy, told apart as in a file (a raw one needs columns;
+  /// byte_offset bytes are skipped). `name` stands for it in errors. A raw stream that ends inside a row, or an .npy that
+  /// ends early or has bytes after its last row, is malformed, which is found on reaching the end. Throws as the constructor
+  /// does.
   SLUICE_API static file_stream from(read_callback read, const file_stream_options& options = {},
                                      std::string name = "input");
-  /// A regular file is read as one, from where it stands; anything else once, in order. Throws as the constructor and from()
-  /// do.
+  /// A regular file is read as one, from its current position; anything else once, in order. Throws as the constructor and
+  /// from() do.
   SLUICE_API static file_stream standard_input(const file_stream_options& options = {});
 
   /// Whether rows can be read at any place, and again. If not, the stream can be used once.
@@ -106,12 +107,12 @@ class file_stream {
   [[nodiscard]] SLUICE_API const std::string& path() const noexcept;                ///< or the name
 
   /// All rows, or those from `first_row` on, chunk after chunk. Throws invalid_argument when first_row is beyond rows(), and
-  /// where bytes come once when it is not 0 or when they are read already.
+  /// where the source can be read once only, when it is not 0 or the source is read already.
   [[nodiscard]] inline row_chunks chunks(std::int64_t first_row = 0) const;
 
   /// Fills `out`, a row-major (n, columns) tensor of the file's dtype on the CPU, with n rows from `first_row` on. Throws
-  /// invalid_argument when `out` is something else, rows() is less than first_row + n or bytes come once; io when reading
-  /// fails or the file has become shorter.
+  /// invalid_argument when `out` is something else, rows() is less than first_row + n or the source can be read once only;
+  /// io when reading fails or the file has become shorter.
   SLUICE_API void read_rows(std::int64_t first_row, tensor& out) const;
 
   /// Throws io, with both sizes, when a file is no longer what it was when it was opened.
@@ -133,7 +134,7 @@ class file_stream {
 /// An input range of row_chunk: each is read when the iterator comes to it, and its memory reused for the next one.
 class row_chunks {
  public:
-  /// Where the range stands: copies of it go on together.
+  /// A position in the range, which its copies share.
   class iterator {
    public:
     using iterator_concept = std::input_iterator_tag;  ///< one pass
@@ -143,8 +144,8 @@ class row_chunks {
     explicit iterator(row_chunks& range) : range_(&range) {}                  ///< at the chunk that was read last
     const row_chunk& operator*() const noexcept { return range_->chunk_; }    ///< good until the next step
     const row_chunk* operator->() const noexcept { return &range_->chunk_; }  ///< likewise
-    /// Reads the next chunk. Throws as file_stream::read_rows does, and malformed where bytes come once and do not hold
-    /// rows.
+    /// Reads the next chunk. Throws as file_stream::read_rows does, and malformed where a source that can be read once only
+    /// does not hold whole rows.
     iterator& operator++() {
       range_->next();
       return *this;

@@ -1,5 +1,5 @@
 /// @file
-/// Work on files larger than memory: read | copy | compute | write, piece after piece, in bounded memory.
+/// Work on files larger than memory: read | copy | compute | write, chunk by chunk, in bounded memory.
 ///
 ///     sluice::file_stream in("data.npy");
 ///     auto done = sluice::rowsum_file(in, "sums.npy", {.progress = [](const sluice::pipeline_progress& p) {
@@ -7,8 +7,8 @@
 ///     }});
 ///     std::cout << done.rows << " rows in " << done.seconds << " s on " << done.devices.front().str() << '\n';
 ///
-/// A run that is killed leaves OUT.partial and OUT.journal, and the same call goes on from them. Bytes that come once
-/// (standard input, a function) are read by the calling thread, and a run over them cannot be gone on with.
+/// A run that is killed leaves OUT.partial and OUT.journal, and the same call resumes from them. Sources that can be read
+/// once only (standard input, a function) are read by the calling thread, and a run over them cannot be resumed.
 #pragma once
 
 #include <functional>
@@ -22,25 +22,26 @@ inline namespace SLUICE_ABI {
 
 /// How far a run is.
 struct pipeline_progress {
-  std::int64_t bytes_done = 0;    ///< read and worked on, those of a run before that is gone on with included
+  std::int64_t bytes_done = 0;    ///< read and computed, including those of a run that is resumed
   std::int64_t bytes_total = -1;  ///< -1: not known
-  std::int64_t rows_done = 0;     ///< whole ones, likewise
+  std::int64_t rows_done = 0;     ///< whole rows, likewise
   double seconds = 0;             ///< since the start
-  double bytes_per_second = 0;    ///< lately
+  double bytes_per_second = 0;    ///< of the last one to two seconds
   double seconds_left = -1;       ///< at that rate; -1: not known
 };
 
 /// What to do about PATH.partial and PATH.journal of a run that did not end.
 enum class resume {
-  automatic,  ///< go on where it is the same job; start from the beginning where there is nothing to go on with
-  required,   ///< go on, or throw invalid_argument
+  automatic,  ///< resume where it is the same run; start from the beginning where there is nothing to resume
+  required,   ///< resume, or throw invalid_argument
   never,      ///< start from the beginning
 };
 
-/// How a run is to go.
+/// Options of a run.
 struct pipeline_options {
   /// On the CPU, or on a device that chunks are copied to. Automatic: SLUICE_DEVICE, else the CPU, where the file's bytes
-  /// are: one pass over a file never pays the way to a device and back (pipeline_summary::reason says so with the figures).
+  /// are: one pass over a file never pays for the copies to a device and back (pipeline_summary::reason says so with the
+  /// figures).
   device where = device::automatic;
   /// Several devices take chunks in turn; in place of `where` when not empty.
   std::vector<device> devices{};
@@ -48,9 +49,9 @@ struct pipeline_options {
   /// throws ends the run as a failure does.
   std::function<void(const pipeline_progress&)> progress{};
   double progress_interval = 0.1;  ///< seconds
-  /// Asked between pieces of work: a stop ends the run with error_code::cancelled.
+  /// Checked between chunks: a stop ends the run with error_code::cancelled.
   std::stop_token cancel{};
-  /// What to do about a run that did not end.
+  /// What to do about an earlier run that did not end.
   sluice::resume resume = sluice::resume::automatic;
   /// Seconds between syncs: what a kill at the worst moment loses. (Where a sync takes long, four times as long passes
   /// before the next.) A run that fails or is stopped syncs once more, if it had synced before or worked for 0.25 s; else
@@ -89,22 +90,22 @@ struct pipeline_summary {
 /// Throws
 /// - io when reading or writing fails, with the file and the offset; a file that changed meanwhile, too;
 /// - invalid_argument for an output that is no regular file or is the input, options that do not fit the run, and
-///   resume::required where there is nothing to go on with;
-/// - malformed for bytes that come once and do not hold rows, and for a journal that is harmed;
-/// - cancelled when the token asked; limit_exceeded by column_totals;
+///   resume::required where there is nothing to resume;
+/// - malformed for a source that can be read once only and does not hold whole rows, and for a corrupt journal;
+/// - cancelled when the token requests it; limit_exceeded by column_totals;
 /// - unavailable, out_of_memory and device_lost by the device.
 SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
                                         const pipeline_options& options = {});
 
 /// in @ b for a `b` of (in.columns(), n) and of the file's dtype, as an .npy of (rows, n): rows of the file stream past b,
-/// which is copied to every device once. A run that goes on uses the same chunks, so the bits are those of an undisturbed
-/// run. Throws as rowsum_file does, and invalid_argument for a `b` of another dtype or number of rows.
+/// which is copied to every device once. A run that is resumed uses the same chunks, so its bits are those of an
+/// uninterrupted run. Throws as rowsum_file does, and invalid_argument for a `b` of another dtype or number of rows.
 SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::string& out_path,
                                         const pipeline_options& options = {}, precision p = precision::strict);
 
 /// Calls `use` with chunk after chunk, of 16 MiB unless the stream says otherwise, in the file's order, on the calling
-/// thread; chunk.rows is on the device. Later chunks are read and copied meanwhile; the tensor may be kept, at the price of
-/// its memory. Nothing is written: resume, sync_interval and column_totals must be left alone; first_row says where to
+/// thread; chunk.rows is on the device. Later chunks are read and copied meanwhile; the tensor may be kept, which keeps its
+/// memory. Nothing is written: resume, sync_interval and column_totals must keep their defaults; first_row says where to
 /// begin. Throws as rowsum_file does, and what `use` throws.
 SLUICE_API pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(const row_chunk&)>& use,
                                            const pipeline_options& options = {}, std::int64_t first_row = 0);
@@ -113,6 +114,7 @@ SLUICE_API pipeline_summary for_each_chunk(const file_stream& in, const std::fun
 }  // namespace sluice
 
 #if defined(SLUICE_HEADER_ONLY)
-#include "sluice/impl/files/pipeline.hpp"
 #include "sluice/impl/files/for_each_chunk.hpp"
+#include "sluice/impl/files/matmul_file.hpp"
+#include "sluice/impl/files/rowsum_file.hpp"
 #endif

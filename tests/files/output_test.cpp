@@ -205,7 +205,7 @@ TEST_CASE("a journal of another partial file is none") {
 
 TEST_CASE("a corrupt journal is an error, and stays until the run is started over") {
   const rooms r;
-  const auto harmed = [&](auto harm) {
+  const auto corrupt = [&](auto harm) {
     {
       output out(r.path, "test");
       out.start_over();
@@ -221,12 +221,12 @@ TEST_CASE("a corrupt journal is an error, and stays until the run is started ove
     out.start_over();
     CHECK_FALSE(out.journal());
   };
-  harmed([](std::string& s) { s.back() = '4'; });
-  harmed([](std::string& s) { s.pop_back(); });
-  harmed([](std::string& s) { s += '3'; });
-  harmed([](std::string& s) { s.clear(); });
-  harmed([](std::string& s) { s[15] = '2'; });  // a version to come
-  harmed([](std::string& s) { s[s.find('\n') - 1] ^= 1; });
+  corrupt([](std::string& s) { s.back() = '4'; });
+  corrupt([](std::string& s) { s.pop_back(); });
+  corrupt([](std::string& s) { s += '3'; });
+  corrupt([](std::string& s) { s.clear(); });
+  corrupt([](std::string& s) { s[15] = '2'; });  // a version to come
+  corrupt([](std::string& s) { s[s.find('\n') - 1] ^= 1; });
   CHECK(r.here.count() == 0);
 }
 

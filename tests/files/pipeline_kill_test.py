@@ -1,4 +1,4 @@
-"""pipeline_kill_test.py PIPELINE_KILL [KILLS]: runs are killed (-9) at random moments and gone on with until they end; every
+"""pipeline_kill_test.py PIPELINE_KILL [KILLS]: runs are killed (-9) at random moments and resumed until they end; every
 result is that of an undisturbed run, byte for byte. 20 kills unless told, over files of three sizes."""
 
 import filecmp
@@ -20,7 +20,7 @@ def command(folder, name, job, columns):
 
 
 def run(arguments, seconds):
-    """The bytes gone on from; None when it was killed."""
+    """The bytes that were done before; None when it was killed."""
     child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         out, errors = child.communicate(timeout=seconds)
@@ -69,6 +69,6 @@ for i, (job, columns, elements) in enumerate(shapes):
         whole = min(duration(arguments) for _ in range(2))
         k, r = killed_till_it_ends(folder, job, columns, whole, (kills + i) // len(shapes))
         total, resumed = total + k, resumed + r
-print(f"{total} runs were killed; {resumed} of those that ended had gone on from a journal")
+print(f"{total} runs were killed; {resumed} of those that ended were resumed from a journal")
 if kills >= 20 and resumed == 0:
     sys.exit("no run went on from a journal: the kills came too early or too late")

@@ -218,7 +218,7 @@ TEST_CASE("a failure leaves what was synced, and the next run ends it") {
 }
 
 // Behind the first line, which tells a journal of this partial file from another's.
-TEST_CASE("a harmed journal is an error, and nothing is done about it") {
+TEST_CASE("a corrupt journal is an error, and nothing is done about it") {
   const testing::folder here;
   const stopped_run run(here);
   const auto journal = testing::read_file(run.out + ".journal");
@@ -226,13 +226,13 @@ TEST_CASE("a harmed journal is an error, and nothing is done about it") {
   const auto first = static_cast<std::int64_t>(journal.find('\n'));
   testing::numbers random(5);
   for (int round = 0; round < 60; ++round) {
-    std::string harmed = journal;
+    std::string corrupt = journal;
     const auto at = static_cast<std::size_t>(first + 1 + random.below(std::ssize(journal) - first - 1));
     if (round % 3 == 0)
-      harmed.resize(at);
+      corrupt.resize(at);
     else
-      harmed[at] = static_cast<char>(harmed[at] ^ (1 << random.below(7)));
-    testing::write_file(run.out + ".journal", harmed);
+      corrupt[at] = static_cast<char>(corrupt[at] ^ (1 << random.below(7)));
+    testing::write_file(run.out + ".journal", corrupt);
     CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is corrupt");
     CHECK(testing::read_file(run.out + ".partial") == partial);
   }

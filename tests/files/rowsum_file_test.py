@@ -94,12 +94,20 @@ assert sorted(os.listdir(".")) == ["raw.bin", "sums.npy"]
 peak = lambda: resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 before = peak()
 sparse("wide.bin", 1 << 30)
-for columns, sums in [(1 << 28, 1), (1024, 1 << 18)]:
-    assert run("wide.bin", "--columns", str(columns), "-o", "wide.npy")[0] == 0
-    assert body("wide.npy") == bytes(4 * sums)
 sparse("tall.bin", 1 << 25)
-assert run("tall.bin", "--columns", "1", "--dtype", "u8", "-o", "tall.npy")[0] == 0
-assert os.path.getsize("tall.npy") == 128 + (8 << 25)
+for threads in [{}, {"SLUICE_THREADS": "16"}, {"SLUICE_THREADS": "64"}]:  # all of them share one budget
+    env = {**os.environ, **threads}
+    for columns, sums in [(1 << 28, 1), (1024, 1 << 18)]:
+        assert run("wide.bin", "--columns", str(columns), "-o", "wide.npy", env=env)[0] == 0
+        assert body("wide.npy") == bytes(4 * sums)
+    with subprocess.Popen(["cat", "wide.bin"], stdout=subprocess.PIPE) as pipe:
+        assert run("-", "--columns", "1024", "-o", "wide.npy", stdin=pipe.stdout, env=env)[0] == 0
+    assert body("wide.npy") == bytes(4 << 18)
+    assert run("wide.bin", "--columns", "2048", "-o", "wide.npy", "--column-totals", "totals.npy", env=env)[0] == 0
+    assert body("totals.npy") == bytes(4 * 2048)
+    os.remove("totals.npy")
+    assert run("tall.bin", "--columns", "1", "--dtype", "u8", "-o", "tall.npy", env=env)[0] == 0
+    assert os.path.getsize("tall.npy") == 128 + (8 << 25)
 assert limit == 0 or peak() - before < limit, f"peak memory {before} MiB, then {peak()} MiB"
 
 # Stopped on the way, the next run goes on, and its result is that of an undisturbed one.

@@ -181,7 +181,7 @@ TEST_CASE("bytes that come once") {
   }
 }
 
-TEST_CASE("a window shows the file's bytes") {
+TEST_CASE("a mapped region shows the file's bytes") {
   const testing::folder here;
   const std::string a = text_of(100'000);
   testing::write_file(here / "a", "head" + a);
@@ -207,7 +207,7 @@ TEST_CASE("a window shows the file's bytes") {
         }) == 0);
 }
 
-TEST_CASE("a file that is cut short beneath a window is an error") {
+TEST_CASE("a file that is cut short beneath a mapped region is an error") {
   const testing::folder here;
   const std::string path = here / "a";
   for (const std::uintmax_t left : {0u, 4096u, 5000u, 65'535u}) {

@@ -17,7 +17,7 @@ struct chunk_plan {
   std::int64_t columns = 0;
   std::int64_t element_bytes = 4;
   std::int64_t rows_per_chunk = 1;
-  std::int64_t chunk_columns = 0;  // of a row that is cut; else all of them
+  std::int64_t chunk_columns = 0;  // less than `columns` where rows are split
 
   [[nodiscard]] bool splits_rows() const { return chunk_columns < columns; }
   [[nodiscard]] std::int64_t chunks_per_row() const { return splits_rows() ? (columns - 1) / chunk_columns + 1 : 1; }
@@ -25,13 +25,13 @@ struct chunk_plan {
   [[nodiscard]] std::int64_t chunk_bytes() const { return rows_per_chunk * chunk_columns * element_bytes; }  // at most
   [[nodiscard]] std::int64_t rows_at_most() const { return rows < 0 ? std::numeric_limits<std::int64_t>::max() : rows; }
 
-  // As if without end where that is not known.
-  [[nodiscard]] std::int64_t pieces() const {
+  // The largest number there is where the number of rows is not known.
+  [[nodiscard]] std::int64_t count() const {
     if (rows < 0) return std::numeric_limits<std::int64_t>::max();
     if (splits_rows()) return checked_product(rows, chunks_per_row());
     return rows / rows_per_chunk + (rows % rows_per_chunk != 0 ? 1 : 0);
   }
-  // Rows that are whole before piece i, and bytes before it.
+  // Whole rows before chunk i, and bytes before it.
   [[nodiscard]] std::int64_t row(std::int64_t i) const {
     return std::min(rows_at_most(), i / chunks_per_row() * rows_per_chunk);
   }
@@ -45,7 +45,7 @@ struct chunk_plan {
   }
 };
 
-// Whole rows, about `bytes` of them and of what comes of them at most.
+// Whole rows: about `bytes` of input or of results at most.
 inline chunk_plan plan_rows(std::int64_t rows, std::int64_t columns, std::int64_t element_bytes, std::int64_t bytes,
                             std::int64_t result_row_bytes) {
   chunk_plan c{rows, columns, element_bytes, 1, columns};
@@ -53,7 +53,7 @@ inline chunk_plan plan_rows(std::int64_t rows, std::int64_t columns, std::int64_
   return c;
 }
 
-// The same for sums, where rows of more than twice that are cut.
+// The same for sums, where rows of more than twice that are split.
 inline chunk_plan plan_for_sums(std::int64_t rows, std::int64_t columns, std::int64_t element_bytes, std::int64_t bytes,
                                 std::int64_t sum_bytes) {
   chunk_plan c = plan_rows(rows, columns, element_bytes, bytes, sum_bytes);

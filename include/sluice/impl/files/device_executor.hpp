@@ -16,7 +16,7 @@ namespace files {
 inline constexpr std::int64_t block_bytes = 1 << 20;  // that a thread reads at once
 // Of a device's chunks. To pin memory takes 10 ms for 16 MiB: 16 GiB went by 46 GB/s with 48 MiB, 45 with 64, 40 with 128.
 inline constexpr std::int64_t ring_bytes = 48 << 20;
-inline constexpr std::int64_t least_chunks = 3;  // one is filled, one on its way, one computed
+inline constexpr std::int64_t least_chunks = 3;  // one is filled, one copied, one computed
 inline constexpr std::int64_t most_chunks = 16;
 
 class device_executor {
@@ -24,19 +24,19 @@ class device_executor {
   device_executor(const run_plan& plan, const chunk_op& what, const std::vector<device>& devices, result_file& out,
                   run_monitor& w)
       : in_(plan.in),
-        plan_of_chunks_(out.cut()),
+        chunks_(out.chunks()),
         what_(what),
         devices_(devices),
         out_(out),
         monitor_(w),
-        blocks_((std::max<std::int64_t>(1, plan_of_chunks_.chunk_bytes()) + block_bytes - 1) / block_bytes),
-        first_(out.pieces()),
+        blocks_((std::max<std::int64_t>(1, chunks_.chunk_bytes()) + block_bytes - 1) / block_bytes),
+        first_(out.chunks_done()),
         ring_(static_cast<std::size_t>(ring_size())),
         results_(first_, ring_size() + parallel_size() + 1,
                  [this](std::int64_t, chunk_result&& r) { out_.take(std::move(r)); }) {}
 
   void run_at_any_offset() {
-    const std::int64_t end = plan_of_chunks_.pieces();
+    const std::int64_t end = chunks_.count();
     const std::int64_t all = checked_product(end - first_, blocks_);
     while (next_.load() < all) {
       for_a_while(monitor_.interval(), readers_of(in_, std::ssize(devices_)), [&] {
@@ -57,14 +57,14 @@ class device_executor {
   }
 
   void run_in_order() {
-    const std::int64_t end = plan_of_chunks_.pieces();
+    const std::int64_t end = chunks_.count();
     std::int64_t chunk = first_;
     for (; chunk < end; ++chunk) {
       slot& s = slot_of(chunk);
       prepare(s, chunk);
       const std::size_t n = read_next(in_, s.memory, monitor_, {out_.bytes(), out_.rows()});
       const bool whole = n == s.memory.size();
-      if (whole || n > 0) send(s, chunk, whole ? s.host : first_bytes(s.host, plan_of_chunks_, n));
+      if (whole || n > 0) send(s, chunk, whole ? s.host : first_bytes(s.host, chunks_, n));
       if (!whole) return drain(chunk + (n > 0 ? 1 : 0));
       housekeeping(out_, monitor_);
     }
@@ -83,11 +83,11 @@ class device_executor {
     tensor buffer;  // pinned
     tensor host;    // the chunk, in it
     std::span<std::byte> memory;
-    chunk_result result;  // on its way to the host
+    chunk_result result;  // being copied to the host
   };
 
   [[nodiscard]] std::int64_t ring_size() const {
-    const std::int64_t fit = ring_bytes / std::max<std::int64_t>(1, plan_of_chunks_.chunk_bytes());
+    const std::int64_t fit = ring_bytes / std::max<std::int64_t>(1, chunks_.chunk_bytes());
     return std::clamp(fit, least_chunks, most_chunks) * std::ssize(devices_);  // a slot is always of the same device
   }
   slot& slot_of(std::int64_t chunk) { return ring_[static_cast<std::size_t>(chunk) % ring_.size()]; }
@@ -114,9 +114,8 @@ class device_executor {
     s.host = {};
     // What waits for totals is not written over.
     if (s.buffer.count() == 0 || what_.keeps_rows())
-      s.buffer = tensor({plan_of_chunks_.rows_per_chunk, plan_of_chunks_.chunk_columns}, in_.dtype(), device_of(chunk),
-                        memory::pinned);
-    const shape extents = plan_of_chunks_.extents(chunk);
+      s.buffer = tensor({chunks_.rows_per_chunk, chunks_.chunk_columns}, in_.dtype(), device_of(chunk), memory::pinned);
+    const shape extents = chunks_.extents(chunk);
     s.host = s.buffer.slice(0, 0, extents[0]).slice(1, 0, extents[1]);
     s.memory = memory_of(s.host);  // waits for the copy of the chunk before
     s.blocks_left = blocks_;
@@ -133,12 +132,12 @@ class device_executor {
     if (begin < s.memory.size()) {
       const stage_timer timer(monitor_.stages.read);
       const std::size_t count = std::min<std::size_t>(block_bytes, s.memory.size() - begin);
-      source_of(in_).read(plan_of_chunks_.byte(chunk) + static_cast<std::int64_t>(begin), s.memory.subspan(begin, count));
+      source_of(in_).read(chunks_.byte(chunk) + static_cast<std::int64_t>(begin), s.memory.subspan(begin, count));
     }
     if (s.blocks_left.fetch_sub(1) == 1) send(s, chunk, s.host);
   }
 
-  // Everything that the chunk has to go through, without waiting for any of it.
+  // Enqueues the copies and the op; waits for none of them.
   void send(slot& s, std::int64_t chunk, const tensor& rows) {
     const device& where = device_of(chunk);
     if (chunk == first_) time_first_chunk(rows, where);
@@ -165,8 +164,8 @@ class device_executor {
     t = std::move(host);
   }
 
-  // What a copy and the work on it take: seen step by step, the least of three times, for the first wakes everything and
-  // readers are in the way of any. Later chunks overlap, and nothing of theirs could be told apart.
+  // Times the copy and the op of the first chunk separately: the least of three, since the first run initialises the device
+  // and readers disturb any. Later chunks overlap, so that their parts cannot be timed.
   void time_first_chunk(const tensor& rows, const device& where) {
     tensor there(rows.shape(), rows.dtype(), where);
     const auto step = [&](auto&& work) {
@@ -201,7 +200,7 @@ class device_executor {
   }
 
   const file_stream& in_;
-  const chunk_plan& plan_of_chunks_;
+  const chunk_plan& chunks_;
   const chunk_op& what_;
   const std::vector<device>& devices_;
   result_file& out_;

@@ -27,11 +27,11 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
-// Runs what is left of `out`'s pieces on `devices`, the CPU alone or some devices in turn. Throws what went wrong.
+// Runs the chunks that `out` lacks on `devices`: the CPU alone, or devices in turn. Throws the first failure.
 void run_chunks(const run_plan& plan, const chunk_op& what, const std::vector<device>& devices, result_file& out,
                 run_monitor& w);
 
-// What run_chunks is made of: the two stages, and what they share.
+// The two executors that run_chunks chooses from, and what they share.
 void run_on_cpu(const run_plan& plan, const chunk_op& what, result_file& out, run_monitor& w);
 void run_on_devices(const run_plan& plan, const chunk_op& what, const std::vector<device>& devices, result_file& out,
                     run_monitor& w);
@@ -54,10 +54,10 @@ struct run_progress {
 // What comes next, as much of `out` as there is before the end; a stop is noticed, and progress told, between two calls of
 // the source.
 std::size_t read_next(const file_stream& in, std::span<std::byte> out, run_monitor& w, const run_progress& done);
-// The end must be here.
+// Throws malformed where the source has more bytes.
 void expect_end(const file_stream& in, run_monitor& w, const run_progress& done);
 
-// Between two stretches of work, on the calling thread.
+// Between two intervals of work, on the calling thread.
 inline void housekeeping(result_file& out, run_monitor& w) {
   out.sync_when_due();
   w.check_cancel(out.bytes());
@@ -66,8 +66,8 @@ inline void housekeeping(result_file& out, run_monitor& w) {
 
 inline std::span<std::byte> memory_of(tensor& t) { return {static_cast<std::byte*>(t.data()), t.bytes()}; }
 
-// The first elements of a piece that was cut short by the end.
-tensor first_bytes(const tensor& piece, const chunk_plan& cut, std::size_t bytes);
+// The first elements of a chunk that the end of the source cut short.
+tensor first_bytes(const tensor& chunk, const chunk_plan& chunks, std::size_t bytes);
 
 inline int readers_of(const file_stream& in, std::int64_t devices) {
   const std::int64_t usual = devices == 0 ? parallel_size() : 8 * devices;
@@ -122,10 +122,10 @@ inline void expect_end(const file_stream& in, run_monitor& w, const run_progress
     throw error(error_code::malformed, "[pipeline] " + in.path() + " has bytes after its last row");
 }
 
-inline tensor first_bytes(const tensor& piece, const chunk_plan& cut, std::size_t bytes) {
-  const std::int64_t elements = static_cast<std::int64_t>(bytes) / cut.element_bytes;
-  if (cut.splits_rows()) return piece.slice(1, 0, elements);
-  return piece.slice(0, 0, cut.columns > 0 ? elements / cut.columns : 0);
+inline tensor first_bytes(const tensor& chunk, const chunk_plan& chunks, std::size_t bytes) {
+  const std::int64_t elements = static_cast<std::int64_t>(bytes) / chunks.element_bytes;
+  if (chunks.splits_rows()) return chunk.slice(1, 0, elements);
+  return chunk.slice(0, 0, chunks.columns > 0 ? elements / chunks.columns : 0);
 }
 
 }  // namespace files

@@ -23,7 +23,7 @@ namespace files {
 
 // Threads read from the page cache fastest in these; fewer than three are not worth waking a helper.
 inline constexpr std::size_t read_block = 1 << 20;
-void in_blocks(std::span<std::byte> out, const std::function<void(std::size_t begin, std::span<std::byte> piece)>& read);
+void in_blocks(std::span<std::byte> out, const std::function<void(std::size_t begin, std::span<std::byte> block)>& read);
 
 // Throws invalid_argument for what cannot be a path.
 void check_path(const std::string& path, const char* operation);
@@ -87,10 +87,10 @@ inline void check_path(const std::string& path, const char* operation) {
 }
 
 inline void in_blocks(std::span<std::byte> out,
-                      const std::function<void(std::size_t begin, std::span<std::byte> piece)>& read) {
-  const std::size_t pieces = (out.size() + read_block - 1) / read_block;
-  if (pieces <= 2) return read(0, out);
-  parallel_for(static_cast<std::int64_t>(pieces), [&](std::int64_t i) {
+                      const std::function<void(std::size_t begin, std::span<std::byte> block)>& read) {
+  const std::size_t blocks = (out.size() + read_block - 1) / read_block;
+  if (blocks <= 2) return read(0, out);
+  parallel_for(static_cast<std::int64_t>(blocks), [&](std::int64_t i) {
     const std::size_t begin = static_cast<std::size_t>(i) * read_block;
     read(begin, out.subspan(begin, std::min(read_block, out.size() - begin)));
   });
@@ -145,7 +145,7 @@ inline void file::read(std::int64_t offset, std::span<std::byte> out) const {
 
 inline void file::read_parallel(std::int64_t offset, std::span<std::byte> out) const {
   in_blocks(out,
-            [&](std::size_t begin, std::span<std::byte> piece) { read(offset + static_cast<std::int64_t>(begin), piece); });
+            [&](std::size_t begin, std::span<std::byte> block) { read(offset + static_cast<std::int64_t>(begin), block); });
 }
 
 inline std::string file::fingerprint() const {

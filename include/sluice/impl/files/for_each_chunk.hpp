@@ -33,7 +33,7 @@ class chunk_loop {
              files::run_monitor& w)
       : in_(in), use_(use), where_(where), monitor_(w) {
     const std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes() : chosen_chunk_bytes;
-    plan_of_chunks_ = files::plan_rows(in.rows(), in.columns(), static_cast<std::int64_t>(size_of(in.dtype())), bytes, 1);
+    chunks_ = files::plan_rows(in.rows(), in.columns(), static_cast<std::int64_t>(size_of(in.dtype())), bytes, 1);
   }
 
   void run(std::int64_t first_row) {
@@ -52,10 +52,10 @@ class chunk_loop {
 
  private:
   [[nodiscard]] std::int64_t rows_of_next(std::int64_t row) const {
-    return std::min(plan_of_chunks_.rows_per_chunk, plan_of_chunks_.rows_at_most() - row);
+    return std::min(chunks_.rows_per_chunk, chunks_.rows_at_most() - row);
   }
   [[nodiscard]] const device& next_device() {
-    return where_.devices[static_cast<std::size_t>(chunks_++) % where_.devices.size()];
+    return where_.devices[static_cast<std::size_t>(sent_++) % where_.devices.size()];
   }
   [[nodiscard]] tensor host_memory(std::int64_t rows, const device& where) const {
     const shape extents{rows, in_.columns()};
@@ -85,7 +85,7 @@ class chunk_loop {
   }
 
   void run_in_order() {
-    for (bool more = true; more && row_ < plan_of_chunks_.rows_at_most();) {
+    for (bool more = true; more && row_ < chunks_.rows_at_most();) {
       const device where = next_device();
       const tensor host = next_rows(where);
       more = host.extent(0) == rows_of_next(row_);
@@ -98,7 +98,7 @@ class chunk_loop {
     tensor host = host_memory(rows_of_next(row_), where);
     const auto memory = files::memory_of(host);
     const std::size_t n = files::read_next(in_, memory, monitor_, {bytes(), rows()});
-    return n == memory.size() ? host : files::first_bytes(host, plan_of_chunks_, n);
+    return n == memory.size() ? host : files::first_bytes(host, chunks_, n);
   }
 
   void pass_on_chunk(const row_chunk& chunk) {
@@ -117,10 +117,10 @@ class chunk_loop {
   const std::function<void(const row_chunk&)>& use_;
   const files::device_choice& where_;
   files::run_monitor& monitor_;
-  files::chunk_plan plan_of_chunks_;
+  files::chunk_plan chunks_;
   std::int64_t first_row_ = 0;
   std::int64_t row_ = 0;
-  std::int64_t chunks_ = 0;
+  std::int64_t sent_ = 0;  // chunks
 };
 
 }  // namespace files

@@ -33,7 +33,7 @@ struct journal {
   run_key job;
   std::int64_t rows_per_chunk = 1;
   std::int64_t chunk_columns = 0;
-  std::int64_t pieces = 0;  // done
+  std::int64_t chunks = 0;  // done
   std::int64_t bytes = 0;   // of the result
   words sums;
 
@@ -125,7 +125,7 @@ class journal_reader {
 inline std::string journal::text() const {
   std::string t(journal_first_line);
   for (const auto& [name, value] : job) t += fmt::format("{} {}\n", name, escaped(value));
-  t += fmt::format("cut {} rows {} columns\ndone {} pieces {} bytes\nsums {}\n", rows_per_chunk, chunk_columns, pieces,
+  t += fmt::format("cut {} rows {} columns\ndone {} pieces {} bytes\nsums {}\n", rows_per_chunk, chunk_columns, chunks,
                    bytes, sums.size());
   if (!sums.empty()) t.append(reinterpret_cast<const char*>(sums.data()), sums.size() * sizeof(std::uint64_t));
   return t;
@@ -141,7 +141,7 @@ inline journal journal::parse(std::string_view text, const std::string& path, co
   r.expect(" rows ");
   j.chunk_columns = r.number(0);
   r.expect(" columns\ndone ");
-  j.pieces = r.number(0);
+  j.chunks = r.number(0);
   r.expect(" pieces ");
   j.bytes = r.number(0);
   r.expect(" bytes\nsums ");

@@ -40,8 +40,8 @@ class mapped_region {
   friend class file;
   std::span<const std::byte> bytes_;
   std::span<std::byte> pages_;  // that hold them
-  const file* in_ = nullptr;    // outlives the window
-  int entry_ = -1;               // where the handler of SIGBUS finds it
+  const file* in_ = nullptr;    // outlives the region
+  int entry_ = -1;              // where the handler of SIGBUS finds it
   std::int64_t end_ = 0;        // in the file
 };
 

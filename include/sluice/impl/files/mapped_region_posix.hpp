@@ -54,7 +54,8 @@ inline void call_previous_action(int number, siginfo_t* info, void* context) {
   const bool sent = info->si_code <= 0;  // by a process; a fault cannot be ignored
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) return previous_action.sa_sigaction(number, info, context);
   if (previous_action.sa_handler == SIG_IGN && sent) return;
-  if (previous_action.sa_handler != SIG_IGN && previous_action.sa_handler != SIG_DFL) return previous_action.sa_handler(number);
+  if (previous_action.sa_handler != SIG_IGN && previous_action.sa_handler != SIG_DFL)
+    return previous_action.sa_handler(number);
   // Ends the process by this signal: at the fault, which repeats, or when this handler returns.
   struct sigaction usual {};
   usual.sa_handler = SIG_DFL;
@@ -64,7 +65,8 @@ inline void call_previous_action(int number, siginfo_t* info, void* context) {
 
 inline void on_sigbus(int number, siginfo_t* info, void* context) {
   const int kept = errno;
-  if (info->si_code <= 0 || !replaced_by_zeros(reinterpret_cast<std::uintptr_t>(info->si_addr))) call_previous_action(number, info, context);
+  if (info->si_code <= 0 || !replaced_by_zeros(reinterpret_cast<std::uintptr_t>(info->si_addr)))
+    call_previous_action(number, info, context);
   errno = kept;
 }
 
@@ -87,7 +89,9 @@ inline bool is_guarded() {
 inline int register_region(std::span<const std::byte> pages) {
   for (std::size_t i = 0; i < live_regions.size(); ++i) {
     std::uintptr_t free = 0;
-    if (live_regions[i].begin.load(std::memory_order_relaxed) != 0 || !live_regions[i].begin.compare_exchange_strong(free, 1)) continue;
+    if (live_regions[i].begin.load(std::memory_order_relaxed) != 0 ||
+        !live_regions[i].begin.compare_exchange_strong(free, 1))
+      continue;
     const auto begin = reinterpret_cast<std::uintptr_t>(pages.data());
     live_regions[i].cut.store(false);
     live_regions[i].end.store(begin + pages.size());

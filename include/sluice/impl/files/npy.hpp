@@ -24,7 +24,7 @@ inline void check_length(const npy_header& h, const std::string& name, std::int6
                           h.shape.str(), name_of(h.dtype)));
 }
 
-[[noreturn]] inline void fail_cut(const std::string& name, std::int64_t size) {
+[[noreturn]] inline void fail_truncated(const std::string& name, std::int64_t size) {
   throw error(error_code::malformed, fmt::format("[npy] {} has {} bytes: it ends inside its header", name, size));
 }
 
@@ -35,11 +35,11 @@ inline std::span<const std::byte> memory_of_tensor(const tensor& t) {
 
 inline npy_header read_npy_header(const std::function<std::span<const std::byte>(std::size_t)>& peek,
                                   const std::string& name) {
-  // No more than the header needs: whoever writes a pipe may wait with the rest.
+  // No more than the header needs: the writer of a pipe may send the rest later.
   for (std::size_t count = 128;; count = std::min(2 * count, npy_header_limit)) {
     const auto prefix = peek(count);
     if (const auto h = parse_npy_header(prefix)) return *h;
-    if (prefix.size() < count) fail_cut(name, static_cast<std::int64_t>(prefix.size()));
+    if (prefix.size() < count) fail_truncated(name, static_cast<std::int64_t>(prefix.size()));
   }
 }
 
@@ -69,7 +69,7 @@ SLUICE_FUNC tensor npy_tensor(const npy_header& header, const device& where, mem
 SLUICE_FUNC tensor decode_npy(std::span<const std::byte> bytes) {
   const auto size = static_cast<std::int64_t>(bytes.size());
   const auto h = parse_npy_header(bytes);
-  if (!h) files::fail_cut("the body", size);
+  if (!h) files::fail_truncated("the body", size);
   files::check_length(*h, "the body", size);
   tensor t = npy_tensor(*h);
   if (const auto to = files::memory_of_tensor(t); !to.empty())

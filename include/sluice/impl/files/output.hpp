@@ -1,7 +1,7 @@
 // A result that lasts: PATH.partial grows, PATH.journal says how much of it is on the disk and what that stands for, and at
 // the end the one is renamed to PATH and the other removed. At every moment there is the old PATH or the new one, whole.
 //
-//   kill -9 after a sync:    the next run finds the journal and goes on from it
+//   kill -9 after a sync:    the next run finds the journal and resumes from it
 //   kill -9 before any:      the next run starts again
 //   a failure, a stop:       the same; what was synced stays
 //
@@ -44,12 +44,12 @@ class output {
   // those of this one after a sync.
   ~output();
 
-  // The text of the last sync of the run before, whole and unharmed, whose partial file is here; nothing when there is none.
-  // Throws io, with the path, when it is harmed.
+  // The text of the last sync of an earlier run whose partial file is here; nothing when there is none. Throws io, with the
+  // path, when the journal is corrupt.
   [[nodiscard]] const std::optional<std::string>& journal() const;
   // Forgets the run before: removes the journal and empties the partial file. Nothing is written before this or go_on().
   void start_over();
-  // Goes on from it: cuts the partial file at `bytes`. Throws io when it has fewer.
+  // Resumes: truncates the partial file to `bytes`. Throws io when it has fewer.
   void go_on(std::int64_t bytes);
 
   // Throws io with path, offset and reason ("No space left on device").
@@ -59,7 +59,7 @@ class output {
   void sync(std::string_view journal);
   // Synced, renamed, the folder synced, the journal removed.
   void commit();
-  // Nothing stays: for what cannot be gone on with.
+  // Removes the partial file and the journal, for a run that cannot be resumed.
   void discard() noexcept;
 
  private:
@@ -83,7 +83,7 @@ class output {
   bool lost_ = false;                    // a sync failed
 };
 
-// FNV-1a: finds a harmed text; it is no guard against a forged one.
+// FNV-1a: detects corruption, not forgery.
 inline std::uint64_t checksum(std::string_view text) {
   std::uint64_t sum = 0xcbf29ce484222325;
   for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
@@ -122,7 +122,8 @@ inline output::output(std::string path, const char* operation, std::span<const b
   remove_ = !journal_ && defect_.empty();
   if (base::status_of(path_, base::links::follow, old)) return;
   permissions_ = old.permissions;
-  // Nobody reads it before who may not then; and what may not be written then is written now, by the run that goes on too.
+  // Readers that the result will exclude are excluded from now on. The owner keeps write access until the end, so that a
+  // later run can resume.
   if (const auto why = base::set_permissions(descriptor_, *permissions_, true); why) {
     if (remove_) discard();
     fail(partial_, why);
@@ -265,7 +266,7 @@ inline output::~output() {
   if (remove_) discard();
 }
 
-// A name outlives a power cut only once its folder is on disk too.
+// A renamed file survives a power failure only once its folder is synced.
 inline void output::sync_folder() const {
   const auto parent = std::filesystem::path(path_).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();

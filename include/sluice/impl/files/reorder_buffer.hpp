@@ -17,13 +17,13 @@ template <class T>
 class reorder_buffer {
  public:
   // `use` is called by one thread at a time.
-  reorder_buffer(std::int64_t first, std::int64_t room, std::function<void(std::int64_t, T&&)> use)
-      : slots_(static_cast<std::size_t>(room)), next_(first), use_(std::move(use)) {}
+  reorder_buffer(std::int64_t first, std::int64_t capacity, std::function<void(std::int64_t, T&&)> use)
+      : slots_(static_cast<std::size_t>(capacity)), next_(first), use_(std::move(use)) {}
 
   // From any thread. Throws what `use` throws; after fail() or a throw, drops what comes.
   void put(std::int64_t i, T&& value) {
     std::unique_lock lock(mutex_);
-    room_.wait(lock, [&] { return failed_ || i < next_ + static_cast<std::int64_t>(slots_.size()); });
+    space_.wait(lock, [&] { return failed_ || i < next_ + static_cast<std::int64_t>(slots_.size()); });
     if (failed_) return;
     slot(i) = std::move(value);
     if (busy_) return;
@@ -31,11 +31,11 @@ class reorder_buffer {
     while (!failed_ && slot(next_)) use_next(lock);
     busy_ = false;
   }
-  // Lets nobody wait any more.
+  // Ends all waits.
   void fail() {
     const std::lock_guard lock(mutex_);
     failed_ = true;
-    room_.notify_all();
+    space_.notify_all();
   }
   // All before it are used.
   [[nodiscard]] std::int64_t next() const {
@@ -59,11 +59,11 @@ class reorder_buffer {
     }
     lock.lock();
     ++next_;
-    room_.notify_all();
+    space_.notify_all();
   }
 
   mutable std::mutex mutex_;
-  std::condition_variable room_;
+  std::condition_variable space_;
   std::vector<std::optional<T>> slots_;
   std::int64_t next_;
   bool busy_ = false;

@@ -1,5 +1,5 @@
-// The result of a run as an .npy: takes the pieces' results in order, keeps what is not finished, and writes down at
-// intervals how far it came.
+// The result of a run as an .npy: takes the results of chunks in order, keeps sums that are not finished, and
+// records its progress in a journal at intervals.
 #pragma once
 
 #include <optional>
@@ -25,45 +25,45 @@ struct run_plan {
   const file_stream& in;
   const pipeline_options& options;
   std::string path;
-  chunk_plan cut;          // as a run from the beginning would have it
+  chunk_plan chunks;       // of a run from the beginning
   dtype type;              // of the result
   shape extents;           // of the result; the first is -1 where the number of rows is not known
   std::int64_t row_bytes;  // of the result
-  run_key more = {};       // what must be the same, too, for a run to be gone on with
+  run_key more = {};       // what else must be equal for a run to be resumed
 };
 
 class result_file {
  public:
-  // Opens it, and goes on from the run before where there is one. Throws as resume in pipeline.hpp says.
+  // Opens it, and resumes an earlier run where there is one. Throws as resume in pipeline.hpp says.
   result_file(const run_plan& plan, run_monitor& w);
   result_file(const result_file&) = delete;
   result_file& operator=(const result_file&) = delete;
   ~result_file();
 
-  // How rows are cut: the plan's way, or the way of the run before.
-  [[nodiscard]] const chunk_plan& cut() const noexcept { return plan_of_chunks_; }
-  [[nodiscard]] rowsum_chunks::totals totals() const noexcept;
+  // The plan's chunks, or those of the run that is resumed.
+  [[nodiscard]] const chunk_plan& chunks() const noexcept { return chunks_; }
+  [[nodiscard]] totals_mode totals() const noexcept;
 
-  // Pieces and bytes of input that are done, and whole rows.
-  [[nodiscard]] std::int64_t pieces() const noexcept { return chunks_done_; }
+  // Chunks, bytes and whole rows of input that are done.
+  [[nodiscard]] std::int64_t chunks_done() const noexcept { return chunks_done_; }
   [[nodiscard]] std::int64_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::int64_t rows() const noexcept;
 
-  // The result of piece pieces(). By one thread at a time.
+  // The result of chunk chunks_done(). By one thread at a time.
   void take(chunk_result&& result);
 
-  // For the calling thread, while no piece is being taken: a sync behind its back, when it is time for one.
+  // For the calling thread, while no chunk is being taken: starts an asynchronous sync when one is due.
   void sync_when_due();
-  // After a failure or a stop: what is good is kept, if there is more than a quarter of a second's work or a sync before.
+  // After a failure or a stop: syncs what is complete, if that is more than 0.25 s of work or an earlier sync exists.
   void save() noexcept;
-  // All pieces are taken: the result gets its name.
+  // After the last chunk: renames the result to its final path.
   void commit();
 
  private:
-  void go_on(const std::string& text);
+  void restore(const std::string& text);
   void check_journal(const journal& j) const;
   [[nodiscard]] journal snapshot() const;
-  [[nodiscard]] std::int64_t result_bytes(std::int64_t pieces) const;
+  [[nodiscard]] std::int64_t result_bytes(std::int64_t chunks) const;
   [[nodiscard]] std::string header(std::int64_t rows) const;
   void join(const tensor& parts);
   void append(std::span<const std::byte> bytes);
@@ -72,26 +72,26 @@ class result_file {
 
   const run_plan& plan_;
   run_monitor& monitor_;
-  chunk_plan plan_of_chunks_;
+  chunk_plan chunks_;
   run_key key_;
   output out_;
   std::optional<output> totals_out_;
   std::optional<column_totals> totals_;
-  base::pairwise_accumulator row_;  // of a row that is cut
+  base::pairwise_accumulator row_;  // of a row that is split
   std::int64_t chunks_done_ = 0;
   std::int64_t bytes_ = 0;
   std::int64_t written_ = 0;
   std::vector<std::byte> waiting_;  // to be written, behind written_
-  bool inconsistent_ = false;       // a piece was taken in half
-  bool lasting_ = false;            // there is something to go on with
+  bool inconsistent_ = false;       // a chunk was taken in part
+  bool lasting_ = false;            // there is a sync to resume from
   base::background_task<void> sync_;
   clock::time_point sync_begin_;
   clock::time_point next_sync_;
 };
 
-inline constexpr std::size_t write_bytes = 256 << 10;  // at once: less would be a call of the system for each piece
-inline constexpr double worth_keeping = 0.25;          // seconds of work that was not synced yet
-inline constexpr std::int64_t most_chunk_bytes = std::int64_t{1} << 31;  // that a journal is believed
+inline constexpr std::size_t write_bytes = 256 << 10;                    // in one system call
+inline constexpr double worth_keeping = 0.25;                            // seconds of work that was not synced yet
+inline constexpr std::int64_t most_chunk_bytes = std::int64_t{1} << 31;  // larger ones in a journal are refused
 
 inline run_key key_of(const run_plan& plan) {
   const auto& in = plan.in;
@@ -105,7 +105,7 @@ inline run_key key_of(const run_plan& plan) {
   return job;
 }
 
-// A clock counts nanoseconds in 63 bits: who never wants a sync says infinity.
+// Infinity means never; the clock counts nanoseconds in 63 bits.
 inline clock::duration sync_pause(double seconds) {
   constexpr double ages = 1e9;
   return std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(std::min(ages, std::max(0.0, seconds))));
@@ -118,7 +118,7 @@ inline std::span<const std::byte> bytes_of_tensor(const tensor& t) {
 inline result_file::result_file(const run_plan& plan, run_monitor& w)
     : plan_(plan),
       monitor_(w),
-      plan_of_chunks_(plan.cut),
+      chunks_(plan.chunks),
       key_(key_of(plan)),
       out_(plan.path, plan.operation, source_of(plan.in).files()),
       row_(is_floating(plan.type)) {
@@ -134,31 +134,30 @@ inline result_file::result_file(const run_plan& plan, run_monitor& w)
                 fmt::format("[{}] {}.journal does not exist: there is no run to resume", plan.operation, plan.path));
   if (totals_out_) totals_out_->start_over();
   if (fresh) {
-    if (totals_out_) totals_.emplace(plan_of_chunks_, plan.in.dtype(), plan.operation);
+    if (totals_out_) totals_.emplace(chunks_, plan.in.dtype(), plan.operation);
     const std::string text = header(std::max<std::int64_t>(0, plan.in.rows()));
     out_.start_over();
     out_.write(0, std::as_bytes(std::span(text)));
     written_ = static_cast<std::int64_t>(text.size());
   } else {
-    go_on(*out_.journal());
+    restore(*out_.journal());
   }
   next_sync_ = clock::now() + sync_pause(plan.options.sync_interval);
   if (!lasts) next_sync_ = clock::time_point::max();
 }
 
-// The partial file is not to be written any more when out_ goes.
+// A sync must not write the partial file after out_ is destroyed.
 inline result_file::~result_file() {
   if (sync_.valid()) sync_.wait();
 }
 
-inline rowsum_chunks::totals result_file::totals() const noexcept {
-  using enum rowsum_chunks::totals;
-  return !totals_ ? none : column_totals::summed_by_chunk(plan_of_chunks_) ? by_chunk : from_rows;
+inline totals_mode result_file::totals() const noexcept {
+  using enum totals_mode;
+  return !totals_ ? none : column_totals::summed_by_chunk(chunks_) ? by_chunk : from_rows;
 }
 
 inline std::int64_t result_file::rows() const noexcept {
-  return plan_.in.rows() >= 0 ? plan_of_chunks_.row(chunks_done_)
-                              : bytes_ / std::max<std::int64_t>(1, plan_of_chunks_.row_bytes());
+  return plan_.in.rows() >= 0 ? chunks_.row(chunks_done_) : bytes_ / std::max<std::int64_t>(1, chunks_.row_bytes());
 }
 
 inline std::string result_file::header(std::int64_t rows) const {
@@ -167,28 +166,28 @@ inline std::string result_file::header(std::int64_t rows) const {
   return npy_header_bytes(plan_.type, extents);
 }
 
-inline std::int64_t result_file::result_bytes(std::int64_t pieces) const {
-  return static_cast<std::int64_t>(header(plan_.in.rows()).size()) + plan_of_chunks_.row(pieces) * plan_.row_bytes;
+inline std::int64_t result_file::result_bytes(std::int64_t chunks) const {
+  return static_cast<std::int64_t>(header(plan_.in.rows()).size()) + chunks_.row(chunks) * plan_.row_bytes;
 }
 
-inline void result_file::go_on(const std::string& text) {
+inline void result_file::restore(const std::string& text) {
   const std::string path = plan_.path + ".journal";
   const journal j = journal::parse(text, path, plan_.operation);
   j.check_same_run(key_, path, plan_.operation);
-  plan_of_chunks_.rows_per_chunk = j.rows_per_chunk;
-  plan_of_chunks_.chunk_columns = j.chunk_columns;
+  chunks_.rows_per_chunk = j.rows_per_chunk;
+  chunks_.chunk_columns = j.chunk_columns;
   check_journal(j);
-  if (totals_out_) totals_.emplace(plan_of_chunks_, plan_.in.dtype(), plan_.operation);
-  const auto parts = static_cast<std::uint64_t>(j.pieces % plan_of_chunks_.chunks_per_row());
+  if (totals_out_) totals_.emplace(chunks_, plan_.in.dtype(), plan_.operation);
+  const auto parts = static_cast<std::uint64_t>(j.chunks % chunks_.chunks_per_row());
   const std::size_t in_row = row_.state_words(parts);
-  const std::size_t in_totals = totals_ ? totals_->state_words(j.pieces) : 0;
+  const std::size_t in_totals = totals_ ? totals_->state_words(j.chunks) : 0;
   if (j.sums.size() != in_row + in_totals)
     throw error(error_code::malformed, fmt::format("[{}] {} is corrupt: it has {} sums instead of {}", plan_.operation, path,
                                                    j.sums.size(), in_row + in_totals));
   row_.restore(parts, std::span(j.sums).first(in_row));
-  if (totals_) totals_->restore(j.pieces, std::span(j.sums).subspan(in_row));
-  chunks_done_ = j.pieces;
-  bytes_ = plan_of_chunks_.byte(j.pieces);
+  if (totals_) totals_->restore(j.chunks, std::span(j.sums).subspan(in_row));
+  chunks_done_ = j.chunks;
+  bytes_ = chunks_.byte(j.chunks);
   written_ = j.bytes;
   lasting_ = true;
   monitor_.resumed_from(bytes_);
@@ -199,34 +198,32 @@ inline void result_file::check_journal(const journal& j) const {
   const auto refuse = [&](const std::string& why) {
     throw error(error_code::malformed, fmt::format("[{}] {}.journal is corrupt: {}", plan_.operation, plan_.path, why));
   };
-  const std::int64_t row = std::max<std::int64_t>(1, plan_of_chunks_.row_bytes());
+  const std::int64_t row = std::max<std::int64_t>(1, chunks_.row_bytes());
   const std::int64_t parts = j.chunk_columns / 1024;
-  if (j.chunk_columns != plan_of_chunks_.columns &&
-      (j.chunk_columns > plan_of_chunks_.columns || j.chunk_columns % 1024 != 0 || parts == 0 ||
-       (parts & (parts - 1)) != 0 || j.rows_per_chunk != 1))
-    refuse(fmt::format("rows of {} columns are split into chunks of {}", plan_of_chunks_.columns, j.chunk_columns));
+  if (j.chunk_columns != chunks_.columns && (j.chunk_columns > chunks_.columns || j.chunk_columns % 1024 != 0 ||
+                                             parts == 0 || (parts & (parts - 1)) != 0 || j.rows_per_chunk != 1))
+    refuse(fmt::format("rows of {} columns are split into chunks of {}", chunks_.columns, j.chunk_columns));
   if (j.rows_per_chunk > 1 && j.rows_per_chunk > most_chunk_bytes / row)
     refuse(fmt::format("chunks have {} rows of {} bytes", j.rows_per_chunk, row));
-  if (j.pieces > plan_of_chunks_.pieces())
-    refuse(fmt::format("{} of {} chunks are done", j.pieces, plan_of_chunks_.pieces()));
-  if (j.bytes != result_bytes(j.pieces))
-    refuse(fmt::format("the result of {} chunks has {} bytes instead of {}", j.pieces, j.bytes, result_bytes(j.pieces)));
+  if (j.chunks > chunks_.count()) refuse(fmt::format("{} of {} chunks are done", j.chunks, chunks_.count()));
+  if (j.bytes != result_bytes(j.chunks))
+    refuse(fmt::format("the result of {} chunks has {} bytes instead of {}", j.chunks, j.bytes, result_bytes(j.chunks)));
 }
 
 inline journal result_file::snapshot() const {
-  journal j{key_, plan_of_chunks_.rows_per_chunk, plan_of_chunks_.chunk_columns, chunks_done_, written_, {}};
+  journal j{key_, chunks_.rows_per_chunk, chunks_.chunk_columns, chunks_done_, written_, {}};
   row_.append_state(j.sums);
   if (totals_) totals_->append_state(j.sums);
   return j;
 }
 
 inline void result_file::take(chunk_result&& result) {
-  static_cast<void>(std::as_const(result.rows).data());  // a device's work is waited for before the time counts
+  static_cast<void>(std::as_const(result.rows).data());  // waits for the device's work, which is not counted as writing
   const stage_timer timer(monitor_.stages.write);
   inconsistent_ = true;
   if (result.totals.count() > 0) totals_->take(result.totals);
   if (result.kept.count() > 0) totals_->take(chunks_done_, result.kept);
-  if (plan_of_chunks_.splits_rows())
+  if (chunks_.splits_rows())
     join(result.rows);
   else
     append(bytes_of_tensor(result.rows));
@@ -237,7 +234,7 @@ inline void result_file::take(chunk_result&& result) {
 
 inline void result_file::join(const tensor& parts) {
   row_.add(words_at(parts.data(), 1));
-  if ((chunks_done_ + 1) % plan_of_chunks_.chunks_per_row() != 0) return;
+  if ((chunks_done_ + 1) % chunks_.chunks_per_row() != 0) return;
   std::vector<std::byte> sum;
   append_rounded(row_.take(), plan_.type, sum);
   append(sum);
@@ -265,14 +262,14 @@ inline void result_file::sync_when_due() {
   if (sync_.valid() || clock::now() < next_sync_) return;
   flush();
   sync_begin_ = clock::now();
-  // A thread of its own: a disk may take seconds, and the pool's threads read meanwhile.
+  // On a thread of its own: a disk may take seconds, while the pool's threads read.
   sync_ = base::background_task<void>("sluice-sync", [this, text = snapshot().text()] {
     plan_.in.check_unchanged();
     out_.sync(text);
   });
 }
 
-// Where syncs are slow, they are rare: they take a fifth of the time at most.
+// Slow syncs are rarer: they take a fifth of the time at most.
 inline void result_file::wait_for_sync() {
   if (!sync_.valid()) return;
   sync_.get();
@@ -288,7 +285,7 @@ inline void result_file::save() noexcept {
     flush();
     plan_.in.check_unchanged();
     out_.sync(snapshot().text());
-  } catch (...) {  // the failure that brought us here is the one to tell of; the last sync stays
+  } catch (...) {  // the first failure is reported instead; the last sync stays
   }
 }
 
@@ -303,7 +300,7 @@ inline void result_file::commit() {
     out_.write(0, std::as_bytes(std::span(text)));
   }
   if (totals_out_) {
-    inconsistent_ = true;  // finish() takes the sums away
+    inconsistent_ = true;  // finish() consumes the sums
     const tensor totals = totals_->finish();
     const std::string text = npy_header_bytes(totals.dtype(), totals.shape());
     totals_out_->write(0, std::as_bytes(std::span(text)));

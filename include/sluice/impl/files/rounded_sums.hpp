@@ -4,12 +4,13 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <span>
 #include <vector>
 
 #include "sluice/dtype.hpp"
 #include "sluice/impl/base/pairwise.hpp"
+
+#include "sluice/impl/base/strict_float_begin.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -35,8 +36,9 @@ inline void append_rounded(std::span<const std::uint64_t> sums, dtype to, std::v
       keep(word);
       continue;
     }
-    double sum = std::bit_cast<double>(word);
-    if (sum != sum) sum = std::numeric_limits<double>::quiet_NaN();
+    // By bits: compilers with -ffast-math take comparisons of NaN for false.
+    const bool nan = (word & 0x7fff'ffff'ffff'ffff) > 0x7ff0'0000'0000'0000;
+    const double sum = std::bit_cast<double>(nan ? std::uint64_t{0x7ff8'0000'0000'0000} : word);
     if (to == dtype::f32)
       keep(static_cast<float>(sum));
     else
@@ -47,3 +49,5 @@ inline void append_rounded(std::span<const std::uint64_t> sums, dtype to, std::v
 }  // namespace files
 }  // namespace SLUICE_ABI
 }  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -33,7 +33,7 @@ class source {
   // Whether bytes can be read at any offset and again. What cannot is read by next(), once, by one thread at a time.
   [[nodiscard]] virtual bool seekable() const noexcept = 0;
 
-  // Called by whoever is about to read all of it: throws invalid_argument the second time, where bytes come once.
+  // Called before all of it is read: throws invalid_argument the second time where the source can be read once only.
   virtual void begin() {}
   // Fills `out` from `at` on; from any thread. Throws io.
   virtual void read(std::int64_t at, std::span<std::byte> out) const = 0;
@@ -43,7 +43,7 @@ class source {
   // The same, until `out` is full: fewer bytes only at the end.
   std::size_t next(std::span<std::byte> out);
   // The bytes from `at` on, without a copy, where mapping was opted into, one file holds them all and the system does it;
-  // else nothing, and read() is the way. Windows of 8 MiB are read fastest.
+  // else nothing, and read() is the way. Regions of 8 MiB are read fastest.
   [[nodiscard]] virtual mapped_region map(std::int64_t at, std::int64_t bytes) const = 0;
   // Whether map() is worth asking: until it found bytes that are not in memory, which come faster by reading.
   [[nodiscard]] virtual bool maps() const noexcept = 0;
@@ -142,7 +142,7 @@ inline std::string name_of_all(const std::vector<file_part>& parts) {
 
 inline void read_parallel(const source& from, std::int64_t at, std::span<std::byte> out) {
   in_blocks(out,
-            [&](std::size_t begin, std::span<std::byte> piece) { from.read(at + static_cast<std::int64_t>(begin), piece); });
+            [&](std::size_t begin, std::span<std::byte> block) { from.read(at + static_cast<std::int64_t>(begin), block); });
 }
 
 inline std::size_t source::next(std::span<std::byte> out) {
@@ -237,7 +237,7 @@ inline std::span<const std::byte> callback_source::peek(std::size_t count) {
 }
 
 inline void callback_source::rows_begin(std::int64_t offset, std::int64_t row_bytes, std::int64_t bytes) {
-  // Passed over in small steps: an offset may be larger than memory.
+  // Skipped in small steps: an offset may be larger than memory.
   for (std::int64_t left = offset; left > 0;) {
     const auto step = static_cast<std::size_t>(std::min<std::int64_t>(left, 1 << 16));
     const std::size_t there = peek(step).size();
@@ -282,7 +282,7 @@ inline void callback_source::check_end() {
     throw error(error_code::malformed, fmt::format("[file_stream] {}{}", name_, what));
   };
   if (bytes_ >= 0 && done_ == bytes_ && !peek(1).empty())
-    fail(fmt::format(" has bytes after its last one, number {}", offset_ + bytes_));
+    fail(fmt::format(" has bytes after its last row, at byte {}", offset_ + bytes_));
   if (!ended_ || !first_.empty()) return;
   if (bytes_ >= 0 && done_ < bytes_)
     fail(fmt::format(" has {} bytes, {} fewer than the {} of its header and its rows", offset_ + done_, bytes_ - done_,
