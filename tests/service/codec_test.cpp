@@ -50,10 +50,26 @@ class csv_codec final : public codec {
   }
 };
 
+endpoint product() {
+  return {
+      .name = "matmul",
+      .summary = "Two inputs",
+      .inputs = {{.name = "a"}, {.name = "b"}},
+      .outputs = {{.name = "result"}},
+      .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{matmul(in[0], in[1], c.where)}; }};
+}
+endpoint sums() {
+  return {.name = "rowsum",
+          .summary = "One input",
+          .inputs = {{.name = "a"}},
+          .outputs = {{.name = "result"}},
+          .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{rowsum(in[0], c.where)}; }};
+}
+
 struct calls {
   calls() : e(service_options{}) {
-    e.endpoints.add(matmul_row());
-    e.endpoints.add(rowsum_row());
+    e.endpoints.add(product());
+    e.endpoints.add(sums());
     auto codecs = standard_codecs();
     codecs.add(std::make_unique<csv_codec>());
     v1 = serving::v1(e, std::move(codecs));
