@@ -1,4 +1,5 @@
 #include "job.hpp"
+#include "codec/json_writer.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -87,17 +88,31 @@ order parse_order(std::string_view body) {
 
 std::string json(const job& j) {
   const auto& a = j.asked;
-  std::string out = fmt::format(R"({{"id":{},"state":"{}","operation":"{}","input":{})", json_string(j.id), name_of(j.state),
-                                a.operation, json_string(a.input));
-  if (!a.operand.empty()) out += fmt::format(R"(,"operand":{})", json_string(a.operand));
-  out += fmt::format(
-      R"(,"columns":{},"dtype":"{}","offset":{},"column_totals":{},"bytes":{},"bytes_total":{},"rows":{},"rows_total":{},)"
-      R"("resumed_bytes":{},"bytes_per_second":{:.0f},"seconds":{:.3f},"seconds_left":{},"created":{:.3f},"ended":{},"error":)",
-      a.columns, a.dtype, a.offset, a.column_totals, j.bytes, known(j.bytes_total), j.rows, known(j.rows_total),
-      j.resumed_bytes, j.bytes_per_second, j.seconds, j.seconds_left < 0 ? "null" : fmt::format("{:.3f}", j.seconds_left),
-      j.created, j.ended > 0 ? fmt::format("{:.3f}", j.ended) : "null");
-  if (j.code.empty()) return out + "null}";
-  return out + fmt::format(R"({{"code":{},"detail":{}}}}})", json_string(j.code), json_string(j.detail));
+  const auto fixed = [](double x) { return json_value::raw(fmt::format("{:.3f}", x)); };
+  const auto null = json_value::raw("null");
+  json_writer w;
+  w.begin_object()
+      .member("id", j.id)
+      .member("state", name_of(j.state))
+      .member("operation", a.operation)
+      .member("input", a.input);
+  if (!a.operand.empty()) w.member("operand", a.operand);
+  w.member("columns", a.columns)
+      .member("dtype", a.dtype)
+      .member("offset", a.offset)
+      .member("column_totals", a.column_totals)
+      .member("bytes", j.bytes)
+      .member("bytes_total", json_value::raw(known(j.bytes_total)))
+      .member("rows", j.rows)
+      .member("rows_total", json_value::raw(known(j.rows_total)))
+      .member("resumed_bytes", j.resumed_bytes)
+      .member("bytes_per_second", json_value::raw(fmt::format("{:.0f}", j.bytes_per_second)))
+      .member("seconds", fixed(j.seconds))
+      .member("seconds_left", j.seconds_left < 0 ? null : fixed(j.seconds_left))
+      .member("created", fixed(j.created))
+      .member("ended", j.ended > 0 ? fixed(j.ended) : null);
+  if (j.code.empty()) return w.member("error", null).end_object().take();
+  return w.member("error", json_object({{"code", j.code}, {"detail", j.detail}})).end_object().take();
 }
 
 }  // namespace sluice::serving::jobs

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "codec/json_writer.hpp"
 #include "codec/media_type.hpp"
 #include "describe.hpp"
 #include "file_response.hpp"
@@ -150,9 +151,10 @@ class jobs_protocol final : public protocol {
         throw http_error{422, "invalid_argument",
                          fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
     }
-    std::string all = R"({"jobs":[)";
-    for (const auto& j : runner_->list(most)) all += fmt::format("{}{}", all.back() == '[' ? "" : ",", json(j));
-    return text_response("application/json", all + "]}");
+    json_writer w;
+    w.begin_object().key("jobs").begin_array();
+    for (const auto& j : runner_->list(most)) w.raw(json(j));
+    return text_response("application/json", w.end_array().end_object().take());
   }
 
   response events(const request& r, const std::string& id) {

@@ -1,4 +1,5 @@
 #include "execution/placed_call.hpp"
+#include "codec/json_writer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -28,9 +29,10 @@ void placed_call::add_headers(response& out) const {
 }
 
 std::string placed_call::json() const {
-  const double s = predicted();
-  return fmt::format(R"({{"device":{},{}"reason":{}}})", json_string(device),
-                     std::isfinite(s) ? fmt::format(R"("predicted_seconds":{:.3g},)", s) : "", json_string(reason()));
+  json_writer w;
+  w.begin_object().member("device", device);
+  if (const double s = predicted(); std::isfinite(s)) w.key("predicted_seconds").raw(fmt::format("{:.3g}", s));
+  return w.member("reason", reason()).end_object().take();
 }
 
 }  // namespace sluice::serving

@@ -1,4 +1,5 @@
 #include "http/access.hpp"
+#include "codec/json_writer.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -113,14 +114,25 @@ std::string access_record::json() const {
   const auto today = floor<days>(ms);
   const year_month_day date(today);
   const hh_mm_ss utc(ms - today);
-  return fmt::format(
-      R"({{"time":"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z","request_id":{},"trace_id":{},"span_id":{},"method":{},"route":{},)"
-      R"("status":{},"bytes_in":{},"bytes_out":{},"seconds":{:.6f},"device":{},"client":{}}})",
-      static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      utc.hours().count(), utc.minutes().count(), utc.seconds().count(), utc.subseconds().count(),
-      serving::json_string(request_id), serving::json_string(trace_id), serving::json_string(span_id),
-      serving::json_string(method), serving::json_string(route), status, bytes_in, bytes_out, seconds,
-      serving::json_string(device), serving::json_string(client));
+  serving::json_writer w;
+  w.begin_object()
+      .member("time",
+              fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                          static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), utc.hours().count(),
+                          utc.minutes().count(), utc.seconds().count(), utc.subseconds().count()))
+      .member("request_id", request_id)
+      .member("trace_id", trace_id)
+      .member("span_id", span_id)
+      .member("method", method)
+      .member("route", route)
+      .member("status", status)
+      .member("bytes_in", bytes_in)
+      .member("bytes_out", bytes_out)
+      .key("seconds")
+      .raw(fmt::format("{:.6f}", seconds))
+      .member("device", device)
+      .member("client", client);
+  return w.end_object().take();
 }
 
 }  // namespace SLUICE_ABI

@@ -1,4 +1,5 @@
 #include "http/http_error.hpp"
+#include "codec/json_writer.hpp"
 
 #include <fmt/format.h>
 
@@ -56,11 +57,17 @@ int status_of(error_code code) noexcept {
 }
 
 response problem(int status, std::string_view code, std::string_view detail) {
+  serving::json_writer w;
+  w.begin_object()
+      .member("type", "about:blank")
+      .member("title", title_of(status))
+      .member("status", status)
+      .member("detail", detail)
+      .member("code", code)
+      .end_object();
   return {.status = status,
           .headers = {{"Content-Type", "application/problem+json"}},
-          .body = {body_piece::of(fmt::format(R"({{"type":"about:blank","title":{},"status":{},"detail":{},"code":{}}})",
-                                              serving::json_string(title_of(status)), status, serving::json_string(detail),
-                                              serving::json_string(code)))}};
+          .body = {body_piece::of(std::move(w).text())}};
 }
 
 }  // namespace SLUICE_ABI

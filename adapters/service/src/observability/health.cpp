@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "http/text.hpp"
+#include "codec/json_writer.hpp"
 
 namespace sluice::serving {
 
@@ -19,13 +19,14 @@ health health::now(ready_when rule) {
 }
 
 std::string health::json() const {
-  std::string out = fmt::format(R"({{"ready":{},"degraded":{},"devices":{{)", ready, degraded);
+  json_writer w;
+  w.begin_object().member("ready", ready).member("degraded", degraded).key("devices").begin_object();
   for (const auto& d : devices) {
-    out += fmt::format(R"({}{}:{{"healthy":{})", out.back() == '{' ? "" : ",", json_string(d.where.str()), d.healthy);
-    if (!d.healthy) out += fmt::format(R"(,"state":{})", json_string(d.state));
-    out += '}';
+    w.key(d.where.str()).begin_object().member("healthy", d.healthy);
+    if (!d.healthy) w.member("state", d.state);
+    w.end_object();
   }
-  return out + "}}";
+  return w.end_object().end_object().take();
 }
 
 }  // namespace sluice::serving

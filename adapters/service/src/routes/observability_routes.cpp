@@ -1,7 +1,6 @@
 #include <algorithm>
 
-#include <fmt/format.h>
-
+#include "codec/json_writer.hpp"
 #include "execution/executor.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
@@ -10,17 +9,21 @@ namespace sluice::serving {
 namespace {
 
 std::string devices_json(const health& now) {
-  std::string out = "{\"devices\":[";
+  json_writer w;
+  w.begin_object().key("devices").begin_array();
   for (const auto& d : now.devices)
-    out += fmt::format(
-        R"({}{{"device":{},"description":{},"memory_total":{},"memory_free":{},"awake":{},"healthy":{},"state":{}}})",
-        out.back() == '[' ? "" : ",", json_string(d.where.str()), json_string(d.description), d.memory_total, d.memory_free,
-        d.awake, d.healthy, json_string(d.state));
-  out += "],\"refusals\":[";
-  for (const auto& r : refusals())
-    out += fmt::format(R"({}{{"backend":{},"reason":{}}})", out.back() == '[' ? "" : ",", json_string(r.backend),
-                       json_string(r.reason));
-  return out + "]}";
+    w.begin_object()
+        .member("device", d.where.str())
+        .member("description", d.description)
+        .member("memory_total", d.memory_total)
+        .member("memory_free", d.memory_free)
+        .member("awake", d.awake)
+        .member("healthy", d.healthy)
+        .member("state", d.state)
+        .end_object();
+  w.end_array().key("refusals").begin_array();
+  for (const auto& r : refusals()) w.begin_object().member("backend", r.backend).member("reason", r.reason).end_object();
+  return w.end_array().end_object().take();
 }
 
 constexpr std::string_view device_schema =
@@ -36,11 +39,17 @@ constexpr std::string_view health_schema =
     R"("state":{"type":"string"}}}}}})";
 
 std::string devices_schema() {
-  return fmt::format(
-      R"({{"type":"object","required":["devices","refusals"],"properties":{{"devices":{{"type":"array","items":{}}},)"
-      R"("refusals":{{"type":"array","items":{{"type":"object","required":["backend","reason"],"properties":{{)"
-      R"("backend":{{"type":"string"}},"reason":{{"type":"string"}}}}}}}}}}}})",
-      schema_ref("Device"));
+  const auto list_of = [](json_value items) { return json_object({{"type", "array"}, {"items", std::move(items)}}); };
+  const auto text = json_object({{"type", "string"}});
+  return json_object(
+      {{"type", "object"},
+       {"required", json_array({"devices", "refusals"})},
+       {"properties",
+        json_object(
+            {{"devices", list_of(json_value::raw(schema_ref("Device")))},
+             {"refusals", list_of(json_object({{"type", "object"},
+                                               {"required", json_array({"backend", "reason"})},
+                                               {"properties", json_object({{"backend", text}, {"reason", text}})}}))}})}});
 }
 
 class operations_protocol final : public protocol {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "codec/json_number.hpp"
+#include "codec/json_writer.hpp"
 #include "execution/executor.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
@@ -128,32 +129,38 @@ advice_question read(const body_buffer& body) {
   return std::move(a.question);
 }
 
-std::string number(double x) { return std::isfinite(x) ? fmt::format("{:.4g}", x) : "null"; }
+// As JSON; null where it is not known.
+json_value number(double x) { return json_value::raw(std::isfinite(x) ? fmt::format("{:.4g}", x) : "null"); }
 
-std::string point_json(const advice& a, const advice_row& row) {
-  std::string out =
-      fmt::format(R"({{"size":{},"device":{},"why":"{}","reason":{},"predictions":[)", row.size,
-                  json_string(row.chosen.where.str()), name_of(row.chosen.because), json_string(row.chosen.reason()));
+void write_point(json_writer& w, const advice& a, const advice_row& row) {
+  w.begin_object()
+      .member("size", row.size)
+      .member("device", row.chosen.where.str())
+      .member("why", name_of(row.chosen.because))
+      .member("reason", row.chosen.reason())
+      .key("predictions")
+      .begin_array();
   for (std::size_t i = 0; i < a.devices.size(); ++i)
     if (std::isfinite(row.predictions[i].seconds))
-      out += fmt::format(R"({}{{"device":{},"seconds":{},"throughput":{},"cost_per_million":{}}})",
-                         out.back() == '[' ? "" : ",", json_string(a.devices[i].str()), number(row.predictions[i].seconds),
-                         number(1 / row.predictions[i].busy), number(row.cost[i]));
-  return out + "]}";
+      w.begin_object()
+          .member("device", a.devices[i].str())
+          .member("seconds", number(row.predictions[i].seconds))
+          .member("throughput", number(1 / row.predictions[i].busy))
+          .member("cost_per_million", number(row.cost[i]))
+          .end_object();
+  w.end_array().end_object();
 }
 
 std::string advice_json(const advice_question& q, const advice& a) {
-  std::string out = fmt::format(R"({{"operation":"{}","dtype":"{}","points":[)", q.op->name, name_of(q.dtype));
-  for (const auto& row : a.rows) {
-    if (out.back() != '[') out += ',';
-    out += point_json(a, row);
-  }
-  out += fmt::format(R"(],"crossover":{},"advice":{},"profiles":[)", a.crossover > 0 ? std::to_string(a.crossover) : "null",
-                     json_string(a.sentence));
+  json_writer w;
+  w.begin_object().member("operation", q.op->name).member("dtype", name_of(q.dtype)).key("points").begin_array();
+  for (const auto& row : a.rows) write_point(w, a, row);
+  w.end_array();
+  w.member("crossover", a.crossover > 0 ? json_value(a.crossover) : json_value::raw("null")).member("advice", a.sentence);
+  w.key("profiles").begin_array();
   for (const auto& p : profiles())
-    out += fmt::format(R"({}{{"device":{},"measured":{},"source":{}}})", out.back() == '[' ? "" : ",",
-                       json_string(p.where.str()), p.measured, json_string(p.source));
-  return out + "]}";
+    w.begin_object().member("device", p.where.str()).member("measured", p.measured).member("source", p.source).end_object();
+  return w.end_array().end_object().take();
 }
 
 constexpr std::string_view question_schema =
