@@ -282,7 +282,7 @@ inline void callback_source::check_end() {
     throw error(error_code::malformed, fmt::format("[file_stream] {}{}", name_, what));
   };
   if (bytes_ >= 0 && done_ == bytes_ && !peek(1).empty())
-    fail(fmt::format(" has bytes after its last one, number {}", offset_ + bytes_));
+    fail(fmt::format(" has bytes after its last row, at byte {}", offset_ + bytes_));
   if (!ended_ || !first_.empty()) return;
   if (bytes_ >= 0 && done_ < bytes_)
     fail(fmt::format(" has {} bytes, {} fewer than the {} of its header and its rows", offset_ + done_, bytes_ - done_,
