@@ -1,3 +1,5 @@
+#include "sluice/sluice.hpp"  // first: header-only, it brings the rooms in their order
+
 #include "sluice/impl/files/source.hpp"
 
 #include <fcntl.h>

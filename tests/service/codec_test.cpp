@@ -1,5 +1,6 @@
 // A codec of a new media type: what it takes to add one, and where it then works.
 #include "codec/codec_registry.hpp"
+#include "codec/multipart_reader.hpp"
 
 #include <charconv>
 
@@ -49,10 +50,26 @@ class csv_codec final : public codec {
   }
 };
 
+endpoint product() {
+  return {
+      .name = "matmul",
+      .summary = "Two inputs",
+      .inputs = {{.name = "a"}, {.name = "b"}},
+      .outputs = {{.name = "result"}},
+      .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{matmul(in[0], in[1], c.where)}; }};
+}
+endpoint sums() {
+  return {.name = "rowsum",
+          .summary = "One input",
+          .inputs = {{.name = "a"}},
+          .outputs = {{.name = "result"}},
+          .run = [](std::span<const tensor> in, const call_context& c) { return std::vector{rowsum(in[0], c.where)}; }};
+}
+
 struct calls {
   calls() : e(service_options{}) {
-    e.endpoints.add(matmul_row());
-    e.endpoints.add(rowsum_row());
+    e.endpoints.add(product());
+    e.endpoints.add(sums());
     auto codecs = standard_codecs();
     codecs.add(std::make_unique<csv_codec>());
     v1 = serving::v1(e, std::move(codecs));
@@ -131,4 +148,24 @@ TEST_CASE("refusals and the document name the types that are there") {
   CHECK(text.find(R"("text/csv":{})") != std::string::npos);
   CHECK(text.find(R"("anyOf":[{"type":"string","contentMediaType":"application/x-npy"},)"
                   R"({"type":"string","contentMediaType":"text/csv"}])") != std::string::npos);
+}
+
+TEST_CASE("a part ends at its delimiter, whatever its bytes look like and whatever length its header tells") {
+  for (const std::string_view bytes : {"", "x", "\r\n", "\r\n--cu", "\r\n--cutter\r\n", "x--cut--", "\n--cut\r\n",
+                                       "\r\n--cut -", "\r\n--cut\n", "\r\n\r\n--cu\r\n--cut-", "\r\r\n", "\r\n--cut \tx"})
+    for (const std::size_t expected : {std::size_t{0}, bytes.size(), bytes.size() + 1, std::size_t{1} << 40}) {
+      CAPTURE(bytes);
+      CAPTURE(expected);
+      const auto body = cat("--cut\r\nContent-Disposition: form-data; name=a\r\n\r\n", bytes, "\r\n--cut \r\n",
+                            "Content-Disposition: form-data; name=b\r\n\r\ny\r\n--cut--");
+      multipart_reader parts(body, "cut");
+      const auto a = parts.next();
+      REQUIRE(a);
+      CHECK(parts.bytes_of(*a, expected) == bytes);
+      const auto b = parts.next();
+      REQUIRE(b);
+      CHECK(b->name == "b");
+      CHECK(parts.bytes_of(*b, 0) == "y");
+      CHECK(!parts.next());
+    }
 }

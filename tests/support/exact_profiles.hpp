@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "sluice/sluice.hpp"  // first: header-only, it brings the rooms in their order
+
 #include "sluice/impl/placement/profile_file.hpp"
 #include "testing.hpp"
 

@@ -26,8 +26,8 @@
 /// "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or infinity in it is refused as
 /// JSON. Several outputs are {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
 ///
-/// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part of .npy for each
-/// input, named after it. Accept: application/x-npy requests the (single) output as .npy; without an Accept header the
+/// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part for each input, named
+/// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept: application/x-npy requests the (single) output as .npy; without an Accept header the
 /// answer has the form of the request. The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were
 /// predicted) and X-Sluice-Reason report where it was computed, and why.
 ///

@@ -11,7 +11,7 @@
 namespace sluice::serving {
 namespace {
 
-// A client's word alone gets no more memory than this.
+// Allocated at most before the bytes arrive, whatever length the client declares.
 constexpr std::size_t first_bytes = 1 << 20;
 constexpr std::size_t alignment = 64;
 
@@ -25,8 +25,8 @@ constexpr std::size_t alignment = 64;
 
 }  // namespace
 
-body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_allocator& room, std::size_t aligned) {
-  body_buffer b(room);
+body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_allocator& memory, std::size_t aligned) {
+  body_buffer b(memory);
   b.lead_ = (alignment - aligned % alignment) % alignment;
   const auto most = static_cast<std::size_t>(limit);
   if (!r.read_body) {
@@ -57,7 +57,7 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_a
   return b;
 }
 
-// All that is expected, where it is to be.
+// All expected bytes, straight into place.
 void body_buffer::receive(const request& r) {
   while (size_ < expected_) {
     if (size_ + simdjson::SIMDJSON_PADDING == capacity_) grow(expected_);
@@ -75,7 +75,7 @@ void body_buffer::append(std::string_view bytes) {
 
 void body_buffer::grow(std::size_t needed) {
   needed = std::max({needed, expected_ > first_bytes && size_ > 0 ? expected_ : 0, size_ + size_ / 2, std::size_t{4000}});
-  tensor larger = room_.make({static_cast<std::int64_t>(lead_ + needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
+  tensor larger = allocator_.make({static_cast<std::int64_t>(lead_ + needed + simdjson::SIMDJSON_PADDING)}, dtype::u8);
   auto* data = static_cast<char*>(larger.data()) + lead_;
   if (size_ > 0) std::memcpy(data, data_, size_);
   memory_ = std::move(larger);
@@ -83,15 +83,15 @@ void body_buffer::grow(std::size_t needed) {
   capacity_ = needed + simdjson::SIMDJSON_PADDING;
 }
 
-// Zeros, which end any run of blanks, digits or letters.
+// Zeros end any run of blanks, digits or letters.
 void body_buffer::pad() noexcept { std::memset(data_ + size_, 0, simdjson::SIMDJSON_PADDING); }
 
 tensor body_buffer::tensor_at(const char* at, dtype type, const shape& extents, const strides& steps) const {
-  auto* data = const_cast<char*>(at);  // the body's own memory, which nobody else uses
+  auto* data = const_cast<char*>(at);  // the body's own memory, used by nothing else
   tensor keeper = memory_;
   const std::size_t bytes = static_cast<std::size_t>(extents.count()) * size_of(type);
   if (bytes == 0 || reinterpret_cast<std::uintptr_t>(data) % size_of(type) != 0) {
-    keeper = room_.make({extents.count()}, type);
+    keeper = allocator_.make({extents.count()}, type);
     data = static_cast<char*>(keeper.data());
     if (bytes > 0) std::memcpy(data, at, bytes);
   }

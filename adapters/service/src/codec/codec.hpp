@@ -55,6 +55,13 @@ class codec {
   [[nodiscard]] virtual bool uses_body_memory() const { return false; }
   [[nodiscard]] virtual bool has_encoder() const { return true; }
 
+  // The size of a body that begins with `bytes`, where its header tells it; 0: it does not. The end of a part is then looked
+  // for there first, and not in all of its bytes.
+  [[nodiscard]] virtual std::size_t expected_size(std::string_view bytes) const {
+    static_cast<void>(bytes);
+    return 0;
+  }
+
   // A tensor for each of `inputs`, in their order: of one_tensor codecs there is one input. Called by several threads at
   // once. Throws error: malformed, invalid_argument, limit_exceeded, unsupported.
   virtual std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) = 0;

@@ -1,5 +1,5 @@
-// Things that keep memory for their next use, at rest: few, and none that a large body has made large.
-// T has memory(): the bytes that it keeps.
+// Idle objects that keep memory for their next use: few, and none that a large body has made large. T::memory() is the
+// number of bytes that it keeps.
 #pragma once
 
 #include <memory>
@@ -43,7 +43,7 @@ class pool {
     if (t->memory() > most_bytes) return;
     const std::lock_guard lock(mutex_);
     if (idle_.size() < most) idle_.push_back(std::move(t));
-  } catch (...) {  // no memory to keep it
+  } catch (...) {  // no memory for the list: it is destroyed
   }
 
   std::mutex mutex_;

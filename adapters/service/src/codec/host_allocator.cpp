@@ -3,7 +3,7 @@
 namespace sluice::serving {
 namespace {
 
-// Less than this costs next to nothing to stage.
+// Staging less than this costs next to nothing.
 constexpr std::int64_t large_bytes = 64 << 10;
 
 }  // namespace
@@ -13,7 +13,7 @@ host_allocator::host_allocator(const device_request& wanted) noexcept try {
   const bool named = d.because == why::requested || d.because == why::environment || d.because == why::preferred;
   small_ = large_ = awake_device(d.where);
   if (!named) large_ = awake_device();
-} catch (...) {  // SLUICE_DEVICE is no device's name: for the call itself to say
+} catch (...) {  // SLUICE_DEVICE names no device: the call itself reports it
 }
 
 tensor host_allocator::make(const shape& extents, dtype type) const {
@@ -21,7 +21,7 @@ tensor host_allocator::make(const shape& extents, dtype type) const {
   const device& where = bytes > large_bytes ? large_ : small_;
   if (where.is_cpu()) return tensor(extents, type);
   try {
-    // No more than the pool keeps: clients who send slowly hold what they have been given.
+    // No more than the pool keeps: slow clients hold their memory for long.
     const auto pool = memory_statistics(where, memory::pinned);
     if (pool.in_use + static_cast<std::uint64_t>(bytes) <= pool.limit) return tensor(extents, type, where, memory::pinned);
   } catch (const error&) {  // the device was lost, or has no such memory left

@@ -1,4 +1,4 @@
-// Memory for what a request carries: pinned where its work may go to a device, which then copies it without staging.
+// Memory for request data: pinned where the work may go to a device, which then copies it without staging.
 #pragma once
 
 #include "sluice/placement.hpp"
@@ -7,7 +7,7 @@ namespace sluice::serving {
 
 class host_allocator {
  public:
-  // For calls that are given `wanted`. A device that sleeps is not woken for this, and one of no use pins nothing.
+  // For calls that run with `wanted`. A device that is not initialised yet stays so, and pins nothing.
   explicit host_allocator(const device_request& wanted) noexcept;
 
   [[nodiscard]] tensor make(const shape& extents, dtype type) const;

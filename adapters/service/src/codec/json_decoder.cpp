@@ -47,8 +47,8 @@ struct json_decoder::state {
     fail(error_code::malformed, no_object({body.data(), body.size()}, e));
   }
 
-  // The "dtype" that may stand behind the numbers it is about. Only a body with such a key is looked through, before it is
-  // read; what is wrong with it otherwise shows then.
+  // The value of "dtype", which may follow the numbers that it describes. Only a body with that key is searched for it;
+  // other errors are reported when it is read.
   std::optional<std::string> wanted_dtype(const body_buffer& body) {
     if (std::string_view(body.data(), body.size()).find("\"dtype\"") == std::string_view::npos) return std::nullopt;
     std::optional<std::string> found;
@@ -72,9 +72,9 @@ json_decoder::~json_decoder() = default;
 std::size_t json_decoder::memory() const noexcept { return parser_memory(state_->parser); }
 
 std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<const field> inputs, std::string_view endpoint,
-                                         const service_limits& limits, const host_allocator& room) {
+                                         const service_limits& limits, const host_allocator& memory) {
   if (body.size() == 0) fail(error_code::malformed, "the body is empty");
-  if (auto plain = read_plain_lists(body, inputs, limits, room)) return std::move(*plain);
+  if (auto plain = read_plain_lists(body, inputs, limits, memory)) return std::move(*plain);
   state_->open(body);
   const auto wanted = state_->wanted_dtype(body);
   std::vector<std::optional<tensor>> read(inputs.size());
@@ -96,7 +96,7 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<cons
     if (is_dtype ? dtype_read : read[at].has_value())
       fail(error_code::invalid_argument, fmt::format("the key {} is there twice", json_string(key)));
     if (!is_dtype) {
-      read[at] = read_list(value, dtype_for(*input, wanted), {"json", input->name, body, limits, room});
+      read[at] = read_list(value, dtype_for(*input, wanted), {"json", input->name, body, limits, memory});
       continue;
     }
     std::string_view text;
@@ -104,7 +104,7 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<cons
     if (value.get_string().get(text) != simdjson::SUCCESS || text != wanted)
       fail(error_code::invalid_argument, "\"dtype\" is not a plain string under a plain key");
   }
-  // A place to be at means that the object's end was not the body's.
+  // A current location means that the body does not end with the object.
   if (const char* at = nullptr; state_->document.current_location().get(at) == simdjson::SUCCESS)
     fail(error_code::malformed, fmt::format("more follows the object, at byte {}", at - body.data()));
   std::vector<tensor> all;

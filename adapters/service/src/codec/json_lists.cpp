@@ -37,12 +37,12 @@ const char* find(const char* begin, const char* end, char c) noexcept {
 template <class T>
 class lists_reader {
  public:
-  lists_reader(const char* begin, const char* end, const service_limits& limits, const host_allocator& room)
-      : begin_(begin), end_(end), limits_(limits), room_(room) {}
+  lists_reader(const char* begin, const char* end, const service_limits& limits, const host_allocator& memory)
+      : begin_(begin), end_(end), limits_(limits), allocator_(memory) {}
 
   std::optional<tensor> read() {
     if (!cut() || !measure()) return std::nullopt;
-    tensor t = room_.make(shape(std::span(extents_.data(), static_cast<std::size_t>(rank_))), dtype_of<T>);
+    tensor t = allocator_.make(shape(std::span(extents_.data(), static_cast<std::size_t>(rank_))), dtype_of<T>);
     data_ = static_cast<T*>(t.data());
     std::atomic<bool> good{true};
     each_block([&](std::int64_t b) {
@@ -143,7 +143,7 @@ class lists_reader {
   const char* const begin_;
   const char* const end_;
   const service_limits& limits_;
-  const host_allocator& room_;
+  const host_allocator& allocator_;
   std::int64_t blocks_ = 1;
   std::vector<std::int64_t> before_;
   std::int64_t count_ = 0;

@@ -1,4 +1,4 @@
-// JSON as every reader of requests takes and refuses it, numbers above all.
+// What all readers of JSON share: tokens, numbers, and the reasons why one is refused.
 #pragma once
 
 #include <charconv>
@@ -16,25 +16,25 @@ namespace sluice::serving {
 
 namespace od = simdjson::ondemand;
 
-// Bytes that a parser keeps for its next document: an index of four a byte, and room for strings.
+// Bytes that a parser keeps for its next document: an index of four a byte, and a buffer for strings.
 inline std::size_t parser_memory(const od::parser& p) noexcept { return p.capacity() * 5; }
 
-// A token without the blanks that simdjson leaves behind it.
+// A token without the trailing blanks that simdjson leaves.
 std::string_view trimmed_token(std::string_view token);
 
 // Whether `s` is a number by JSON's grammar.
 bool is_number(std::string_view s);
 
-// "a list", "a string", "null", ... by how a value begins; empty for what is no JSON.
+// "a list", "a string", "null", ... by how a value begins; empty for what is not JSON.
 std::string_view kind_of(std::string_view token);
 
-// Why a body is no JSON object, where simdjson says `e`.
+// Why a body is not a JSON object, where simdjson reports `e`.
 std::string no_object(std::string_view body, simdjson::error_code e);
 
 // Half-precision floats come in binary alone.
 constexpr bool has_json(dtype t) { return t != dtype::f16 && t != dtype::bf16; }
 
-// One number at `v`, or false when there is none that T has.
+// The number at `v`; false when there is none, or T cannot hold it.
 template <class T>
 bool read_number(od::value& v, T& out) {
   if constexpr (std::is_integral_v<T>) {
@@ -43,7 +43,7 @@ bool read_number(od::value& v, T& out) {
     out = static_cast<T>(x);
     return true;
   } else {
-    // The token's place is asked for first: reading the number moves on.
+    // The token's place first: reading the number moves past it.
     const char* const at = v.raw_json_token().data();
     double x = 0;
     if (v.get_double().get(x) != simdjson::SUCCESS) return false;
@@ -60,7 +60,7 @@ bool read_number(od::value& v, T& out) {
   }
 }
 
-// Why T does not have the number `token`.
+// Why T cannot hold the number `token`.
 template <class T>
 std::string misfit(std::string_view token) {
   constexpr auto type = dtype_of<T>;

@@ -40,9 +40,9 @@ class multipart_bodies final : public codec {
       auto& value = read[static_cast<std::size_t>(input - inputs.begin())];
       if (value) fail(fmt::format("the part {} is there twice", name));
       const auto called = fmt::format("the part {}", name);
-      value = c.codecs.for_part(part->content_type, part->name)
-                  .decode({from.body, part->bytes, part->content_type, called}, {input, 1}, c)
-                  .at(0);
+      codec& one = c.codecs.for_part(part->content_type, part->name);
+      const auto bytes = parts.bytes_of(*part, one.expected_size(part->rest));
+      value = one.decode({from.body, bytes, part->content_type, called}, {input, 1}, c).at(0);
     }
     std::vector<tensor> all;
     for (std::size_t i = 0; i < read.size(); ++i) {

@@ -19,7 +19,7 @@ constexpr std::size_t head_limit = 8192;  // bytes of a part's headers
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, "[multipart] " + sentence); }
 
-// memmem is 3 times as fast as a searcher of the standard library, but Windows does not have it.
+// memmem is the fastest (10 GB/s); Windows does not have it.
 std::size_t find(std::string_view in, std::string_view what, std::size_t from) {
 #if defined(_WIN32)
   const auto at = std::search(in.begin() + static_cast<std::ptrdiff_t>(from), in.end(),
@@ -81,11 +81,22 @@ std::optional<multipart_reader::part> multipart_reader::next() {
       p.content_type = value;
   }
   if (p.name.empty()) fail(fmt::format("part {} has no Content-Disposition with a name", part_));
-  rest_.remove_prefix(end + 2);  // the blank line's end may belong to the delimiter: a part of no bytes
+  rest_.remove_prefix(end + 2);  // a delimiter may begin with the blank line: then the part is empty
+  p.rest = rest_.substr(2);
+  return p;
+}
+
+std::string_view multipart_reader::bytes_of(const part& p, std::size_t expected) {
+  if (expected < p.rest.size() && p.rest.substr(expected).starts_with(delimiter_)) {
+    const auto behind = p.rest.substr(expected + delimiter_.size());
+    if (ends_delimiter(behind)) {
+      rest_ = behind;
+      return p.rest.substr(0, expected);
+    }
+  }
   const auto bytes = take_until_delimiter();
   if (!bytes) fail(fmt::format("the part {} does not end with a delimiter", json_string(shown(p.name))));
-  p.bytes = bytes->substr(std::min(bytes->size(), std::size_t{2}));
-  return p;
+  return bytes->substr(std::min(bytes->size(), std::size_t{2}));
 }
 
 }  // namespace sluice::serving

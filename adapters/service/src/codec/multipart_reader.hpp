@@ -15,10 +15,13 @@ class multipart_reader {
   struct part {
     std::string name;               // by Content-Disposition
     std::string_view content_type;  // empty: it has none
-    std::string_view bytes;         // of the body's memory
+    std::string_view rest;          // of the body, from the part's first byte
   };
-  // The next part, or nothing behind the last. Throws error (malformed).
+  // The head of the next part, or nothing behind the last. Throws error (malformed).
   std::optional<part> next();
+  // The bytes of that part. Where a delimiter follows `expected` bytes, as the part's own header may tell, they end there: a
+  // part holds no delimiter, so that searching for one would find the same.
+  std::string_view bytes_of(const part& p, std::size_t expected);
 
  private:
   std::optional<std::string_view> take_until_delimiter();

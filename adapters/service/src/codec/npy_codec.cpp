@@ -31,6 +31,13 @@ class npy_bodies final : public codec {
   payload carries() const override { return payload::one_tensor; }
   bool uses_body_memory() const override { return true; }
 
+  std::size_t expected_size(std::string_view bytes) const override try {
+    const auto h = parse_npy_header(std::as_bytes(std::span(bytes.substr(0, npy_header_limit))));
+    return h ? static_cast<std::size_t>(h->data_offset + h->data_bytes()) : 0;
+  } catch (const error&) {  // decode reports it
+    return 0;
+  }
+
   std::vector<tensor> decode(const encoded& from, std::span<const field>, const decode_context& c) override {
     const auto h = header_of(from, c.limits);
     const auto size = static_cast<std::size_t>(h.data_offset + h.data_bytes());

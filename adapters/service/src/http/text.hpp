@@ -1,4 +1,4 @@
-// Text of answers and messages. Answers are small except for their numbers, which encode.cpp prints.
+// Text of answers and messages. Answers are small except for their numbers, which print_lists.cpp prints.
 #pragma once
 
 #include <string>

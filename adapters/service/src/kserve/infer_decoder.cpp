@@ -44,7 +44,7 @@ std::uint64_t number_at(od::value v, const std::string& what) {
   return n;
 }
 
-// take(key, value) for each field of `o`, called `what` in messages. Each key may be there once; take says whether it knows
+// take(key, value) for each field of `o`, called `what` in messages. Each key may occur once; take returns whether it knows
 // it.
 template <class F>
 void each_field(od::object& o, const std::string& what, std::string_view known, F take) {
@@ -84,17 +84,17 @@ std::size_t field_named(const Fields& fields, const std::string& name, const mod
   fail(fmt::format("the {} {} is not known: {} has {}", kind, json_string(shown(name)), m.name(), known));
 }
 
-// One request on its way through.
+// Reads one request.
 class request_reader {
  public:
   request_reader(const body_buffer& body, std::size_t json_bytes, bool binary_follows, const model& m,
-                 const service_limits& limits, const host_allocator& room)
+                 const service_limits& limits, const host_allocator& memory)
       : body_(body),
         cursor_(json_bytes),
         binary_follows_(binary_follows),
         model_(m),
         limits_(limits),
-        room_(room),
+        allocator_(memory),
         inputs_(m.row->inputs.size()) {}
 
   void read(od::object root) {
@@ -115,7 +115,7 @@ class request_reader {
     });
   }
 
-  // What was read, once the JSON has ended.
+  // The request, once all of its JSON is read.
   infer_request finish() {
     if (cursor_ != body_.size())
       fail(fmt::format("the body has {} bytes, and its JSON and the binary data of its inputs add up to {}", body_.size(),
@@ -203,7 +203,7 @@ class request_reader {
       fail(fmt::format("the input {} has {} \"data\" and \"binary_data_size\": one of them is needed", name,
                        in.has_data ? "both" : "neither"));
     if (in.binary_bytes) in.value = binary_tensor(in);
-    if (!in.value) {  // the data stood before what describes them
+    if (!in.value) {  // the data came before their description
       od::value data;
       if (o.reset().error() || o.find_field("data").get(data)) fail(what + " has its data under a key with escapes");
       read_data(in, data);
@@ -218,13 +218,13 @@ class request_reader {
     const std::string& name = model_.row->inputs[*in.index].name;
     const dtype type = dtype_of_input(in);
     check_count(*in.extents, name);
-    // A client's word alone gets no memory: an element takes two bytes at least.
+    // The declared shape alone allocates nothing: an element takes two bytes at least.
     if (in.extents->count() > static_cast<std::int64_t>(body_.size() / 2))
       fail(fmt::format("the input {} has {} elements by its shape {}, more than a body of {} bytes can hold", name,
                        in.extents->count(), in.extents->str(), body_.size()));
     if (!has_json(type))
       fail(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
-    in.value = read_list(v, type, {"v2", name + ".data", body_, limits_, room_}, in.extents);
+    in.value = read_list(v, type, {"v2", name + ".data", body_, limits_, allocator_}, in.extents);
   }
 
   tensor binary_tensor(const input& in) {
@@ -314,7 +314,7 @@ class request_reader {
   const bool binary_follows_;
   const model& model_;
   const service_limits& limits_;
-  const host_allocator& room_;
+  const host_allocator& allocator_;
   infer_request out_;
   std::vector<std::optional<tensor>> inputs_;
   std::vector<output> wanted_;
@@ -333,9 +333,9 @@ infer_decoder::~infer_decoder() = default;
 std::size_t infer_decoder::memory() const noexcept { return parser_memory(state_->parser); }
 
 infer_request infer_decoder::decode(const body_buffer& body, std::optional<std::size_t> json_bytes, const model& m,
-                                    const service_limits& limits, const host_allocator& room) {
+                                    const service_limits& limits, const host_allocator& memory) {
   const std::size_t size = json_bytes.value_or(body.size());
-  request_reader reader(body, size, json_bytes.has_value(), m, limits, room);
+  request_reader reader(body, size, json_bytes.has_value(), m, limits, memory);
   if (json_bytes == 0u) return reader.raw();
   if (size == 0) fail("the body is empty", error_code::malformed);
   if (size > body.size())
@@ -347,7 +347,7 @@ infer_request infer_decoder::decode(const body_buffer& body, std::optional<std::
   if (!e) e = document.get_object().get(root);
   if (e) fail(no_object({body.data(), size}, e), error_code::malformed);
   reader.read(root);
-  // A place to be at means that the object's end was not the JSON's.
+  // A current location means that the JSON does not end with the object.
   if (const char* at = nullptr; document.current_location().get(at) == simdjson::SUCCESS)
     fail(fmt::format("more follows the request, at byte {}", at - body.data()), error_code::malformed);
   return reader.finish();

@@ -1,4 +1,4 @@
-// Inference requests to tensors: a JSON object, and the tensors that stand behind it in binary.
+// Inference requests to tensors: a JSON object, followed by the tensors in binary.
 #pragma once
 
 #include <memory>
@@ -17,23 +17,23 @@ struct infer_request {
     std::size_t index;  // of the row's
     bool binary;
   };
-  std::vector<output> outputs{};  // those asked for, in the order of asking
+  std::vector<output> outputs{};  // the requested ones, in the order of the request
 
   std::uint64_t timeout_us = 0;  // 0: none
   std::uint64_t priority = 0;
 };
 
-// Decodes requests one after the other, with memory it keeps for the next.
+// Decodes one request after the other and reuses its memory.
 class infer_decoder {
  public:
   infer_decoder();
   ~infer_decoder();
 
   // `json_bytes` as the header Inference-Header-Content-Length says; without it all of the body is JSON, and 0 makes the
-  // body the data of the model's one input. What comes in JSON lies in memory of `room`. Throws error: malformed,
+  // body the data of the model's one input. Tensors in JSON are read into memory of `memory`. Throws error: malformed,
   // invalid_argument, limit_exceeded.
   infer_request decode(const body_buffer& body, std::optional<std::size_t> json_bytes, const model& m,
-                       const service_limits& limits, const host_allocator& room);
+                       const service_limits& limits, const host_allocator& memory);
 
   [[nodiscard]] std::size_t memory() const noexcept;  // bytes that it keeps
 

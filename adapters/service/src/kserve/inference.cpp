@@ -1,4 +1,4 @@
-// The Open Inference Protocol (KServe v2) with its binary extension, and what else Triton's clients call.
+// The Open Inference Protocol (KServe v2) with its binary extension, and the other routes that Triton's clients call.
 #include <algorithm>
 #include <charconv>
 
@@ -37,7 +37,7 @@ response json_response(std::string text, int status = 200) {
 
 [[noreturn]] void fail_unsupported(const std::string& sentence) { throw http_error{501, "unsupported", "[v2] " + sentence}; }
 
-// The header's value; nothing where it is not there.
+// The header's value; nothing where it is absent.
 std::optional<std::size_t> json_length(const request& r) {
   const auto text = header(r, length_header);
   if (text.empty()) return std::nullopt;
@@ -131,15 +131,15 @@ class v2_protocol final : public protocol {
           error_code::malformed,
           fmt::format("[v2] {} is 0: the body is the data of a tensor, and Content-Type is {}", length_header, json_type));
     const auto& limits = executor_.options.limits;
-    const host_allocator room(executor_.options.device);
-    // Binary tensors lie over the body, those of JSON beside it.
+    const host_allocator memory(executor_.options.device);
+    // Binary tensors use the body's memory; those of JSON have their own.
     const auto body =
-        executor_.read_body(r, record, json_bytes ? room : host_allocator(device::cpu), json_bytes.value_or(0));
+        executor_.read_body(r, record, json_bytes ? memory : host_allocator(device::cpu), json_bytes.value_or(0));
     if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
     infer_request asked;
     call c(*m.row, record, executor_.options);
     const auto take_inputs = [&] {
-      asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, room);
+      asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, memory);
       if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
         c.context.deadline = record.begin + std::chrono::microseconds(asked.timeout_us);
       c.context.priority = asked.priority;
@@ -156,7 +156,7 @@ class v2_protocol final : public protocol {
     });
   }
 
-  // The models there are; loading and unloading them is the application's.
+  // The list of models; only the application loads and unloads them.
   response repository(const request& r, const std::vector<std::string_view>& at) {
     check_method(r, "POST");
     if (at.size() == 4 && at[1] == "models" && (at[3] == "load" || at[3] == "unload"))
@@ -174,7 +174,7 @@ class v2_protocol final : public protocol {
     return json_response(json_array(all));
   }
 
-  // There are no regions, ever.
+  // Shared memory is not supported: there are no regions.
   static response shared_memory(const request& r, const std::vector<std::string_view>& at) {
     const auto what = at.back();
     if (at.size() != 2 && (at.size() != 4 || at[1] != "region")) fail_not_found(r);

@@ -1,4 +1,4 @@
-// /openapi.json, and the page /docs that is drawn from it: files of its own origin, which load nothing from elsewhere.
+// /openapi.json, and the page /docs, which is built from it and loads nothing from other origins.
 #include <algorithm>
 #include <mutex>
 
@@ -29,7 +29,7 @@ std::string tag_of(std::string_view bytes) {
   return fmt::format("\"{:016x}\"", hash);
 }
 
-// An answer that a client may keep, and asks for again with its tag.
+// An answer that a client may keep and revalidate by its tag.
 response kept(const request& r, std::string_view type, body_piece body) {
   const auto tag = tag_of(body.bytes);
   const bool same = header(r, "If-None-Match").find(tag) != std::string_view::npos;
@@ -107,7 +107,7 @@ class docs_protocol final : public protocol {
   }
 
  private:
-  // Written again when the catalogue has grown.
+  // Rebuilt when endpoints were added.
   body_piece text() {
     const std::size_t rows = executor_.endpoints.rows().size();
     const std::lock_guard lock(mutex_);

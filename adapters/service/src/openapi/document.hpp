@@ -7,8 +7,8 @@
 //              .tag = "jobs",
 //              .summary = "What has become of a job",
 //              .parameters = {{.name = "id", .summary = "As its Location says", .in = "path"}},
-//              .gives = {{200, "The job as it is now", {{.schema = schema_ref("Job"), .example = json_object({{"id",
-//              "7f3a"}})}}}}, .refusals = {404}});
+//              .gives = {{200, "The job as it is now", {{.schema = schema_ref("Job")}}}},
+//              .refusals = {404}});
 //     }
 //
 // Added to every route: X-Request-Id in its answers, the refusals 400, 500 and 503, and 401 where tokens are needed.
@@ -27,14 +27,14 @@ namespace sluice::serving {
 // A body in one media type. Schemas and examples are JSON.
 struct content {
   std::string type = "application/json";
-  std::string schema{};   // empty: bytes that JSON Schema has nothing to say about
+  std::string schema{};   // empty: not text that JSON Schema describes
   std::string example{};  // empty: none
 };
 
 struct parameter {
   std::string name, summary;
   std::string in = "header";  // or "path", "query"
-  std::string schema = R"({"type":"string"})";
+  std::string schema = json_object({{"type", "string"}});
   std::string example{};  // JSON
   bool required = false;  // those of the path always are
 };
@@ -43,18 +43,18 @@ struct reply {
   int status;
   std::string summary;
   std::vector<content> bodies{};
-  std::vector<std::string> headers{};  // those that document.cpp knows are explained
+  std::vector<std::string> headers{};  // document.cpp describes those it knows
 };
 
 struct route_description {
-  std::string method;  // "GET", which HEAD is answered like
+  std::string method;  // "GET", which covers HEAD
   std::string path;    // "/v1/jobs/{id}"
   std::string tag;     // routes of one tag are shown together
   std::string summary;
   std::string description{};  // Markdown
   std::vector<parameter> parameters{};
-  std::vector<content> takes{};  // forms of the request's body, the usual one first
-  bool needs_body = true;        // where it takes any
+  std::vector<content> takes{};  // media types of the request's body, the usual one first
+  bool needs_body = true;        // where it takes one
   std::vector<reply> gives{};
   std::vector<int> refusals{};      // statuses
   std::string refusal = "Problem";  // the schema of a refusal's body
@@ -74,7 +74,7 @@ class SLUICE_API document {
   explicit document(bool secured) : secured_(secured) {}
 
   void add(route_description r);
-  void schema(const std::string& name, std::string json);  // again under one name: the last stays
+  void schema(const std::string& name, std::string json);  // the last one of a name stays
   void tag(std::string name, std::string summary);         // in the order of showing
 
   [[nodiscard]] std::string text() const;

@@ -15,7 +15,7 @@ inline namespace SLUICE_ABI {
 namespace files {
 
 inline constexpr std::int64_t cpu_product_bytes =
-    4 << 20;  // of a chunk on the CPU: products gain from taller ones than sums do
+    4 << 20;  // of a chunk on the CPU, whatever the number of threads: a product's bits may depend on its height
 
 class matmul_chunks final : public chunk_op {
  public:
@@ -36,8 +36,8 @@ class matmul_chunks final : public chunk_op {
 
 inline chunk_plan plan_for_matmul(const file_stream& in, std::int64_t result_row_bytes, const std::vector<device>& devices) {
   const std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes()
-                             : on_cpu(devices) ? fitting_chunk_bytes(in, in.row_bytes(), result_row_bytes, cpu_product_bytes)
-                                               : device_chunk_bytes;
+                             : on_cpu(devices)    ? cpu_product_bytes
+                                                  : device_chunk_bytes;
   return files::plan_rows(in.rows(), in.columns(), element_bytes(in), bytes, in.chunk_bytes() > 0 ? 1 : result_row_bytes);
 }
 
