@@ -18,7 +18,10 @@ namespace {
 // text/csv: lines of numbers, a matrix of f32.
 class csv_codec final : public codec {
  public:
-  std::vector<std::string_view> media_types() const override { return {"text/csv", "application/csv"}; }
+  std::span<const std::string_view> media_types() const noexcept override {
+    static constexpr std::string_view types[] = {"text/csv", "application/csv"};
+    return types;
+  }
   payload carries() const override { return payload::one_tensor; }
 
   std::vector<tensor> decode(const encoded& from, std::span<const field>, const decode_context& c) override {

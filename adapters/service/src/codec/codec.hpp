@@ -2,7 +2,7 @@
 // codec_registry.cpp:
 //
 //     class csv_codec final : public codec {
-//       std::vector<std::string_view> media_types() const override { return {"text/csv"}; }
+//       std::span<const std::string_view> media_types() const noexcept override { return types; }  // {"text/csv"}
 //       payload carries() const override { return payload::one_tensor; }
 //       std::vector<tensor> decode(const encoded& from, std::span<const field>, const decode_context& c) override {
 //         return {table_in(from.bytes, c.limits)};
@@ -49,7 +49,7 @@ class codec {
   codec& operator=(const codec&) = delete;
 
   // The first is the one that answers have, and that messages and documents name.
-  [[nodiscard]] virtual std::vector<std::string_view> media_types() const = 0;
+  [[nodiscard]] virtual std::span<const std::string_view> media_types() const noexcept = 0;
   [[nodiscard]] virtual payload carries() const = 0;
   // Whether its tensors may lie in the body's memory, which is then chosen for the device that computes.
   [[nodiscard]] virtual bool uses_body_memory() const { return false; }

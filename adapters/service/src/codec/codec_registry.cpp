@@ -38,6 +38,8 @@ codec_registry standard_codecs() {
 }
 
 codec& codec_registry::for_body(std::string_view content_type, const endpoint& row) const {
+  for (const auto& c : all_)  // as most clients write it
+    if (has_type(*c, content_type) && c->takes(row)) return *c;
   const std::string type = main_value(content_type);
   if (type.empty()) return *all_.front();
   std::vector<std::string_view> taken;
@@ -66,12 +68,13 @@ codec& codec_registry::for_part(std::string_view content_type, std::string_view 
                                shown(content_type), listed(part_types()))};
 }
 
-codec& codec_registry::for_answer(std::string_view accept, const codec& of_request, const endpoint& row) const {
+codec& codec_registry::for_answer(std::string_view accept, codec& of_request, const endpoint& row) const {
   std::vector<std::string_view> types;
   std::vector<codec*> codecs;
   std::size_t usual = 0;
   // Parts have no answer of their kind: what they hold by default has.
   const bool own = of_request.gives(row);
+  if (accept.empty() && own) return of_request;
   bool found = false;
   for (const auto& c : all_) {
     if (!c->gives(row)) continue;

@@ -15,7 +15,7 @@ class codec_registry {
   // For a part of multipart/form-data, without a type or of application/octet-stream too. Throws http_error (415).
   [[nodiscard]] codec& for_part(std::string_view content_type, std::string_view part) const;
   // For the answer: what Accept prefers; where it has no preference, the request's own codec. Throws http_error (406).
-  [[nodiscard]] codec& for_answer(std::string_view accept, const codec& of_request, const endpoint& row) const;
+  [[nodiscard]] codec& for_answer(std::string_view accept, codec& of_request, const endpoint& row) const;
 
   [[nodiscard]] const std::vector<std::unique_ptr<codec>>& all() const noexcept { return all_; }
   [[nodiscard]] std::vector<std::string_view> part_types() const;

@@ -12,7 +12,10 @@ namespace {
 
 class json_bodies final : public codec {
  public:
-  std::vector<std::string_view> media_types() const override { return {"application/json"}; }
+  std::span<const std::string_view> media_types() const noexcept override {
+    static constexpr std::string_view types[] = {"application/json"};
+    return types;
+  }
   payload carries() const override { return payload::all_fields; }
 
   std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {

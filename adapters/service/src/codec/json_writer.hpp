@@ -7,6 +7,7 @@
 //     json_object({{"type", "array"}, {"items", json_object({{"type", "integer"}, {"minimum", 0}})}})
 #pragma once
 
+#include <charconv>
 #include <concepts>
 #include <string>
 #include <string_view>
@@ -49,12 +50,27 @@ class json_writer {
 
   json_writer& key(std::string_view name) {
     separate();
-    text_ += json_string(name);
+    append_json_string(text_, name);
     text_ += ':';
     comma_ = false;
     return *this;
   }
   json_writer& value(const json_value& v) { return raw(v.text()); }
+  // Straight into the text, without a string of their own.
+  json_writer& value(std::string_view s) {
+    separate();
+    append_json_string(text_, s);
+    comma_ = true;
+    return *this;
+  }
+  json_writer& value(const std::string& s) { return value(std::string_view(s)); }
+  json_writer& value(const char* s) { return value(std::string_view(s)); }
+  json_writer& value(std::same_as<bool> auto b) { return raw(b ? "true" : "false"); }
+  template <std::integral I>
+  requires(!std::same_as<I, bool>) json_writer& value(I n) {
+    char digits[24];
+    return raw({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, n).ptr - digits)});
+  }
   // A value that is JSON already; an empty one is written elsewhere, in the place where take() cuts.
   json_writer& raw(std::string_view v) {
     separate();
@@ -63,6 +79,10 @@ class json_writer {
     return *this;
   }
   json_writer& member(std::string_view name, const json_value& v) { return key(name).value(v); }
+  template <class V>
+  json_writer& member(std::string_view name, const V& v) {
+    return key(name).value(v);
+  }
 
   // The text so far. What is written later continues it.
   [[nodiscard]] std::string take() { return std::exchange(text_, {}); }
@@ -102,7 +122,7 @@ template <class Range>
 json_value json_array(const Range& items) {
   json_writer w;
   w.begin_array();
-  for (const auto& item : items) w.value(json_value(item));
+  for (const auto& item : items) w.value(item);
   return json_value::raw(std::move(w.end_array()).text());
 }
 inline json_value json_array(std::initializer_list<json_value> items) {

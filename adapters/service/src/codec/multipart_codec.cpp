@@ -25,7 +25,10 @@ std::string boundary_of(std::string_view content_type) {
 
 class multipart_bodies final : public codec {
  public:
-  std::vector<std::string_view> media_types() const override { return {"multipart/form-data"}; }
+  std::span<const std::string_view> media_types() const noexcept override {
+    static constexpr std::string_view types[] = {"multipart/form-data"};
+    return types;
+  }
   payload carries() const override { return payload::parts; }
   bool uses_body_memory() const override { return true; }
   bool has_encoder() const override { return false; }

@@ -27,7 +27,10 @@ npy_header header_of(const encoded& from, const service_limits& limits) try {
 
 class npy_bodies final : public codec {
  public:
-  std::vector<std::string_view> media_types() const override { return {"application/x-npy"}; }
+  std::span<const std::string_view> media_types() const noexcept override {
+    static constexpr std::string_view types[] = {"application/x-npy"};
+    return types;
+  }
   payload carries() const override { return payload::one_tensor; }
   bool uses_body_memory() const override { return true; }
 

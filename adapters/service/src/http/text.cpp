@@ -23,22 +23,33 @@ std::size_t utf8_length(std::string_view s) noexcept {
 
 }  // namespace
 
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
+void append_json_string(std::string& out, std::string_view text) {
+  const auto plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
+  out += '"';
   while (!text.empty()) {
+    const auto run = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), plain) - text.begin());
+    out += text.substr(0, run);
+    text.remove_prefix(run);
+    if (text.empty()) break;
     const char c = text.front();
     const std::size_t n = utf8_length(text);
     if (n == 0)
       out += "\\ufffd";
     else if (c == '"' || c == '\\')
       (out += '\\') += c;
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+    else if (n == 1)
       out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     else
       out += text.substr(0, n);
     text.remove_prefix(n == 0 ? 1 : n);
   }
-  return out + '"';
+  out += '"';
+}
+
+std::string json_string(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
 }
 
 std::string shown(std::string_view text, std::size_t length) {

@@ -10,6 +10,7 @@ namespace sluice::serving {
 
 // `text` as a JSON string, quotes included. Bytes that are no UTF-8 become U+FFFD, one a byte.
 SLUICE_API std::string json_string(std::string_view text);
+void append_json_string(std::string& out, std::string_view text);
 
 // At most `length` bytes of a client's text, for a message: "..." marks a cut, '?' replaces a control character (a zero byte
 // would end the message).

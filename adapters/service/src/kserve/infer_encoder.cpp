@@ -17,12 +17,11 @@ response encode_inference(const model& m, const infer_request& asked, const std:
   for (const auto& wanted : asked.outputs) {
     const auto t = std::make_shared<const tensor>(results[wanted.index].contiguous());
     const std::string& name = m.row->outputs[wanted.index].name;
-    w.begin_object()
-        .member("name", name)
-        .member("datatype", datatype_of(t->dtype()))
-        .member("shape", json_array(t->shape()));
+    w.begin_object().member("name", name).member("datatype", datatype_of(t->dtype())).key("shape").begin_array();
+    for (const auto extent : t->shape()) w.value(extent);
+    w.end_array();
     if (wanted.binary) {
-      w.member("parameters", json_object({{"binary_data_size", t->bytes()}}));
+      w.key("parameters").begin_object().member("binary_data_size", t->bytes()).end_object();
       binary.push_back({std::string_view(static_cast<const char*>(t->data()), t->bytes()), t});
     } else {
       text.push_back(body_piece::of(w.key("data").raw({}).take()));
