@@ -12,6 +12,10 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
+// Bytes that all threads together may hold: chunks, mapped regions, and results that wait for those before them. Each thread
+// has an equal share, so that memory does not grow with the number of threads.
+inline constexpr std::int64_t cpu_budget_bytes = 32 << 20;
+
 struct chunk_plan {
   std::int64_t rows = -1;  // -1: not known before the end
   std::int64_t columns = 0;

@@ -14,10 +14,6 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
-// Bytes that all threads together may hold: chunks, mapped regions, and results that wait for those before them. Each thread
-// has an equal share, so that memory does not grow with the number of threads.
-inline constexpr std::int64_t cpu_budget_bytes = 32 << 20;
-
 // What a thread maps at once, at most: about 1 ms of work until another caller of the pool gets its place.
 inline constexpr std::int64_t region_bytes = 8 << 20;
 inline constexpr std::int64_t least_region_bytes = 2 << 20;  // smaller regions are slower than reading
@@ -40,12 +36,10 @@ inline std::int64_t held_bytes(const chunk_plan& chunks, std::int64_t result_row
 }
 
 // Threads that read. Fewer than usual where chunks cannot be made small enough, unless the caller chose chunks so large.
-inline int cpu_readers(const file_stream& in, const chunk_plan& chunks, std::int64_t result_row_bytes) {
-  const int usual = readers_of(in, 0);
-  if (in.chunk_bytes() >= chunks.chunk_bytes()) return usual;
-  // Four budgets: products have chunks of 4 MiB whatever the number of threads, and with half of 16 threads took 1.5 times
-  // as long.
-  return static_cast<int>(std::clamp<std::int64_t>(4 * cpu_budget_bytes / held_bytes(chunks, result_row_bytes), 1, usual));
+inline int cpu_readers(const run_plan& plan, const chunk_plan& chunks) {
+  const int usual = readers_of(plan.in, 0);
+  if (plan.in.chunk_bytes() >= chunks.chunk_bytes()) return usual;
+  return static_cast<int>(std::clamp<std::int64_t>(plan.readers_budget / held_bytes(chunks, plan.row_bytes), 1, usual));
 }
 
 // Chunks that a thread maps at once; 0: it reads them. It keeps their results until the region is checked.
@@ -75,7 +69,7 @@ class cpu_executor {
         what_(what),
         out_(out),
         monitor_(w),
-        readers_(cpu_readers(in_, chunks_, plan.row_bytes)),
+        readers_(cpu_readers(plan, chunks_)),
         region_chunks_(chunks_per_region(chunks_, plan.row_bytes, readers_)),
         batch_chunks_(chunks_per_batch(chunks_, plan.row_bytes)),
         results_(out.chunks_done(),

@@ -16,6 +16,8 @@ namespace files {
 
 inline constexpr std::int64_t cpu_product_bytes =
     4 << 20;  // of a chunk on the CPU, whatever the number of threads: a product's bits may depend on its height
+// For as many threads as there usually are: with half of 16 threads products took 1.5 times as long.
+inline constexpr std::int64_t product_budget_bytes = 4 * cpu_budget_bytes;
 
 class matmul_chunks final : public chunk_op {
  public:
@@ -89,7 +91,8 @@ SLUICE_FUNC pipeline_summary matmul_file(const file_stream& in, const tensor& b,
       row,
       {{"b", fmt::format("{} with strides {}, {:016x}", b.shape().str(), b.strides().str(), files::digest_of(b))},
        {"precision", p == precision::strict ? "strict" : "tensor_core"},
-       {"devices", files::kinds_of(where.devices)}}};
+       {"devices", files::kinds_of(where.devices)}},
+      files::product_budget_bytes};
   return files::run_plan_of(plan, where,
                             [&](const files::result_file&) { return files::matmul_chunks(b, where.devices, p); });
 }

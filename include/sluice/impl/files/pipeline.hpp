@@ -46,8 +46,7 @@ inline pipeline_summary summary_of(const run_plan& plan, const files::device_cho
   s.reason = where.reason;
   const bool cpu = on_cpu(where.devices);
   const bool once = !plan.in.seekable();
-  const int readers =
-      cpu ? cpu_readers(plan.in, out.chunks(), plan.row_bytes) : readers_of(plan.in, std::ssize(where.devices));
+  const int readers = cpu ? cpu_readers(plan, out.chunks()) : readers_of(plan.in, std::ssize(where.devices));
   s.stages = w.stages.seconds(once ? 1 : readers, !cpu ? 1 : once ? parallel_size() : readers);
   s.seconds = w.seconds();
   return s;

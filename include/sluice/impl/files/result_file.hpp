@@ -25,11 +25,12 @@ struct run_plan {
   const file_stream& in;
   const pipeline_options& options;
   std::string path;
-  chunk_plan chunks;       // of a run from the beginning
-  dtype type;              // of the result
-  shape extents;           // of the result; the first is -1 where the number of rows is not known
-  std::int64_t row_bytes;  // of the result
-  run_key more = {};       // what else must be equal for a run to be resumed
+  chunk_plan chunks;            // of a run from the beginning
+  dtype type;                   // of the result
+  shape extents;                // of the result; the first is -1 where the number of rows is not known
+  std::int64_t row_bytes;       // of the result
+  run_key more = {};            // what else must be equal for a run to be resumed
+  std::int64_t readers_budget;  // bytes of chunks that limit the threads that read, on the CPU
 };
 
 class result_file {

@@ -88,7 +88,8 @@ SLUICE_FUNC pipeline_summary rowsum_file(const file_stream& in, const std::strin
                              type,
                              in.shape().first(in.shape().rank() - 1),
                              static_cast<std::int64_t>(size_of(type)),
-                             {}};
+                             {},
+                             files::cpu_budget_bytes};
   return files::run_plan_of(plan, where,
                             [](const files::result_file& out) { return files::rowsum_chunks(out.chunks(), out.totals()); });
 }
