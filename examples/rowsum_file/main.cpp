@@ -4,7 +4,7 @@
 //     sluice-rowsum raw.bin --columns 1024 --dtype f32 -o sums.npy
 //     zcat raw.gz | sluice-rowsum - --columns 1024 -o sums.npy
 //
-// A run that is stopped leaves OUT.npy.partial and OUT.npy.journal; the same command goes on from there.
+// A run that is stopped leaves OUT.npy.partial and OUT.npy.journal; the same command resumes from there.
 //
 // Ends with 0 when the sums are written, 1 when they are not, 2 for a command line it does not take, 130 after Ctrl-C.
 

@@ -14,7 +14,7 @@ inline std::string devices_of(const sluice::pipeline_summary& done) {
   return all;
 }
 
-// Two lines, and one more where a run before was gone on with or the device was left to placement.
+// Two lines, and one more where a run was resumed or placement chose the device.
 inline std::string summary_text(const sluice::pipeline_summary& done, bool device_was_chosen) {
   const double gb = static_cast<double>(done.bytes) / 1e9;
   std::string text = fmt::format("{} rows, {:.3f} GB in {:.2f} s, {:.2f} GB/s, {}\n", done.rows, gb, done.seconds,
@@ -23,7 +23,7 @@ inline std::string summary_text(const sluice::pipeline_summary& done, bool devic
   text += fmt::format("at work: read {:.2f} s, copy {:.2f} s, compute {:.2f} s, write {:.2f} s; the slowest is {}\n", s.read,
                       s.copy, s.compute, s.write, done.slowest_stage());
   if (done.resumed_bytes > 0)
-    text += fmt::format("went on after {:.3f} GB of a run before\n", static_cast<double>(done.resumed_bytes) / 1e9);
+    text += fmt::format("resumed: the first {:.3f} GB were already done\n", static_cast<double>(done.resumed_bytes) / 1e9);
   if (device_was_chosen) text += done.reason + "\n";
   return text;
 }

@@ -259,7 +259,7 @@ int main(int argc, char** argv) {
   app.add_flag("--calibrate", s.calibrate,
                "measure the devices in the background, unless this machine's file has the figures");
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,
-               "when a device is lost, answer the requests under way and end with 75, for a supervisor to start anew");
+               "when a device is lost, answer the requests under way and end with 75, for a supervisor to restart it");
   app.add_flag("--probe", s.probe,
                "ask the server that runs on this host and port (and --cert, --key) whether it lives; end with 0 if it does");
   add_access_options(app, s);

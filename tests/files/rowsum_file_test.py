@@ -121,7 +121,7 @@ if stopped.returncode == 130:  # else it was done before
     assert b"cancelled after" in err and os.path.exists("again.npy.journal") and not os.path.exists("again.npy"), err
     fails(1, ["again.npy.journal"], "wide.bin", "--columns", "64", "-o", "again.npy", "-q")  # another job
     code, out, err = run(*["wide.bin"] * 4, "--columns", "64", "--device", "cpu", "--resume", "--progress", "none", "-o", "again.npy")
-    assert code == 0 and "went on after" in out, (code, out, err)
+    assert code == 0 and "resumed: the first" in out, (code, out, err)
 assert body("again.npy") == bytes(4 * (1 << 24))
 assert not os.path.exists("again.npy.partial") and not os.path.exists("again.npy.journal")
 

@@ -146,7 +146,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   }
 #endif
 
-  // One request, by httplib. Whether its connection goes on.
+  // One request, by httplib. Returns whether the connection stays open.
   bool answer(hardened::connection& c, const hardened::head& h, std::string_view first, std::span<char> scratch) {
     const auto draining = [this] { return current()->draining(); };
     const bool last = h.close || ++c.answered >= this->keep_alive_max_count_ || draining();

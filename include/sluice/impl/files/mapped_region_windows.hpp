@@ -1,4 +1,4 @@
-// Windows: memory mapping is not implemented; files are read instead. (Windows keeps a mapped file from being truncated by
+// Windows: files are not mapped, they are read instead. (Windows keeps a mapped file from being truncated by
 // anyone, and reports a page that cannot be read by an exception.) Included by file.hpp.
 #pragma once
 
