@@ -219,14 +219,6 @@ class cpu_executor {
   run_progress done_;  // when the pool last had nothing to do
 };
 
-inline void run_on_cpu(const run_plan& plan, const chunk_op& what, result_file& out, run_monitor& w) {
-  cpu_executor executor(plan, what, out, w);
-  if (plan.in.seekable())
-    executor.run_at_any_offset();
-  else
-    executor.run_in_order();
-}
-
 }  // namespace files
 }  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -215,15 +215,6 @@ class device_executor {
   double compute_ns_ = 0;  // likewise
 };
 
-inline void run_on_devices(const run_plan& plan, const chunk_op& what, const std::vector<device>& devices, result_file& out,
-                           run_monitor& w) {
-  device_executor executor(plan, what, devices, out, w);
-  if (plan.in.seekable())
-    executor.run_at_any_offset();
-  else
-    executor.run_in_order();
-}
-
 }  // namespace files
 }  // namespace SLUICE_ABI
 }  // namespace sluice

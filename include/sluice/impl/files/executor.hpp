@@ -31,10 +31,14 @@ namespace files {
 void run_chunks(const run_plan& plan, const chunk_op& what, const std::vector<device>& devices, result_file& out,
                 run_monitor& w);
 
-// The two executors that run_chunks chooses from, and what they share.
-void run_on_cpu(const run_plan& plan, const chunk_op& what, result_file& out, run_monitor& w);
-void run_on_devices(const run_plan& plan, const chunk_op& what, const std::vector<device>& devices, result_file& out,
-                    run_monitor& w);
+// Runs an executor over its source, in the way that the source can be read.
+template <class Executor>
+void run_over(const file_stream& in, Executor&& executor) {
+  if (in.seekable())
+    executor.run_at_any_offset();
+  else
+    executor.run_in_order();
+}
 
 // Threads that may read at once, for the CPU (no devices) or for so many devices: then 8 each, where there are as many. On
 // 16 cores that fed a bus of 55 GB/s with 46; 4 with 30, 12 with 45, and 16, which leave no core to those that copy, with 31

@@ -93,7 +93,7 @@ SLUICE_FUNC pipeline_summary matmul_file(const file_stream& in, const tensor& b,
        {"precision", p == precision::strict ? "strict" : "tensor_core"},
        {"devices", files::kinds_of(where.devices)}},
       files::product_budget_bytes};
-  return files::run_plan_of(plan, where,
+  return files::run_to_file(plan, where,
                             [&](const files::result_file&) { return files::matmul_chunks(b, where.devices, p); });
 }
 

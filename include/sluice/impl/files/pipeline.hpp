@@ -22,9 +22,9 @@ inline void run_chunks(const run_plan& plan, const chunk_op& what, const std::ve
   w.check_cancel(out.bytes());
   source_of(plan.in).begin();
   if (std::all_of(devices.begin(), devices.end(), [](const device& d) { return d.is_cpu(); }))
-    run_on_cpu(plan, what, out, w);
+    run_over(plan.in, cpu_executor(plan, what, out, w));
   else
-    run_on_devices(plan, what, devices, out, w);
+    run_over(plan.in, device_executor(plan, what, devices, out, w));
   w.check_cancel(out.bytes());
 }
 
@@ -54,7 +54,7 @@ inline pipeline_summary summary_of(const run_plan& plan, const files::device_cho
 
 // `make` returns the chunk op for the chunks of the run, which are those of an earlier run where one is resumed.
 template <class F>
-inline pipeline_summary run_plan_of(const run_plan& plan, const files::device_choice& where, F&& make) {
+inline pipeline_summary run_to_file(const run_plan& plan, const files::device_choice& where, F&& make) {
   files::run_monitor w(plan.options, plan.operation, plan.in.bytes());
   files::result_file out(plan, w);
   try {

@@ -90,7 +90,7 @@ SLUICE_FUNC pipeline_summary rowsum_file(const file_stream& in, const std::strin
                              static_cast<std::int64_t>(size_of(type)),
                              {},
                              files::cpu_budget_bytes};
-  return files::run_plan_of(plan, where,
+  return files::run_to_file(plan, where,
                             [](const files::result_file& out) { return files::rowsum_chunks(out.chunks(), out.totals()); });
 }
 
