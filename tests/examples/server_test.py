@@ -354,6 +354,18 @@ class TestProcess(unittest.TestCase):
             code, text = run("--port", "0", "--device", device)
             self.assertEqual(code, 1)
             self.assertIn(device, text)
+        if "--jobs" in run("--help")[1]:
+            for option, value in (("--data", "d=/nowhere"), ("--jobs-sync", "1")):  # what it says holds for jobs alone
+                code, text = run("--port", "0", option, value)
+                self.assertNotEqual(code, 0)
+                self.assertIn(option, text)
+                self.assertIn("--jobs", text)
+            with tempfile.TemporaryDirectory() as data:
+                for wrong, words in ((["d=/nowhere"], ["/nowhere"]), (["d"], ["NAME=DIR"]), ([f"d={data}", "d=/tmp"], ["d twice", data, "/tmp"])):
+                    code, text = run("--port", "0", "--data-dir", data, "--jobs", data + "/jobs", *(x for d in wrong for x in ("--data", d)))
+                    self.assertEqual(code, 1, text)
+                    for word in words:
+                        self.assertIn(word, text)
         code, text = run("--help")
         self.assertEqual(code, 0)
         for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost", "--access-log",

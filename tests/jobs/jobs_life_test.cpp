@@ -40,6 +40,8 @@ TEST_CASE("events") {
   {
     const auto r = events(waiting);
     CHECK(r.header("Content-Type") == "text/event-stream");
+    CHECK(r.header("X-Accel-Buffering") == "no");
+    CHECK(r.header("Cache-Control") == "no-cache, no-transform");
     CHECK(r.content_length == -1);
     std::string seen;
     const auto take = [&](std::string_view bytes) { return seen += bytes, true; };
