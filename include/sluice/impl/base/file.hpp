@@ -49,7 +49,10 @@ struct file_identity {
 struct file_status {
   file_identity id{};
   std::int64_t size = 0;
-  std::int64_t changed = 0;     // nanoseconds since 1970
+  std::int64_t changed = 0;  // the bytes, as far as nobody set that time; nanoseconds since 1970
+  // The bytes or what is known of the file, such as its name or permissions (ctime); nobody can set it. 0: the file system
+  // does not tell.
+  std::int64_t status_changed = 0;
   unsigned permissions = 0;     // POSIX mode bits; 0 on Windows
   const char* other = nullptr;  // what it is, "a directory", when it is not a regular file
 };

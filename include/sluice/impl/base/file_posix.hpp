@@ -63,13 +63,15 @@ inline const char* kind_of_file(mode_t mode) noexcept {
 inline std::error_code status_from(bool failed, const struct stat& s, file_status& found) {
   if (failed) return errno_if(true);
 #if defined(__APPLE__)
-  const timespec& changed = s.st_mtimespec;
+  const timespec &changed = s.st_mtimespec, &status = s.st_ctimespec;
 #else
-  const timespec& changed = s.st_mtim;
+  const timespec &changed = s.st_mtim, &status = s.st_ctim;
 #endif
+  const auto nanoseconds = [](const timespec& t) { return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec; };
   found = {.id = {static_cast<std::uint64_t>(s.st_dev), static_cast<std::uint64_t>(s.st_ino)},
            .size = s.st_size,
-           .changed = std::int64_t{changed.tv_sec} * 1'000'000'000 + changed.tv_nsec,
+           .changed = nanoseconds(changed),
+           .status_changed = nanoseconds(status),
            .permissions = static_cast<unsigned>(s.st_mode) & 07777,
            .other = kind_of_file(s.st_mode)};
   return {};

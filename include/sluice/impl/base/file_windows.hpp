@@ -67,8 +67,12 @@ inline std::error_code status_of_handle(HANDLE handle, file_status& found) {
   found = {.id = {s.dwVolumeSerialNumber, joined(s.nFileIndexHigh, s.nFileIndexLow)},
            .size = static_cast<std::int64_t>(joined(s.nFileSizeHigh, s.nFileSizeLow)),
            .changed = static_cast<std::int64_t>(joined(s.ftLastWriteTime.dwHighDateTime, s.ftLastWriteTime.dwLowDateTime)),
+           .status_changed = 0,
            .permissions = 0,
            .other = kind_of_file(type, s.dwFileAttributes)};
+  FILE_BASIC_INFO times{};
+  if (type == FILE_TYPE_DISK && ::GetFileInformationByHandleEx(handle, FileBasicInfo, &times, sizeof times))
+    found.status_changed = times.ChangeTime.QuadPart * 100;         // of any beginning: it is compared alone
   found.changed = (found.changed - 116'444'736'000'000'000) * 100;  // from units of 100 ns since 1601
   return {};
 }

@@ -83,17 +83,10 @@ class output {
   bool lost_ = false;                    // a sync failed
 };
 
-// FNV-1a: detects corruption, not forgery.
-inline std::uint64_t checksum(std::string_view text) {
-  std::uint64_t sum = 0xcbf29ce484222325;
-  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return sum;
-}
-
 // The journal's first line: its version, the number of its partial file, the bytes and the checksum of the text that
 // follows.
 inline std::string journal_line(std::uint64_t number, std::string_view text) {
-  return fmt::format("sluice-journal 1 {} {} {:016x}\n", number, text.size(), checksum(text));
+  return fmt::format("sluice-journal 1 {} {} {:016x}\n", number, text.size(), checksum(std::as_bytes(std::span(text))));
 }
 
 // Writes all of it; returns why not, and how far it came in `offset`.
@@ -181,8 +174,8 @@ inline void output::read_journal() {
 
 inline const std::optional<std::string>& output::journal() const {
   if (!defect_.empty())
-    throw error(error_code::io, fmt::format("[{}] {} is corrupt: {}; without it, {} cannot be resumed", operation_,
-                                            journal_path_, defect_, partial_));
+    throw error(error_code::io, fmt::format("[{}] {} is corrupt: {}; without it, {} cannot be resumed: {}", operation_,
+                                            journal_path_, defect_, partial_, start_again));
   return journal_;
 }
 
@@ -202,8 +195,8 @@ inline void output::go_on(std::int64_t bytes) {
   base::file_status now;
   if (const auto why = base::status_of(descriptor_, now); why) fail(partial_, why);
   if (now.size < bytes)
-    throw error(error_code::io, fmt::format("[{}] {} has {} bytes, fewer than the {} of its journal", operation_, partial_,
-                                            now.size, bytes));
+    throw error(error_code::io, fmt::format("[{}] {} has {} bytes, fewer than the {} of its journal: {}", operation_,
+                                            partial_, now.size, bytes, start_again));
   if (const auto why = base::resize(descriptor_, bytes); why) fail(partial_, why);
 }
 

@@ -96,12 +96,12 @@ inline constexpr std::int64_t most_chunk_bytes = std::int64_t{1} << 31;  // larg
 
 inline run_key key_of(const run_plan& plan) {
   const auto& in = plan.in;
-  run_key job{{"operation", plan.operation},
-              {"input", source_of(in).fingerprint()},
-              {"dtype", std::string(name_of(in.dtype()))},
-              {"rows", std::to_string(in.rows())},
-              {"columns", std::to_string(in.columns())},
-              {"column_totals", plan.options.column_totals.empty() ? "no" : "yes"}};
+  run_key job = source_of(in).identity();
+  job.insert(job.begin(), {"operation", plan.operation});
+  job.insert(job.end(), {{"dtype", std::string(name_of(in.dtype()))},
+                         {"rows", std::to_string(in.rows())},
+                         {"columns", std::to_string(in.columns())},
+                         {"column_totals", plan.options.column_totals.empty() ? "no" : "yes"}});
   job.insert(job.end(), plan.more.begin(), plan.more.end());
   return job;
 }
@@ -183,8 +183,8 @@ inline void result_file::restore(const std::string& text) {
   const std::size_t in_row = row_.state_words(parts);
   const std::size_t in_totals = totals_ ? totals_->state_words(j.chunks) : 0;
   if (j.sums.size() != in_row + in_totals)
-    throw error(error_code::malformed, fmt::format("[{}] {} is corrupt: it has {} sums instead of {}", plan_.operation, path,
-                                                   j.sums.size(), in_row + in_totals));
+    throw error(error_code::malformed, fmt::format("[{}] {} is corrupt: it has {} sums instead of {}; {}", plan_.operation,
+                                                   path, j.sums.size(), in_row + in_totals, start_again));
   row_.restore(parts, std::span(j.sums).first(in_row));
   if (totals_) totals_->restore(j.chunks, std::span(j.sums).subspan(in_row));
   chunks_done_ = j.chunks;
@@ -197,7 +197,8 @@ inline void result_file::restore(const std::string& text) {
 
 inline void result_file::check_journal(const journal& j) const {
   const auto refuse = [&](const std::string& why) {
-    throw error(error_code::malformed, fmt::format("[{}] {}.journal is corrupt: {}", plan_.operation, plan_.path, why));
+    throw error(error_code::malformed,
+                fmt::format("[{}] {}.journal is corrupt: {}; {}", plan_.operation, plan_.path, why, start_again));
   };
   const std::int64_t row = std::max<std::int64_t>(1, chunks_.row_bytes());
   const std::int64_t parts = j.chunk_columns / 1024;
