@@ -247,6 +247,7 @@ void add_access_options(CLI::App& app, settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_streams();
   settings s;
   CLI::App app("An example application: notes, matrices, and sluice's routes beside them.", "sluice-server");
   app.set_version_flag("--version", SLUICE_VERSION_STRING);

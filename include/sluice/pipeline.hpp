@@ -102,10 +102,24 @@ struct pipeline_summary {
 SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
                                         const pipeline_options& options = {});
 
+/// Takes the next bytes of a result, in order, from any thread and one call at a time. What it throws ends the run.
+using write_callback = std::function<void(std::span<const std::byte> bytes)>;
+
+/// The same .npy to a function, such as one that writes to a pipe: its header comes first, so rows() must be known. Nothing
+/// is kept of a run that ends early, and no output is marked as whole: the call's return says so. options.resume must be
+/// automatic; sync_interval means nothing. Throws as the other does, and invalid_argument where the number of rows is not
+/// known.
+SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const write_callback& write,
+                                        const pipeline_options& options = {});
+
 /// in @ b for a `b` of (in.columns(), n) and of the file's dtype, as an .npy of (rows, n): rows of the file stream past b,
 /// which is copied to every device once. A run that is resumed uses the same chunks, so its bits are those of an
 /// uninterrupted run. Throws as rowsum_file does, and invalid_argument for a `b` of another dtype or number of rows.
 SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::string& out_path,
+                                        const pipeline_options& options = {}, precision p = precision::strict);
+
+/// The same .npy to a function, as with rowsum_file.
+SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, const write_callback& write,
                                         const pipeline_options& options = {}, precision p = precision::strict);
 
 /// Calls `use` with chunk after chunk, of 16 MiB unless the stream says otherwise, in the file's order, on the calling

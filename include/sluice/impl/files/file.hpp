@@ -147,7 +147,11 @@ inline void file::inspect() {
   const base::file_status now = look();
   if (now.other != nullptr)
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is {}: not a regular file", operation_, path_, now.other));
+                fmt::format("[{}] {} is {}: not a regular file{}", operation_, path_, now.other,
+                            std::string_view(now.other) == "a directory"
+                                ? ""
+                                : "; what comes once and in order is read as standard input (sluice-rowsum -) or by "
+                                  "file_stream::from"));
   id_ = now.id;
   size_ = now.size;
   changed_ = now.changed;

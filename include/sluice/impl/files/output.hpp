@@ -29,7 +29,23 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
-class output {
+// Where a result goes: a file that lasts, or bytes in order.
+class result_target {
+ public:
+  result_target() = default;
+  result_target(const result_target&) = delete;
+  result_target& operator=(const result_target&) = delete;
+  virtual ~result_target() = default;
+
+  [[nodiscard]] virtual const std::optional<std::string>& journal() const = 0;
+  virtual void start_over() = 0;
+  virtual void go_on(std::int64_t bytes) = 0;
+  virtual void write(std::int64_t offset, std::span<const std::byte> data) = 0;
+  virtual void sync(std::string_view journal) = 0;
+  virtual void commit() = 0;
+};
+
+class output final : public result_target {
  public:
   // What follows PATH in the names that are written to.
   static constexpr const char* suffixes[] = {"", ".partial", ".journal", ".journal.tmp"};
@@ -38,27 +54,25 @@ class output {
   // when `path` is something other than a regular file or when it, its partial or its journal is one of `inputs`; io when it
   // cannot be created or someone else is writing it.
   output(std::string path, const char* operation, std::span<const base::file_identity> inputs = {});
-  output(const output&) = delete;
-  output& operator=(const output&) = delete;
   // Removes both files, unless commit() happened or they are fit to go on with: those of the run before until start_over(),
   // those of this one after a sync.
-  ~output();
+  ~output() override;
 
   // The text of the last sync of an earlier run whose partial file is here; nothing when there is none. Throws io, with the
   // path, when the journal is corrupt.
-  [[nodiscard]] const std::optional<std::string>& journal() const;
+  [[nodiscard]] const std::optional<std::string>& journal() const override;
   // Forgets the run before: removes the journal and empties the partial file. Nothing is written before this or go_on().
-  void start_over();
+  void start_over() override;
   // Resumes: truncates the partial file to `bytes`. Throws io when it has fewer.
-  void go_on(std::int64_t bytes);
+  void go_on(std::int64_t bytes) override;
 
   // Throws io with path, offset and reason ("No space left on device").
-  void write(std::int64_t offset, std::span<const std::byte> data);
+  void write(std::int64_t offset, std::span<const std::byte> data) override;
   // All that was written is on the disk before `journal`, a text of the caller's own, takes the place of the one before in
   // one step. From any one thread, while another writes at later offsets.
-  void sync(std::string_view journal);
+  void sync(std::string_view journal) override;
   // Synced, renamed, the folder synced, the journal removed.
-  void commit();
+  void commit() override;
   // Removes the partial file and the journal, for a run that cannot be resumed.
   void discard() noexcept;
 
@@ -128,8 +142,10 @@ inline void output::check_target(const std::string& path, std::span<const base::
   // The result may stand behind a link; the others are written to as they are.
   if (base::status_of(path, path == path_ ? base::links::follow : base::links::keep, there)) return;
   if (there.other != nullptr)
-    throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is {}: a result is written to a regular file", operation_, path, there.other));
+    throw error(
+        error_code::invalid_argument,
+        fmt::format("[{}] {} is {}: a result is written to a regular file, or to standard output (sluice-rowsum -o -)",
+                    operation_, path, there.other));
   if (std::find(inputs.begin(), inputs.end(), there.id) != inputs.end())
     throw error(error_code::invalid_argument, fmt::format("[{}] {} is the input file too", operation_, path));
 }
