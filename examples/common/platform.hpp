@@ -34,6 +34,9 @@ int error_columns();
 // what is printed would then be written to. Its reads and writes fail from then on.
 void keep_standard_streams();
 
+// From here on, what this process creates is its user's alone.
+void keep_files_private();
+
 // Standard output, as bytes. From the first call on, a pipe that nobody reads any more is a reason and ends no process.
 bool output_is_terminal();
 // Whether it is the regular file at `path`; "-" is standard input.

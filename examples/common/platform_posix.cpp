@@ -112,6 +112,8 @@ void keep_standard_streams() {
       static_cast<void>(::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY));
 }
 
+void keep_files_private() { ::umask(077); }
+
 bool output_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
 
 bool output_is(const std::string& path) {

@@ -70,6 +70,8 @@ int error_columns() {
 
 void keep_standard_streams() {}  // handles have no such numbers
 
+void keep_files_private() {}  // the folder says who may read
+
 bool output_is_terminal() { return ::_isatty(1) != 0; }
 
 bool output_is(const std::string&) { return false; }  // a file that is read cannot be truncated there

@@ -146,6 +146,7 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
 
 template <class Server>
 int serve(const settings& s, Server& server) {
+  keep_files_private();  // notes, results and logs are what clients sent
   const access_log log(s.access_log);
   if (s.calibrate) sluice::calibrate_in_background();
   std::filesystem::create_directories(s.data_dir);

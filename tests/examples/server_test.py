@@ -228,6 +228,22 @@ class TestProcess(unittest.TestCase):
             self.assertGreater(call["seconds"], 0)
             self.assertNotIn("another", json.dumps(lines))
 
+    def test_what_it_writes_is_its_users_alone(self):
+        with tempfile.TemporaryDirectory() as data:
+            jobs = ["--jobs", data + "/new/jobs"] if "--jobs" in subprocess.run([SERVER, "--help"], capture_output=True, text=True).stdout else []
+            server = Server(data + "/new/notes", "--access-log", data + "/new/log", *jobs, preexec_fn=lambda: (os.umask(0o022), os.mkdir(data + "/new")))
+            self.addCleanup(server.process.kill)
+            server.ask("POST", "/items", {"text": "secret"})
+            found = 0
+            for folder, folders, files in os.walk(data + "/new"):
+                for name in folders:
+                    self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o700, name)
+                for name in files:
+                    self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o600, name)
+                    found += name in ("log", "notes.db", "notes.db-wal", "notes.db-shm", "jobs.db", "jobs.db-wal", "jobs.db-shm")
+            self.assertEqual(found, 7 if jobs else 4)
+            self.assertEqual(server.stop(), 0)
+
     def test_tls(self):
         if "--cert" not in subprocess.run([SERVER, "--help"], capture_output=True, text=True).stdout or not shutil.which("openssl"):
             self.skipTest("needs TLS in cpp-httplib, and openssl")

@@ -247,6 +247,8 @@ void runner::work_on(entry& e, std::unique_lock<std::mutex>& lock) {
 
 pipeline_summary runner::compute(const job& j, const pipeline_options& options) const {
   const auto in = files_.open_input(j.asked);
+  folder::make_private(folder_.result(j.id));
+  if (!options.column_totals.empty()) folder::make_private(options.column_totals);
   if (j.asked.operation == "rowsum")
     return resumed(options, [&](const auto& o) { return rowsum_file(in, folder_.result(j.id), o); });
   const auto b = files_.open_operand(j.asked);

@@ -66,6 +66,8 @@ std::error_code status_of(const std::string& path, links last, file_status& foun
 std::error_code open_to_read(const std::string& path, links last, file_descriptor& opened);
 // For reading and writing, created when missing with `permissions`; a symbolic link is an error.
 std::error_code open_to_write(const std::string& path, unsigned permissions, file_descriptor& opened);
+// Creates the folder, and those above it that are missing, with `permissions`; one that is there keeps its own.
+std::error_code make_folders(const std::string& path, unsigned permissions);
 // To be passed to open_beneath.
 std::error_code open_folder(const std::string& path, file_descriptor& opened);
 // Opens for reading what is at `path`, relative to `root`. A component that is a link, even one that stays within `root`, is

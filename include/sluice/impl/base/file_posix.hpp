@@ -109,6 +109,20 @@ inline std::error_code open_to_write(const std::string& path, unsigned permissio
   return opened_by([&] { return ::open(path.c_str(), flags, static_cast<mode_t>(permissions)); }, opened);
 }
 
+inline std::error_code make_folders(const std::string& path, unsigned permissions) {
+  const auto make = [&] { return errno_if(::mkdir(path.c_str(), static_cast<mode_t>(permissions)) != 0); };
+  auto why = make();
+  const auto above = std::filesystem::path(path).parent_path();
+  if (why == std::errc::no_such_file_or_directory && !above.empty() && above != path) {
+    if (const auto failed = make_folders(above.string(), permissions); failed) return failed;
+    why = make();
+  }
+  std::error_code unknown;
+  if (why == std::errc::file_exists)
+    return std::filesystem::is_directory(path, unknown) ? std::error_code() : errno_code(ENOTDIR);
+  return why;
+}
+
 inline std::error_code open_folder(const std::string& path, file_descriptor& opened) {
   return opened_by([&] { return ::open(path.c_str(), path_flags | O_DIRECTORY); }, opened);
 }

@@ -143,6 +143,12 @@ inline std::error_code open_to_write(const std::string& path, unsigned, file_des
                      opened, _O_RDWR);
 }
 
+inline std::error_code make_folders(const std::string& path, unsigned) {  // its rights are those of the folder above
+  std::error_code why;
+  std::filesystem::create_directories(path, why);
+  return why;
+}
+
 inline std::error_code open_folder(const std::string& path, file_descriptor& opened) {
   // Not shared for removal: its name stays valid while it is open.
   const auto why = open_handle(std::filesystem::path(path).wstring(), FILE_LIST_DIRECTORY,

@@ -92,6 +92,7 @@ class output final : public result_target {
   std::uint64_t number_ = 0;  // the partial file's: a journal of another one is no journal
   std::optional<std::string> journal_;
   std::optional<unsigned> permissions_;  // of the old PATH
+  unsigned readable_ = 0600;             // the partial file's permissions
   std::string defect_;                   // what is wrong with the journal
   bool remove_ = false;                  // at the end
   bool lost_ = false;                    // a sync failed
@@ -127,8 +128,10 @@ inline output::output(std::string path, const char* operation, std::span<const b
   number_ = partial.id.number;
   if (partial.size > 0) read_journal();  // an empty one is new, or nothing was synced
   remove_ = !journal_ && defect_.empty();
+  readable_ |= partial.permissions & 0666;
   if (base::status_of(path_, base::links::follow, old)) return;
   permissions_ = old.permissions;
+  readable_ = (*permissions_ & 0666) | 0600;
   // Readers that the result will exclude are excluded from now on. The owner keeps write access until the end, so that a
   // later run can resume.
   if (const auto why = base::set_permissions(descriptor_, *permissions_, true); why) {
@@ -241,7 +244,8 @@ inline void output::sync(std::string_view journal) {
   std::error_code why;
   {
     base::file_descriptor to;
-    if (const auto refused = base::open_to_write(next, 0666, to); refused) fail(next, refused);
+    // For those who may read the result.
+    if (const auto refused = base::open_to_write(next, readable_, to); refused) fail(next, refused);
     why = base::resize(to, 0);
     if (!why) why = write_all(to, offset, std::as_bytes(std::span(all)));
     if (!why) why = base::sync(to);
