@@ -110,7 +110,8 @@ typedef struct sluice_host {
   int32_t (*parallel_size)(void);
   /** Calls body(context, i) once for every i in [0, count), on the process's one pool; returns when all are done. When
    * all threads are busy the caller waits, first come first served, so a call of count 1 acquires one core's worth of
-   * compute. A call made inside a body runs there, in order. `body` must not throw. */
+   * compute. A call made inside a body runs there, in order. `body` must not throw. Once the caller's work is cancelled, no
+   * further index is handed out: the slot returns as usual, and core discards its result. */
   void (*parallel_for)(int64_t count, void (*body)(void* context, int64_t index), void* context);
   /** level: 0 debug, 1 info, 2 warning, 3 error. `text` is one line. */
   void (*log)(int32_t level, const char* text);

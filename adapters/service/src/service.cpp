@@ -58,6 +58,7 @@ struct service::state {
     if (p == nullptr) serving::fail_not_found(r);
     record.deadline = serving::deadline_of(r, record.begin);
     record.gone = r.gone;
+    record.begin_wait = r.begin_wait;
     return p->answer(r, record);
   }
 

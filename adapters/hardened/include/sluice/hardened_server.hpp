@@ -12,12 +12,13 @@
 /// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
 /// without its words.
 ///
-/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that are being sent: drain() first.
+/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that take longer than grace_seconds: drain() first.
 #pragma once
 
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -83,11 +84,22 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     return *this;
   }
 
-  /// Before stop(), from another thread: new requests are still taken, but each answer closes its connection from now on;
-  /// idle connections are closed. Returns when no request is under way, or after `seconds`, and whether none is.
+  /// Ends the server without cutting anything off, from another thread: connections that the system has accepted are taken, and
+  /// no more; each answer closes its connection from now on, and idle connections are closed. Returns when no request is under
+  /// way, or after `seconds`, and whether none is. Then listen() cuts off what is left, and returns.
   bool drain(double seconds) {
     const auto w = current();
-    return !w || w->drain(seconds);
+    if (!w || !this->is_running()) return true;
+    const auto end = hardened::clock::now() + hardened::seconds(seconds);
+    hardened::refuse_new_connections(this->svr_sock_, std::chrono::milliseconds(1000));
+    w->promise_time(end);
+    stop();  // closes the socket that listens; what is under way is waited for, below and in start()
+    return w->drain(std::chrono::duration<double>(end - hardened::clock::now()).count());
+  }
+
+  /// As httplib's: listen() returns once what is under way is answered, and cuts it off after grace_seconds. May be called again.
+  void stop() {
+    if (!closed_.exchange(true)) Base::stop();
   }
 
  private:
@@ -96,7 +108,6 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   static hardened_options checked(hardened_options o) {
     if (o.threads < 1 || o.connections < 1 || o.bytes_per_second < 1)
       throw std::invalid_argument("[hardened_server] threads, connections and bytes_per_second must be at least 1");
-    if (o.waiting_threads == 0) o.waiting_threads = std::max<std::size_t>(1, o.threads * 3 / 4);
     return o;
   }
 
@@ -107,6 +118,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
         options_, [this](hardened::connection& c, std::span<char> scratch) { return requests_.serve(c, scratch); });
     const std::lock_guard lock(mutex_);
     workers_ = std::move(w);
+    closed_ = false;
     return queue.release();
   }
 
@@ -190,9 +202,10 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   const hardened_options options_;
   std::size_t body_bytes_ = 64 << 20;
-  hardened::permit_pool waiting_{options_.waiting_threads};
+  hardened::waiting_threads waiting_{options_.waiting_threads, [this] { current()->replace_waiting(); }};
   const hardened::requests requests_{
       options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};
+  std::atomic<bool> closed_{true};  // nothing listens
   std::mutex mutex_;
   std::shared_ptr<hardened::workers> workers_;
 };

@@ -126,6 +126,10 @@ class exchange {
     };
     r.client = req_.remote_addr;
     r.gone = gone(req_);
+    if (auto* const own = direct_body::under_way(req_)) {
+      r.begin_wait = [own] { return own->begin_wait(); };
+      r.gone = [own] { return own->is_gone(); };
+    }
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
     r.compress = compressed;
 #endif
@@ -204,7 +208,8 @@ class exchange {
   void send(response&& answer) {
     const bool close = !framing_.error.empty() || (framing_.has_body() && !drained_);
     // A body with broken framing has no known end; for a DELETE without a body httplib would read the next request as one.
-    if (!framing_.error.empty() || long_ || !framing_.has_body()) detail::mark_read(req_);
+    const bool owned = direct_body::under_way(req_) != nullptr;  // by a server that drops the rest itself, without a thread
+    if (!framing_.error.empty() || long_ || !framing_.has_body() || (close && owned)) detail::mark_read(req_);
     // httplib cannot close the connection after an answer without a body, so a HEAD request with a body gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;
@@ -220,7 +225,7 @@ class exchange {
     if (close) res_.set_header("Connection", "close");
     std::optional<httplib::ContentReader> rest;
     if constexpr (reader_outlives_handler<httplib::Request>)
-      if (close && reader_ != nullptr && !framing_.chunked && !long_ && framing_.error.empty()) rest = *reader_;
+      if (close && !owned && reader_ != nullptr && !framing_.chunked && !long_ && framing_.error.empty()) rest = *reader_;
     const std::size_t size = answer.size();
     const bool in_chunks = answer.write_body && answer.content_length < 0;
     if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would call a provider of 0 bytes for ever

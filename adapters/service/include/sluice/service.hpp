@@ -67,6 +67,8 @@ inline namespace SLUICE_ABI {
 /// The largest request; beyond, the answer is 413.
 struct service_limits {
   std::int64_t body_bytes = 64 << 20;  ///< of a request, compressed and decompressed
+  /// Of all requests under way together, with bodies beyond inline_bytes; beyond, the answer is 429. One alone is always taken.
+  std::int64_t all_bodies_bytes = 512 << 20;
   std::int64_t elements = 16 << 20;    ///< of one input
   int rank = sluice::max_rank;         ///< of one input; with it, how deep JSON may nest
 };

@@ -40,8 +40,8 @@ class requests {
       if (const auto why = too_long(c)) return refuse(c, why);
       const auto m = c.wire->receive(scratch.data(), scratch.size());
       if (m.wait != 0) return m.wait;
-      if (m.over())  // by the client, or by the timekeeper
-        return c.expired && !c.received.empty() ? refuse(c, {408, "the request did not arrive in time"}) : readiness{0};
+      if (m.over() && !c.expired) return 0;  // by the client
+      if (m.over()) return c.received.empty() ? linger(c) : refuse(c, {408, "the request did not arrive in time"});
       if (c.at == phase::idle) start(c, phase::head);
       if (c.at == phase::fresh) c.at = phase::head;
       c.received.append(scratch.data(), m.count);
@@ -123,7 +123,7 @@ class requests {
 
   static readiness discard(connection& c, std::span<char> scratch) {
     for (int i = 0; i < 8; ++i) {
-      const auto m = c.wire->receive(scratch.data(), scratch.size());
+      const auto m = c.wire->discard(scratch.data(), scratch.size());
       if (m.count == 0) return m.wait;
     }
     return readable;

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,7 +23,7 @@ namespace hardened {
 class stream final : public httplib::Stream, public detail::direct_body {
  public:
   // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
-  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, permit_pool& waiting,
+  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, waiting_threads& waiting,
          std::span<char> scratch)
       : connection_(c),
         head_(h.text),
@@ -31,8 +32,9 @@ class stream final : public httplib::Stream, public detail::direct_body {
         framing_{h.chunked, h.length},
         plain_(h.length > 0 && h.encoding.empty()),
         long_(limit == body::no_limit),
-        in_(o, waiting, long_ ? 0 : o.body_seconds),
-        out_(o, waiting, 0),
+        waiting_(waiting),
+        in_(o, waiting, c, long_ ? 0 : o.body_seconds),
+        out_(o, waiting, c, 0),
         scratch_(scratch),
         why_(body_.why()) {}
 
@@ -58,6 +60,12 @@ class stream final : public httplib::Stream, public detail::direct_body {
     const auto n = fill({to, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_.left()))});
     return n == 0 ? -1 : static_cast<std::ptrdiff_t>(body_.take({to, n}));
   }
+
+  std::shared_ptr<void> begin_wait() {
+    auto place = std::make_shared<waiting_threads::other_wait>(waiting_);
+    return *place ? place : nullptr;
+  }
+  bool is_gone() { return connection_.wire->below().is_closed_by_peer(); }
 
   ssize_t write(const char* from, std::size_t size) {
     if (why_) return -1;
@@ -133,7 +141,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     for (;;) {
       const auto m = receive(to);
       if (m.count > 0) return m.count;
-      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(connection_.wire->below(), m.wait);
+      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(m.wait);
       if (why_) return 0;
     }
   }
@@ -145,7 +153,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
       bytes.remove_prefix(m.count);
       out_.moved(m.count);
       if (m.count > 0) continue;
-      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(wire.below(), m.wait);
+      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(m.wait);
       if (why_) return begun_ = true, false;  // the client cannot be told
     }
     return true;
@@ -160,6 +168,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   bool long_;      // the body may be of any length
   bool begun_ = false;
   std::string held_{};
+  waiting_threads& waiting_;
   rate_limit in_, out_;
   std::span<char> scratch_;
   http_error why_;

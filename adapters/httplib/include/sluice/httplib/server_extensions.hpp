@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,15 @@ class direct_body {
   // the first byte.
   virtual std::ptrdiff_t read_body(char* to, std::size_t size) = 0;
 
+  // Before this thread waits for something else than its client: held while it waits. Null: no thread may.
+  virtual std::shared_ptr<void> begin_wait() = 0;
+  // Whether the client has closed its connection. Any thread may ask while the handler runs.
+  virtual bool is_gone() = 0;
+
+  // The request `r` itself; null on another server.
+  static direct_body* under_way(const httplib::Request& r) noexcept {
+    return current != nullptr && current->request_ == &r ? current : nullptr;
+  }
   // That of `r`; null on another server, and for a body that is chunked or compressed.
   static direct_body* of(const httplib::Request& r) noexcept {
     return current != nullptr && current->request_ == &r && current->readable_ ? current : nullptr;
