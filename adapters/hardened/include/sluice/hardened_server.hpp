@@ -163,7 +163,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     const auto draining = [this] { return current()->draining(); };
     const bool last = h.close || ++c.answered >= this->keep_alive_max_count_ || draining();
     const auto limit = std::min({body_bytes_, this->payload_max_length_, std::size_t{hardened::body::no_limit - 1}});
-    hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
+    hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, threads_, scratch);
     s.start_with(first);
     hardened::http_error thrown;
     bool going = false, closed = false;
@@ -202,7 +202,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   const hardened_options options_;
   std::size_t body_bytes_ = 64 << 20;
-  hardened::waiting_threads waiting_{options_.waiting_threads, [this] { current()->replace_waiting(); }};
+  hardened::shared_threads threads_{options_.waiting_threads, [this] { current()->replace_waiting(); }};
   const hardened::requests requests_{
       options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};
   std::atomic<bool> closed_{true};  // nothing listens

@@ -32,9 +32,10 @@ class executor {
   const std::shared_ptr<serving::metrics> metrics = std::make_shared<serving::metrics>();
   serving::statistics statistics;
 
-  std::atomic<bool> draining{false};  // the server is shutting down
+  std::atomic<bool> draining{false};  // the server is shutting down: it is not ready,
+  std::atomic<bool> closed{false};    // and computes no more
 
-  // Throws http_error (503) while draining. Called before a body is read.
+  // Throws http_error (503) once closed. Called before a body is read.
   void check_open() const;
 
   // Whether every core has a job that computes: the loops of each then run on its own worker alone.

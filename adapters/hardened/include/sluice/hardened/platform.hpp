@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -173,6 +174,12 @@ class poller {
 
   const descriptor poll_{::epoll_create1(EPOLL_CLOEXEC)}, stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
+
+// Those that this process may run on.
+inline std::ptrdiff_t usable_cores() noexcept {
+  cpu_set_t cores;
+  return ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? std::max(1, CPU_COUNT(&cores)) : 64;
+}
 
 // `wanted` connections, or as many as the limit of open files allows beside other files.
 inline std::size_t connections_within_limits(std::size_t wanted) noexcept {

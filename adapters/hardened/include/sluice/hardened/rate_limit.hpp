@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <semaphore>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -39,6 +40,9 @@ class waiting_threads {
   waiting_threads(std::size_t size, std::function<void()> on_wait) : size_(size), on_wait_(std::move(on_wait)) {}
   waiting_threads(const waiting_threads&) = delete;
   waiting_threads& operator=(const waiting_threads&) = delete;
+
+  // For a thread that begins to wait for other threads.
+  void replace() const { on_wait_(); }
 
   // While it lives, a thread waits for `c`; false: none may.
   class client_wait {
@@ -134,6 +138,30 @@ class waiting_threads {
   std::list<client> clients_;
   std::size_t given_up_ = 0;  // of them
   std::size_t others_ = 0;
+};
+
+// What the threads of a server share.
+class shared_threads {
+ public:
+  shared_threads(std::size_t waiting_size, std::function<void()> on_wait) : waiting(waiting_size, std::move(on_wait)) {}
+
+  waiting_threads waiting;
+
+  template <class F>
+  auto while_receiving(F&& receive) {
+    if (!receiving.try_acquire()) {
+      waiting.replace();
+      receiving.acquire();
+    }
+    auto result = receive();
+    receiving.release();
+    return result;
+  }
+
+ private:
+  // Held for each receipt of a piece of a body: however many large bodies come at once, they occupy no more threads than there are
+  // cores, and a small request finds one soon.
+  std::counting_semaphore<> receiving{usable_cores()};
 };
 
 // One direction of one request: a client earns waiting time by the bytes it moves.

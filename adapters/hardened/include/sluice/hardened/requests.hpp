@@ -38,7 +38,7 @@ class requests {
       if (answered && c.received.empty() && !c.wire->holds()) return readable;
       if (c.request && c.request->why) return refuse(c, c.request->why);
       if (const auto why = too_long(c)) return refuse(c, why);
-      const auto m = c.wire->receive(scratch.data(), scratch.size());
+      const auto m = c.wire->receive(scratch.data(), c.received.empty() ? first_bytes : scratch.size());
       if (m.wait != 0) return m.wait;
       if (m.over() && !c.expired) return 0;  // by the client
       if (m.over()) return c.received.empty() ? linger(c) : refuse(c, {408, "the request did not arrive in time"});
@@ -130,6 +130,8 @@ class requests {
   }
 
   static constexpr std::size_t small_body = 64 << 10;
+  // Of a request: most are smaller, and what a large body's first receipt brings is copied.
+  static constexpr std::size_t first_bytes = 16 << 10;
 
   const hardened_options& options_;
   const answer answer_;

@@ -23,7 +23,7 @@ namespace hardened {
 class stream final : public httplib::Stream, public detail::direct_body {
  public:
   // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
-  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, waiting_threads& waiting,
+  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, shared_threads& threads,
          std::span<char> scratch)
       : connection_(c),
         head_(h.text),
@@ -32,9 +32,9 @@ class stream final : public httplib::Stream, public detail::direct_body {
         framing_{h.chunked, h.length},
         plain_(h.length > 0 && h.encoding.empty()),
         long_(limit == body::no_limit),
-        waiting_(waiting),
-        in_(o, waiting, c, long_ ? 0 : o.body_seconds),
-        out_(o, waiting, c, 0),
+        threads_(threads),
+        in_(o, threads.waiting, c, long_ ? 0 : o.body_seconds),
+        out_(o, threads.waiting, c, 0),
         scratch_(scratch),
         why_(body_.why()) {}
 
@@ -62,7 +62,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   }
 
   std::shared_ptr<void> begin_wait() {
-    auto place = std::make_shared<waiting_threads::other_wait>(waiting_);
+    auto place = std::make_shared<waiting_threads::other_wait>(threads_.waiting);
     return *place ? place : nullptr;
   }
   bool is_gone() { return connection_.wire->below().is_closed_by_peer(); }
@@ -129,7 +129,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   }
 
   moved receive(std::span<char> to) {
-    const auto m = connection_.wire->receive(to.data(), to.size());
+    const auto m = threads_.while_receiving([&] { return connection_.wire->receive(to.data(), to.size()); });
     in_.moved(m.count);
     return m;
   }
@@ -168,7 +168,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   bool long_;      // the body may be of any length
   bool begun_ = false;
   std::string held_{};
-  waiting_threads& waiting_;
+  shared_threads& threads_;
   rate_limit in_, out_;
   std::span<char> scratch_;
   http_error why_;
