@@ -72,8 +72,8 @@ class connection {
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 
-  // Sends the bytes and reads one answer; its status, or 0 when the connection broke. An answer that comes before all is sent ends
-  // the sending, as curl does it.
+  // Sends the bytes and reads one answer; its status, or 0 when the connection broke. An answer that comes before all is
+  // sent ends the sending, as curl does it.
   int ask(std::string_view bytes) {
     while (!bytes.empty()) {
       pollfd p{.fd = fd_, .events = POLLIN | POLLOUT, .revents = 0};
@@ -97,7 +97,8 @@ class connection {
     retry_after = static_cast<int>(number_in(text, {"\r\nRetry-After: ", "\r\nretry-after: "}));
     open = open && text.find("\r\nConnection: close") == text.npos;
     const int status = std::atoi(buffer_.data() + 9);
-    long long rest = number_in(text, {"\r\nContent-Length: ", "\r\ncontent-length: "}) - static_cast<long long>(have - head - 4);
+    long long rest =
+        number_in(text, {"\r\nContent-Length: ", "\r\ncontent-length: "}) - static_cast<long long>(have - head - 4);
     while (rest > 0) {
       const auto n = ::recv(fd_, buffer_.data() + head, buffer_.size() - head, 0);
       if (n <= 0) return open = false, 0;

@@ -1,10 +1,10 @@
-// What a server does when more comes than it can compute: products of two n x n matrices as JSON, at several times the rate that it
-// can answer, each on a new connection, beside looks at its health and at an application's own route.
+// What a server does when more comes than it can compute: products of two n x n matrices as JSON, at several times the rate
+// that it can answer, each on a new connection, beside looks at its health and at an application's own route.
 //
 //     http_overload --port 8080 --pid 1234 --matrix 512 --times 10 --seconds 20
 //
-// Prints the peak (4 clients without pause), then under overload: answers by status, goodput over the peak, p50 and p99 of the two
-// looks, the server's peak memory; and how the last Retry-After compares with the time in which the backlog drained.
+// Prints the peak (4 clients without pause), then under overload: answers by status, goodput over the peak, p50 and p99 of
+// the two looks, the server's peak memory; and how the last Retry-After compares with the time in which the backlog drained.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -46,8 +46,9 @@ struct tally {
 double seconds_since(steady::time_point t) { return std::chrono::duration<double>(steady::now() - t).count(); }
 
 std::string post(std::string_view path, const std::string& body) {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + body;
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + body;
 }
 std::string get(std::string_view path) { return "GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n"; }
 
@@ -66,7 +67,8 @@ double peak_of(const settings& s, const std::string& request, double seconds) {
 }
 
 // 20 looks a second until `over`: their times in ms, in order.
-std::vector<double> looks(const settings& s, std::string_view path, const std::atomic<bool>& over, std::atomic<int>& failed) {
+std::vector<double> looks(const settings& s, std::string_view path, const std::atomic<bool>& over,
+                          std::atomic<int>& failed) {
   std::vector<double> ms;
   const auto request = get(path);
   while (!over) {
@@ -110,7 +112,8 @@ void overload(const settings& s, const std::string& request, double peak) {
       for (;;) {
         const double at = static_cast<double>(next++) / rate;
         if (at > s.seconds) return;
-        std::this_thread::sleep_until(begin + std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(at)));
+        std::this_thread::sleep_until(begin +
+                                      std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(at)));
         if (seconds_since(begin) > s.seconds) return;  // all clients wait: the server holds them
         connection c(s.port);
         const int status = c.ask(request);
@@ -118,7 +121,8 @@ void overload(const settings& s, const std::string& request, double peak) {
         if (status == 200) last_answer = std::max(last_answer.load(), seconds_since(begin));
       }
     });
-  std::this_thread::sleep_until(begin + std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(s.seconds)));
+  std::this_thread::sleep_until(begin +
+                                std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(s.seconds)));
   over = true;
   look_at_health.join();
   look_at_items.join();
@@ -132,8 +136,8 @@ void overload(const settings& s, const std::string& request, double peak) {
   print("health", health, failed_health);
   print("items", items, failed_items);
   std::printf("memory   %.0f MB at the peak\n", peak_megabytes(s.pid));
-  std::printf("backlog  drained in %.1f s; Retry-After said %d to %d, at last %d\n", last_answer - s.seconds, t.retry_after_low,
-              t.retry_after_high, t.retry_after_last);
+  std::printf("backlog  drained in %.1f s; Retry-After said %d to %d, at last %d\n", last_answer - s.seconds,
+              t.retry_after_low, t.retry_after_high, t.retry_after_last);
 }
 
 }  // namespace
@@ -158,7 +162,7 @@ int main(int argc, char** argv) {
     static_cast<void>(c.ask(post("/items", R"({"text": "milk"})")));
   }
   const double peak = peak_of(s, request, std::min(5.0, s.seconds));
-  std::printf("peak     %.1f a second, bodies of %.1f MB; memory %.0f MB\n", peak,
-              static_cast<double>(request.size()) / 1e6, peak_megabytes(s.pid));
+  std::printf("peak     %.1f a second, bodies of %.1f MB; memory %.0f MB\n", peak, static_cast<double>(request.size()) / 1e6,
+              peak_megabytes(s.pid));
   overload(s, request, peak);
 }

@@ -41,8 +41,8 @@ class executor {
   // Whether every core has a job that computes: the loops of each then run on its own worker alone.
   [[nodiscard]] bool is_crowded() const;
 
-  // The body, read before a worker is asked for: clients may be slow. Unless it is short, the request is admitted first: throws
-  // http_error (429) before a byte is read when it would not be computed. See body_buffer::read.
+  // The body, read before a worker is asked for: clients may be slow. Unless it is short, the request is admitted first:
+  // throws http_error (429) before a byte is read when it would not be computed. See body_buffer::read.
   body_buffer read_body(const request& r, request_context& record, const host_allocator& memory, std::size_t aligned = 0);
 
   // Whether a body is decoded sooner than a worker wakes up.

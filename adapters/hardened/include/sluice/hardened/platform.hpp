@@ -74,7 +74,8 @@ class socket {
   // Bytes that have arrived and were not received yet, and those sent that the client's system has not confirmed.
   [[nodiscard]] bool has_received() const noexcept { return count(FIONREAD) > 0; }
   [[nodiscard]] bool has_unconfirmed() const noexcept { return count(SIOCOUTQ) > 0; }
-  // Whether the client has closed its side, or the connection has failed. (A client that only ends its sending looks the same.)
+  // Whether the client has closed its side, or the connection has failed. (A client that only ends its sending looks the
+  // same.)
   [[nodiscard]] bool is_closed_by_peer() const noexcept {
     pollfd p{.fd = fd_, .events = POLLRDHUP, .revents = 0};
     return ::poll(&p, 1, 0) > 0;
@@ -194,8 +195,9 @@ inline void reuse_address(int fd) noexcept {
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 }
 
-// Has the system answer no new connection to `fd`, which listens, and waits, at most `time`, until those that it has begun are
-// accepted: closing it resets what it still holds. A client that is not answered tries again and is refused once `fd` is closed.
+// Has the system answer no new connection to `fd`, which listens, and waits, at most `time`, until those that it has begun
+// are accepted: closing it resets what it still holds. A client that is not answered tries again and is refused once `fd` is
+// closed.
 inline void refuse_new_connections(int fd, std::chrono::milliseconds time) noexcept {
   // Of a TCP header: byte 13 has the flags; drops those with SYN (2) and without ACK (16).
   sock_filter code[]{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),

@@ -25,9 +25,9 @@ class waiting_threads {
   struct client {
     std::string_view address;
     socket& wire;
-    readiness events;     // waited for
-    double bytes;         // moved so far
-    double waited;        // seconds, before this wait
+    readiness events;  // waited for
+    double bytes;      // moved so far
+    double waited;     // seconds, before this wait
     clock::time_point since = clock::now();
     bool given_up = false;
 
@@ -159,15 +159,16 @@ class shared_threads {
   }
 
  private:
-  // Held for each receipt of a piece of a body: however many large bodies come at once, they occupy no more threads than there are
-  // cores, and a small request finds one soon.
+  // Held for each receipt of a piece of a body: however many large bodies come at once, they occupy no more threads than
+  // there are cores, and a small request finds one soon.
   std::counting_semaphore<> receiving{usable_cores()};
 };
 
 // One direction of one request: a client earns waiting time by the bytes it moves.
 class rate_limit {
  public:
-  // At most `at_most` seconds in total. 0: no total, but the accumulated credit is capped at idle_seconds, for unbounded uploads.
+  // At most `at_most` seconds in total. 0: no total, but the accumulated credit is capped at idle_seconds, for unbounded
+  // uploads.
   rate_limit(const hardened_options& o, waiting_threads& waiting, connection& c, double at_most)
       : options_(o), waiting_(waiting), connection_(c), at_most_(at_most) {}
 

@@ -17,9 +17,9 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
 
-// httplib reads the rewritten head from memory, then the body and not a byte beyond it. An error in the body before the answer has
-// begun is answered here, whatever the handler does with it. (Which of these members override differs between versions of httplib,
-// so none is marked.)
+// httplib reads the rewritten head from memory, then the body and not a byte beyond it. An error in the body before the
+// answer has begun is answered here, whatever the handler does with it. (Which of these members override differs between
+// versions of httplib, so none is marked.)
 class stream final : public httplib::Stream, public detail::direct_body {
  public:
   // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
@@ -72,7 +72,8 @@ class stream final : public httplib::Stream, public detail::direct_body {
     const std::string_view bytes(from, size);
     if (!begun_) {
       begun_ = true;
-      // httplib sends the head on its own, which costs a packet with TCP_NODELAY. It is held when a body of known length follows.
+      // httplib sends the head on its own, which costs a packet with TCP_NODELAY. It is held when a body of known length
+      // follows.
       if (bytes.starts_with("HTTP/1.1 2") && bytes.ends_with("\r\n\r\n") && bytes.find("Content-Length: ") != bytes.npos) {
         held_ = bytes;
         return static_cast<ssize_t>(size);
@@ -164,8 +165,8 @@ class stream final : public httplib::Stream, public detail::direct_body {
   body body_;
   bool continue_;  // 100 Continue is still to be sent
   detail::body_framing framing_;
-  bool plain_;     // neither chunked nor compressed
-  bool long_;      // the body may be of any length
+  bool plain_;  // neither chunked nor compressed
+  bool long_;   // the body may be of any length
   bool begun_ = false;
   std::string held_{};
   shared_threads& threads_;
