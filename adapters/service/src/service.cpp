@@ -58,6 +58,7 @@ struct service::state {
     if (p == nullptr) serving::fail_not_found(r);
     record.deadline = serving::deadline_of(r, record.begin);
     record.gone = r.gone;
+    record.begin_wait = r.begin_wait;
     return p->answer(r, record);
   }
 
@@ -153,9 +154,14 @@ std::shared_ptr<void> service::begin_request() {
           }};
 }
 
-bool service::drain(double seconds) {
-  state_->executor.draining = true;
+void service::begin_drain() {
+  if (state_->executor.draining.exchange(true)) return;
   for (const auto& p : state_->protocols) p->drain();
+}
+
+bool service::drain(double seconds) {
+  begin_drain();
+  state_->executor.closed = true;
   std::unique_lock lock(state_->mutex);
   return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }

@@ -27,9 +27,10 @@
 /// JSON. Several outputs are {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
 ///
 /// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part for each input, named
-/// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept: application/x-npy requests the (single) output as .npy; without an Accept header the
-/// answer has the form of the request. The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were
-/// predicted) and X-Sluice-Reason report where it was computed, and why.
+/// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept:
+/// application/x-npy requests the (single) output as .npy; without an Accept header the answer has the form of the request.
+/// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
+/// where it was computed, and why.
 ///
 /// /v1/rowsum/stream sums rows as they arrive, from a body that may be larger than memory: .npy, or application/octet-stream
 /// with ?columns=1024&dtype=f32, chunked or not. The sums are sent after the body has ended, as .npy unless Accept prefers
@@ -67,8 +68,11 @@ inline namespace SLUICE_ABI {
 /// The largest request; beyond, the answer is 413.
 struct service_limits {
   std::int64_t body_bytes = 64 << 20;  ///< of a request, compressed and decompressed
-  std::int64_t elements = 16 << 20;    ///< of one input
-  int rank = sluice::max_rank;         ///< of one input; with it, how deep JSON may nest
+  /// Of all requests under way together, with bodies beyond inline_bytes; beyond, the answer is 429. One alone is always
+  /// taken.
+  std::int64_t all_bodies_bytes = 256 << 20;
+  std::int64_t elements = 16 << 20;  ///< of one input
+  int rank = sluice::max_rank;       ///< of one input; with it, how deep JSON may nest
 };
 
 /// How POST /v1/rowsum/stream holds its sums.
@@ -150,9 +154,12 @@ class SLUICE_API service {
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
   /// For a transport: a request is under way until the returned pointer is released, after its answer is sent.
   [[nodiscard]] std::shared_ptr<void> begin_request();
-  /// Before a server stops: endpoints and readiness answer 503 from now on; running jobs stop, to be resumed by the next
-  /// process, and streams of events end. Waits until all requests under way are answered, `seconds` at most, and returns
-  /// whether they were. Must not be called by a thread that answers a request.
+  /// Before a server stops: readiness answers 503 from now on; running jobs stop, to be resumed by the next process, and
+  /// streams of events end. Endpoints still answer. sluice::shut_down() (sluice/httplib.hpp) calls it, and the next where it
+  /// has to.
+  void begin_drain();
+  /// begin_drain(), and endpoints answer 503 from now on. Waits until all requests under way are answered, `seconds` at
+  /// most, and returns whether they were. Must not be called by a thread that answers a request.
   bool drain(double seconds);
 
   /// As given, with defaults resolved.
