@@ -76,6 +76,9 @@ class basic_hardened_server : public Base, public detail::long_bodies {
       res.set_content(hardened::problem_json({500, "the request failed"}), std::string(hardened::problem_type));
     });
     Base::new_task_queue = [this] { return start(); };
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    if constexpr (is_tls) detail::use_forward_secrecy(*this);
+#endif
   }
   /// With hardened_options as they are.
   basic_hardened_server() : basic_hardened_server(hardened_options{}) {}
@@ -161,20 +164,10 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   std::unique_ptr<hardened::channel> channel_of(socket_t socket) {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, context_of(*this));
+    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, detail::tls_context_of(*this));
 #endif
     return std::make_unique<hardened::channel>(socket);
   }
-
-#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-  template <class Server>
-  static auto* context_of(Server& s) {
-    if constexpr (requires { s.tls_context(); })
-      return static_cast<SSL_CTX*>(s.tls_context());
-    else
-      return s.ssl_context();
-  }
-#endif
 
   // One request, by httplib. Returns whether the connection stays open.
   bool answer(hardened::connection& c, const hardened::head& h, std::string_view first, std::span<char> scratch) {
@@ -233,7 +226,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 /// Over TCP.
 using hardened_server = basic_hardened_server<httplib::Server>;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-/// Over TLS 1.2 or newer, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
+/// Over TLS 1.2 or newer with forward secrecy, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
 using hardened_tls_server = basic_hardened_server<httplib::SSLServer>;
 #endif
 
