@@ -27,9 +27,10 @@
 /// JSON. Several outputs are {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
 ///
 /// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part for each input, named
-/// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept: application/x-npy requests the (single) output as .npy; without an Accept header the
-/// answer has the form of the request. The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were
-/// predicted) and X-Sluice-Reason report where it was computed, and why.
+/// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept:
+/// application/x-npy requests the (single) output as .npy; without an Accept header the answer has the form of the request.
+/// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
+/// where it was computed, and why.
 ///
 /// /v1/rowsum/stream sums rows as they arrive, from a body that may be larger than memory: .npy, or application/octet-stream
 /// with ?columns=1024&dtype=f32, chunked or not. The sums are sent after the body has ended, as .npy unless Accept prefers
@@ -64,13 +65,21 @@ class protocol;
 }
 inline namespace SLUICE_ABI {
 
-/// The largest request; beyond, the answer is 413.
+/// The largest request and the largest answer; beyond, the answer is 413.
 struct service_limits {
   std::int64_t body_bytes = 64 << 20;  ///< of a request, compressed and decompressed
-  /// Of all requests under way together, with bodies beyond inline_bytes; beyond, the answer is 429. One alone is always taken.
+  /// Of all requests under way together, with bodies beyond inline_bytes; beyond, the answer is 429. One alone is always
+  /// taken.
   std::int64_t all_bodies_bytes = 512 << 20;
-  std::int64_t elements = 16 << 20;    ///< of one input
-  int rank = sluice::max_rank;         ///< of one input; with it, how deep JSON may nest
+  std::int64_t elements = 16 << 20;  ///< of one input, and of one result
+  int rank = sluice::max_rank;       ///< of one input; with it, how deep JSON may nest
+  /// Of all results of a call, as tensors. Checked before the call is computed where endpoint::results or
+  /// endpoint::estimate tells them, else when they are there, before they are encoded.
+  std::int64_t result_bytes = 64 << 20;
+  /// Memory of all answers under way together, from the call until they are sent: results, and their text, which takes up to
+  /// 18 bytes an f32. One answer takes at most half of what the others leave of it, so that a few large ones that are read
+  /// slowly leave room for small ones; beyond, the answer is 503. At least twice result_bytes.
+  std::int64_t all_answers_bytes = std::int64_t{1} << 30;
 };
 
 /// How POST /v1/rowsum/stream holds its sums.

@@ -147,7 +147,10 @@ void upload::receive_head() {
 void upload::begin(const form& f) {
   form_ = f;
   begun_ = true;
-  if (f.sums) check_quota(f.sums->count());
+  if (f.sums) {
+    check_quota(f.sums->count());
+    check_empty(*f.sums);
+  }
   summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns));
 }
 
@@ -184,10 +187,8 @@ void upload::sum() {
 
 void upload::keep(const tensor& sums) {
   check_quota(sums_ + sums.count());
-  if (wants_json_ && sums.dtype() == dtype::f32)
-    find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
-  if (wants_json_ && sums.dtype() == dtype::f64)
-    find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
+  if (wants_json_ && sums.dtype() == dtype::f32) find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
+  if (wants_json_ && sums.dtype() == dtype::f64) find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
   spool_.append({static_cast<const char*>(sums.data()), sums.bytes()});
   sums_ += sums.count();
 }
@@ -220,6 +221,19 @@ void upload::check_quota(std::int64_t rows) const {
     throw http_error{413, "limit_exceeded",
                      fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most",
                                  rows, size, most)};
+}
+
+// A header alone asks for what no bytes pay for: sums of rows without elements, and empty lists.
+void upload::check_empty(const shape& sums) const {
+  const auto& limits = executor_.options.limits;
+  const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
+  if (form_.columns == 0 && sums.count() > limits.result_bytes / size)
+    throw http_error{413, "limit_exceeded",
+                     fmt::format("[rowsum/stream] {} rows without elements have sums of {} bytes each: {} bytes of such are "
+                                 "given at most",
+                                 sums.count(), size, limits.result_bytes)};
+  if (wants_json_ && sums.count() == 0)
+    static_cast<void>(lists_bytes({.dtype = rowsum_dtype(form_.dtype), .shape = sums}, limits));
 }
 
 std::int64_t upload::row_bytes() const {

@@ -46,6 +46,7 @@ class upload {
   void keep(const tensor& sums);
   void in_worker(std::size_t bytes, const std::function<void()>& work);
   void check_quota(std::int64_t rows) const;
+  void check_empty(const shape& sums) const;
   [[nodiscard]] std::int64_t row_bytes() const;
   [[nodiscard]] std::string rows_text() const;
   [[noreturn]] void fail_late() const;
