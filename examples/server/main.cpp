@@ -56,11 +56,9 @@ class stopper {
   template <class Server>
   stopper(Server& server, sluice::service& service)
       : interrupted_([this, &server, &service] {
-          service.drain(10);
-          if constexpr (requires { server.drain(10); }) server.drain(10);
           while (!over_ && !server.is_running())
             std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
-          server.stop();
+          if (!over_) sluice::shut_down(server, service, 20);
         }) {}
   ~stopper() { over_ = true; }
 

@@ -121,8 +121,8 @@ typedef struct sluice_host {
   int32_t queues_per_device;  /**< how many queue_acquire hands out at once */
 } sluice_host;
 
-/** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked them
- * against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
+/** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked
+ * them against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
 typedef sluice_status (*sluice_op)(int32_t device, sluice_queue* queue, const sluice_array* inputs, int32_t input_count,
                                    const sluice_array* outputs, int32_t output_count, const void* options,
                                    size_t options_size, sluice_message* message);
@@ -184,8 +184,8 @@ typedef struct sluice_backend {
   sluice_status (*rowsum)(int32_t device, sluice_queue* queue, const sluice_array* a, const sluice_array* out,
                           sluice_message* message);
 
-  /** Optional: `deallocate` for memory with pending work. The memory is reused only after the `count` events have passed; the
-   * call does not block. The events may be destroyed on return. Never fails. */
+  /** Optional: `deallocate` for memory with pending work. The memory is reused only after the `count` events have passed;
+   * the call does not block. The events may be destroyed on return. Never fails. */
   void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events,
                            int32_t count);
 

@@ -39,9 +39,9 @@ class SLUICE_API parallel_alone {
   bool before_;
 };
 
-/// While one lives, the operations and loops that its thread begins can be cancelled: once `cancelled` is true, a running loop
-/// hands out no further index, and the operation, or parallel_for, throws error (cancelled). Work that a GPU has begun ends by
-/// itself.
+/// While one lives, the operations and loops that its thread begins can be cancelled: once `cancelled` is true, a running
+/// loop hands out no further index, and the operation, or parallel_for, throws error (cancelled). Work that a GPU has begun
+/// ends by itself.
 ///
 ///     std::atomic<bool> cancelled{false};                   // set by another thread
 ///     const sluice::parallel_cancellation scope(cancelled);
@@ -59,7 +59,8 @@ class SLUICE_API parallel_cancellation {
 };
 
 namespace detail {
-// For C functions: `body` must not throw. Once `*stop` is true, or the thread's work is cancelled, no further index is handed out.
+// For C functions: `body` must not throw. Once `*stop` is true, or the thread's work is cancelled, no further index is
+// handed out.
 SLUICE_API void parallel_run(std::int64_t count, void (*body)(void* context, std::int64_t index), void* context,
                              const std::atomic<bool>* stop = nullptr);
 // Throws error (cancelled) when the thread's work is cancelled: a loop may have left indices out.

@@ -20,7 +20,12 @@ namespace testing {
 
 class wire {
  public:
-  explicit wire(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  // `from`: the client's own address.
+  explicit wire(int port, const char* from = "127.0.0.1") : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    REQUIRE(::inet_pton(AF_INET, from, &own.sin_addr) == 1);
+    REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(static_cast<std::uint16_t>(port));

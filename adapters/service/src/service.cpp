@@ -154,9 +154,14 @@ std::shared_ptr<void> service::begin_request() {
           }};
 }
 
-bool service::drain(double seconds) {
-  state_->executor.draining = true;
+void service::begin_drain() {
+  if (state_->executor.draining.exchange(true)) return;
   for (const auto& p : state_->protocols) p->drain();
+}
+
+bool service::drain(double seconds) {
+  begin_drain();
+  state_->executor.closed = true;
   std::unique_lock lock(state_->mutex);
   return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }

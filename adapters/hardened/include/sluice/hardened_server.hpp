@@ -1,5 +1,6 @@
 /// @file
-/// An httplib::Server for public addresses: every route, the application's own too, is read strictly, under deadlines and limits.
+/// An httplib::Server for public addresses: every route, the application's own too, is read strictly, under deadlines and
+/// limits.
 ///
 ///     sluice::hardened_server server;          // or hardened_tls_server server({}, "cert.pem", "key.pem")
 ///     server.Get("/items/1", ...);
@@ -12,7 +13,8 @@
 /// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
 /// without its words.
 ///
-/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that take longer than grace_seconds: drain() first.
+/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that take longer than grace_seconds: drain()
+/// first.
 #pragma once
 
 #include <httplib.h>
@@ -54,13 +56,13 @@ class direct_queue final : public httplib::TaskQueue {
 
 }  // namespace hardened
 
-/// An httplib server, over TLS or not, within hardened_options. Every member of httplib's is available except new_task_queue:
-/// connections are served by threads of its own.
+/// An httplib server, over TLS or not, within hardened_options. Every member of httplib's is available except
+/// new_task_queue: connections are served by threads of its own.
 template <class Base>
 class basic_hardened_server : public Base, public detail::long_bodies {
  public:
-  /// `more` is for the base: a TLS server's certificate and key. Throws std::invalid_argument unless threads, connections and
-  /// bytes_per_second are at least 1.
+  /// `more` is for the base: a TLS server's certificate and key. Throws std::invalid_argument unless threads, connections
+  /// and bytes_per_second are at least 1.
   template <class... More>
   explicit basic_hardened_server(const hardened_options& options, More&&... more)
       : Base(std::forward<More>(more)...), options_(checked(options)) {
@@ -84,9 +86,9 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     return *this;
   }
 
-  /// Ends the server without cutting anything off, from another thread: connections that the system has accepted are taken, and
-  /// no more; each answer closes its connection from now on, and idle connections are closed. Returns when no request is under
-  /// way, or after `seconds`, and whether none is. Then listen() cuts off what is left, and returns.
+  /// Ends the server without cutting anything off, from another thread: connections that the system has accepted are taken,
+  /// and no more; each answer closes its connection from now on, and idle connections are closed. Returns when no request is
+  /// under way, or after `seconds`, and whether none is. Then listen() cuts off what is left, and returns.
   bool drain(double seconds) {
     const auto w = current();
     if (!w || !this->is_running()) return true;
@@ -97,7 +99,8 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     return w->drain(std::chrono::duration<double>(end - hardened::clock::now()).count());
   }
 
-  /// As httplib's: listen() returns once what is under way is answered, and cuts it off after grace_seconds. May be called again.
+  /// As httplib's: listen() returns once what is under way is answered, and cuts it off after grace_seconds. May be called
+  /// again.
   void stop() {
     if (!closed_.exchange(true)) Base::stop();
   }
@@ -163,7 +166,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     const auto draining = [this] { return current()->draining(); };
     const bool last = h.close || ++c.answered >= this->keep_alive_max_count_ || draining();
     const auto limit = std::min({body_bytes_, this->payload_max_length_, std::size_t{hardened::body::no_limit - 1}});
-    hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
+    hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, threads_, scratch);
     s.start_with(first);
     hardened::http_error thrown;
     bool going = false, closed = false;
@@ -202,7 +205,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   const hardened_options options_;
   std::size_t body_bytes_ = 64 << 20;
-  hardened::waiting_threads waiting_{options_.waiting_threads, [this] { current()->replace_waiting(); }};
+  hardened::shared_threads threads_{options_.waiting_threads, [this] { current()->replace_waiting(); }};
   const hardened::requests requests_{
       options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};
   std::atomic<bool> closed_{true};  // nothing listens

@@ -7,7 +7,7 @@
 ///     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
 ///     server.listen("127.0.0.1", 8080);
 ///
-/// Server::stop() cuts off answers that are being sent: service.drain(10) before it waits for them.
+/// Server::stop() cuts off answers that are being sent: shut_down(server, service, 10) waits for them.
 ///
 /// Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.
 #pragma once
@@ -33,8 +33,9 @@ inline namespace SLUICE_ABI {
 
 namespace detail {
 
-// How a request announces its body, and why it cannot be read. httplib takes the first of several Content-Lengths and reads "abc" as
-// 0, which lets a second request hide in a body: a request that two parsers could end in different places is refused.
+// How a request announces its body, and why it cannot be read. httplib takes the first of several Content-Lengths and reads
+// "abc" as 0, which lets a second request hide in a body: a request that two parsers could end in different places is
+// refused.
 struct framing : body_framing {
   std::string error{};  // empty: none
   int status = 400;
@@ -143,8 +144,8 @@ class exchange {
     return r;
   }
 
-  // After `take` returns false the rest is discarded, at most limits.body_bytes, so that a client that is still sending can read the
-  // answer.
+  // After `take` returns false the rest is discarded, at most limits.body_bytes, so that a client that is still sending can
+  // read the answer.
   bool read(const body_receiver& take) {
     // httplib would parse a multipart body itself, with regular expressions that overflow the stack on long lines.
     const header_set_aside type(req_, "Content-Type");
@@ -198,8 +199,8 @@ class exchange {
     return std::find(all.begin(), all.end(), path) != all.end();
   }
 
-  // Up to 0.22 the unread body is read here: closing with unread bytes would reset the connection before the answer is read. (There
-  // the reader refers to nothing that ends with the handler; in later versions it does.)
+  // Up to 0.22 the unread body is read here: closing with unread bytes would reset the connection before the answer is read.
+  // (There the reader refers to nothing that ends with the handler; in later versions it does.)
   template <class Request>
   static constexpr bool reader_outlives_handler = requires(Request& r) {
     r.files;
@@ -366,9 +367,26 @@ inline void mount(httplib::Server& server, service& s, const std::string& prefix
   mount(server, detail::unowned(s), prefix);
 }
 
-/// Serves the endpoint called `name` at `path` as well, with the same decoding, compute queue and limits. While there is no endpoint of that name the answer is 404. The service outlives the server.
+/// Serves the endpoint called `name` at `path` as well, with the same decoding, compute queue and limits. While there is no
+/// endpoint of that name the answer is 404. The service outlives the server.
 inline void mount_endpoint(httplib::Server& server, service& s, const std::string& name, const std::string& path) {
   detail::serve(server, detail::escaped(path), detail::unowned(s), [name](const std::string&) { return "/v1/" + name; });
+}
+
+/// Ends a server that `s` is mounted on, from another thread: readiness fails, jobs stop and streams of events end; what has
+/// come is answered, for `seconds` at most; then listen() returns. A hardened server takes no new connection from the
+/// beginning. On another one, calls that still come get 503, and stop() cuts off answers that take longer. Returns whether
+/// all were answered.
+template <class Server>
+bool shut_down(Server& server, service& s, double seconds) {
+  s.begin_drain();
+  bool answered = false;
+  if constexpr (requires { server.drain(seconds); })
+    answered = server.drain(seconds);
+  else
+    answered = s.drain(seconds);
+  server.stop();
+  return answered;
 }
 
 /// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms, the time that

@@ -70,7 +70,7 @@ struct service_limits {
   std::int64_t body_bytes = 64 << 20;  ///< of a request, compressed and decompressed
   /// Of all requests under way together, with bodies beyond inline_bytes; beyond, the answer is 429. One alone is always
   /// taken.
-  std::int64_t all_bodies_bytes = 512 << 20;
+  std::int64_t all_bodies_bytes = 256 << 20;
   std::int64_t elements = 16 << 20;  ///< of one input, and of one result
   int rank = sluice::max_rank;       ///< of one input; with it, how deep JSON may nest
   /// Of all results of a call, as tensors. Checked before the call is computed where endpoint::results or
@@ -161,9 +161,12 @@ class SLUICE_API service {
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
   /// For a transport: a request is under way until the returned pointer is released, after its answer is sent.
   [[nodiscard]] std::shared_ptr<void> begin_request();
-  /// Before a server stops: endpoints and readiness answer 503 from now on; running jobs stop, to be resumed by the next
-  /// process, and streams of events end. Waits until all requests under way are answered, `seconds` at most, and returns
-  /// whether they were. Must not be called by a thread that answers a request.
+  /// Before a server stops: readiness answers 503 from now on; running jobs stop, to be resumed by the next process, and
+  /// streams of events end. Endpoints still answer. sluice::shut_down() (sluice/httplib.hpp) calls it, and the next where it
+  /// has to.
+  void begin_drain();
+  /// begin_drain(), and endpoints answer 503 from now on. Waits until all requests under way are answered, `seconds` at
+  /// most, and returns whether they were. Must not be called by a thread that answers a request.
   bool drain(double seconds);
 
   /// As given, with defaults resolved.

@@ -9,10 +9,11 @@
 namespace sluice::serving {
 
 http_error busy(const compute_queue& queue) {
-  return {429,
-          "busy",
-          fmt::format("[http] {} requests are being computed and {} wait: retry later", queue.workers(), queue.queue_length()),
-          {{"Retry-After", std::to_string(queue.seconds_to_wait())}}};
+  return {
+      429,
+      "busy",
+      fmt::format("[http] {} requests are being computed and {} wait: retry later", queue.workers(), queue.queue_length()),
+      {{"Retry-After", std::to_string(queue.seconds_to_wait())}}};
 }
 
 std::int64_t admission::held(const entry* but) const {
@@ -22,12 +23,13 @@ std::int64_t admission::held(const entry* but) const {
 }
 
 void admission::refuse_bytes(std::int64_t wanted) const {
-  throw http_error{429,
-                   "busy",
-                   fmt::format("[http] the bodies of requests under way take {} bytes at most, and this one of {} is beyond: "
-                               "retry later",
-                               bytes_, wanted),
-                   {{"Retry-After", std::to_string(queue_.seconds_to_wait())}}};
+  throw http_error{
+      429,
+      "busy",
+      fmt::format("[http] the bodies of requests under way take {} bytes at most, and this one of {} is beyond: "
+                  "retry later",
+                  bytes_, wanted),
+      {{"Retry-After", std::to_string(queue_.seconds_to_wait())}}};
 }
 
 admission::ticket admission::admit(std::int64_t expected) {

@@ -1,5 +1,5 @@
-// Decides from a request's head, before its body is read, whether it will be computed: what is to be refused must not cost the
-// reading of its body. And it bounds the memory of all bodies together.
+// Decides from a request's head, before its body is read, whether it will be computed: what is to be refused must not cost
+// the reading of its body. And it bounds the memory of all bodies together.
 #pragma once
 
 #include <chrono>
@@ -32,8 +32,8 @@ class admission {
  private:
   using clock = std::chrono::steady_clock;
 
-  // A slow client keeps no place from others: its body counts as what has arrived of it, and it queues like a newcomer when all of
-  // it is there.
+  // A slow client keeps no place from others: its body counts as what has arrived of it, and it queues like a newcomer when
+  // all of it is there.
   static constexpr std::chrono::seconds young{1};
   static constexpr std::int64_t step = 1 << 20;  // bytes of a body between two looks at the limit
 

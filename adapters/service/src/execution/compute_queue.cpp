@@ -67,7 +67,8 @@ compute_queue::outcome compute_queue::wait_for(job& j) {
   auto dropped = outcome::done;
   std::unique_lock own(j.mutex);
   const auto ended = [&] { return j.end.has_value(); };
-  while (!j.changed.wait_until(own, std::min(clock::now() + look, dropped == outcome::done ? j.asked.deadline : never), ended)) {
+  while (!j.changed.wait_until(own, std::min(clock::now() + look, dropped == outcome::done ? j.asked.deadline : never),
+                               ended)) {
     if (dropped != outcome::done) continue;
     const bool late = clock::now() >= j.asked.deadline;
     if (!late && !(j.asked.gone && j.asked.gone())) continue;

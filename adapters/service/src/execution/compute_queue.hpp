@@ -59,8 +59,8 @@ class compute_queue {
   compute_queue& operator=(const compute_queue&) = delete;
 
   // Runs `work` on a worker and waits until it is done; what it throws is thrown here. Any outcome but `done`: it was not
-  // done, because the queue was full, the deadline passed, or the client disconnected. Work that has begun is cancelled then:
-  // its loops end (sluice::parallel_cancellation), and what it throws is dropped.
+  // done, because the queue was full, the deadline passed, or the client disconnected. Work that has begun is cancelled
+  // then: its loops end (sluice::parallel_cancellation), and what it throws is dropped.
   outcome run(const terms& t, const std::function<void(permit&)>& work);
   outcome run(const terms& t, const std::function<void()>& work);
 
@@ -114,9 +114,9 @@ class compute_queue {
   int released_ = 0;                 // those that do not wait for one
   void count_end(const job& j);
 
-  double usual_ = 0;                 // seconds a job takes, the latest counting most
-  double interval_ = 0;              // seconds from one end to the next while others wait; likewise
-  clock::time_point last_end_{};     // of a job, while others wait; else none
+  double usual_ = 0;              // seconds a job takes, the latest counting most
+  double interval_ = 0;           // seconds from one end to the next while others wait; likewise
+  clock::time_point last_end_{};  // of a job, while others wait; else none
   bool ending_ = false;
   const int count_;
   const int queue_length_;

@@ -47,7 +47,7 @@ executor::executor(service_options o, std::unique_ptr<scheduler> runs)
 bool executor::is_crowded() const { return options.compute_workers >= parallel_size() && compute.now().free == 0; }
 
 void executor::check_open() const {
-  if (draining) throw shutting_down();
+  if (closed) throw shutting_down();
 }
 
 // Less than half a millisecond or so: a worker would take a fifth of that to wake up. The cost of an application's endpoint

@@ -34,9 +34,10 @@ class executor {
   serving::statistics statistics;
   const std::shared_ptr<answer_budget> answers = std::make_shared<answer_budget>(options.limits.all_answers_bytes);
 
-  std::atomic<bool> draining{false};  // the server is shutting down
+  std::atomic<bool> draining{false};  // the server is shutting down: it is not ready,
+  std::atomic<bool> closed{false};    // and computes no more
 
-  // Throws http_error (503) while draining. Called before a body is read.
+  // Throws http_error (503) once closed. Called before a body is read.
   void check_open() const;
 
   // Whether every core has a job that computes: the loops of each then run on its own worker alone.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "sluice/impl/core/pool.hpp"
 #include "sluice/error.hpp"
+#include "sluice/impl/core/pool.hpp"
 #include "sluice/parallel.hpp"
 
 namespace sluice {

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -73,7 +74,8 @@ class socket {
   // Bytes that have arrived and were not received yet, and those sent that the client's system has not confirmed.
   [[nodiscard]] bool has_received() const noexcept { return count(FIONREAD) > 0; }
   [[nodiscard]] bool has_unconfirmed() const noexcept { return count(SIOCOUTQ) > 0; }
-  // Whether the client has closed its side, or the connection has failed. (A client that only ends its sending looks the same.)
+  // Whether the client has closed its side, or the connection has failed. (A client that only ends its sending looks the
+  // same.)
   [[nodiscard]] bool is_closed_by_peer() const noexcept {
     pollfd p{.fd = fd_, .events = POLLRDHUP, .revents = 0};
     return ::poll(&p, 1, 0) > 0;
@@ -174,6 +176,12 @@ class poller {
   const descriptor poll_{::epoll_create1(EPOLL_CLOEXEC)}, stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
 
+// Those that this process may run on.
+inline std::ptrdiff_t usable_cores() noexcept {
+  cpu_set_t cores;
+  return ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? std::max(1, CPU_COUNT(&cores)) : 64;
+}
+
 // `wanted` connections, or as many as the limit of open files allows beside other files.
 inline std::size_t connections_within_limits(std::size_t wanted) noexcept {
   rlimit files{};
@@ -187,8 +195,9 @@ inline void reuse_address(int fd) noexcept {
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 }
 
-// Has the system answer no new connection to `fd`, which listens, and waits, at most `time`, until those that it has begun are
-// accepted: closing it resets what it still holds. A client that is not answered tries again and is refused once `fd` is closed.
+// Has the system answer no new connection to `fd`, which listens, and waits, at most `time`, until those that it has begun
+// are accepted: closing it resets what it still holds. A client that is not answered tries again and is refused once `fd` is
+// closed.
 inline void refuse_new_connections(int fd, std::chrono::milliseconds time) noexcept {
   // Of a TCP header: byte 13 has the flags; drops those with SYN (2) and without ACK (16).
   sock_filter code[]{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),

@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <semaphore>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -24,9 +25,9 @@ class waiting_threads {
   struct client {
     std::string_view address;
     socket& wire;
-    readiness events;     // waited for
-    double bytes;         // moved so far
-    double waited;        // seconds, before this wait
+    readiness events;  // waited for
+    double bytes;      // moved so far
+    double waited;     // seconds, before this wait
     clock::time_point since = clock::now();
     bool given_up = false;
 
@@ -39,6 +40,9 @@ class waiting_threads {
   waiting_threads(std::size_t size, std::function<void()> on_wait) : size_(size), on_wait_(std::move(on_wait)) {}
   waiting_threads(const waiting_threads&) = delete;
   waiting_threads& operator=(const waiting_threads&) = delete;
+
+  // For a thread that begins to wait for other threads.
+  void replace() const { on_wait_(); }
 
   // While it lives, a thread waits for `c`; false: none may.
   class client_wait {
@@ -136,10 +140,35 @@ class waiting_threads {
   std::size_t others_ = 0;
 };
 
+// What the threads of a server share.
+class shared_threads {
+ public:
+  shared_threads(std::size_t waiting_size, std::function<void()> on_wait) : waiting(waiting_size, std::move(on_wait)) {}
+
+  waiting_threads waiting;
+
+  template <class F>
+  auto while_receiving(F&& receive) {
+    if (!receiving.try_acquire()) {
+      waiting.replace();
+      receiving.acquire();
+    }
+    auto result = receive();
+    receiving.release();
+    return result;
+  }
+
+ private:
+  // Held for each receipt of a piece of a body: however many large bodies come at once, they occupy no more threads than
+  // there are cores, and a small request finds one soon.
+  std::counting_semaphore<> receiving{usable_cores()};
+};
+
 // One direction of one request: a client earns waiting time by the bytes it moves.
 class rate_limit {
  public:
-  // At most `at_most` seconds in total. 0: no total, but the accumulated credit is capped at idle_seconds, for unbounded uploads.
+  // At most `at_most` seconds in total. 0: no total, but the accumulated credit is capped at idle_seconds, for unbounded
+  // uploads.
   rate_limit(const hardened_options& o, waiting_threads& waiting, connection& c, double at_most)
       : options_(o), waiting_(waiting), connection_(c), at_most_(at_most) {}
 

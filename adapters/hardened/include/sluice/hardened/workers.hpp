@@ -1,6 +1,6 @@
-// The threads of a hardened server. Connections wait in one epoll, and hold a thread only from a complete head (and a complete small
-// body) to the end of the answer. A thread that waits within a handler is replaced, so that slow clients and full queues never leave
-// the others without one.
+// The threads of a hardened server. Connections wait in one epoll, and hold a thread only from a complete head (and a
+// complete small body) to the end of the answer. A thread that waits within a handler is replaced, so that slow clients and
+// full queues never leave the others without one.
 #pragma once
 
 #include <algorithm>
@@ -66,8 +66,8 @@ class workers {
 
   [[nodiscard]] bool draining() const noexcept { return draining_; }
 
-  // From now on answers close their connections, and idle ones are closed soon. Waits until no request is under way and all answers
-  // have reached their clients' systems, at most `time`.
+  // From now on answers close their connections, and idle ones are closed soon. Waits until no request is under way and all
+  // answers have reached their clients' systems, at most `time`.
   bool drain(double time) {
     const auto end = clock::now() + seconds(time);
     std::unique_lock lock(mutex_);
@@ -118,8 +118,9 @@ class workers {
     while (void* const next = poller_.next()) {
       ++at_work_;
       auto& c = *static_cast<connection*>(next);
-      const clock::time_point deadline{clock::duration(c.deadline.exchange(0))};  // synchronises with the thread that stored it
-      c.until = std::max(c.until, deadline);                                      // it may have been put off
+      const clock::time_point deadline{
+          clock::duration(c.deadline.exchange(0))};  // synchronises with the thread that stored it
+      c.until = std::max(c.until, deadline);         // it may have been put off
       readiness events = 0;
       try {
         do events = step_(c, {scratch.get(), scratch_bytes});
@@ -139,9 +140,9 @@ class workers {
     }
   }
 
-  // True if the next request arrives within 2 ms: the thread keeps the connection and bypasses the epoll, on which many threads
-  // contend (16 clients on 16 cores: 0.19 million answers a second through it, 0.76 past it). At most half of the threads do so, and
-  // none for a lone client, whom the timer would cost 10%.
+  // True if the next request arrives within 2 ms: the thread keeps the connection and bypasses the epoll, on which many
+  // threads contend (16 clients on 16 cores: 0.19 million answers a second through it, 0.76 past it). At most half of the
+  // threads do so, and none for a lone client, whom the timer would cost 10%.
   bool next_request_is_near(connection& c) {
     if (c.at != connection::phase::idle || draining_ || at_work_ <= 2) return false;
     const bool may_stay = staying_.fetch_add(1) < options_.threads / 2;
@@ -161,8 +162,8 @@ class workers {
     drained_.notify_all();
   }
 
-  // Connections past their deadline get an end of file after the received bytes; their worker answers and closes them. Where bytes
-  // have arrived, it is the server that is late: the deadline is put off until a thread has had the time to take them.
+  // Connections past their deadline get an end of file after the received bytes; their worker answers and closes them. Where
+  // bytes have arrived, it is the server that is late: the deadline is put off until a thread has had the time to take them.
   void keep_time() {
     const auto shortest = std::min({options_.head_seconds, options_.idle_seconds, options_.grace_seconds});
     const auto tick = std::clamp(seconds(shortest / 4), clock::duration(std::chrono::milliseconds(5)),
@@ -192,7 +193,8 @@ class workers {
   static bool put_off(connection& c, clock::time_point now) noexcept {
     if (c.at == connection::phase::lingering || !c.wire->below().has_received()) return false;
     auto deadline = c.deadline.load();
-    if (deadline != 0) c.deadline.compare_exchange_strong(deadline, (now + std::chrono::seconds(1)).time_since_epoch().count());
+    if (deadline != 0)
+      c.deadline.compare_exchange_strong(deadline, (now + std::chrono::seconds(1)).time_since_epoch().count());
     return true;
   }
 

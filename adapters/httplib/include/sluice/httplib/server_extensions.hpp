@@ -1,5 +1,5 @@
-// What a server of ours offers to a handler beyond httplib: hardened_server provides it, mount() uses it, and neither knows more of
-// the other.
+// What a server of ours offers to a handler beyond httplib: hardened_server provides it, mount() uses it, and neither knows
+// more of the other.
 #pragma once
 
 #include <httplib.h>
@@ -32,16 +32,16 @@ struct body_framing {
   [[nodiscard]] bool has_body() const noexcept { return chunked || length > 0; }
 };
 
-// The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed once, and
-// a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
+// The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed
+// once, and a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
 class direct_body {
  public:
   direct_body() = default;
   direct_body(const direct_body&) = delete;
   direct_body& operator=(const direct_body&) = delete;
 
-  // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off. Waits for
-  // the first byte.
+  // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off.
+  // Waits for the first byte.
   virtual std::ptrdiff_t read_body(char* to, std::size_t size) = 0;
 
   // Before this thread waits for something else than its client: held while it waits. Null: no thread may.

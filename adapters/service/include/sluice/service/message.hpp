@@ -60,8 +60,8 @@ struct request {
   /// the transport cannot tell.
   std::function<bool()> gone{};
 
-  /// Where the transport has few threads: called before this thread waits for a worker. What it returns is held during the wait;
-  /// null: no thread may wait, and the answer is 429. A null function: it may.
+  /// Where the transport has few threads: called before this thread waits for a worker. What it returns is held during the
+  /// wait; null: no thread may wait, and the answer is 429. A null function: it may.
   std::function<std::shared_ptr<void>()> begin_wait{};
 
   /// Encodes an answer's body as "gzip" or "deflate" (zlib's format). Null: the transport cannot.
