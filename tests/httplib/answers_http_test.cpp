@@ -54,6 +54,14 @@ TEST_CASE_TEMPLATE("answers that nobody reads hold the budget until they are rea
       if (std::chrono::steady_clock::now() > end) return false;
     return true;
   };
+  const auto memory = [&] {
+    const auto text = send(running.service, "GET", "/metrics").text();
+    const auto at = text.find("\nsluice_answer_memory_bytes ");
+    REQUIRE(at != text.npos);
+    return std::stol(text.substr(at + 28));
+  };
+  CHECK(memory() >= 2 * large);
+  CHECK(memory() < 2 * large + 10'000);  // the small one may be on its way still
   SUBCASE("read") { CHECK(first.read().size() > static_cast<std::size_t>(large) / 2); }
   SUBCASE("given up") { first.reset(); }
   CHECK(eventually_taken());
