@@ -86,6 +86,13 @@ struct service_limits {
 struct stream_options {
   int uploads = 8;               ///< at once; beyond, the answer is 429. Each occupies a thread of the transport
   std::int64_t body_bytes = -1;  ///< of one body, decoded; -1: unlimited
+  /// A compressed body is decoded by the workers, to decoded_bytes whatever came, and beyond to at most decoded_ratio bytes
+  /// for each that came (0: any number), within decode_seconds of a worker's time (-1: any). Beyond, the answer is 413.
+  /// Zeros in gzip have a ratio of 1,030, rows with one element in 1,000 that is not zero 370, one in 100 60, dense ones 1
+  /// to 5.
+  std::int64_t decoded_bytes = 256 << 20;
+  std::int64_t decoded_ratio = 200;  ///< see decoded_bytes
+  double decode_seconds = 300;       ///< see decoded_bytes
   /// Sums are held until the body has ended: at most this many bytes, the first spool_memory of them in memory and the rest
   /// in an unnamed file in spool_directory; without a directory, all in memory. Beyond, the answer is 413.
   std::int64_t quota_bytes = std::int64_t{1} << 30;

@@ -27,6 +27,8 @@ service_options checked(service_options o) {
   need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
   need(o.stream.uploads >= 0, "stream.uploads", o.stream.uploads, "at least 0");
   need(o.stream.body_bytes >= -1, "stream.body_bytes", o.stream.body_bytes, "at least -1");
+  need(o.stream.decoded_bytes >= 0, "stream.decoded_bytes", o.stream.decoded_bytes, "at least 0");
+  need(o.stream.decoded_ratio >= 0, "stream.decoded_ratio", o.stream.decoded_ratio, "at least 0");
   need(o.stream.quota_bytes >= 1, "stream.quota_bytes", o.stream.quota_bytes, "at least 1");
   need(o.stream.spool_memory >= 0, "stream.spool_memory", o.stream.spool_memory, "at least 0");
   if (!o.stream.spool_directory.empty()) static_cast<void>(spool::make_file(o.stream.spool_directory));

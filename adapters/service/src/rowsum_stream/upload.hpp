@@ -34,6 +34,7 @@ class upload {
  private:
   void check_length(const request& r);
   void receive(const request& r);
+  void receive_encoded(const request& r);
   [[nodiscard]] std::span<char> buffer();
   void put(std::string_view bytes);
   void advance(std::size_t bytes);
@@ -62,6 +63,7 @@ class upload {
   std::size_t head_size_ = 0;
   std::optional<row_summer> summer_{};
   bool begun_ = false;
+  bool in_turn_ = false;  // within in_worker
   spool spool_;
   std::int64_t received_ = 0;  // bytes of rows
   std::int64_t sums_ = 0, not_finite_ = 0, first_not_finite_ = 0;
