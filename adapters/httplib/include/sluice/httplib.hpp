@@ -138,6 +138,13 @@ class exchange {
       r.content_length = framing_.chunked ? -1 : framing_.length;
       r.compressed = req_.has_header("Content-Encoding");
       if (reader_ != nullptr) r.read_body = [this](const body_receiver& take) { return read(take); };
+      if (std::shared_ptr<decoder> coded = decoder_for(req_.get_header_value("Content-Encoding"));
+          coded && reader_ != nullptr) {
+        r.read_encoded = [this](const body_receiver& take) { return read_encoded(take); };
+        r.decode = [coded](std::string_view bytes, const body_receiver& take) {
+          return bytes.empty() ? coded->at_end() : coded->decode(bytes, take);
+        };
+      }
       if (auto* const direct = direct_body::of(req_); direct != nullptr && reader_ != nullptr)
         r.read_some = [this, direct](char* to, std::size_t size) { return read_some(*direct, to, size); };
     }
@@ -149,13 +156,14 @@ class exchange {
   bool read(const body_receiver& take) {
     // httplib would parse a multipart body itself, with regular expressions that overflow the stack on long lines.
     const header_set_aside type(req_, "Content-Type");
-#ifdef CPPHTTPLIB_ZLIB_SUPPORT
-    if (const auto coding = req_.get_header_value("Content-Encoding"); coding == "gzip" || coding == "deflate") {
-      const header_set_aside encoding(req_, "Content-Encoding");
-      decoder coded;
-      return read_as_it_is([&](std::string_view bytes) { return coded.decode(bytes, take); }) && coded.at_end();
-    }
-#endif
+    const auto coded = decoder_for(req_.get_header_value("Content-Encoding"));
+    if (!coded) return read_as_it_is(take);
+    const header_set_aside encoding(req_, "Content-Encoding");
+    return read_as_it_is([&](std::string_view bytes) { return coded->decode(bytes, take); }) && coded->at_end();
+  }
+
+  bool read_encoded(const body_receiver& take) {
+    const header_set_aside type(req_, "Content-Type"), encoding(req_, "Content-Encoding");
     return read_as_it_is(take);
   }
 
