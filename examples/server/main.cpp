@@ -201,8 +201,7 @@ int serve(const settings& s) {
 int serve(const settings& s) {
   const auto threads = static_cast<std::size_t>(s.threads);
   const auto serve_by = [&](auto& server) {
-    sluice::tune(server);
-    server.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
+    sluice::tune(server, threads);
     return serve(s, server);
   };
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
