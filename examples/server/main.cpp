@@ -1,4 +1,5 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -36,6 +37,7 @@ struct settings {
   bool exit_on_device_lost = false;
   bool calibrate = false;
   bool probe = false;
+  std::int64_t result_bytes = sluice::service_limits{}.result_bytes;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
 #if SLUICE_SERVER_JOBS
@@ -139,6 +141,8 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
   o.tokens = lines_of(s.token_file);
   o.origins = s.origins;
   o.stream.spool_directory = s.data_dir;
+  o.limits.result_bytes = s.result_bytes;
+  o.limits.all_answers_bytes = std::max(o.limits.all_answers_bytes, 4 * s.result_bytes);
   return o;
 }
 
@@ -197,8 +201,7 @@ int serve(const settings& s) {
 int serve(const settings& s) {
   const auto threads = static_cast<std::size_t>(s.threads);
   const auto serve_by = [&](auto& server) {
-    sluice::tune(server);
-    server.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
+    sluice::tune(server, threads);
     return serve(s, server);
   };
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -263,6 +266,12 @@ int main(int argc, char** argv) {
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "any"}));
+  app.add_option("--result-bytes", s.result_bytes,
+                 "largest result of a call, as 67108864 or 64mb; all answers under way hold 1gb "
+                 "together, or 4 such results where that is more")
+      ->capture_default_str()
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 50));
   app.add_flag("--calibrate", s.calibrate,
                "measure the devices in the background, unless this machine's file has the figures");
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,

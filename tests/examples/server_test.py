@@ -385,7 +385,7 @@ class TestProcess(unittest.TestCase):
         code, text = run("--help")
         self.assertEqual(code, 0)
         for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost", "--access-log",
-                       "--token-file", "--origin"):
+                       "--token-file", "--origin", "--result-bytes"):
             self.assertIn(option, text)
 
 

@@ -36,7 +36,9 @@ class wire {
     const timeval half_minute{30, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &half_minute, sizeof half_minute);
   }
-  ~wire() { ::close(fd_); }
+  ~wire() {
+    if (fd_ >= 0) ::close(fd_);
+  }
   wire(const wire&) = delete;
   wire& operator=(const wire&) = delete;
 
@@ -68,6 +70,14 @@ class wire {
   [[nodiscard]] bool readable() const {
     char c = 0;
     return ::recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno == ECONNRESET;
+  }
+
+  // Closes the connection at once, whatever is under way.
+  void reset() {
+    const linger now{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    ::close(fd_);
+    fd_ = -1;
   }
 
   bool closed = false;

@@ -179,7 +179,7 @@ response service::handle(const request& r) noexcept try {
   state_->executor.metrics->record(record, out.status, out.size());
   state_->executor.statistics.record(record, out.status == 200, taken);
   if (out.status == 200 && (!record.model.empty() || record.streamed))
-    out.sending = serving::until_sent(state_->executor.metrics, record.route);
+    out.sending = serving::until_sent(state_->executor.metrics, record.route, std::move(record.answer));
   state_->log(r, record, arrived, trace, out);
   return out;
 } catch (...) {  // no memory even for a refusal

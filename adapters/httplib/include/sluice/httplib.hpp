@@ -26,6 +26,7 @@
 
 #include "sluice/httplib/coding.hpp"
 #include "sluice/httplib/server_extensions.hpp"
+#include "sluice/httplib/thread_pool.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -127,6 +128,7 @@ class exchange {
     };
     r.client = req_.remote_addr;
     r.gone = gone(req_);
+    r.begin_wait = thread_pool::begin_wait;
     if (auto* const own = direct_body::under_way(req_)) {
       r.begin_wait = [own] { return own->begin_wait(); };
       r.gone = [own] { return own->is_gone(); };
@@ -138,6 +140,13 @@ class exchange {
       r.content_length = framing_.chunked ? -1 : framing_.length;
       r.compressed = req_.has_header("Content-Encoding");
       if (reader_ != nullptr) r.read_body = [this](const body_receiver& take) { return read(take); };
+      if (std::shared_ptr<decoder> coded = decoder_for(req_.get_header_value("Content-Encoding"));
+          coded && reader_ != nullptr) {
+        r.read_encoded = [this](const body_receiver& take) { return read_encoded(take); };
+        r.decode = [coded](std::string_view bytes, const body_receiver& take) {
+          return bytes.empty() ? coded->at_end() : coded->decode(bytes, take);
+        };
+      }
       if (auto* const direct = direct_body::of(req_); direct != nullptr && reader_ != nullptr)
         r.read_some = [this, direct](char* to, std::size_t size) { return read_some(*direct, to, size); };
     }
@@ -149,13 +158,14 @@ class exchange {
   bool read(const body_receiver& take) {
     // httplib would parse a multipart body itself, with regular expressions that overflow the stack on long lines.
     const header_set_aside type(req_, "Content-Type");
-#ifdef CPPHTTPLIB_ZLIB_SUPPORT
-    if (const auto coding = req_.get_header_value("Content-Encoding"); coding == "gzip" || coding == "deflate") {
-      const header_set_aside encoding(req_, "Content-Encoding");
-      decoder coded;
-      return read_as_it_is([&](std::string_view bytes) { return coded.decode(bytes, take); }) && coded.at_end();
-    }
-#endif
+    const auto coded = decoder_for(req_.get_header_value("Content-Encoding"));
+    if (!coded) return read_as_it_is(take);
+    const header_set_aside encoding(req_, "Content-Encoding");
+    return read_as_it_is([&](std::string_view bytes) { return coded->decode(bytes, take); }) && coded->at_end();
+  }
+
+  bool read_encoded(const body_receiver& take) {
+    const header_set_aside type(req_, "Content-Type"), encoding(req_, "Content-Encoding");
     return read_as_it_is(take);
   }
 
@@ -391,12 +401,12 @@ bool shut_down(Server& server, service& s, double seconds) {
 
 /// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms, the time that
 /// Linux delays an acknowledgement), as many requests a connection as the client likes, `connections` threads (each
-/// connection holds one, idle ones too; computing happens in the service's workers), and only SO_REUSEADDR, so that a second
-/// server on the port fails instead of taking half of the requests.
+/// connection holds one, idle ones too; computing happens in the service's workers, and a quarter of the threads never waits
+/// for it), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half of the requests.
 inline void tune(httplib::Server& server, std::size_t connections = 256) {
   server.set_tcp_nodelay(true);
   server.set_keep_alive_max_count(1'000'000'000);
-  server.new_task_queue = [connections] { return new httplib::ThreadPool(connections); };
+  server.new_task_queue = [connections] { return new detail::thread_pool(connections); };
   server.set_socket_options([](auto socket) {
     const int on = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof on);

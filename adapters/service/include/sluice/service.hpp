@@ -65,20 +65,34 @@ class protocol;
 }
 inline namespace SLUICE_ABI {
 
-/// The largest request; beyond, the answer is 413.
+/// The largest request and the largest answer; beyond, the answer is 413.
 struct service_limits {
   std::int64_t body_bytes = 64 << 20;  ///< of a request, compressed and decompressed
   /// Of all requests under way together, with bodies beyond inline_bytes; beyond, the answer is 429. One alone is always
   /// taken.
   std::int64_t all_bodies_bytes = 256 << 20;
-  std::int64_t elements = 16 << 20;  ///< of one input
+  std::int64_t elements = 16 << 20;  ///< of one input, and of one result
   int rank = sluice::max_rank;       ///< of one input; with it, how deep JSON may nest
+  /// Of all results of a call, as tensors. Checked before the call is computed where endpoint::results or
+  /// endpoint::estimate tells them, else when they are there, before they are encoded.
+  std::int64_t result_bytes = 64 << 20;
+  /// Memory of all answers under way together, from the call until they are sent: results, and their text, which takes up to
+  /// 18 bytes an f32. One answer takes at most half of what the others leave of it, so that a few large ones that are read
+  /// slowly leave room for small ones; beyond, the answer is 503. At least twice result_bytes.
+  std::int64_t all_answers_bytes = std::int64_t{1} << 30;
 };
 
 /// How POST /v1/rowsum/stream holds its sums.
 struct stream_options {
   int uploads = 8;               ///< at once; beyond, the answer is 429. Each occupies a thread of the transport
   std::int64_t body_bytes = -1;  ///< of one body, decoded; -1: unlimited
+  /// A compressed body is decoded by the workers, to decoded_bytes whatever came, and beyond to at most decoded_ratio bytes
+  /// for each that came (0: any number), within decode_seconds of a worker's time (-1: any). Beyond, the answer is 413.
+  /// Zeros in gzip have a ratio of 1,030, rows with one element in 1,000 that is not zero 370, one in 100 60, dense ones 1
+  /// to 5.
+  std::int64_t decoded_bytes = 256 << 20;
+  std::int64_t decoded_ratio = 200;  ///< see decoded_bytes
+  double decode_seconds = 300;       ///< see decoded_bytes
   /// Sums are held until the body has ended: at most this many bytes, the first spool_memory of them in memory and the rest
   /// in an unnamed file in spool_directory; without a directory, all in memory. Beyond, the answer is 413.
   std::int64_t quota_bytes = std::int64_t{1} << 30;

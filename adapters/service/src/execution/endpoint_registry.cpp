@@ -83,6 +83,11 @@ endpoint endpoint_of(const op_descriptor& op) {
                .run = [&op](std::span<const tensor> in,
                             const call_context& c) { return std::vector{apply(op, operands(in), c.where)}; },
                .estimate = [&op](std::span<const tensor> in) { return work_of(op, operands(in)); }};
+  row.results = [&op](std::span<const tensor> in) {
+    std::vector<operand_spec> specs;
+    for (const auto& t : in) specs.push_back({.dtype = t.dtype(), .shape = t.shape()});
+    return std::vector{result_of(op, specs)};
+  };
   for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
   if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
   return row;

@@ -17,6 +17,9 @@ service_options checked(service_options o) {
   need(o.limits.body_bytes >= 1, "limits.body_bytes", o.limits.body_bytes, "at least 1");
   need(o.limits.all_bodies_bytes >= 1, "limits.all_bodies_bytes", o.limits.all_bodies_bytes, "at least 1");
   need(o.limits.elements >= 1, "limits.elements", o.limits.elements, "at least 1");
+  need(o.limits.result_bytes >= 1, "limits.result_bytes", o.limits.result_bytes, "at least 1");
+  need(o.limits.all_answers_bytes / 2 >= o.limits.result_bytes, "limits.all_answers_bytes", o.limits.all_answers_bytes,
+       fmt::format("at least twice limits.result_bytes, which is {}", o.limits.result_bytes));
   need(o.limits.rank >= 0 && o.limits.rank <= max_rank, "limits.rank", o.limits.rank, fmt::format("0 to {}", max_rank));
   need(o.compute_workers >= 0, "compute_workers", o.compute_workers, "at least 0");
   need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
@@ -24,6 +27,8 @@ service_options checked(service_options o) {
   need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
   need(o.stream.uploads >= 0, "stream.uploads", o.stream.uploads, "at least 0");
   need(o.stream.body_bytes >= -1, "stream.body_bytes", o.stream.body_bytes, "at least -1");
+  need(o.stream.decoded_bytes >= 0, "stream.decoded_bytes", o.stream.decoded_bytes, "at least 0");
+  need(o.stream.decoded_ratio >= 0, "stream.decoded_ratio", o.stream.decoded_ratio, "at least 0");
   need(o.stream.quota_bytes >= 1, "stream.quota_bytes", o.stream.quota_bytes, "at least 1");
   need(o.stream.spool_memory >= 0, "stream.spool_memory", o.stream.spool_memory, "at least 0");
   if (!o.stream.spool_directory.empty()) static_cast<void>(spool::make_file(o.stream.spool_directory));
@@ -67,6 +72,7 @@ response executor::run(call& c, const std::function<response()>& work) {
   response out;
   const auto timed = [&] {
     out = work();
+    c.keep_encoded(out);
     c.ends(stage::output);
   };
   if (is_small(c)) {
@@ -93,7 +99,10 @@ call_result executor::submit(call& c) {
     c.ends(stage::queue);
   }
   c.check_deadline();
+  c.answer = c.request.answer = std::make_shared<answer_share>(answers);
+  c.reserve();
   auto done = scheduler_->submit(c);
+  c.reserve(done.results);
   c.ends(stage::infer);
   c.check_deadline();
   metrics->placed(c.row.name, done.where, seconds_of(c.request.time_of(stage::infer)));

@@ -11,6 +11,7 @@
 
 #include "codec/body_buffer.hpp"
 #include "execution/admission.hpp"
+#include "execution/answer_budget.hpp"
 #include "execution/compute_queue.hpp"
 #include "execution/endpoint_registry.hpp"
 #include "execution/scheduler.hpp"
@@ -31,6 +32,7 @@ class executor {
   // Answers that are still being sent hold it.
   const std::shared_ptr<serving::metrics> metrics = std::make_shared<serving::metrics>();
   serving::statistics statistics;
+  const std::shared_ptr<answer_budget> answers = std::make_shared<answer_budget>(options.limits.all_answers_bytes);
 
   std::atomic<bool> draining{false};  // the server is shutting down: it is not ready,
   std::atomic<bool> closed{false};    // and computes no more
@@ -51,7 +53,8 @@ class executor {
   // caller. Throws http_error: 429 when workers and queue are full, 504 when the deadline has passed, 503 when the client
   // disconnected.
   response run(call& c, const std::function<response()>& work);
-  // Has the scheduler compute a decoded call. Throws http_error: 504 when the deadline has passed.
+  // Has the scheduler compute a decoded call. Throws http_error: 504 when the deadline has passed, 413 and 503 when the
+  // answer takes more memory than it may, or than is left.
   call_result submit(call& c);
 
   // The devices now, after on_device_lost was called for those newly lost.

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "execution/admission.hpp"
+#include "execution/answer_budget.hpp"
 
 namespace sluice::serving {
 
@@ -37,6 +38,7 @@ struct request_context {
   std::function<bool()> gone{};  // whether the client has disconnected; null where the transport cannot tell
   std::function<std::shared_ptr<void>()> begin_wait{};  // see request::begin_wait
   admission::ticket ticket{};
+  std::shared_ptr<answer_share> answer{};  // held until the answer is sent
   std::string request_id{}, traceparent{};
 
   [[nodiscard]] std::chrono::nanoseconds taken() const { return clock::now() - begin; }

@@ -2,6 +2,7 @@
 
 #include "codec/json_writer.hpp"
 #include "codec/print_lists.hpp"
+#include "execution/result_limits.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
 
@@ -39,6 +40,15 @@ response encode_inference(const model& m, const infer_request& asked, const std:
   return out;
 }
 
+encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results) {
+  encoded_size size;
+  for (const auto& wanted : asked.outputs) {
+    const auto& r = results[wanted.index];
+    wanted.binary ? size.results += bytes_of({&r, 1}) : size.text += flat_bytes(r);
+  }
+  return size;
+}
+
 std::string_view wanted_encoding(std::string_view accept) {
   while (accept.ends_with(' ')) accept.remove_suffix(1);
   while (accept.starts_with(' ')) accept.remove_prefix(1);
@@ -47,10 +57,11 @@ std::string_view wanted_encoding(std::string_view accept) {
   return {};
 }
 
-void compress(response& answer, const request& r) {
+void compress(response& answer, const request& r, answer_share& memory) {
   const auto coding = wanted_encoding(header(r, "Accept-Encoding"));
   answer.headers.emplace_back("Vary", "Accept-Encoding");
   if (coding.empty() || !r.compress) return;
+  if (!memory.try_resize(memory.bytes() + static_cast<std::int64_t>(answer.size()))) return;  // no memory: as it is
   answer.body = r.compress(answer.body, coding);
   answer.headers.emplace_back("Content-Encoding", coding);
 }
