@@ -15,6 +15,6 @@ string(COMPARE EQUAL "${sluice_type}" SHARED_LIBRARY shared)
 add_test(NAME install
          COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DCONFIG=$<CONFIG> -DLIBDIR=${CMAKE_INSTALL_LIBDIR}
                  -DSOURCE=${PROJECT_SOURCE_DIR} -DPREFIX=${SLUICE_TEST_INSTALLED} -DLIBRARY=$<TARGET_FILE_NAME:sluice> -DSHARED=${shared}
-                 -DPROGRAM=$<TARGET_FILE:list_devices> -DFAKE=$<TARGET_FILE:sluice_fake> -DCUDA=$<TARGET_EXISTS:sluice_cuda>
+                 -DPROGRAM=$<TARGET_FILE:list_devices> -DSERVER=$<TARGET_EXISTS:sluice-server> -DFAKE=$<TARGET_FILE:sluice_fake> -DCUDA=$<TARGET_EXISTS:sluice_cuda>
                  -P "${CMAKE_CURRENT_SOURCE_DIR}/install_test.cmake")
 set_tests_properties(install PROPERTIES TIMEOUT 300 FIXTURES_SETUP sluice_installed)
