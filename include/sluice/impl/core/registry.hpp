@@ -56,6 +56,7 @@ class registry {
 
  private:
   registry() {
+    static_cast<void>(least_log_level());  // a wrong SLUICE_LOG is told even where there is nothing to log
     add(backend{cpu_table(), "", 1});
     const auto folders = module_folders();
     std::vector<std::filesystem::path> seen;
