@@ -53,7 +53,9 @@ struct file_status {
   // The bytes or what is known of the file, such as its name or permissions (ctime); nobody can set it. 0: the file system
   // does not tell.
   std::int64_t status_changed = 0;
-  unsigned permissions = 0;     // POSIX mode bits; 0 on Windows
+  unsigned permissions = 0;  // POSIX mode bits; 0 on Windows
+  std::uint64_t owner = 0;   // user and group, likewise
+  std::uint64_t links = 0;
   const char* other = nullptr;  // what it is, "a directory", when it is not a regular file
 };
 
@@ -61,6 +63,9 @@ enum class links { follow, keep };
 
 std::error_code status_of(const file_descriptor& file, file_status& found);
 std::error_code status_of(const std::string& path, links last, file_status& found);
+
+// Where an open file is found now, as far as the system tells; "" where it does not.
+std::string current_path(const file_descriptor& file);
 
 // For reading; a pipe without a writer does not block. links::keep: a symbolic link is an error.
 std::error_code open_to_read(const std::string& path, links last, file_descriptor& opened);
