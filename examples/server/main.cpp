@@ -102,7 +102,9 @@ std::map<std::string, std::string> named_directories(const std::vector<std::stri
   for (const auto& one : all) {
     const auto equals = one.find('=');
     if (equals == std::string::npos) throw std::runtime_error("--data " + one + " is not NAME=DIR");
-    named[one.substr(0, equals)] = one.substr(equals + 1);
+    const auto name = one.substr(0, equals), directory = one.substr(equals + 1);
+    if (const auto [before, first] = named.emplace(name, directory); !first)
+      throw std::runtime_error("--data names " + name + " twice: " + before->second + " and " + directory);
   }
   return named;
 }
@@ -114,9 +116,14 @@ void add_jobs(sluice::service& service, const settings& s) {
 }
 
 void add_job_options(CLI::App& app, settings& s) {
-  app.add_option("--data", s.data, "NAME=DIR: files below DIR may be read by jobs, as NAME/path; may be repeated");
-  app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, created when missing; without it there are none");
-  app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")->capture_default_str();
+  auto* const data =
+      app.add_option("--data", s.data, "NAME=DIR: files below DIR may be read by jobs, as NAME/path; may be repeated");
+  auto* const jobs =
+      app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, created when missing; without it there are none");
+  auto* const sync = app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")
+                         ->capture_default_str();
+  data->needs(jobs);
+  sync->needs(jobs);
 }
 #else  // a build without sluice::jobs
 void add_jobs(sluice::service&, const settings&) {}
@@ -141,6 +148,7 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
 
 template <class Server>
 int serve(const settings& s, Server& server) {
+  keep_files_private();  // notes, results and logs are what clients sent
   const access_log log(s.access_log);
   if (s.calibrate) sluice::calibrate_in_background();
   std::filesystem::create_directories(s.data_dir);
@@ -242,6 +250,7 @@ void add_access_options(CLI::App& app, settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_streams();
   settings s;
   CLI::App app("An example application: notes, matrices, and sluice's routes beside them.", "sluice-server");
   app.set_version_flag("--version", SLUICE_VERSION_STRING);

@@ -152,6 +152,24 @@ TEST_CASE("reads and writes at offsets, resize and sync") {
   CHECK(done == 0);
 }
 
+TEST_CASE("folders are made with their permissions, and those that are there keep theirs") {
+  const folder here;
+  using std::filesystem::perms;
+  const auto may = [&](std::string_view name) { return std::filesystem::status(here / name).permissions(); };
+  const auto before = ::umask(022);
+  CHECK_FALSE(make_folders(here / "a", 0755));
+  CHECK_FALSE(make_folders(here / "a/b/c/", 0700));
+  CHECK_FALSE(make_folders(here / "a/b/c", 0755));
+  ::umask(before);
+  CHECK(may("a") == perms(0755));
+  CHECK(may("a/b") == perms(0700));
+  CHECK(may("a/b/c") == perms(0700));
+  write_file(here / "file", "");
+  CHECK(make_folders(here / "file", 0700) == std::errc::not_a_directory);
+  CHECK(make_folders(here / "file/in", 0700) == std::errc::not_a_directory);
+  CHECK(make_folders("", 0700) == std::errc::no_such_file_or_directory);
+}
+
 TEST_CASE("a full disk is told from other failures") {
   CHECK(is_full({ENOSPC, std::generic_category()}));
   CHECK(is_full({EDQUOT, std::generic_category()}));

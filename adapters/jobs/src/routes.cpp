@@ -130,7 +130,9 @@ class jobs_protocol final : public protocol {
   response submit(const request& r, request_context& record) {
     check_open();
     if (!is_json(header(r, "Content-Type")))
-      throw http_error{415, "unsupported", "[jobs] the order for a job is JSON: application/json"};
+      throw http_error{
+          415, "unsupported_media_type",
+          fmt::format("[jobs] Content-Type is \"{}\": this takes application/json", shown(header(r, "Content-Type")))};
     const auto body = read_text(r, std::min(longest_body, service_.limits.body_bytes), record);
     const auto j = runner_->submit(jobs::parse_order(body));
     auto out = text_response("application/json", json(j), 202);
@@ -165,7 +167,11 @@ class jobs_protocol final : public protocol {
     std::from_chars(last.data(), last.data() + last.size(), seen);
     if (seen > j.event) seen = 0;                                       // no event of this job
     if (has_ended(j.state) && seen == j.event) return {.status = 204};  // browsers do not reconnect after it
-    response out{.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}};
+    // Proxies pass each event on as it comes: nginx holds answers back without the first, and compressing ones without the
+    // second.
+    response out{.headers = {{"Content-Type", "text/event-stream"},
+                             {"X-Accel-Buffering", "no"},
+                             {"Cache-Control", "no-cache, no-transform"}}};
     auto taken = runner_->take_event_stream();
     if (!taken)
       throw http_error{429,

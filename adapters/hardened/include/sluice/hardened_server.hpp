@@ -76,6 +76,9 @@ class basic_hardened_server : public Base, public detail::long_bodies {
       res.set_content(hardened::problem_json({500, "the request failed"}), std::string(hardened::problem_type));
     });
     Base::new_task_queue = [this] { return start(); };
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    if constexpr (is_tls) detail::use_forward_secrecy(*this);
+#endif
   }
   /// With hardened_options as they are.
   basic_hardened_server() : basic_hardened_server(hardened_options{}) {}
@@ -90,19 +93,34 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   /// and no more; each answer closes its connection from now on, and idle connections are closed. Returns when no request is
   /// under way, or after `seconds`, and whether none is. Then listen() cuts off what is left, and returns.
   bool drain(double seconds) {
-    const auto w = current();
-    if (!w || !this->is_running()) return true;
+    if (!this->is_running()) return true;
     const auto end = hardened::clock::now() + hardened::seconds(seconds);
     hardened::refuse_new_connections(this->svr_sock_, std::chrono::milliseconds(1000));
-    w->promise_time(end);
-    stop();  // closes the socket that listens; what is under way is waited for, below and in start()
-    return w->drain(std::chrono::duration<double>(end - hardened::clock::now()).count());
+    const auto w = current();
+    if (w) w->promise_time(end);
+    stop();
+    return !w || w->drain(std::chrono::duration<double>(end - hardened::clock::now()).count());
   }
-
   /// As httplib's: listen() returns once what is under way is answered, and cuts it off after grace_seconds. May be called
   /// again.
   void stop() {
-    if (!closed_.exchange(true)) Base::stop();
+    if (!this->is_running()) return;
+    stopped_ = true;
+    // httplib's own would also end the answers that are being sent: it looks for INVALID_SOCKET before each of their pieces.
+    const auto listening = this->svr_sock_.exchange(closed_socket);
+    if (listening < 0) return;
+    ::shutdown(listening, SHUT_RDWR);  // accept() returns
+    ::close(listening);
+  }
+
+  /// As httplib's; true once it was stopped.
+  bool listen_after_bind() {
+    stopped_ = false;
+    return Base::listen_after_bind() || stopped_;
+  }
+  /// As httplib's; true once it was stopped.
+  bool listen(const std::string& host, int port, int socket_flags = 0) {
+    return Base::bind_to_port(host, port, socket_flags) && listen_after_bind();
   }
 
  private:
@@ -115,13 +133,13 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   }
 
   httplib::TaskQueue* start() {
-    auto queue = std::make_unique<hardened::direct_queue>([this] { current()->stop(options_.grace_seconds); });
+    auto queue = std::make_unique<hardened::direct_queue>(
+        [this] { current()->stop(options_.grace_seconds, [this] { this->svr_sock_ = INVALID_SOCKET; }); });
     hardened::set_backlog(this->svr_sock_, options_.backlog);  // httplib's own backlog may be 5
     auto w = std::make_shared<hardened::workers>(
         options_, [this](hardened::connection& c, std::span<char> scratch) { return requests_.serve(c, scratch); });
     const std::lock_guard lock(mutex_);
     workers_ = std::move(w);
-    closed_ = false;
     return queue.release();
   }
 
@@ -146,20 +164,10 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   std::unique_ptr<hardened::channel> channel_of(socket_t socket) {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, context_of(*this));
+    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, detail::tls_context_of(*this));
 #endif
     return std::make_unique<hardened::channel>(socket);
   }
-
-#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-  template <class Server>
-  static auto* context_of(Server& s) {
-    if constexpr (requires { s.tls_context(); })
-      return static_cast<SSL_CTX*>(s.tls_context());
-    else
-      return s.ssl_context();
-  }
-#endif
 
   // One request, by httplib. Returns whether the connection stays open.
   bool answer(hardened::connection& c, const hardened::head& h, std::string_view first, std::span<char> scratch) {
@@ -203,12 +211,14 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   static constexpr bool is_tls = false;
 #endif
 
+  static constexpr socket_t closed_socket = -2;  // of no socket, and not INVALID_SOCKET
+
   const hardened_options options_;
   std::size_t body_bytes_ = 64 << 20;
   hardened::shared_threads threads_{options_.waiting_threads, [this] { current()->replace_waiting(); }};
   const hardened::requests requests_{
       options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};
-  std::atomic<bool> closed_{true};  // nothing listens
+  std::atomic<bool> stopped_{false};
   std::mutex mutex_;
   std::shared_ptr<hardened::workers> workers_;
 };
@@ -216,7 +226,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 /// Over TCP.
 using hardened_server = basic_hardened_server<httplib::Server>;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-/// Over TLS 1.2 or newer, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
+/// Over TLS 1.2 or newer with forward secrecy, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
 using hardened_tls_server = basic_hardened_server<httplib::SSLServer>;
 #endif
 

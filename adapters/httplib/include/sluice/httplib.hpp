@@ -411,5 +411,13 @@ inline void tune(httplib::Server& server, std::size_t connections = 256) {
   });
 }
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+/// The same for a server over TLS, which takes TLS 1.2 or newer from then on, with forward secrecy.
+inline void tune(httplib::SSLServer& server, std::size_t connections = 256) {
+  detail::use_forward_secrecy(server);
+  tune(static_cast<httplib::Server&>(server), connections);
+}
+#endif
+
 }  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -49,7 +49,10 @@ struct file_identity {
 struct file_status {
   file_identity id{};
   std::int64_t size = 0;
-  std::int64_t changed = 0;     // nanoseconds since 1970
+  std::int64_t changed = 0;  // the bytes, as far as nobody set that time; nanoseconds since 1970
+  // The bytes or what is known of the file, such as its name or permissions (ctime); nobody can set it. 0: the file system
+  // does not tell.
+  std::int64_t status_changed = 0;
   unsigned permissions = 0;     // POSIX mode bits; 0 on Windows
   const char* other = nullptr;  // what it is, "a directory", when it is not a regular file
 };
@@ -63,6 +66,8 @@ std::error_code status_of(const std::string& path, links last, file_status& foun
 std::error_code open_to_read(const std::string& path, links last, file_descriptor& opened);
 // For reading and writing, created when missing with `permissions`; a symbolic link is an error.
 std::error_code open_to_write(const std::string& path, unsigned permissions, file_descriptor& opened);
+// Creates the folder, and those above it that are missing, with `permissions`; one that is there keeps its own.
+std::error_code make_folders(const std::string& path, unsigned permissions);
 // To be passed to open_beneath.
 std::error_code open_folder(const std::string& path, file_descriptor& opened);
 // Opens for reading what is at `path`, relative to `root`. A component that is a link, even one that stays within `root`, is

@@ -87,13 +87,15 @@ class workers {
     drain_end_ = std::max(drain_end_, end);
   }
 
-  // Waits for the answers under way, at most `time` or as long as was promised, then cuts the remaining clients off.
-  void stop(double time) {
+  // Waits for the answers under way, at most `time` or as long as was promised, then cuts the remaining clients off, after
+  // `on_cut` was called.
+  void stop(double time, const std::function<void()>& on_cut) {
     const auto promised = [this] {
       const std::lock_guard lock(mutex_);
       return std::chrono::duration<double>(drain_end_ - clock::now()).count() + 0.1;  // the drain returns first
     };
     if (!drain(std::max(time, promised()))) {
+      on_cut();
       const std::lock_guard lock(mutex_);
       for (const auto& [c, owner] : open_) c->wire->below().cut();
     }

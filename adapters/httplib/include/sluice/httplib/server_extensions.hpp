@@ -4,6 +4,10 @@
 
 #include <httplib.h>
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#include <openssl/ssl.h>
+#endif
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +27,26 @@ template <class Request>
 void mark_read(Request& r) {
   if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
 }
+
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+template <class Server>
+SSL_CTX* tls_context_of(Server& s) {
+  if constexpr (requires { s.tls_context(); })
+    return static_cast<SSL_CTX*>(s.tls_context());
+  else
+    return s.ssl_context();
+}
+
+// With TLS 1.2, keys of each connection's own: a private key that is stolen later decrypts nothing that was recorded. TLS 1.3 has no
+// others. An application that must do otherwise sets its own list afterwards. Nothing where the certificate could not be read.
+template <class Server>
+void use_forward_secrecy(Server& s) {
+  if (SSL_CTX* const context = tls_context_of(s); context != nullptr) {
+    ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    ::SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+  }
+}
+#endif
 
 // How a request announces its body.
 struct body_framing {
