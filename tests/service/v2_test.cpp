@@ -350,12 +350,11 @@ TEST_CASE("a large body's deadline and priority count while it waits") {
   CHECK(order == std::vector<std::uint64_t>{9, 1, 0, 2, 4, 5});
 }
 
-TEST_CASE("answers are compressed where the transport can and a client asks for it alone") {
+TEST_CASE("answers are compressed where the transport can: long text, and all for a client that lists one coding alone") {
   sluice::service s;
-  const auto ask = [&](std::string accept) {
+  const auto ask = [&](std::string accept, const std::string& body = request(square)) {
     sluice::request r{.method = "POST", .path = "/v2/models/rowsum/infer"};
     r.header = [&](std::string_view name) { return name == "Accept-Encoding" ? std::string_view(accept) : ""; };
-    const auto body = request(square);
     r.body = body;
     r.compress = [](const std::vector<sluice::body_piece>&, std::string_view coding) {
       return std::vector{sluice::body_piece::of(std::string(coding))};
@@ -369,10 +368,25 @@ TEST_CASE("answers are compressed where the transport can and a client asks for 
     CHECK(r.header("Vary") == "Accept-Encoding");
   }
   CHECK(ask(" GZIP ").text() == "gzip");
+  CHECK(ask("x-gzip").text() == "gzip");
   for (const char* accept : {"", "identity", "br", "gzip, deflate", "gzip;q=0", "gzipx"}) {
     const auto r = ask(accept);
     CHECK(r.text().starts_with("{\"model_name\""));
     CHECK(r.header("Content-Encoding").empty());
   }
+  const auto sums = list(1000, [](int) { return std::string("1"); });
+  const auto many = request(input("a", "FP32", "[1000,1]", cat("\"data\":", sums)));
+  const auto binary =
+      request(input("a", "FP32", "[1000,1]", cat("\"data\":", sums)), R"(,"parameters":{"binary_data_output":true})");
+  for (const char* accept : {"gzip, deflate", "gzip, deflate, br, zstd", "br;q=1.0, gzip;q=0.8, *;q=0.1"}) {
+    CAPTURE(accept);
+    const auto r = ask(accept, many);
+    CHECK(r.text() == "gzip");
+    CHECK(r.header("Content-Encoding") == "gzip");
+    CHECK(ask(accept, binary).header("Content-Encoding").empty());
+  }
+  CHECK(ask("deflate", binary).text() == "deflate");
+  CHECK(ask("gzip, identity;q=0", binary).text() == "gzip");
+  CHECK(ask("gzip, identity;q=0").text() == "gzip");
   CHECK(infer(s, "rowsum", request(square), {{"Accept-Encoding", "gzip"}}).text().starts_with("{\"model_name\""));
 }

@@ -7,6 +7,7 @@
 #include "codec/codec_registry.hpp"
 #include "execution/executor.hpp"
 #include "http/access.hpp"
+#include "http/coding.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/trace.hpp"
@@ -59,7 +60,9 @@ struct service::state {
     record.deadline = serving::deadline_of(r, record.begin);
     record.gone = r.gone;
     record.begin_wait = r.begin_wait;
-    return p->answer(r, record);
+    auto out = p->answer(r, record);
+    if (record.model.empty()) serving::compress_text(out, r);
+    return out;
   }
 
   // Calls the application's access log.

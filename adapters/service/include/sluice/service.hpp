@@ -41,13 +41,18 @@
 /// takes after the first. Health, metadata, config, statistics, the repository's index, and POST /v2/models/NAME/infer with
 /// JSON or binary tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone.
 /// `timeout`, in microseconds from the request's arrival, and `priority` reach the endpoint; a call whose timeout has passed
-/// before it is computed is refused with 504. Answers are compressed for a client whose Accept-Encoding is gzip or deflate
-/// alone. Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+/// before it is computed is refused with 504. Other parameters are passed over, and null is as if it were not there; but
+/// `sequence_id`, `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in
+/// JSON of 1 KiB or more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone.
+/// Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+///
+/// Documents, metrics and other text of 1 KiB or more are compressed likewise; answers of calls under /v1 are not.
 ///
 /// Errors under /v1 are application/problem+json: 400 for malformed bodies, 422 for shapes and
 /// values that an endpoint does not take, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all workers
 /// are busy and the queue is full, with the seconds to wait in Retry-After; 504 past the deadline that the header
-/// X-Request-Timeout sets, in seconds after the request's arrival (0.5): a call that is not begun by then is not computed.
+/// X-Request-Timeout sets, in seconds after the request's arrival (0.5): a call that is not begun by then is not computed;
+/// 503 with Retry-After when answers under way hold too much memory.
 #pragma once
 
 #include <cstddef>

@@ -3,6 +3,7 @@
 #include "codec/json_writer.hpp"
 #include "codec/print_lists.hpp"
 #include "execution/result_limits.hpp"
+#include "http/coding.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
 
@@ -49,21 +50,14 @@ encoded_size inference_size(const infer_request& asked, std::span<const operand_
   return size;
 }
 
-std::string_view wanted_encoding(std::string_view accept) {
-  while (accept.ends_with(' ')) accept.remove_suffix(1);
-  while (accept.starts_with(' ')) accept.remove_prefix(1);
-  for (const std::string_view coding : {"gzip", "deflate"})
-    if (same_ignoring_case(accept, coding)) return coding;
-  return {};
-}
-
 void compress(response& answer, const request& r, answer_share& memory) {
-  const auto coding = wanted_encoding(header(r, "Accept-Encoding"));
+  const auto coding = choose_coding(header(r, "Accept-Encoding"));
   answer.headers.emplace_back("Vary", "Accept-Encoding");
-  if (coding.empty() || !r.compress) return;
+  if (coding.name.empty() || !r.compress) return;
+  if (!coding.alone && !coding.required && !is_long_text(answer)) return;
   if (!memory.try_resize(memory.bytes() + static_cast<std::int64_t>(answer.size()))) return;  // no memory: as it is
-  answer.body = r.compress(answer.body, coding);
-  answer.headers.emplace_back("Content-Encoding", coding);
+  answer.body = r.compress(answer.body, coding.name);
+  answer.headers.emplace_back("Content-Encoding", coding.name);
 }
 
 }  // namespace sluice::serving

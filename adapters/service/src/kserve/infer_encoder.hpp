@@ -14,11 +14,8 @@ response encode_inference(const model& m, const infer_request& asked, const std:
 // What such an answer holds in memory.
 encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results);
 
-// "gzip" or "deflate" where a client accepts that coding alone, else nothing. HTTP libraries send a list of codings unasked,
-// and compressing at zlib's speed would delay their answers.
-std::string_view wanted_encoding(std::string_view accept_encoding);
-
-// `answer` in the coding that the request asks for, if its transport has one and `memory` can grow by as much.
+// `answer` in the coding that the request asks for, if its transport has one and `memory` can grow by as much. For a client
+// that lists others too, text alone: numbers in binary gain little, and zlib would delay them much.
 void compress(response& answer, const request& r, answer_share& memory);
 
 }  // namespace sluice::serving

@@ -129,6 +129,13 @@ inline std::string read_file(const std::string& path, std::size_t most, std::str
   return text.size() > most ? "it has more than " + std::to_string(most) + " bytes" : "";
 }
 
+// `path` without links and dots; itself where it cannot be looked up.
+inline std::filesystem::path canonical(const std::filesystem::path& path) {
+  std::error_code error;
+  auto found = std::filesystem::weakly_canonical(path, error);
+  return error ? path : found;
+}
+
 // Files of `folder` whose names start with `prefix` and end with `suffix`, with something between, sorted; none when the
 // folder cannot be read.
 inline std::vector<std::string> list_files(const std::string& folder, const std::string& prefix, const std::string& suffix) {
