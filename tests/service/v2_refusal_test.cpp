@@ -167,7 +167,7 @@ TEST_CASE("paths, methods and versions") {
   for (const char* version : {"2", "", "x", "01"})
     check_error(send(s, "GET", cat("/v2/models/matmul/versions/", version, "/ready")), 404, "matmul has version 1, not");
   for (const char* path :
-       {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/matmul", "/v2/models/matmul/config",
+       {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/v2/models/matmul", "/v2/models/matmul/config",
         "/v2/models/matmul/ready", "/v2/models/matmul/stats", "/v2/models/stats", "/v2/systemsharedmemory/status"}) {
     const auto r = send(s, "POST", path);
     check_error(r, 405, "takes GET, HEAD, not POST");

@@ -228,17 +228,23 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     add("GET", path + "/stats", "How often a model was asked, and where its time went", ok(schema_ref("ModelStatistics")),
         parameters);
   }
-  add("GET", "/v2/models/stats", "The same of all models", ok(schema_ref("ModelStatistics")));
+  const auto state_names = enum_of({"READY", "UNAVAILABLE"});
+  add("GET", "/v2/models", "All models",
+      ok(object_of(
+          {"models"},
+          {{"models", array_of(object_of(
+                          {"name", "versions", "state", "reason"},
+                          {{"name", text}, {"versions", array_of(text)}, {"state", state_names}, {"reason", text}}))}})));
+  add("GET", "/v2/models/stats", "The statistics of all models", ok(schema_ref("ModelStatistics")));
   add("GET", "/v2", "The server",
       ok(object_of({"name", "version", "extensions"}, {{"name", text}, {"version", text}, {"extensions", array_of(text)}})));
   add("GET", "/v2/health/live", "Whether the process answers",
       ok(object_of({"live"}, {{"live", json_object({{"const", true}})}})), {}, true);
   add("GET", "/v2/health/ready", "Whether the devices are healthy",
       state(object_of({"ready"}, {{"ready", type_of("boolean")}})), {}, true);
-  add("POST", "/v2/repository/index", "All models",
-      ok(array_of(
-          object_of({"name", "version", "state", "reason"},
-                    {{"name", text}, {"version", text}, {"state", enum_of({"READY", "UNAVAILABLE"})}, {"reason", text}}))),
+  add("POST", "/v2/repository/index", "All models, as Triton lists them",
+      ok(array_of(object_of({"name", "version", "state", "reason"},
+                            {{"name", text}, {"version", text}, {"state", state_names}, {"reason", text}}))),
       {}, false, {411, 413, 415});
   // Clients of Triton's ask for these; no model is loaded by them, and no memory shared.
   const parameter region{.name = "region", .summary = "Its name", .in = "path"};
