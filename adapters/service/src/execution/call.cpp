@@ -60,7 +60,14 @@ void call::reserve() {
     reserve(cost->result_bytes, {});
 }
 
+bool call::expects(std::span<const tensor> results) const {
+  return !expected.empty() &&
+         std::equal(results.begin(), results.end(), expected.begin(), expected.end(),
+                    [](const tensor& t, const operand_spec& s) { return t.dtype() == s.dtype && t.shape() == s.shape; });
+}
+
 void call::reserve(std::span<const tensor> results) {
+  if (expects(results)) return;
   const auto specs = specs_of(results);
   reserve(bytes_of(specs), specs);
 }
@@ -97,7 +104,7 @@ call_result compute(call& c) {
   std::optional<call_account> account;
   if (where.decided) account.emplace(*c.cost, *where.decided);
   done.results = c.row.run(c.inputs, c.context);
-  check_results(c.row, specs_of(done.results), c.limits);
+  if (!c.expects(done.results)) check_results(c.row, specs_of(done.results), c.limits);
   where.device = done.results[0].device().str();
   for (auto& t : done.results) t = t.to(device::cpu);  // waits for the device, so it is part of computing
   if (account) account->succeeded();

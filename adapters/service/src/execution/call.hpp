@@ -43,6 +43,8 @@ struct call {
   // The inputs, once they are decoded. Throws error: invalid_argument unless `row` takes them, limit_exceeded when the
   // results would be too large.
   void take(std::vector<tensor> decoded_inputs);
+  // Whether results are what was expected, and checked.
+  [[nodiscard]] bool expects(std::span<const tensor> results) const;
   // Shares of the budget: before the call, after it, and of what was encoded. Throw http_error (413, 503).
   void reserve();
   void reserve(std::span<const tensor> results);

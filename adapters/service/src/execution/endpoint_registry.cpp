@@ -1,6 +1,7 @@
 #include "execution/endpoint_registry.hpp"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <set>
 
@@ -84,9 +85,9 @@ endpoint endpoint_of(const op_descriptor& op) {
                             const call_context& c) { return std::vector{apply(op, operands(in), c.where)}; },
                .estimate = [&op](std::span<const tensor> in) { return work_of(op, operands(in)); }};
   row.results = [&op](std::span<const tensor> in) {
-    std::vector<operand_spec> specs;
-    for (const auto& t : in) specs.push_back({.dtype = t.dtype(), .shape = t.shape()});
-    return std::vector{result_of(op, specs)};
+    std::array<operand_spec, max_operands> specs;
+    for (std::size_t i = 0; i < in.size(); ++i) specs[i] = {.dtype = in[i].dtype(), .shape = in[i].shape()};
+    return std::vector{result_of(op, {specs.data(), in.size()})};
   };
   for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
   if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
