@@ -73,7 +73,7 @@ void print_start(const settings& s, int port) {
   const char* const scheme = s.cert.empty() ? "http" : "https";
   std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, s.host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
-  for (const auto& r : sluice::refusals()) std::printf("  %s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
+  for (const auto& r : sluice::refusals()) std::printf("  %s\n", r.str().c_str());
   for (const auto& p : sluice::profiles())
     std::printf("  placement on %s goes by %s\n", p.where.str().c_str(),
                 p.measured ? p.source.c_str() : ("defaults; " + p.source).c_str());
@@ -201,8 +201,7 @@ int serve(const settings& s) {
 int serve(const settings& s) {
   const auto threads = static_cast<std::size_t>(s.threads);
   const auto serve_by = [&](auto& server) {
-    sluice::tune(server);
-    server.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
+    sluice::tune(server, threads);
     return serve(s, server);
   };
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT

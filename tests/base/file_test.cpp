@@ -152,6 +152,25 @@ TEST_CASE("reads and writes at offsets, resize and sync") {
   CHECK(done == 0);
 }
 
+TEST_CASE("an open file is known by its links and its place") {
+  const folder here;
+  const auto file = opened(here / "a");
+  file_status before, after;
+  CHECK_FALSE(status_of(file, before));
+  CHECK(before.links == 1);
+  CHECK(before.owner == (std::uint64_t{::geteuid()} << 32 | ::getegid()));
+  std::filesystem::create_hard_link(here / "a", here / "b");
+  CHECK_FALSE(status_of(file, after));
+  CHECK(after.links == 2);
+  CHECK(after.status_changed >= before.status_changed);
+  const auto place = current_path(file);
+  std::filesystem::rename(here / "a", here / "c");
+  if (!place.empty()) {  // where the system tells
+    CHECK(place.ends_with("/a"));
+    CHECK(current_path(file).ends_with("/c"));
+  }
+}
+
 TEST_CASE("folders are made with their permissions, and those that are there keep theirs") {
   const folder here;
   using std::filesystem::perms;

@@ -262,10 +262,21 @@ TEST_CASE("an input that is overwritten while it is read and given its old time 
   };
   rowsum_file(in, here / "out.npy", options);
   CHECK(done);
-  options.progress = [&](const pipeline_progress& p) {
-    if (p.bytes_done < 4 << 20) overwrite(here / "moved", 0, "\1\2\3\x3f");
-  };
-  CHECK_REFUSED(rowsum_file(in, here / "again.npy", options), io, "in changed while it was read", "time of writing");
+  for (const std::int64_t at : {0, 100'000}) {  // in the sample, and outside
+    const file_stream moved(here / "moved", {.columns = 256, .chunk_bytes = 4096});
+    done = false;
+    options.progress = [&](const pipeline_progress&) {
+      if (std::exchange(done, true)) return;
+      std::filesystem::create_hard_link(here / "moved", here / "link");
+      moved.check_unchanged();
+      std::filesystem::remove(here / "link");
+      moved.check_unchanged();
+      overwrite(here / "moved", at, "\1\2\3\x3f");
+    };
+    CHECK_REFUSED(rowsum_file(moved, here / "again.npy", options), io, "moved changed while it was read",
+                  "its status changed", "time of writing");
+    CHECK(done);
+  }
   CHECK(!std::filesystem::exists(here / "again.npy"));
 }
 

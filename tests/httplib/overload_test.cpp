@@ -1,5 +1,6 @@
 // A service on a hardened server when more comes than it can compute, when clients leave, and when it ends.
 #include "hardened_testing.hpp"
+#include "httplib_testing.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -209,4 +210,25 @@ TEST_CASE("the end has an end: a product still under way is cut off and cancelle
   h.a.thread.join();
   CHECK(h.ended == 1);
   CHECK(asked->read().find(" 200 ") == std::string::npos);
+}
+
+TEST_CASE("on a tuned server of httplib's a quarter of the threads never waits") {
+  gate door;
+  running plain("", narrow(20), [&](sluice::service& s) { s.add(blocked(door)); });  // 16 threads
+  const std::string body = R"({"a":[1]})";
+  const auto ask = [&] {
+    auto w = std::make_unique<wire>(plain.port);
+    w->send(house::head("blocked", body.size(), "Connection: close\r\n") + body);
+    return w;
+  };
+  std::vector<std::unique_ptr<wire>> all;
+  for (int i = 0; i < 12; ++i) all.push_back(ask());
+  CHECK(eventually([&] {
+    return send(plain.service, "GET", "/metrics").text().find("\nsluice_compute_queue_length 11\n") != std::string::npos;
+  }));
+  CHECK(says(ask()->read_until("}"), "429"));
+  CHECK(plain.client().Get("/hello")->body == "hello");
+  door.open();
+  for (auto& w : all) CHECK(says(w->read_until("}"), "200"));
+  CHECK(says(ask()->read_until("}"), "200"));
 }

@@ -243,6 +243,38 @@ TEST_CASE("after a kill a job with a result is done, and another goes on, with e
   CHECK(std::stoll(last.substr(last.find("id: ") + 4)) > seen);
 }
 
+TEST_CASE("a job that an older release left with its own form of journal is started over") {
+  const house p;
+  p.write_long("long", gigabyte / 4);
+  auto options = p.options();
+  options.sync_seconds = 0;
+  std::string id, path;
+  {
+    const fault slow("data/long", "slow=20");
+    job_service s(options);
+    id = started(s, long_job);
+    path = p.here / cat("jobs/", id, ".npy.journal");
+    until(s, id, [&](const std::string&) { return std::filesystem::exists(path); });
+  }
+  const auto journal = testing::read_file(path);
+  REQUIRE(!journal.empty());
+  auto text = journal.substr(journal.find('\n') + 1);
+  REQUIRE(text.starts_with("sluice journal 2\n"));
+  text[15] = '1';
+  unsigned long long number = 0, sum = 0xcbf29ce484222325;
+  REQUIRE(std::sscanf(journal.c_str(), "sluice-journal 1 %llu ", &number) == 1);
+  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  char line[96];
+  std::snprintf(line, sizeof line, "sluice-journal 1 %llu %zu %016llx\n", number, text.size(), sum);
+  testing::write_file(path, line + text);
+  job_service s(options);
+  const auto ended = until_ended(s, id);
+  CAPTURE(ended);
+  CHECK(value_of("state", ended) == "done");
+  CHECK(value_of("resumed_bytes", ended) == "0");
+  CHECK(value_of("rows", ended) == "64");
+}
+
 TEST_CASE("what jobs write is their user's alone") {
   using std::filesystem::perms;
   const auto may = [](const std::string& path) { return std::filesystem::status(path).permissions(); };

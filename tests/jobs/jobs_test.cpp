@@ -221,6 +221,7 @@ TEST_CASE("a service without jobs, and options that cannot be") {
   CHECK_REFUSED(with([](auto& o) { o.queued = -1; }), invalid_argument, "[jobs] queued is -1");
   CHECK_REFUSED(with([](auto& o) { o.kept = 0; }), invalid_argument, "[jobs] kept is 0");
   CHECK_REFUSED(with([&](auto& o) { o.data_directories["e"] = p.here / "none"; }), io, "none");
+  CHECK_REFUSED(with([&](auto& o) { o.folder.clear(), o.data_directories["e"] = p.here / "none"; }), io, "none");
   CHECK_REFUSED(with([&](auto& o) { o.data_directories["a/b"] = p.here / "data"; }), invalid_argument, "a/b");
   CHECK_REFUSED(with([&](auto& o) { o.folder = p.here / "secret"; }), io, "secret");
   std::filesystem::create_directories(p.here / "jobs");

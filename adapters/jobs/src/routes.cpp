@@ -77,7 +77,10 @@ class jobs_protocol final : public protocol {
  public:
   jobs_protocol(job_options o, const service_options& of_service) : options_(std::move(o)), service_(of_service) {
     check(options_);
-    if (!options_.folder.empty()) runner_ = std::make_unique<jobs::runner>(options_, service_);
+    if (!options_.folder.empty())
+      runner_ = std::make_unique<jobs::runner>(options_, service_);
+    else
+      jobs::job_files{options_.data_directories};  // what is wrong with them is told now, not with the first folder
   }
 
   std::vector<std::string> patterns() const override {

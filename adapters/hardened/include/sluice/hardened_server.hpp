@@ -188,7 +188,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
       static_cast<void>(c.wire->send(text.data(), text.size()));
       return false;
     }
-    return !thrown && s.flush() && s.finish() && going && !closed && !last && !draining();
+    return !thrown && s.flush() && s.finish() && going && !closed && !last;
   }
 
   // process_request takes the addresses from 0.16 on.

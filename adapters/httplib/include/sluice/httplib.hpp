@@ -26,6 +26,7 @@
 
 #include "sluice/httplib/coding.hpp"
 #include "sluice/httplib/server_extensions.hpp"
+#include "sluice/httplib/thread_pool.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -127,6 +128,7 @@ class exchange {
     };
     r.client = req_.remote_addr;
     r.gone = gone(req_);
+    r.begin_wait = thread_pool::begin_wait;
     if (auto* const own = direct_body::under_way(req_)) {
       r.begin_wait = [own] { return own->begin_wait(); };
       r.gone = [own] { return own->is_gone(); };
@@ -399,12 +401,12 @@ bool shut_down(Server& server, service& s, double seconds) {
 
 /// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms, the time that
 /// Linux delays an acknowledgement), as many requests a connection as the client likes, `connections` threads (each
-/// connection holds one, idle ones too; computing happens in the service's workers), and only SO_REUSEADDR, so that a second
-/// server on the port fails instead of taking half of the requests.
+/// connection holds one, idle ones too; computing happens in the service's workers, and a quarter of the threads never waits
+/// for it), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half of the requests.
 inline void tune(httplib::Server& server, std::size_t connections = 256) {
   server.set_tcp_nodelay(true);
   server.set_keep_alive_max_count(1'000'000'000);
-  server.new_task_queue = [connections] { return new httplib::ThreadPool(connections); };
+  server.new_task_queue = [connections] { return new detail::thread_pool(connections); };
   server.set_socket_options([](auto socket) {
     const int on = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof on);

@@ -73,6 +73,8 @@ inline std::error_code status_from(bool failed, const struct stat& s, file_statu
            .changed = nanoseconds(changed),
            .status_changed = nanoseconds(status),
            .permissions = static_cast<unsigned>(s.st_mode) & 07777,
+           .owner = std::uint64_t{s.st_uid} << 32 | std::uint64_t{s.st_gid},
+           .links = static_cast<std::uint64_t>(s.st_nlink),
            .other = kind_of_file(s.st_mode)};
   return {};
 }
@@ -97,6 +99,19 @@ inline std::error_code status_of(const file_descriptor& file, file_status& found
 inline std::error_code status_of(const std::string& path, links last, file_status& found) {
   struct stat s {};
   return status_from((last == links::follow ? ::stat(path.c_str(), &s) : ::lstat(path.c_str(), &s)) != 0, s, found);
+}
+
+inline std::string current_path([[maybe_unused]] const file_descriptor& file) {
+#if defined(__linux__)
+  char place[4096];
+  const auto n = ::readlink(("/proc/self/fd/" + std::to_string(file.get())).c_str(), place, sizeof place);
+  return n > 0 ? std::string(place, static_cast<std::size_t>(n)) : "";
+#elif defined(__APPLE__)
+  char place[4096];  // MAXPATHLEN is less
+  return ::fcntl(file.get(), F_GETPATH, place) == 0 ? std::string(place) : "";
+#else
+  return "";
+#endif
 }
 
 inline std::error_code open_to_read(const std::string& path, links last, file_descriptor& opened) {

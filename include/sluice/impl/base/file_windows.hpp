@@ -69,6 +69,8 @@ inline std::error_code status_of_handle(HANDLE handle, file_status& found) {
            .changed = static_cast<std::int64_t>(joined(s.ftLastWriteTime.dwHighDateTime, s.ftLastWriteTime.dwLowDateTime)),
            .status_changed = 0,
            .permissions = 0,
+           .owner = 0,
+           .links = s.nNumberOfLinks,
            .other = kind_of_file(type, s.dwFileAttributes)};
   FILE_BASIC_INFO times{};
   if (type == FILE_TYPE_DISK && ::GetFileInformationByHandleEx(handle, FileBasicInfo, &times, sizeof times))
@@ -118,6 +120,8 @@ inline file_descriptor::~file_descriptor() {
 inline std::error_code status_of(const file_descriptor& file, file_status& found) {
   return status_of_handle(handle_of(file.get()), found);
 }
+
+inline std::string current_path(const file_descriptor&) { return ""; }
 
 inline std::error_code status_of(const std::string& path, links last, file_status& found) {
   const DWORD flags = FILE_FLAG_BACKUP_SEMANTICS | (last == links::keep ? FILE_FLAG_OPEN_REPARSE_POINT : 0u);

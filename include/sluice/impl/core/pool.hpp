@@ -6,9 +6,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdlib>
 #include <mutex>
 
+#include "sluice/impl/base/environment.hpp"
 #include "sluice/impl/base/process.hpp"
 #include "sluice/impl/base/worker_group.hpp"
 
@@ -273,11 +273,8 @@ class pool {
 inline std::atomic<bool> forked{false};
 
 inline int chosen_pool_size() {
-  if (const char* text = std::getenv("SLUICE_THREADS"); text != nullptr) {
-    const long wanted = std::strtol(text, nullptr, 10);
-    if (wanted >= 1 && wanted <= 4096) return static_cast<int>(wanted);
-  }
-  return base::usable_cores();
+  const int wanted = base::environment_number("SLUICE_THREADS", 1, 4096, 0);
+  return wanted != 0 ? wanted : base::usable_cores();
 }
 
 inline pool& the_pool() {

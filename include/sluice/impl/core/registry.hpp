@@ -4,10 +4,12 @@
 #ifndef SLUICE_IMPL_CORE_REGISTRY_HPP
 #define SLUICE_IMPL_CORE_REGISTRY_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -54,9 +56,19 @@ class registry {
 
  private:
   registry() {
+    static_cast<void>(least_log_level());  // a wrong SLUICE_LOG is told even where there is nothing to log
     add(backend{cpu_table(), "", 1});
-    for (const auto& folder : module_folders())
-      for (const auto& path : base::list_files(folder, "libsluice-", base::module_suffix())) load(path);
+    const auto folders = module_folders();
+    std::vector<std::filesystem::path> seen;
+    for (const auto& folder : folders)
+      for (const auto& path : base::list_files(folder, "libsluice-", base::module_suffix()))
+        if (const auto file = base::canonical(path); std::find(seen.begin(), seen.end(), file) == seen.end()) {
+          seen.push_back(file);
+          load(path);
+        }
+    if (!seen.empty()) return;
+    for (const auto& folder : folders)
+      refusals.push_back({"", folder, fmt::format("no module libsluice-*{} is in {}", base::module_suffix(), folder)});
   }
 
   void add(backend b) {
@@ -66,7 +78,12 @@ class registry {
 
   void load(const std::string& path) {
     const auto begin = path.rfind('/') + 1 + std::string_view("libsluice-").size();
-    const std::string name = path.substr(begin, path.size() - begin - 3);
+    const std::string name = path.substr(begin, path.size() - begin - std::string_view(base::module_suffix()).size());
+    for (const auto& other : backends)
+      if (other.table.name == name && !other.path.empty()) {
+        log_line(0, fmt::format("{}: {} is not opened: {} came first", name, path, other.path).c_str());
+        return;
+      }
     backend b;
     std::string reason;
     if (load_module(path, b, reason)) {
@@ -92,7 +109,7 @@ class registry {
         fmt::format("{}{} ({} device{})", known.empty() ? "" : ", ", b.table.name, b.devices, b.devices == 1 ? "" : "s");
   std::string text = fmt::format("[device] there is no {}: this machine has {}", where.str(), known);
   const std::lock_guard lock(r.mutex);
-  for (const auto& refused : r.refusals) text += fmt::format("; {} was refused: {}", refused.backend, refused.reason);
+  for (const auto& refused : r.refusals) text += "; " + refused.str();
   throw error(error_code::unavailable, text);
 }
 

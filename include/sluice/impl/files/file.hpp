@@ -74,8 +74,8 @@ class file {
   [[nodiscard]] std::string status() const;
   // A checksum of its first and last 4 KiB and of `blocks` in all, when it was first asked for; of one block the first.
   std::uint64_t sample(int blocks) const;
-  // Throws io, with both sizes, when the file is no longer what it was when it was opened. A change of its status alone, by
-  // a chmod, a rename, a link or a removal, is none unless the sample differs.
+  // Throws io, with both sizes, when the file is no longer what it was when it was opened. A chmod, a rename, a link or a
+  // removal changes its status alone: that is no change of the file, unless the sample differs too.
   void check_unchanged() const;
 
  private:
@@ -91,7 +91,9 @@ class file {
   std::int64_t size_ = 0;
   std::int64_t changed_ = 0;  // nanoseconds
   std::int64_t status_changed_ = 0;
-  mutable std::mutex mutex_;  // of the next
+  mutable std::mutex mutex_;        // of the next
+  mutable base::file_status seen_;  // what check_unchanged() took for the same file last
+  mutable std::string place_;       // likewise
   mutable std::optional<std::uint64_t> sample_;
   mutable int sample_blocks_ = 0;
 };
@@ -156,6 +158,8 @@ inline void file::inspect() {
   size_ = now.size;
   changed_ = now.changed;
   status_changed_ = now.status_changed;
+  seen_ = now;
+  place_ = base::current_path(descriptor_);
   base::expect_sequential(descriptor_);
 }
 
@@ -217,14 +221,20 @@ inline std::uint64_t file::sample(int blocks) const {
 inline void file::check_unchanged() const {
   const base::file_status now = look();
   if (now.size != size_ || now.changed != changed_) fail_changed();
-  if (now.status_changed == status_changed_) return;
   const std::lock_guard lock(mutex_);
-  if (sample_ && read_sample(sample_blocks_) != *sample_)
+  if (now.status_changed == seen_.status_changed) return;
+  std::string place = base::current_path(descriptor_);
+  const bool explained = place.empty() || place != place_ || now.permissions != seen_.permissions ||
+                         now.owner != seen_.owner || now.links != seen_.links;
+  if (!explained || (sample_ && read_sample(sample_blocks_) != *sample_))
     throw error(
         error_code::io,
-        fmt::format("[{}] {} changed while it was read: its {} bytes are others, though their time of writing is {} ns "
-                    "as before",
-                    operation_, path_, size_, changed_));
+        fmt::format("[{}] {} changed while it was read: its status changed at {} ns, {}, though its time of writing is "
+                    "{} ns as when it was opened",
+                    operation_, path_, now.status_changed,
+                    explained ? "and bytes with it" : "and no chmod, rename or link explains it", changed_));
+  seen_ = now;
+  place_ = std::move(place);
 }
 
 inline void file::check_reaches(std::int64_t end) const {

@@ -37,8 +37,9 @@ SSL_CTX* tls_context_of(Server& s) {
     return s.ssl_context();
 }
 
-// With TLS 1.2, keys of each connection's own: a private key that is stolen later decrypts nothing that was recorded. TLS 1.3 has no
-// others. An application that must do otherwise sets its own list afterwards. Nothing where the certificate could not be read.
+// With TLS 1.2, keys of each connection's own: a private key that is stolen later decrypts nothing that was recorded.
+// TLS 1.3 has no others. An application that must do otherwise sets its own list afterwards. Nothing where the certificate
+// could not be read.
 template <class Server>
 void use_forward_secrecy(Server& s) {
   if (SSL_CTX* const context = tls_context_of(s); context != nullptr) {
