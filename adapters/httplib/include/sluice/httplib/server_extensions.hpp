@@ -4,12 +4,17 @@
 
 #include <httplib.h>
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#include <openssl/ssl.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +65,26 @@ inline std::string http_date(
                 static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
   return text;
 }
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+template <class Server>
+SSL_CTX* tls_context_of(Server& s) {
+  if constexpr (requires { s.tls_context(); })
+    return static_cast<SSL_CTX*>(s.tls_context());
+  else
+    return s.ssl_context();
+}
+
+// With TLS 1.2, keys of each connection's own: a private key that is stolen later decrypts nothing that was recorded.
+// TLS 1.3 has no others. An application that must do otherwise sets its own list afterwards. Nothing where the certificate
+// could not be read.
+template <class Server>
+void use_forward_secrecy(Server& s) {
+  if (SSL_CTX* const context = tls_context_of(s); context != nullptr) {
+    ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    ::SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+  }
+}
+#endif
 
 // How a request announces its body.
 struct body_framing {
@@ -81,6 +106,15 @@ class direct_body {
   // Waits for the first byte.
   virtual std::ptrdiff_t read_body(char* to, std::size_t size) = 0;
 
+  // Before this thread waits for something else than its client: held while it waits. Null: no thread may.
+  virtual std::shared_ptr<void> begin_wait() = 0;
+  // Whether the client has closed its connection. Any thread may ask while the handler runs.
+  virtual bool is_gone() = 0;
+
+  // The request `r` itself; null on another server.
+  static direct_body* under_way(const httplib::Request& r) noexcept {
+    return current != nullptr && current->request_ == &r ? current : nullptr;
+  }
   // That of `r`; null on another server, and for a body that is chunked or compressed.
   static direct_body* of(const httplib::Request& r) noexcept {
     return current != nullptr && current->request_ == &r && current->readable_ ? current : nullptr;
