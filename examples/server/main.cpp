@@ -1,4 +1,5 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -36,6 +37,7 @@ struct settings {
   bool exit_on_device_lost = false;
   bool calibrate = false;
   bool probe = false;
+  std::int64_t result_bytes = sluice::service_limits{}.result_bytes;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{};
 #if SLUICE_SERVER_JOBS
@@ -54,11 +56,9 @@ class stopper {
   template <class Server>
   stopper(Server& server, sluice::service& service)
       : interrupted_([this, &server, &service] {
-          service.drain(10);
-          if constexpr (requires { server.drain(10); }) server.drain(10);
           while (!over_ && !server.is_running())
             std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
-          server.stop();
+          if (!over_) sluice::shut_down(server, service, 20);
         }) {}
   ~stopper() { over_ = true; }
 
@@ -102,7 +102,9 @@ std::map<std::string, std::string> named_directories(const std::vector<std::stri
   for (const auto& one : all) {
     const auto equals = one.find('=');
     if (equals == std::string::npos) throw std::runtime_error("--data " + one + " is not NAME=DIR");
-    named[one.substr(0, equals)] = one.substr(equals + 1);
+    const auto name = one.substr(0, equals), directory = one.substr(equals + 1);
+    if (const auto [before, first] = named.emplace(name, directory); !first)
+      throw std::runtime_error("--data names " + name + " twice: " + before->second + " and " + directory);
   }
   return named;
 }
@@ -114,9 +116,14 @@ void add_jobs(sluice::service& service, const settings& s) {
 }
 
 void add_job_options(CLI::App& app, settings& s) {
-  app.add_option("--data", s.data, "NAME=DIR: files below DIR may be read by jobs, as NAME/path; may be repeated");
-  app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, created when missing; without it there are none");
-  app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")->capture_default_str();
+  auto* const data =
+      app.add_option("--data", s.data, "NAME=DIR: files below DIR may be read by jobs, as NAME/path; may be repeated");
+  auto* const jobs =
+      app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, created when missing; without it there are none");
+  auto* const sync = app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")
+                         ->capture_default_str();
+  data->needs(jobs);
+  sync->needs(jobs);
 }
 #else  // a build without sluice::jobs
 void add_jobs(sluice::service&, const settings&) {}
@@ -134,11 +141,14 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
   o.tokens = lines_of(s.token_file);
   o.origins = s.origins;
   o.stream.spool_directory = s.data_dir;
+  o.limits.result_bytes = s.result_bytes;
+  o.limits.all_answers_bytes = std::max(o.limits.all_answers_bytes, 4 * s.result_bytes);
   return o;
 }
 
 template <class Server>
 int serve(const settings& s, Server& server) {
+  keep_files_private();  // notes, results and logs are what clients sent
   const access_log log(s.access_log);
   if (s.calibrate) sluice::calibrate_in_background();
   std::filesystem::create_directories(s.data_dir);
@@ -191,8 +201,7 @@ int serve(const settings& s) {
 int serve(const settings& s) {
   const auto threads = static_cast<std::size_t>(s.threads);
   const auto serve_by = [&](auto& server) {
-    sluice::tune(server);
-    server.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
+    sluice::tune(server, threads);
     return serve(s, server);
   };
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -240,6 +249,7 @@ void add_access_options(CLI::App& app, settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_streams();
   settings s;
   CLI::App app("An example application: notes, matrices, and sluice's routes beside them.", "sluice-server");
   app.set_version_flag("--version", SLUICE_VERSION_STRING);
@@ -256,6 +266,12 @@ int main(int argc, char** argv) {
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "any"}));
+  app.add_option("--result-bytes", s.result_bytes,
+                 "largest result of a call, as 67108864 or 64mb; all answers under way hold 1gb "
+                 "together, or 4 such results where that is more")
+      ->capture_default_str()
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 50));
   app.add_flag("--calibrate", s.calibrate,
                "measure the devices in the background, unless this machine's file has the figures");
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,

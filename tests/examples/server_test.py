@@ -228,6 +228,22 @@ class TestProcess(unittest.TestCase):
             self.assertGreater(call["seconds"], 0)
             self.assertNotIn("another", json.dumps(lines))
 
+    def test_what_it_writes_is_its_users_alone(self):
+        with tempfile.TemporaryDirectory() as data:
+            jobs = ["--jobs", data + "/new/jobs"] if "--jobs" in subprocess.run([SERVER, "--help"], capture_output=True, text=True).stdout else []
+            server = Server(data + "/new/notes", "--access-log", data + "/new/log", *jobs, preexec_fn=lambda: (os.umask(0o022), os.mkdir(data + "/new")))
+            self.addCleanup(server.process.kill)
+            server.ask("POST", "/items", {"text": "secret"})
+            found = 0
+            for folder, folders, files in os.walk(data + "/new"):
+                for name in folders:
+                    self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o700, name)
+                for name in files:
+                    self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o600, name)
+                    found += name in ("log", "notes.db", "notes.db-wal", "notes.db-shm", "jobs.db", "jobs.db-wal", "jobs.db-shm")
+            self.assertEqual(found, 7 if jobs else 4)
+            self.assertEqual(server.stop(), 0)
+
     def test_tls(self):
         if "--cert" not in subprocess.run([SERVER, "--help"], capture_output=True, text=True).stdout or not shutil.which("openssl"):
             self.skipTest("needs TLS in cpp-httplib, and openssl")
@@ -354,10 +370,22 @@ class TestProcess(unittest.TestCase):
             code, text = run("--port", "0", "--device", device)
             self.assertEqual(code, 1)
             self.assertIn(device, text)
+        if "--jobs" in run("--help")[1]:
+            for option, value in (("--data", "d=/nowhere"), ("--jobs-sync", "1")):  # what it says holds for jobs alone
+                code, text = run("--port", "0", option, value)
+                self.assertNotEqual(code, 0)
+                self.assertIn(option, text)
+                self.assertIn("--jobs", text)
+            with tempfile.TemporaryDirectory() as data:
+                for wrong, words in ((["d=/nowhere"], ["/nowhere"]), (["d"], ["NAME=DIR"]), ([f"d={data}", "d=/tmp"], ["d twice", data, "/tmp"])):
+                    code, text = run("--port", "0", "--data-dir", data, "--jobs", data + "/jobs", *(x for d in wrong for x in ("--data", d)))
+                    self.assertEqual(code, 1, text)
+                    for word in words:
+                        self.assertIn(word, text)
         code, text = run("--help")
         self.assertEqual(code, 0)
         for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost", "--access-log",
-                       "--token-file", "--origin"):
+                       "--token-file", "--origin", "--result-bytes"):
             self.assertIn(option, text)
 
 

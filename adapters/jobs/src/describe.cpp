@@ -109,7 +109,7 @@ void describe_jobs(document& d) {
          .gives = {{200,
                     "Events until the job has ended",
                     {{.type = "text/event-stream", .schema = R"({"type":"string"})"}},
-                    {"Cache-Control"}},
+                    {"Cache-Control", "X-Accel-Buffering"}},
                    {204, "Its last event was seen: no other follows"}},
          .refusals = {404, 429, 501}});
   describe_result(d, "result", "The result of a job");

@@ -10,6 +10,7 @@
 
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
+#include "http/text.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -36,7 +37,7 @@ std::optional<std::int64_t> position(std::string_view s) {
 // Nothing for what is no single range of bytes: such a header is passed over.
 std::optional<range> range_of(std::string_view text, std::int64_t size) {
   constexpr std::string_view unit = "bytes=";
-  if (!text.starts_with(unit)) return std::nullopt;
+  if (!same_ignoring_case(text.substr(0, unit.size()), unit)) return std::nullopt;
   text = trimmed(text.substr(unit.size()));
   const auto dash = text.find('-');
   if (dash == text.npos) return std::nullopt;

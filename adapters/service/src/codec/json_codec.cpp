@@ -42,6 +42,12 @@ class json_bodies final : public codec {
     return body;
   }
 
+  encoded_size size_of(std::span<const operand_spec> results, const service_limits& limits) const override {
+    encoded_size size;
+    for (const auto& r : results) size.text += lists_bytes(r, limits);
+    return size;
+  }
+
   std::optional<content> describe_request(document& d, const endpoint& row, const service_limits& limits,
                                           const codec_registry&) const override {
     return json_request(d, row, limits.rank);

@@ -26,6 +26,12 @@ bool is_finite(T x) {
     return std::isfinite(static_cast<float>(x));
 }
 
+// What print_block takes for `elements` of rows of `columns`.
+template <class T>
+std::int64_t block_bytes(int rank, std::int64_t columns, std::int64_t elements) {
+  return elements * (print_width<T>() + 1) + 2 * rank * (elements / columns + 3) + print_slack;
+}
+
 // A row-major tensor as nested lists. What precedes element i depends on i alone, so blocks print in parallel.
 template <class T>
 class list_printer {
@@ -42,7 +48,11 @@ class list_printer {
 
   std::vector<body_piece> print() const {
     const std::int64_t count = shape_.count();
-    if (count == 0) return {body_piece::of(empty_lists(0))};
+    if (count == 0) {
+      std::string text;
+      append_empty(text, 0);
+      return {body_piece::of(std::move(text))};
+    }
     check_finite(count);
     std::vector<body_piece> pieces(static_cast<std::size_t>((count + block_elements - 1) / block_elements));
     const auto block = [&](std::int64_t b) {
@@ -57,9 +67,7 @@ class list_printer {
 
   body_piece print_block(std::int64_t begin, std::int64_t end) const {
     const std::int64_t columns = rank_ == 0 ? 1 : shape_[rank_ - 1];
-    const std::int64_t brackets = 2 * rank_ * ((end - begin) / columns + 3);
-    auto memory =
-        std::make_shared<tensor>(shape{(end - begin) * (print_width<T>() + 1) + brackets + print_slack}, dtype::u8);
+    auto memory = std::make_shared<tensor>(shape{block_bytes<T>(rank_, columns, end - begin)}, dtype::u8);
     auto* const first = static_cast<char*>(memory->data());
     char* out = first;
     for (std::int64_t i = begin; i < end;) {
@@ -90,11 +98,14 @@ class list_printer {
     return out + n;
   }
 
-  std::string empty_lists(int d) const {
-    std::string s = "[";
+  void append_empty(std::string& out, int d) const {
+    out += '[';
     if (d < rank_ - 1)
-      for (std::int64_t i = 0; i < shape_[d]; ++i) s += (i == 0 ? "" : ",") + empty_lists(d + 1);
-    return s + "]";
+      for (std::int64_t i = 0; i < shape_[d]; ++i) {
+        if (i > 0) out += ',';
+        append_empty(out, d + 1);
+      }
+    out += ']';
   }
 
   void check_finite(std::int64_t count) const {
@@ -121,6 +132,31 @@ class list_printer {
 };
 
 }  // namespace
+
+std::int64_t lists_bytes(const operand_spec& of, const service_limits& limits) {
+  const shape& s = of.shape;
+  const auto count = s.count();
+  if (count > 0) {
+    const auto columns = s.rank() == 0 ? 1 : s.back();
+    const auto blocks = (count + block_elements - 1) / block_elements;
+    return visit(of.dtype, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      return block_bytes<T>(s.rank(), columns, count) + (blocks - 1) * block_bytes<T>(s.rank(), columns, 0);
+    });
+  }
+  double lists = 1;  // the innermost that are printed
+  for (int i = 0; i < s.rank() - 1 && s[i] > 0; ++i) lists *= static_cast<double>(s[i]);
+  if (lists > static_cast<double>(limits.elements))
+    throw error(
+        error_code::limit_exceeded,
+        fmt::format("[json] the result {} has no elements, and {:.0f} empty lists as JSON: at most {} are given; ask "
+                    "for application/x-npy",
+                    s.str(), lists, limits.elements));
+  constexpr int per_list = 3, growth = 2;
+  return static_cast<std::int64_t>(lists) * s.rank() * per_list * growth + print_slack;
+}
+
+std::int64_t flat_bytes(const operand_spec& of) { return lists_bytes({.dtype = of.dtype, .shape = {of.shape.count()}}, {}); }
 
 std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise) {
   return visit(t.dtype(), [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, otherwise).print(); });

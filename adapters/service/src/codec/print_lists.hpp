@@ -9,6 +9,12 @@ namespace sluice::serving {
 // says what the client can do about them.
 std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise);
 
+// Memory that print_lists takes at most for such a tensor. Throws error (limit_exceeded) for more empty lists than a result
+// may have elements.
+std::int64_t lists_bytes(const operand_spec& of, const service_limits& limits);
+// The same for print_flat.
+std::int64_t flat_bytes(const operand_spec& of);
+
 // The same as one flat list. Throws http_error (422) for half-precision floats as well.
 std::vector<body_piece> print_flat(const tensor& t, const std::string& name);
 

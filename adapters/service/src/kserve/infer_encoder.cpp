@@ -2,6 +2,8 @@
 
 #include "codec/json_writer.hpp"
 #include "codec/print_lists.hpp"
+#include "execution/result_limits.hpp"
+#include "http/coding.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
 
@@ -39,20 +41,23 @@ response encode_inference(const model& m, const infer_request& asked, const std:
   return out;
 }
 
-std::string_view wanted_encoding(std::string_view accept) {
-  while (accept.ends_with(' ')) accept.remove_suffix(1);
-  while (accept.starts_with(' ')) accept.remove_prefix(1);
-  for (const std::string_view coding : {"gzip", "deflate"})
-    if (same_ignoring_case(accept, coding)) return coding;
-  return {};
+encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results) {
+  encoded_size size;
+  for (const auto& wanted : asked.outputs) {
+    const auto& r = results[wanted.index];
+    wanted.binary ? size.results += bytes_of({&r, 1}) : size.text += flat_bytes(r);
+  }
+  return size;
 }
 
-void compress(response& answer, const request& r) {
-  const auto coding = wanted_encoding(header(r, "Accept-Encoding"));
+void compress(response& answer, const request& r, answer_share& memory) {
+  const auto coding = choose_coding(header(r, "Accept-Encoding"));
   answer.headers.emplace_back("Vary", "Accept-Encoding");
-  if (coding.empty() || !r.compress) return;
-  answer.body = r.compress(answer.body, coding);
-  answer.headers.emplace_back("Content-Encoding", coding);
+  if (coding.name.empty() || !r.compress) return;
+  if (!coding.alone && !coding.required && !is_long_text(answer)) return;
+  if (!memory.try_resize(memory.bytes() + static_cast<std::int64_t>(answer.size()))) return;  // no memory: as it is
+  answer.body = r.compress(answer.body, coding.name);
+  answer.headers.emplace_back("Content-Encoding", coding.name);
 }
 
 }  // namespace sluice::serving

@@ -138,6 +138,7 @@ class v2_protocol final : public protocol {
     if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
     infer_request asked;
     call c(*m.row, record, executor_.options);
+    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(asked, results); };
     const auto take_inputs = [&] {
       asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, memory);
       if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
@@ -150,7 +151,7 @@ class v2_protocol final : public protocol {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);
       auto out = encode_inference(m, asked, done.results, done.where);
-      compress(out, r);
+      compress(out, r, *c.answer);
       done.where.add_headers(out);
       return out;
     });

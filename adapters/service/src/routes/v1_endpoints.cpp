@@ -42,6 +42,7 @@ class v1_protocol final : public protocol {
     const auto body = executor_.read_body(r, record, from.uses_body_memory() ? memory : host_allocator(device::cpu));
     const decode_context decoding{row.name, executor_.options.limits, memory, codecs_};
     call c(row, record, executor_.options);
+    c.encoded_bytes = [&](std::span<const operand_spec> results) { return to.size_of(results, executor_.options.limits); };
     const auto take_inputs = [&] { c.take(from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding)); };
     if (executor_.is_short(record)) take_inputs();
     return executor_.run(c, [&] {

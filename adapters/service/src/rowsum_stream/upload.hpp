@@ -34,6 +34,7 @@ class upload {
  private:
   void check_length(const request& r);
   void receive(const request& r);
+  void receive_encoded(const request& r);
   [[nodiscard]] std::span<char> buffer();
   void put(std::string_view bytes);
   void advance(std::size_t bytes);
@@ -46,6 +47,7 @@ class upload {
   void keep(const tensor& sums);
   void in_worker(std::size_t bytes, const std::function<void()>& work);
   void check_quota(std::int64_t rows) const;
+  void check_empty(const shape& sums) const;
   [[nodiscard]] std::int64_t row_bytes() const;
   [[nodiscard]] std::string rows_text() const;
   [[noreturn]] void fail_late() const;
@@ -61,6 +63,7 @@ class upload {
   std::size_t head_size_ = 0;
   std::optional<row_summer> summer_{};
   bool begun_ = false;
+  bool in_turn_ = false;  // within in_worker
   spool spool_;
   std::int64_t received_ = 0;  // bytes of rows
   std::int64_t sums_ = 0, not_finite_ = 0, first_not_finite_ = 0;

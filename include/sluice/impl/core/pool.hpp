@@ -49,7 +49,8 @@ struct pool_job {
   void (*body)(void*, std::int64_t);
   void* context;
   std::int64_t count;
-  const std::atomic<bool>* stop;  // null: never stopped
+  const std::atomic<bool>* stop;       // null: never stopped
+  const std::atomic<bool>* cancelled;  // likewise, by parallel_cancellation
   std::atomic<std::int64_t> next{0};
   std::atomic<int> state{pending};    // changed under the pool's mutex only
   std::condition_variable changed{};  // not state.wait(), which yields several times before it sleeps
@@ -57,7 +58,10 @@ struct pool_job {
   pool_job* after = nullptr;          // the next in its list
 
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
-  bool stopped() const noexcept { return stop != nullptr && stop->load(std::memory_order_relaxed); }
+  bool stopped() const noexcept { return is_set(stop) || is_set(cancelled); }
+  static bool is_set(const std::atomic<bool>* flag) noexcept {
+    return flag != nullptr && flag->load(std::memory_order_relaxed);
+  }
   // Runs one index; false when all are handed out.
   bool step() {
     if (stopped()) next.store(count, std::memory_order_relaxed);
@@ -118,6 +122,8 @@ class pool {
 
   // Whether the calling thread runs its loops by itself: inside a body, or for parallel_alone.
   static constinit inline thread_local bool inside = false;
+  // Set by parallel_cancellation.
+  static constinit inline thread_local const std::atomic<bool>* cancelled = nullptr;
 
  private:
   // True when a helper ran the loop; false when this thread has to run it, which happens only without helpers.

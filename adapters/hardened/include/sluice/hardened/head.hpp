@@ -48,6 +48,22 @@ inline bool has_control(std::string_view s) noexcept {
                      [](char c) { return (static_cast<unsigned char>(c) < 32 && c != '\t') || c == 127; });
 }
 
+// A Range of bytes as every httplib reads it. A position may have any number of digits (RFC 9110, 14.1.1), which 0.11.4
+// answers with 416, or with an addition that overflows: those beyond 18 digits become 2^62, which no body reaches.
+inline std::string in_62_bits(std::string_view range) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::string text;
+  while (!range.empty()) {
+    const auto run = static_cast<std::size_t>(std::find_if_not(range.begin(), range.end(), digit) - range.begin());
+    const auto zeros = std::min(range.find_first_not_of('0'), run);
+    text += run - zeros > 18 ? "4611686018427387904" : range.substr(zeros, run - zeros);
+    if (run > 0 && zeros == run) text += '0';
+    if (run < range.size()) text += range[run];
+    range.remove_prefix(std::min(run + 1, range.size()));
+  }
+  return text;
+}
+
 class head {
  public:
   // `block` ends with the empty line.
@@ -68,7 +84,7 @@ class head {
 
   std::string text{};     // for httplib
   std::string address{};  // the target, as it came
-  http_error why{};            // the request cannot be read
+  http_error why{};       // the request cannot be read
   bool close = false;     // the client closes after this request
   bool expects = false;   // 100-continue
   bool chunked = false;
@@ -126,10 +142,13 @@ class head {
       if (!encoding.empty()) refuse(415, "there are two Content-Encoding headers");
       encoding = value;
     } else if (same(name, "Range")) {
-      if (!value.starts_with("bytes=")) return false;  // unknown range units are ignored (RFC 9110, 14.2)
+      // Unknown range units are ignored (RFC 9110, 14.2); the name of one is in any case.
+      if (value.size() < 6 || !same(value.substr(0, 6), "bytes=")) return false;
       if (std::count(value.begin(), value.end(), ',') >= static_cast<std::ptrdiff_t>(options_.ranges) ||
           ++range_headers_ > 1)
         refuse(416, "more ranges are requested than this server allows");
+      text.append("Range: bytes=").append(in_62_bits(value.substr(6))).append("\r\n");
+      return false;
     }
     return true;
   }

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,13 +17,13 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
 
-// httplib reads the rewritten head from memory, then the body and not a byte beyond it. An error in the body before the answer has
-// begun is answered here, whatever the handler does with it. (Which of these members override differs between versions of httplib,
-// so none is marked.)
+// httplib reads the rewritten head from memory, then the body and not a byte beyond it. An error in the body before the
+// answer has begun is answered here, whatever the handler does with it. (Which of these members override differs between
+// versions of httplib, so none is marked.)
 class stream final : public httplib::Stream, public detail::direct_body {
  public:
   // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
-  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, permit_pool& waiting,
+  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, shared_threads& threads,
          std::span<char> scratch)
       : connection_(c),
         head_(h.text),
@@ -31,8 +32,9 @@ class stream final : public httplib::Stream, public detail::direct_body {
         framing_{h.chunked, h.length},
         plain_(h.length > 0 && h.encoding.empty()),
         long_(limit == body::no_limit),
-        in_(o, waiting, long_ ? 0 : o.body_seconds),
-        out_(o, waiting, 0),
+        threads_(threads),
+        in_(o, threads.waiting, c, long_ ? 0 : o.body_seconds),
+        out_(o, threads.waiting, c, 0),
         scratch_(scratch),
         why_(body_.why()) {}
 
@@ -59,12 +61,19 @@ class stream final : public httplib::Stream, public detail::direct_body {
     return n == 0 ? -1 : static_cast<std::ptrdiff_t>(body_.take({to, n}));
   }
 
+  std::shared_ptr<void> begin_wait() {
+    auto place = std::make_shared<waiting_threads::other_wait>(threads_.waiting);
+    return *place ? place : nullptr;
+  }
+  bool is_gone() { return connection_.wire->below().is_closed_by_peer(); }
+
   ssize_t write(const char* from, std::size_t size) {
     if (why_) return -1;
     const std::string_view bytes(from, size);
     if (!begun_) {
       begun_ = true;
-      // httplib sends the head on its own, which costs a packet with TCP_NODELAY. It is held when a body of known length follows.
+      // httplib sends the head on its own, which costs a packet with TCP_NODELAY. It is held when a body of known length
+      // follows.
       if (bytes.starts_with("HTTP/1.1 2") && bytes.ends_with("\r\n\r\n") && bytes.find("Content-Length: ") != bytes.npos) {
         held_ = bytes;
         return static_cast<ssize_t>(size);
@@ -121,7 +130,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   }
 
   moved receive(std::span<char> to) {
-    const auto m = connection_.wire->receive(to.data(), to.size());
+    const auto m = threads_.while_receiving([&] { return connection_.wire->receive(to.data(), to.size()); });
     in_.moved(m.count);
     return m;
   }
@@ -133,7 +142,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     for (;;) {
       const auto m = receive(to);
       if (m.count > 0) return m.count;
-      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(connection_.wire->below(), m.wait);
+      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(m.wait);
       if (why_) return 0;
     }
   }
@@ -145,7 +154,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
       bytes.remove_prefix(m.count);
       out_.moved(m.count);
       if (m.count > 0) continue;
-      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(wire.below(), m.wait);
+      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(m.wait);
       if (why_) return begun_ = true, false;  // the client cannot be told
     }
     return true;
@@ -156,10 +165,11 @@ class stream final : public httplib::Stream, public detail::direct_body {
   body body_;
   bool continue_;  // 100 Continue is still to be sent
   detail::body_framing framing_;
-  bool plain_;     // neither chunked nor compressed
-  bool long_;      // the body may be of any length
+  bool plain_;  // neither chunked nor compressed
+  bool long_;   // the body may be of any length
   bool begun_ = false;
   std::string held_{};
+  shared_threads& threads_;
   rate_limit in_, out_;
   std::span<char> scratch_;
   http_error why_;

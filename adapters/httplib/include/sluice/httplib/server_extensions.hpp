@@ -1,12 +1,17 @@
-// What a server of ours offers to a handler beyond httplib: hardened_server provides it, mount() uses it, and neither knows more of
-// the other.
+// What a server of ours offers to a handler beyond httplib: hardened_server provides it, mount() uses it, and neither knows
+// more of the other.
 #pragma once
 
 #include <httplib.h>
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#include <openssl/ssl.h>
+#endif
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +28,27 @@ void mark_read(Request& r) {
   if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
 }
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+template <class Server>
+SSL_CTX* tls_context_of(Server& s) {
+  if constexpr (requires { s.tls_context(); })
+    return static_cast<SSL_CTX*>(s.tls_context());
+  else
+    return s.ssl_context();
+}
+
+// With TLS 1.2, keys of each connection's own: a private key that is stolen later decrypts nothing that was recorded.
+// TLS 1.3 has no others. An application that must do otherwise sets its own list afterwards. Nothing where the certificate
+// could not be read.
+template <class Server>
+void use_forward_secrecy(Server& s) {
+  if (SSL_CTX* const context = tls_context_of(s); context != nullptr) {
+    ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    ::SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+  }
+}
+#endif
+
 // How a request announces its body.
 struct body_framing {
   bool chunked = false;
@@ -31,18 +57,27 @@ struct body_framing {
   [[nodiscard]] bool has_body() const noexcept { return chunked || length > 0; }
 };
 
-// The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed once, and
-// a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
+// The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed
+// once, and a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
 class direct_body {
  public:
   direct_body() = default;
   direct_body(const direct_body&) = delete;
   direct_body& operator=(const direct_body&) = delete;
 
-  // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off. Waits for
-  // the first byte.
+  // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off.
+  // Waits for the first byte.
   virtual std::ptrdiff_t read_body(char* to, std::size_t size) = 0;
 
+  // Before this thread waits for something else than its client: held while it waits. Null: no thread may.
+  virtual std::shared_ptr<void> begin_wait() = 0;
+  // Whether the client has closed its connection. Any thread may ask while the handler runs.
+  virtual bool is_gone() = 0;
+
+  // The request `r` itself; null on another server.
+  static direct_body* under_way(const httplib::Request& r) noexcept {
+    return current != nullptr && current->request_ == &r ? current : nullptr;
+  }
   // That of `r`; null on another server, and for a body that is chunked or compressed.
   static direct_body* of(const httplib::Request& r) noexcept {
     return current != nullptr && current->request_ == &r && current->readable_ ? current : nullptr;
