@@ -66,7 +66,7 @@ struct pipeline_options {
   /// gives bit for bit. Where 1,024 rows are more than 16 MiB (128 on a device) they cost 256 bytes of memory a column and
   /// most of the speed; more than 1,048,576 such columns are limit_exceeded.
   std::string column_totals{};
-  /// rowsum_file only: the dtype of the sums, and of the totals, as rowsum_options::dtype.
+  /// rowsum_file only: the dtype of the sums, and of the totals, as rowsum_options::dtype; not bf16, which no .npy has.
   std::optional<dtype> result_dtype{};
 };
 
@@ -100,7 +100,7 @@ struct pipeline_summary {
 /// - invalid_argument for an output that is no regular file or is the input, options that do not fit the run, and
 ///   resume::required where there is nothing to resume;
 /// - malformed for a source that can be read once only and does not hold whole rows, and for a corrupt journal;
-/// - unsupported for a journal of another release;
+/// - unsupported for a journal of another release, and sums in bf16;
 /// - cancelled when the token requests it; limit_exceeded by column_totals;
 /// - unavailable, out_of_memory and device_lost by the device.
 SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,

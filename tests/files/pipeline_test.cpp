@@ -54,6 +54,7 @@ TEST_CASE("a dtype of the result is refused where it cannot be, before anything 
   const file_stream in(here / "in.npy");
   CHECK_REFUSED(rowsum_file(in, here / "out.npy", {.result_dtype = dtype::i64}), invalid_argument,
                 "sums of f32 are rounded to one of f64, f32, f16, bf16, not to i64");
+  CHECK_REFUSED(rowsum_file(in, here / "out.npy", {.result_dtype = dtype::bf16}), unsupported, "bf16");
   CHECK_REFUSED(matmul_file(in, testing::random({5, 2}, dtype::f32), here / "out.npy", {.result_dtype = dtype::f32}),
                 invalid_argument, "result_dtype is rowsum_file's");
   CHECK_REFUSED(for_each_chunk(in, [](const row_chunk&) {}, {.result_dtype = dtype::f32}), invalid_argument, "result_dtype");

@@ -78,6 +78,7 @@ inline pipeline_summary rowsum_to(const destination& to, const file_stream& in, 
   constexpr const char* name = "rowsum_file";
   check_totals_path(name, to.path, options);
   const dtype type = result_of(rowsum_op(), {{in.dtype(), {0, in.columns()}}}, rowsum_options{options.result_dtype}).dtype;
+  static_cast<void>(npy_header_bytes(type, {0}));  // throws what no .npy has
   const auto where = choose_devices(name, in, options, nullptr);
   const auto sum = static_cast<std::int64_t>(size_of(type));
   run_key more;
