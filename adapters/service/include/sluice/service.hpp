@@ -34,6 +34,9 @@
 /// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
 /// where it was computed, and why.
 ///
+/// ?result_dtype=f64 rounds sums of rows to that dtype, once, in place of the usual one: of /v1/rowsum, of /v1/rowsum/stream,
+/// of the models below and of each endpoint with endpoint::with_result_dtype; elsewhere it is refused.
+///
 /// /v1/rowsum/stream sums rows as they arrive, from a body that may be larger than memory: .npy, or application/octet-stream
 /// with ?columns=1024&dtype=f32, chunked or not. The sums are sent after the body has ended, as .npy unless Accept prefers
 /// JSON, and are held until then within stream_options::quota_bytes: 413 beyond, and the rest of the body is not read; 507

@@ -7,6 +7,7 @@
 #include "codec/decoder_pool.hpp"
 #include "codec/json_writer.hpp"
 #include "execution/executor.hpp"
+#include "execution/result_dtype.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
@@ -139,7 +140,7 @@ class v2_protocol final : public protocol {
     record.route = m->name();
     check_method(r, "POST");
     record.model = m->name();
-    return infer(r, *m, record);
+    return infer(r, {row_for(m->row, r.query), m->only}, record);
   }
 
   response infer(const request& r, const model& m, request_context& record) {

@@ -35,6 +35,12 @@ inline operand_spec check_rowsum(std::span<const operand_spec> in, const op_opti
   return {rowsum_result_dtype(a.dtype, options.value_or(rowsum_options{})), a.shape.first(a.shape.rank() - 1)};
 }
 
+inline op_options rowsum_options_for(dtype result) noexcept {
+  static constexpr rowsum_options all[] = {{dtype::f64}, {dtype::f32}, {dtype::f16}, {dtype::bf16},
+                                           {dtype::i64}, {dtype::i32}, {dtype::u8}};
+  return *std::find_if(std::begin(all), std::end(all) - 1, [&](const rowsum_options& o) { return o.dtype == result; });
+}
+
 inline op_cost cost_of_rowsum(std::span<const operand_spec> in, const operand_spec&) {
   return {.flops = static_cast<double>(in[0].shape.count())};
 }
@@ -85,7 +91,8 @@ SLUICE_FUNC const op_descriptor& rowsum_op() noexcept {
                                     .check = ops::check_rowsum,
                                     .cost = ops::cost_of_rowsum,
                                     .model = time_model::row_length,
-                                    .run = ops::run_rowsum};
+                                    .run = ops::run_rowsum,
+                                    .options_for = ops::rowsum_options_for};
   return op;
 }
 
