@@ -119,7 +119,7 @@ TEST_CASE("a dtype that results cannot have is refused, with those that there ar
   const auto rows = sluice::encode_npy(tensor::zeros({2, 2}, dtype::f32));
   check_problem(ask(s, "/v1/rowsum", "result_dtype=bf16", rows, npy), 406, "bf16");
   const auto cut = [] { return std::size_t{1000}; };
-  check_problem(stream(s, rows, "result_dtype=bf16", npy, cut), 406, "bf16");
+  check_problem(stream(s, rows, "result_dtype=bf16", npy, cut), 422, "bf16");
   check_problem(stream(s, rows, "result_dtype=i64", npy, cut), 422, "sums of f32 are rounded to one of");
   check_problem(stream(s, "12345678", "columns=1&result_dtype=i32", raw_type, cut), 422, "not to i32");
 }

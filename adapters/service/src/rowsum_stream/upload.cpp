@@ -178,7 +178,7 @@ void upload::begin(const form& f) {
   begun_ = true;
   type_ = result_of(rowsum_op(), {{f.dtype, {0, f.columns}}}, rowsum_options{wanted_.dtype}).dtype;
   if (type_ == dtype::bf16 && !wanted_.json)
-    throw http_error{406, "not_acceptable",
+    throw http_error{422, "unsupported",
                      "[rowsum/stream] the sums are to be of bf16, which .npy has no type for; ask for application/json"};
   if (f.sums) {
     check_quota(f.sums->count());

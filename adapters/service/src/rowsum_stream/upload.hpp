@@ -30,7 +30,7 @@ class upload {
   };
 
   // Holds `permit` until the answer is sent. Without `known` the body is an .npy. Throws error (invalid_argument),
-  // http_error (406) for a dtype that the sums, or the answer's form, cannot have.
+  // http_error (422) for a dtype that the sums, or the answer's form, cannot have.
   upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, const form_of_answer& wanted,
          std::optional<form> known);
 
