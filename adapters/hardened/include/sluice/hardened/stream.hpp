@@ -165,8 +165,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     for (;;) {
       const auto m = receive(to);
       if (m.count > 0) return m.count;
-      why_ =
-          m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(m.wait);
+      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(m.wait);
       if (why_) return 0;
     }
   }

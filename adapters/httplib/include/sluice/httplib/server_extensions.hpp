@@ -13,8 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <optional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +48,30 @@ inline std::optional<std::string_view> decoded_coding(std::string_view value) no
   if (is("br")) return "br";
 #endif
   return std::nullopt;
+}
+
+// Whether a browser sends this for a web page of another origin, which is not among `allowed` ("*": any). Other clients send
+// neither of the first two; a browser always sends one of them with what changes something.
+inline bool is_cross_site(std::string_view fetch_site, std::string_view origin, std::string_view host,
+                          const std::vector<std::string>& allowed) noexcept {
+  if (fetch_site.empty() && origin.empty()) return false;
+  if (fetch_site == "same-origin" || fetch_site == "none") return false;
+  if (std::any_of(allowed.begin(), allowed.end(), [&](const auto& one) { return one == "*" || one == origin; }))
+    return false;
+  if (!fetch_site.empty()) return true;
+  const auto scheme = origin.find("://");
+  auto own = scheme == origin.npos ? std::string_view{} : origin.substr(scheme + 3);
+  for (auto* const name : {&own, &host})
+    for (const std::string_view port : {":80", ":443"})
+      if (name->ends_with(port)) name->remove_suffix(port.size());
+  return own.empty() || !std::equal(own.begin(), own.end(), host.begin(), host.end(), [](char a, char b) {
+           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+           return lower(a) == lower(b);
+         });
+}
+
+inline bool changes_something(std::string_view method) noexcept {
+  return method != "GET" && method != "HEAD" && method != "OPTIONS";
 }
 
 // Now, as the Date header has it (RFC 9110, 5.6.7), in any locale.
