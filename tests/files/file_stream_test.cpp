@@ -257,8 +257,7 @@ TEST_CASE("a function of the caller's brings rows once") {
   const auto read = [](const file_stream& in) {
     for (const auto& c : in.chunks()) static_cast<void>(c);
   };
-  CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a) + "x", 100))), malformed,
-                "input has bytes after its last row");
+  CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a) + "x", 100))), malformed, "input has bytes after its last row");
   CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a).substr(0, 2000), 100))), malformed, "2000 bytes",
                 "528 fewer");
   CHECK_REFUSED(read(file_stream::from(in_pieces(raw(a), 100), {.columns = 7})), malformed, "2400 bytes",
