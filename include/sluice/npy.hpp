@@ -6,9 +6,11 @@
 ///     std::string body = sluice::encode_npy(a);                 // the same bytes, to send
 ///     sluice::tensor b = sluice::decode_npy(std::as_bytes(std::span(body)));
 ///
-/// Versions 1, 2 and 3. Element types: <f8, <f4, <f2, <i8, <i4 and |u1, also with '=' for the byte order; no others: bf16
-/// has no .npy type (NumPy writes it as nameless '<V2'). Fortran order is a stride. A header holds the three keys once each;
-/// Python 2's 3L is an extent in versions 1 and 2; nothing follows the last element.
+/// Versions 1, 2 and 3. Element types: f8, f4, f2, i8, i4 and u1, little-endian as they are and big-endian swapped. Others
+/// become the next dtype that holds every value: bool u8; i1, i2 and u2 i32; u4 i64; u8 i64 too, where all of its values fit
+/// (else unsupported, with the first that does not). No others: bf16 has no .npy type (NumPy writes it as nameless '<V2').
+/// Fortran order is a stride. A header holds the three keys once each; Python 2's 3L is an extent in versions 1 and 2;
+/// nothing follows the last element.
 ///
 /// Throws malformed for bytes that are no .npy, with where and what; unsupported for an element type or a rank (above 8)
 /// that this library has not; io when the operating system refuses.
@@ -21,15 +23,36 @@
 namespace sluice {
 inline namespace SLUICE_ABI {
 
+/// Element types that files have and tensors have not, by NumPy's names; `same`: that of the tensor.
+enum class npy_element : std::uint8_t { same, b1, i1, i2, u2, u4, u8 };
+
 /// What a header says.
 struct npy_header {
-  sluice::dtype dtype = dtype::f32;  ///< of the elements
-  sluice::shape shape;               ///< as NumPy shows it
-  bool fortran_order = false;        ///< the first index changes fastest
-  std::int64_t data_offset = 0;      ///< bytes before the first element
+  sluice::dtype dtype = dtype::f32;         ///< of the tensor's elements
+  sluice::shape shape;                      ///< as NumPy shows it
+  bool fortran_order = false;               ///< the first index changes fastest
+  std::int64_t data_offset = 0;             ///< bytes before the first element
+  npy_element element = npy_element::same;  ///< what the file holds
+  bool swapped = false;                     ///< in big-endian bytes
 
-  /// Bytes of the elements. Fits in 63 bits, as does data_offset + data_bytes(), in a header that was parsed.
-  [[nodiscard]] std::int64_t data_bytes() const { return shape.count() * static_cast<std::int64_t>(size_of(dtype)); }
+  /// Whether the file's elements are other bytes than the tensor's: convert_npy() makes these of those.
+  [[nodiscard]] bool is_converted() const noexcept { return element != npy_element::same || swapped; }
+  /// Bytes of an element in the file.
+  [[nodiscard]] std::size_t element_bytes() const noexcept {
+    switch (element) {
+      case npy_element::same: return size_of(dtype);
+      case npy_element::b1:
+      case npy_element::i1: return 1;
+      case npy_element::i2:
+      case npy_element::u2: return 2;
+      case npy_element::u4: return 4;
+      case npy_element::u8: return 8;
+    }
+    return 0;
+  }
+  /// Bytes of the elements in the file. Fits in 63 bits, as do data_offset + data_bytes() and the bytes of the tensor, in a
+  /// header that was parsed.
+  [[nodiscard]] std::int64_t data_bytes() const { return shape.count() * static_cast<std::int64_t>(element_bytes()); }
 };
 
 /// No header that is taken has more bytes.
@@ -42,10 +65,15 @@ SLUICE_API std::optional<npy_header> parse_npy_header(std::span<const std::byte>
 /// The bytes before a row-major tensor's first element: version 1, a multiple of 64. Throws unsupported for bf16.
 SLUICE_API std::string npy_header_bytes(dtype type, const shape& extents);
 
-/// A tensor for the elements that follow `header`: read header.data_bytes() bytes straight into its data(). In Fortran order
-/// its strides are column-major. `where` and `kind` as in tensor's constructor: pinned memory is host memory. Throws as that
-/// does.
+/// A tensor for the elements that follow `header`: read header.data_bytes() bytes straight into its data(), or through
+/// convert_npy() where header.is_converted(). In Fortran order its strides are column-major. `where` and `kind` as in
+/// tensor's constructor: pinned memory is host memory. Throws as that does.
 SLUICE_API tensor npy_tensor(const npy_header& header, const device& where = device::cpu, memory kind = memory::device);
+
+/// Makes the elements of a tensor at `to` of those that a file holds: `from` is whole elements, number `first` the first of
+/// them, for messages. `to` is from.data() or does not overlap it: in place only where both have the same size. Throws
+/// malformed for a truth value other than 0 and 1, unsupported for a u8 of 2^63 and more.
+SLUICE_API void convert_npy(const npy_header& header, std::span<const std::byte> from, void* to, std::int64_t first = 0);
 
 /// The tensor that `bytes`, a whole .npy, hold; a copy, on the CPU. Throws malformed, unsupported, out_of_memory.
 SLUICE_API tensor decode_npy(std::span<const std::byte> bytes);
@@ -66,5 +94,6 @@ SLUICE_API void write_npy(const std::string& path, const tensor& t);
 
 #if defined(SLUICE_HEADER_ONLY)
 #include "sluice/impl/files/npy.hpp"
+#include "sluice/impl/files/npy_convert.hpp"
 #include "sluice/impl/files/npy_header.hpp"
 #endif
