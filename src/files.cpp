@@ -5,4 +5,5 @@
 #include "sluice/impl/files/npy.hpp"
 #include "sluice/impl/files/npy_convert.hpp"
 #include "sluice/impl/files/npy_header.hpp"
+#include "sluice/impl/files/npz.hpp"
 #include "sluice/impl/files/rowsum_file.hpp"

@@ -1,10 +1,11 @@
 /// @file
-/// NumPy's .npy files and bodies, read strictly.
+/// NumPy's .npy and .npz files and bodies, read strictly.
 ///
 ///     sluice::tensor a = sluice::read_npy("a.npy");
 ///     sluice::write_npy("sums.npy", sluice::rowsum(a));         // whole or not at all
 ///     std::string body = sluice::encode_npy(a);                 // the same bytes, to send
 ///     sluice::tensor b = sluice::decode_npy(std::as_bytes(std::span(body)));
+///     sluice::tensor w = sluice::read_npz("model.npz", "w");    // by name, as numpy.load("model.npz")["w"]
 ///
 /// Versions 1, 2 and 3. Element types: f8, f4, f2, i8, i4 and u1, little-endian as they are and big-endian swapped. Others
 /// become the next dtype that holds every value: bool u8; i1, i2 and u2 i32; u4 i64; u8 i64 too, where all of its values fit
@@ -17,6 +18,8 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "sluice/tensor.hpp"
 
@@ -89,6 +92,37 @@ SLUICE_API tensor read_npy(const std::string& path);
 /// Throws invalid_argument when `path` is something other than a regular file, unsupported for bf16.
 SLUICE_API void write_npy(const std::string& path, const tensor& t);
 
+/// A member of an .npz, which is a zip archive of .npy files.
+struct npz_member {
+  std::string name;               ///< as numpy.load gives it: "a" of "a.npy". Never a path
+  std::int64_t bytes = 0;         ///< of the .npy
+  std::int64_t stored_bytes = 0;  ///< in the archive
+  std::int64_t offset = 0;        ///< of these, in the archive
+  std::uint32_t crc = 0;          ///< CRC-32 of the .npy
+  bool compressed = false;        ///< by deflate, as numpy.savez_compressed does; else stored as it is
+};
+
+/// The members of an .npz, in its own order: at most 4,096. Throws
+/// - malformed for what is no zip archive, or one with a comment or bytes behind it, whose headers disagree, two members of
+///   one name, members that share bytes, or sizes that deflate cannot give;
+/// - unsupported for encrypted members and methods other than stored and deflated;
+/// - limit_exceeded for more members, or a directory of more than 1 MiB.
+SLUICE_API std::vector<npz_member> npz_members(std::span<const std::byte> archive);
+/// Of a regular file. Throws the same, io, and invalid_argument for what is no regular file.
+SLUICE_API std::vector<npz_member> npz_members(const std::string& path);
+
+/// The tensor of one member, on the CPU: its CRC is checked. Compressed members need zlib (libz.so.1), which is looked for
+/// when the first one is read. Throws as npz_members and decode_npy do; invalid_argument, with the names that are there, for
+/// another; unsupported for a compressed member where there is no zlib.
+SLUICE_API tensor decode_npz(std::span<const std::byte> archive, std::string_view member);
+/// Of a regular file. Throws the same, and io.
+SLUICE_API tensor read_npz(const std::string& path, std::string_view member);
+
+/// Fills `out`, of member.bytes bytes, with a member's .npy, and checks its CRC. A stored one may be checked in place: `out`
+/// is then its bytes in `archive`. Throws invalid_argument for another size or a member of something else; malformed,
+/// unsupported, out_of_memory.
+SLUICE_API void unpack_npz(std::span<const std::byte> archive, const npz_member& member, std::span<std::byte> out);
+
 }  // namespace SLUICE_ABI
 }  // namespace sluice
 
@@ -96,4 +130,5 @@ SLUICE_API void write_npy(const std::string& path, const tensor& t);
 #include "sluice/impl/files/npy.hpp"
 #include "sluice/impl/files/npy_convert.hpp"
 #include "sluice/impl/files/npy_header.hpp"
+#include "sluice/impl/files/npz.hpp"
 #endif

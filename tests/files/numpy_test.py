@@ -57,6 +57,8 @@ for kind, shape, order, swap in itertools.product(converted, [(), (0, 3), (3, 4)
         most = np.iinfo("i8" if kind == "u8" else kind)
         a = random.integers(np.iinfo(kind).min, most.max, shape, "i8", endpoint=True).astype(kind)
     a = np.asarray(a).astype(np.dtype(kind).newbyteorder(">" if swap else "<"))
+    if order == "F" and shape != (3, 4):
+        continue
     a = np.asfortranarray(a) if order == "F" else np.ascontiguousarray(a).reshape(shape)
     np.save("in.npy", a)
     code, said = run(copy, "in.npy", "out.npy")
@@ -72,6 +74,29 @@ for kind, shape, order, swap in itertools.product(converted, [(), (0, 3), (3, 4)
                 assert done.returncode == 0, (kind, shape, swap, done.stderr)
                 assert run(rowsum, native, "-o", "native-sums.npy", "-q")[0] == 0
                 assert same(np.load("sums.npy"), np.load("native-sums.npy")), (kind, shape, swap)
+
+members = {
+    "a": random.standard_normal((300, 1000)),
+    "empty": np.zeros((0, 3), "f4"),
+    "scalar": np.float32(2),
+    "é/../x": random.integers(0, 9, (3, 4)).astype(">i8"),
+}
+for save in [np.savez, np.savez_compressed]:
+    save("in.npz", random.integers(0, 2, 9).astype(bool), **members, **{f"m{i}": np.full(i, i) for i in range(100)})
+    for name, a in members.items():
+        code, said = run(copy, "in.npz", "out.npy", name)
+        assert code == 0, (save, name, said)
+        assert same(np.load("out.npy"), np.asarray(a).astype(np.asarray(a).dtype.newbyteorder("<"))), (save, name)
+    assert run(copy, "in.npz", "out.npy", "arr_0")[0] == 0 and np.load("out.npy").dtype == "u1"
+    code, said = run(copy, "in.npz", "none.npy", "absent")
+    assert code == 1 and "no member 'absent': it has 'a', 'empty', 'scalar', " in said, said
+with open("pipe.npz", "wb") as f:  # as to a pipe: sizes follow the members
+
+    class Pipe:
+        read, write, flush = f.read, f.write, f.flush
+
+    np.savez(Pipe(), **members)
+assert run(copy, "pipe.npz", "out.npy", "a")[0] == 0 and same(np.load("out.npy"), members["a"])
 
 np.save("in.npy", np.array([[1, 2], [3, 2**63]], "u8"))
 for program, out in [(copy, []), (rowsum, ["-q", "-o"])]:

@@ -1,7 +1,9 @@
-// Bodies that NumPy writes: .npy of every type.
+// Bodies that NumPy writes: .npy of every type, and .npz.
 #include "rowsum_stream_testing.hpp"
+#include "zip.hpp"
 
 using namespace testing;
+using sluice::dtype;
 
 namespace {
 
@@ -48,4 +50,65 @@ TEST_CASE(".npy of types and orders of bytes that tensors have not") {
   const auto i1 = raw_npy("{'descr': '|i1', 'fortran_order': False, 'shape': (1, 1)}", "\2");
   CHECK(sums_in(post(s, "matmul", both_parts(f4, f4), multipart_type)).view<float, 2>()(0, 0) == 2.25f);
   check_problem(post(s, "matmul", both_parts(i1, i1), multipart_type), 422, "i32");
+}
+
+TEST_CASE("an .npz has a member for each input, stored or compressed") {
+  sluice::service s({.limits = {.body_bytes = 20'000, .elements = 3000}});
+  const headers type{{"Content-Type", "application/zip"}};
+  const auto npy = [](const sluice::tensor& t) { return sluice::encode_npy(t); };
+  const auto a = random({3, 40}, dtype::f32), b = random({40, 5}, dtype::f32);
+  const auto product = sluice::matmul(a, b);
+  for (const auto& first : {stored("a.npy", npy(a)), compressed("a.npy", npy(a)), stored("a", npy(a))})
+    for (const auto& second : {stored("b.npy", npy(b)), compressed("b.npy", npy(b))}) {
+      CHECK(same_bits(sums_in(post(s, "matmul", zip_of({first, second}), type)), product));
+      CHECK(same_bits(
+          sums_in(post(s, "matmul", zip_of({second, first}), {{"Content-Type", "Application/X-Zip-Compressed; x=y"}})),
+          product));
+    }
+  // Elements lie where a tensor may use them, or not.
+  for (int i = 0; i < 9; ++i) {
+    const auto shifted = raw_npy(
+        cat("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 40)}", std::string(static_cast<std::size_t>(i), ' ')),
+        bytes_in(a));
+    CHECK(same_bits(sums_in(post(s, "rowsum", zip_of({stored("a.npy", shifted)}), type)), sluice::rowsum(a)));
+  }
+  const auto sums = post(s, "rowsum",
+                         zip_of({stored("a.npy", raw_npy("{'descr': '>u2', 'fortran_order': False, "
+                                                         "'shape': (1, 2)}",
+                                                         "\1\2\3\4"))}),
+                         {type[0], {"Accept", "application/json"}});
+  CHECK(result(sums) == "[1030]");
+
+  const auto refuse = [&](const std::string& body, int status, const char* words) {
+    check_problem(post(s, "matmul", body, type), status, words);
+  };
+  refuse("", 400, "[npz]");
+  refuse(npy(a), 400, "no end of a zip archive");
+  refuse(zip_of({stored("a.npy", npy(a))}), 422, "is missing: matmul needs it");
+  refuse(zip_of({stored("a.npy", npy(a)), stored("b.npy", npy(b)), stored("c.npy", npy(b))}), 422, "is not known to matmul");
+  refuse(zip_of({stored("a.npy", npy(a)), stored("../b.npy", npy(b))}), 422, "not known");
+  refuse(zip_of({stored("a.npy", npy(a)), stored("a", npy(a))}), 400, "twice");
+  auto secret = stored("b.npy", npy(b));
+  secret.flags = 1;
+  refuse(zip_of({stored("a.npy", npy(a)), secret}), 422, "encrypted");
+  auto wrong = stored("b.npy", npy(b));
+  wrong.crc ^= 1;
+  refuse(zip_of({stored("a.npy", npy(a)), wrong}), 400, "CRC");
+  refuse(zip_of({stored("a.npy", npy(a)), compressed("b.npy", "hello")}), 400, "magic");
+  refuse(zip_of({stored("a.npy", npy(a)), stored("b.npy", npy(sluice::tensor({1, 3001}, dtype::u8)))}), 413, "at most 3000");
+  // What members decompress to is limited as a body is, by what their headers say and before a byte is decompressed.
+  auto bomb = compressed("b.npy", npy(b));
+  bomb.bytes = 20'000;
+  refuse(zip_of({stored("a.npy", npy(a)), bomb}), 413, "at most 20000 are taken");
+  bomb.bytes = 2'000'000;
+  refuse(zip_of({stored("a.npy", npy(a)), bomb}), 400, "1032");
+  bomb.bytes = 900;
+  refuse(zip_of({stored("a.npy", npy(a)), bomb}), 400, "has more than 900");
+  // A part holds one tensor, and an archive several.
+  check_problem(post(s, "matmul",
+                     cat("--cut\r\nContent-Disposition: form-data; name=a\r\nContent-Type: application/zip\r\n\r\n",
+                         zip_of({stored("a.npy", npy(a))}), "\r\n--cut--"),
+                     multipart_type),
+                415, "application/x-npy is taken");
+  CHECK(send(s, "GET", "/openapi.json").text().find("An .npz whose members are a.npy, b.npy") != std::string::npos);
 }

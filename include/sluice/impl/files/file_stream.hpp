@@ -51,6 +51,9 @@ inline npy_header check_streamable(const npy_header& h, const std::string& path,
 }
 
 inline std::int64_t raw_row_bytes(const std::string& path, const file_stream_options& options) {
+  if (options.columns == 0 && path.ends_with(".npz"))
+    stream_fail(error_code::invalid_argument,
+                fmt::format("{} is no .npy and no raw file with columns: read_npz reads the members of an .npz", path));
   if (options.columns == 0)
     stream_fail(error_code::invalid_argument,
                 fmt::format("{} does not begin with the magic of .npy: a raw file needs columns", path));

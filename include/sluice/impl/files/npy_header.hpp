@@ -256,8 +256,10 @@ SLUICE_FUNC std::optional<npy_header> parse_npy_header(std::span<const std::byte
   const auto at = [&](std::size_t i) { return static_cast<std::size_t>(prefix[i]); };
   const std::size_t common = std::min(text.size(), files::npy_magic.size());
   if (text.substr(0, common) != files::npy_magic.substr(0, common))
-    files::npy_malformed(fmt::format("it begins with \"{}\", not with the magic \"\\x93NUMPY\"",
-                                     files::npy_shown(text.substr(0, files::npy_magic.size()))));
+    files::npy_malformed(
+        fmt::format("it begins with \"{}\", not with the magic \"\\x93NUMPY\"{}",
+                    files::npy_shown(text.substr(0, files::npy_magic.size())),
+                    text.starts_with("PK\3\4") ? ": an .npz is read by read_npz, and sent as application/zip" : ""));
   if (text.size() < files::npy_magic.size() + 2) return std::nullopt;
   const std::size_t version = at(6);
   if (version < 1 || version > 3 || at(7) != 0)
