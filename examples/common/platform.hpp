@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <string>
 #include <span>
 #include <string>
 #include <system_error>
@@ -49,6 +50,9 @@ std::error_code close_output();
 // Reads what comes once and in order, a pipe or a device, of which it waits for a writer. It puts at least one byte into
 // `out`, or returns 0 at the end. Both throw std::system_error.
 std::function<std::size_t(std::span<std::byte> out)> open_stream(const std::string& path);
+
+// Why there is no address for this name; empty when there is one.
+std::string unknown_host(const std::string& name);
 
 // As many open files as the system lets this process have: thousands of connections need as many.
 void raise_descriptors();

@@ -2,10 +2,12 @@
 #include "platform.hpp"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,4 +171,11 @@ void raise_descriptors() {
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+std::string unknown_host(const std::string& name) {
+  addrinfo* found = nullptr;
+  const int e = ::getaddrinfo(name.c_str(), nullptr, nullptr, &found);
+  if (e == 0) ::freeaddrinfo(found);
+  return e == 0 ? std::string() : ::gai_strerror(e);
 }

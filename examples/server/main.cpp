@@ -39,7 +39,7 @@ struct settings {
   bool probe = false;
   std::int64_t result_bytes = sluice::service_limits{}.result_bytes;
   std::string access_log{}, token_file{}, cert{}, key{};
-  std::vector<std::string> origins{};
+  std::vector<std::string> origins{}, hosts{};
 #if SLUICE_SERVER_JOBS
   std::vector<std::string> data{};  // NAME=DIR
   sluice::job_options jobs{};
@@ -69,9 +69,13 @@ class stopper {
   interrupt interrupted_;
 };
 
+// An address of IPv6 is in brackets there.
+std::string host_in_url(const std::string& host) { return host.find(':') == std::string::npos ? host : '[' + host + ']'; }
+
 void print_start(const settings& s, int port) {
   const char* const scheme = s.cert.empty() ? "http" : "https";
-  std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, s.host.c_str(), port);
+  const std::string host = host_in_url(s.host);
+  std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s\n", r.str().c_str());
   for (const auto& p : sluice::profiles())
@@ -80,8 +84,8 @@ void print_start(const settings& s, int port) {
   std::printf(
       "try:\n  curl -s %s://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
       "1], [1, 1]]}'\n",
-      scheme, s.host.c_str(), port);
-  std::printf("or, in a browser: %s://%s:%d/docs\n", scheme, s.host.c_str(), port);
+      scheme, host.c_str(), port);
+  std::printf("or, in a browser: %s://%s:%d/docs\n", scheme, host.c_str(), port);
   std::fflush(stdout);
 }
 
@@ -175,17 +179,32 @@ int serve(const settings& s, Server& server) {
 
   const int port = s.port != 0 ? (server.bind_to_port(s.host, s.port) ? s.port : -1) : server.bind_to_any_port(s.host);
   if (port < 0) {
-    std::fprintf(stderr, "sluice-server: %s:%d cannot be listened on: is it in use?\n", s.host.c_str(), s.port);
+    const std::string why = unknown_host(s.host);
+    if (!why.empty())
+      std::fprintf(stderr, "sluice-server: --host %s is no address of this machine's: %s\n", s.host.c_str(), why.c_str());
+    else
+      std::fprintf(stderr, "sluice-server: %s:%d cannot be listened on: is it in use?\n", host_in_url(s.host).c_str(),
+                   s.port);
     return 1;
   }
   print_start(s, port);
   return server.listen_after_bind() ? status.load() : 1;
 }
 
+// The names that Host may have. One that listens on every address cannot know its names: any is taken, unless some are
+// listed.
+std::vector<std::string> names_of(const settings& s) {
+  auto names = s.hosts;
+  if (names.empty() && (s.host == "0.0.0.0" || s.host == "::")) return {};
+  names.insert(names.end(), {"localhost", s.host});
+  return names;
+}
+
 #if defined(__linux__)
 int serve(const settings& s) {
   raise_descriptors();
-  const sluice::hardened_options options{.threads = static_cast<std::size_t>(s.threads)};
+  const sluice::hardened_options options{
+      .threads = static_cast<std::size_t>(s.threads), .hosts = names_of(s), .origins = s.origins};
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
   if (!s.cert.empty()) {
     sluice::hardened_tls_server server(options, s.cert.c_str(), s.key.c_str());
@@ -218,8 +237,7 @@ int serve(const settings& s) {
 
 // For what can check a health by a command alone, as a container can. The certificate is no matter here.
 int probe(const settings& s) {
-  std::string host = s.host == "0.0.0.0" ? "127.0.0.1" : s.host == "::" ? "::1" : s.host;
-  if (host.find(':') != std::string::npos) host = '[' + host + ']';
+  const std::string host = host_in_url(s.host == "0.0.0.0" ? "127.0.0.1" : s.host == "::" ? "::1" : s.host);
   httplib::Client client((s.cert.empty() ? "http://" : "https://") + host + ":" + std::to_string(s.port));
   client.set_connection_timeout(4);
   client.set_read_timeout(4);
@@ -238,6 +256,9 @@ void add_access_options(CLI::App& app, settings& s) {
   app.add_option("--token-file", s.token_file,
                  "a file of bearer tokens, one a line: sluice's routes, but for health, need one");
   app.add_option("--origin", s.origins, "an origin whose web pages may ask from browsers, as https://example.org; * is any");
+  app.add_option(
+      "--allow-host", s.hosts,
+      "a name that clients use for this server, beside localhost and --host; with 0.0.0.0 and none, any. May be repeated");
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
   auto* const cert = app.add_option("--cert", s.cert, "certificate chain for TLS, as PEM")->check(CLI::ExistingFile);
   auto* const key = app.add_option("--key", s.key, "its private key, as PEM")->check(CLI::ExistingFile);

@@ -201,6 +201,10 @@ TEST_CASE("ranges of a result") {
     CHECK(r.header("ETag") == tag);
   }
   CHECK(ask(s, "GET", path, {{"If-None-Match", "\"x\""}}).status == 200);
+  for (const std::string& tags : {tag, cat("\"x\", ", tag), std::string("*")})
+    CHECK(ask(s, "GET", path, {{"If-Match", tags}, {"Range", "bytes=0-1"}}).status == 206);
+  for (const std::string& tags : {std::string("\"x\""), cat("W/", tag)})
+    check_problem(ask(s, "GET", path, {{"If-Match", tags}}), 412, "not the one of If-Match");
 }
 
 TEST_CASE("a service without jobs, and options that cannot be") {

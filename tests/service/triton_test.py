@@ -101,7 +101,7 @@ class TestServer(Case):
 
         self.assertEqual(counts()[0]["last_inference"], 0)
         a = tensor("a", array(3, 4, np.uint8))
-        for own in (None, {"echo": 1}, {"content_type": "np", "headers": "x"}):
+        for own in (None, {"echo": 1}, {"content_type": "np", "max_tokens": 5}):
             self.client.infer("rowsum_uint8", [a], parameters=own)
         self.refused(400, ["sequence_id"], self.client.infer, "rowsum_uint8", [a], sequence_id=5, sequence_start=True)
         s, n = counts()

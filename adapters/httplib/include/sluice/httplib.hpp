@@ -106,12 +106,18 @@ class exchange {
       return service_.refusal(path_, status, code, "[http] " + detail);
     };
     if (!framing_.error.empty()) return refusal(framing_.status, "malformed", framing_.error);
+    // A hardened server has looked, for all routes.
+    if (direct_body::under_way(req_) == nullptr && changes_something(req_.method) &&
+        is_cross_site(req_.get_header_value("Sec-Fetch-Site"), req_.get_header_value("Origin"),
+                      req_.get_header_value("Host"), service_.options().origins))
+      return refusal(403, "forbidden", "a web page of another origin may not change anything here");
     if (!framing_.has_body()) return std::nullopt;
-    const std::string encoding = req_.get_header_value("Content-Encoding");
-    if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
-      return refusal(415, "unsupported", "Content-Encoding is \"" + encoding + "\": this server does not decode it");
+    if (!coding_ || req_.get_header_value_count("Content-Encoding") > 1)
+      return refusal(
+          415, "unsupported",
+          "Content-Encoding is \"" + req_.get_header_value("Content-Encoding") + "\": this server does not decode it");
     // Only decoded bytes are counted below, and a compressed stream can be endless without yielding any.
-    if (framing_.chunked && req_.has_header("Content-Encoding") && !long_)
+    if (framing_.chunked && !coding_->empty() && !long_)
       return refusal(411, "malformed", "a compressed body needs a Content-Length");
     return std::nullopt;
   }
@@ -138,10 +144,9 @@ class exchange {
 #endif
     if (framing_.has_body()) {
       r.content_length = framing_.chunked ? -1 : framing_.length;
-      r.compressed = req_.has_header("Content-Encoding");
+      r.compressed = !coding_->empty();
       if (reader_ != nullptr) r.read_body = [this](const body_receiver& take) { return read(take); };
-      if (std::shared_ptr<decoder> coded = decoder_for(req_.get_header_value("Content-Encoding"));
-          coded && reader_ != nullptr) {
+      if (std::shared_ptr<decoder> coded = decoder_for(*coding_); coded && reader_ != nullptr) {
         r.read_encoded = [this](const body_receiver& take) { return read_encoded(take); };
         r.decode = [coded](std::string_view bytes, const body_receiver& take) {
           return bytes.empty() ? coded->at_end() : coded->decode(bytes, take);
@@ -158,9 +163,9 @@ class exchange {
   bool read(const body_receiver& take) {
     // httplib would parse a multipart body itself, with regular expressions that overflow the stack on long lines.
     const header_set_aside type(req_, "Content-Type");
-    const auto coded = decoder_for(req_.get_header_value("Content-Encoding"));
-    if (!coded) return read_as_it_is(take);
     const header_set_aside encoding(req_, "Content-Encoding");
+    const auto coded = decoder_for(*coding_);
+    if (!coded) return read_as_it_is(take);
     return read_as_it_is([&](std::string_view bytes) { return coded->decode(bytes, take); }) && coded->at_end();
   }
 
@@ -316,6 +321,8 @@ class exchange {
   httplib::Response& res_;
   const httplib::ContentReader* reader_;
   framing framing_;
+  // Of the body; none: it cannot be decoded.
+  const std::optional<std::string_view> coding_ = decoded_coding(req_.get_header_value("Content-Encoding"));
   const bool long_ = is_long(path_);  // a body of any length: the rest of a refused one is not read
   std::int64_t direct_ = 0;           // bytes of the body read past httplib
   bool drained_ = false;

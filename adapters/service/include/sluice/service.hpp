@@ -21,10 +21,12 @@
 ///     GET  /docs                  a page to try each endpoint, with charts of the metrics
 ///
 /// JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: one key for each input, nested lists of equal lengths, none
-/// empty; "dtype" is optional. A number is read as the nearest value of the dtype; one that overflows it, or is not an
-/// integer where the dtype is one, is refused. JSON out: {"result": [[...]], "shape": [2, 2], "dtype": "f32", "device":
-/// "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or infinity in it is refused as
-/// JSON. Several outputs are {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
+/// empty; "dtype" is optional. A number is read as the nearest value of the dtype; one that overflows it, or is not a
+/// whole number (1, 1.0, 1e2) where the dtype is an integer, is refused. JSON out: {"result": [[...]], "shape": [2, 2],
+/// "dtype": "f32", "device": "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or
+/// infinity in it is refused as JSON, unless ?nonfinite=null asks for null or ?nonfinite=string for "NaN", "Infinity",
+/// "-Infinity". A body over 1 MiB whose values are wrong before its syntax is may be refused for them. Several outputs are
+/// {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
 ///
 /// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part for each input, named
 /// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept:

@@ -97,7 +97,7 @@ std::vector<std::string_view> codec_registry::part_types() const {
   return types;
 }
 
-std::vector<body_piece> codec::encode(const endpoint& row, const std::vector<tensor>&, std::string_view) {
+std::vector<body_piece> codec::encode(const endpoint& row, const std::vector<tensor>&, const encode_context&) {
   throw error(error_code::internal, fmt::format("[{}] {} has no encoder", row.name, media_type()));
 }
 

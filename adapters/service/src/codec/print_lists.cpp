@@ -8,6 +8,7 @@
 #include "codec/json_number.hpp"
 #include "codec/print_number.hpp"
 #include "http/http_error.hpp"
+#include "http/query.hpp"
 #include "http/text.hpp"
 #include "sluice/parallel.hpp"
 
@@ -37,11 +38,11 @@ template <class T>
 class list_printer {
  public:
   // `otherwise` is what a client can do about numbers that JSON does not have.
-  list_printer(const tensor& t, std::string_view otherwise)
-      : list_printer(t.shape(), static_cast<const T*>(t.data()), 0, otherwise) {}
+  list_printer(const tensor& t, nonfinite numbers, std::string_view otherwise)
+      : list_printer(t.shape(), static_cast<const T*>(t.data()), 0, numbers, otherwise) {}
   // `data` begins with element `first`.
-  list_printer(const shape& extents, const T* data, std::int64_t first, std::string_view otherwise)
-      : otherwise_(otherwise), data_(data), first_(first), shape_(extents), rank_(extents.rank()) {
+  list_printer(const shape& extents, const T* data, std::int64_t first, nonfinite numbers, std::string_view otherwise)
+      : numbers_(numbers), otherwise_(otherwise), data_(data), first_(first), shape_(extents), rank_(extents.rank()) {
     std::int64_t size = 1;
     for (int i = rank_ - 1; i >= 0; --i) sizes_[static_cast<std::size_t>(i)] = size *= shape_[i];
   }
@@ -53,7 +54,7 @@ class list_printer {
       append_empty(text, 0);
       return {body_piece::of(std::move(text))};
     }
-    check_finite(count);
+    if (numbers_ == nonfinite::refuse) check_finite(count);
     std::vector<body_piece> pieces(static_cast<std::size_t>((count + block_elements - 1) / block_elements));
     const auto block = [&](std::int64_t b) {
       pieces[static_cast<std::size_t>(b)] = print_block(b * block_elements, std::min(count, (b + 1) * block_elements));
@@ -73,10 +74,10 @@ class list_printer {
     for (std::int64_t i = begin; i < end;) {
       out = print_before(out, i);
       const std::int64_t row_end = std::min(end, (i / columns + 1) * columns);
-      out = print_number(out, data_[i - first_]);
+      out = print_element(out, data_[i - first_]);
       for (++i; i < row_end; ++i) {
         *out++ = ',';
-        out = print_number(out, data_[i - first_]);
+        out = print_element(out, data_[i - first_]);
       }
     }
     if (end == shape_.count()) out = print_many(out, ']', rank_);
@@ -84,6 +85,21 @@ class list_printer {
   }
 
  private:
+  char* print_element(char* out, T x) const {
+    if constexpr (!std::is_integral_v<T>)
+      if (numbers_ != nonfinite::refuse && !is_finite(x)) {
+        const auto value = static_cast<std::conditional_t<std::is_floating_point_v<T>, T, float>>(x);
+        const std::string_view text = numbers_ == nonfinite::null ? "null"
+                                      : std::isnan(value)         ? R"("NaN")"
+                                      : value > 0                 ? R"("Infinity")"
+                                                                  : R"("-Infinity")";
+        static_assert(print_width<T>() >= 11);
+        std::memcpy(out, text.data(), text.size());
+        return out + text.size();
+      }
+    return print_number(out, x);
+  }
+
   char* print_before(char* out, std::int64_t i) const {
     if (i == 0) return print_many(out, '[', rank_);
     int closed = 0;
@@ -119,10 +135,11 @@ class list_printer {
     for (int d = 0; d < rank_; ++d) where += fmt::format("[{}]", first / steps[d] % shape_[d]);
     throw http_error{422, "not_finite",
                      fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
-                                 "such numbers; {}",
+                                 "such numbers; {}, or for ?nonfinite=null or ?nonfinite=string",
                                  bad, count, where, otherwise_)};
   }
 
+  nonfinite numbers_;
   std::string_view otherwise_;
   const T* data_;
   std::int64_t first_;
@@ -158,22 +175,40 @@ std::int64_t lists_bytes(const operand_spec& of, const service_limits& limits) {
 
 std::int64_t flat_bytes(const operand_spec& of) { return lists_bytes({.dtype = of.dtype, .shape = {of.shape.count()}}, {}); }
 
-std::vector<body_piece> print_lists(const tensor& t, std::string_view otherwise) {
-  return visit(t.dtype(), [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, otherwise).print(); });
+nonfinite nonfinite_of(std::string_view query) {
+  const auto asked = query_value(query, "nonfinite");
+  if (asked.empty()) return nonfinite::refuse;
+  if (asked == "null") return nonfinite::null;
+  if (asked == "string") return nonfinite::string;
+  throw http_error{400, "malformed",
+                   fmt::format("[json] nonfinite is {}: it must be null or string", json_string(shown(asked)))};
 }
 
-std::vector<body_piece> print_flat(const tensor& t, const std::string& name) {
+parameter nonfinite_parameter() {
+  return {
+      .name = "nonfinite",
+      .summary = "NaN and infinities in JSON, which are refused without it: null, or \"NaN\", \"Infinity\", \"-Infinity\"",
+      .in = "query",
+      .schema = R"({"enum":["null","string"]})"};
+}
+
+std::vector<body_piece> print_lists(const tensor& t, nonfinite numbers, std::string_view otherwise) {
+  return visit(t.dtype(),
+               [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, numbers, otherwise).print(); });
+}
+
+std::vector<body_piece> print_flat(const tensor& t, nonfinite numbers, const std::string& name) {
   if (!has_json(t.dtype()))
     throw http_error{
         422, "unsupported",
         fmt::format("[json] the output {} is of {}, which has no JSON: ask for binary_data", name, name_of(t.dtype()))};
-  return print_lists(t.reshape(shape{t.count()}), "ask for binary_data");
+  return print_lists(t.reshape(shape{t.count()}), numbers, "ask for binary_data");
 }
 
-body_piece print_part(const shape& extents, dtype type, std::int64_t first, std::string_view elements) {
+body_piece print_part(const shape& extents, dtype type, nonfinite numbers, std::int64_t first, std::string_view elements) {
   return visit(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const list_printer<T> p(extents, reinterpret_cast<const T*>(elements.data()), first, {});
+    const list_printer<T> p(extents, reinterpret_cast<const T*>(elements.data()), first, numbers, {});
     if (extents.count() == 0) return p.print().front();
     return p.print_block(first, first + static_cast<std::int64_t>(elements.size() / sizeof(T)));
   });

@@ -6,6 +6,7 @@
 
 #include "codec/json_number.hpp"
 #include "codec/json_schema.hpp"
+#include "codec/print_lists.hpp"
 #include "http/text.hpp"
 #include "kserve/models.hpp"
 
@@ -48,21 +49,23 @@ void describe_schemas(document& d) {
            parameters_of({{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
                           {"priority", described("integer", 0, "1 is the highest, 0 none")},
                           {"binary_data_output", described("boolean", "Outputs come in binary")}}));
-  const json_value tensors = array_of(
-      object_of({"name", "datatype", "shape"},
-                {{"name", text},
-                 {"datatype", text},
-                 {"shape", reference("Extents")},
-                 {"data", reference("Numbers")},
-                 {"parameters",
-                  json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
+  const auto tensors = [&](std::string_view numbers) {
+    return array_of(
+        object_of({"name", "datatype", "shape"},
+                  {{"name", text},
+                   {"datatype", text},
+                   {"shape", reference("Extents")},
+                   {"data", reference(numbers)},
+                   {"parameters",
+                    json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
+  };
   d.schema("InferenceResult",
            object_of({"model_name", "model_version", "outputs"},
-                     {{"model_name", text}, {"model_version", text}, {"id", text}, {"outputs", tensors}}));
+                     {{"model_name", text}, {"model_version", text}, {"id", text}, {"outputs", tensors("AnswerNumbers")}}));
   d.schema("InferenceRequest", object_of({"inputs"}, {{"id", or_null(text)},
                                                       {"model_name", text},
                                                       {"parameters", reference("InferenceParameters")},
-                                                      {"inputs", tensors},
+                                                      {"inputs", tensors("Numbers")},
                                                       {"outputs", array_of(object_of({"name"}, {{"name", text}}))}}));
   const json_value fields = array_of(reference("TensorMetadata"));
   d.schema("ModelMetadata",
@@ -157,7 +160,8 @@ route_description infer(std::string path, std::string summary, std::string schem
               "JSON ends. f16 and bf16 come in binary alone. Parameters that are not known are passed over, and null is as "
               "if it "
               "were not there; sequence_id, classification and shared memory are refused.",
-          .parameters = {timeout_parameter(),
+          .parameters = {nonfinite_parameter(),
+                         timeout_parameter(),
                          {.name = "Inference-Header-Content-Length",
                           .summary = "Bytes of JSON before the binary tensors; 0: the body is the one input's data",
                           .schema = at_least(0)}},

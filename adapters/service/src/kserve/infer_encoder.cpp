@@ -1,7 +1,6 @@
 #include "kserve/infer_encoder.hpp"
 
 #include "codec/json_writer.hpp"
-#include "codec/print_lists.hpp"
 #include "execution/result_limits.hpp"
 #include "http/coding.hpp"
 #include "http/protocol.hpp"
@@ -10,7 +9,7 @@
 namespace sluice::serving {
 
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
-                          const placed_call& where) {
+                          const placed_call& where, nonfinite numbers) {
   std::vector<body_piece> text, binary;
   json_writer w;
   w.begin_object().member("model_name", m.name()).member("model_version", model_version);
@@ -27,7 +26,7 @@ response encode_inference(const model& m, const infer_request& asked, const std:
       binary.push_back({std::string_view(static_cast<const char*>(t->data()), t->bytes()), t});
     } else {
       text.push_back(body_piece::of(w.key("data").raw({}).take()));
-      for (auto& piece : print_flat(*t, name)) text.push_back(std::move(piece));
+      for (auto& piece : print_flat(*t, numbers, name)) text.push_back(std::move(piece));
     }
     w.end_object();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codec/encoded_size.hpp"
+#include "codec/print_lists.hpp"
 #include "execution/answer_budget.hpp"
 #include "kserve/infer_decoder.hpp"
 
@@ -9,7 +10,7 @@ namespace sluice::serving {
 
 // `results`, on the CPU, are those of the model's row. Throws http_error where a number has no JSON.
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
-                          const placed_call& where);
+                          const placed_call& where, nonfinite numbers);
 
 // What such an answer holds in memory.
 encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results);

@@ -125,6 +125,7 @@ class v2_protocol final : public protocol {
   response infer(const request& r, const model& m, request_context& record) {
     executor_.check_open();
     const auto json_bytes = json_length(r);
+    const nonfinite numbers = nonfinite_of(r.query);
     constexpr std::string_view json_type = "application/json";
     if (json_bytes == 0u && same_ignoring_case(header(r, "Content-Type").substr(0, json_type.size()), json_type))
       throw error(
@@ -150,7 +151,7 @@ class v2_protocol final : public protocol {
     return executor_.run(c, [&] {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);
-      auto out = encode_inference(m, asked, done.results, done.where);
+      auto out = encode_inference(m, asked, done.results, done.where, numbers);
       compress(out, r, *c.answer);
       done.where.add_headers(out);
       return out;

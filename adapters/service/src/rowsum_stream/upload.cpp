@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "codec/json_writer.hpp"
-#include "codec/print_lists.hpp"
 #include "http/http_error.hpp"
 #include "rowsum_stream/coded_body.hpp"
 #include "sluice/ops/rowsum.hpp"
@@ -66,13 +65,13 @@ std::optional<npy_header> header_in(std::string_view bytes) try {
 
 }  // namespace
 
-upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, bool wants_json,
-               std::optional<form> known)
+upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit,
+               std::optional<nonfinite> json, std::optional<form> known)
     : executor_(e),
       record_(&record),
       meter_(bytes),
       permit_(std::move(permit)),
-      wants_json_(wants_json),
+      json_(json),
       spool_(e.options.stream.spool_memory, e.options.stream.spool_directory) {
   if (known) begin(*known);
 }
@@ -244,8 +243,10 @@ void upload::sum() {
 
 void upload::keep(const tensor& sums) {
   check_quota(sums_ + sums.count());
-  if (wants_json_ && sums.dtype() == dtype::f32) find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
-  if (wants_json_ && sums.dtype() == dtype::f64) find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
+  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f32)
+    find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
+  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f64)
+    find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
   spool_.append({static_cast<const char*>(sums.data()), sums.bytes()});
   sums_ += sums.count();
 }
@@ -292,7 +293,7 @@ void upload::check_empty(const shape& sums) const {
                      fmt::format("[rowsum/stream] {} rows without elements have sums of {} bytes each: {} bytes of such are "
                                  "given at most",
                                  sums.count(), size, limits.result_bytes)};
-  if (wants_json_ && sums.count() == 0)
+  if (json_ && sums.count() == 0)
     static_cast<void>(lists_bytes({.dtype = rowsum_dtype(form_.dtype), .shape = sums}, limits));
 }
 
@@ -317,7 +318,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
   const dtype type = rowsum_dtype(self->form_.dtype);
   const shape& extents = *self->form_.sums;
   response out{.headers = {{"X-Sluice-Device", device(device::cpu).str()}}};
-  if (!self->wants_json_) {
+  if (!self->json_) {
     const auto head = npy_header_bytes(type, extents);
     out.headers.emplace_back("Content-Type", "application/x-npy");
     out.content_length = std::ssize(head) + self->spool_.size();
@@ -333,7 +334,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
     throw http_error{
         422, "not_finite",
         fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first of them number {}: JSON has no "
-                    "such numbers; ask for application/x-npy",
+                    "such numbers; ask for application/x-npy, or for ?nonfinite=null or ?nonfinite=string",
                     self->not_finite_, self->sums_, self->first_not_finite_)};
   out.headers.emplace_back("Content-Type", "application/json");
   out.write_body = [self, type, at = std::int64_t{0}](const body_receiver& send) mutable {
@@ -355,7 +356,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
 // A worker prints all but small results.
 body_piece upload::printed(std::int64_t first, std::string_view elements) {
   body_piece piece;
-  const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), first, elements); };
+  const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), *json_, first, elements); };
   if (first == 0 && std::ssize(elements) < read_bytes)
     print();
   else

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "codec/print_lists.hpp"
 #include "execution/executor.hpp"
 #include "rowsum_stream/row_summer.hpp"
 #include "rowsum_stream/spool.hpp"
@@ -22,8 +23,9 @@ class upload {
   // Counts bytes as they arrive.
   using meter = std::atomic<std::uint64_t>;
 
-  // Holds `permit` until the answer is sent. Without `known` the body is an .npy.
-  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, bool wants_json,
+  // Holds `permit` until the answer is sent, which is JSON with such numbers, or an .npy. Without `known` the body is an
+  // .npy.
+  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, std::optional<nonfinite> json,
          std::optional<form> known);
 
   // Reads the body to its end and sums it. Throws http_error, error; the rest of the body must then not be read.
@@ -58,7 +60,7 @@ class upload {
   request_context* record_;  // while the request is read
   meter& meter_;
   std::shared_ptr<void> permit_;
-  bool wants_json_;
+  std::optional<nonfinite> json_;
   form form_;
   std::string head_{};  // of an .npy, and free space behind it
   std::size_t head_size_ = 0;

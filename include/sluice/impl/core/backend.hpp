@@ -11,6 +11,7 @@
 #include "sluice/backend_api.h"
 #include "sluice/error.hpp"
 #include "sluice/impl/base/environment.hpp"
+#include "sluice/impl/core/fork.hpp"
 #include "sluice/impl/cpu/table.hpp"
 #include "sluice/parallel.hpp"
 
@@ -58,8 +59,10 @@ inline const sluice_host& host() {
 }
 
 inline const sluice_backend& cpu_table() {
-  static const sluice_backend* table = cpu::backend_table(&host());
-  return *table;
+  return first_use([] {
+    static_cast<void>(least_log_level());
+    return cpu::backend_table(&host());
+  });
 }
 
 // Throws a status that is a failure as an error: "[operation] message".

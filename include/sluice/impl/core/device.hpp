@@ -83,7 +83,7 @@ SLUICE_FUNC std::vector<device_info> devices() {
 
 SLUICE_FUNC std::vector<refusal> refusals() {
   auto& r = core::registry::instance();
-  const std::lock_guard lock(r.mutex);
+  const core::uninterrupted_lock lock(r.mutex);
   return r.refusals;
 }
 

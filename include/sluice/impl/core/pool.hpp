@@ -11,6 +11,7 @@
 #include "sluice/impl/base/environment.hpp"
 #include "sluice/impl/base/process.hpp"
 #include "sluice/impl/base/worker_group.hpp"
+#include "sluice/impl/core/fork.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -279,11 +280,10 @@ inline int chosen_pool_size() {
 
 inline pool& the_pool() {
   // Never destroyed: helpers may still sleep in it when the process exits.
-  static pool* p = [] {
+  return first_use([] {
     base::after_fork_in_child([] { forked.store(true); });
     return new pool(chosen_pool_size());
-  }();
-  return *p;
+  });
 }
 
 }  // namespace core

@@ -20,17 +20,6 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace detail {
 
-inline bool can_decode(std::string_view coding) noexcept {
-  if (coding.empty() || coding == "identity") return true;
-#ifdef CPPHTTPLIB_ZLIB_SUPPORT
-  if (coding == "gzip" || coding == "deflate") return true;
-#endif
-#ifdef CPPHTTPLIB_BROTLI_SUPPORT
-  if (coding == "br") return true;
-#endif
-  return false;
-}
-
 // While it lives, httplib sees nothing to act upon in the header called `name`: newer lines refuse any coding they do not
 // know.
 class header_set_aside {

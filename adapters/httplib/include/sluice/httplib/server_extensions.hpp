@@ -9,9 +9,12 @@
 #endif
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +31,64 @@ void mark_read(Request& r) {
   if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
 }
 
+// The coding that a Content-Encoding names, as httplib reads it: "gzip", "deflate", "br", or "" where the bytes are as they
+// were. Nothing where it cannot be decoded: httplib takes any value with "br" in it for brotli's, so none but these may
+// reach it.
+inline std::optional<std::string_view> decoded_coding(std::string_view value) noexcept {
+  const auto is = [value](std::string_view name) {
+    return std::equal(value.begin(), value.end(), name.begin(), name.end(),
+                      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  };
+  if (value.empty() || is("identity")) return "";
+#ifdef CPPHTTPLIB_ZLIB_SUPPORT
+  if (is("gzip") || is("x-gzip")) return "gzip";
+  if (is("deflate")) return "deflate";
+#endif
+#ifdef CPPHTTPLIB_BROTLI_SUPPORT
+  if (is("br")) return "br";
+#endif
+  return std::nullopt;
+}
+
+// Whether a browser sends this for a web page of another origin, which is not among `allowed` ("*": any). Other clients send
+// neither of the first two; a browser always sends one of them with what changes something.
+inline bool is_cross_site(std::string_view fetch_site, std::string_view origin, std::string_view host,
+                          const std::vector<std::string>& allowed) noexcept {
+  if (fetch_site.empty() && origin.empty()) return false;
+  if (fetch_site == "same-origin" || fetch_site == "none") return false;
+  if (std::any_of(allowed.begin(), allowed.end(), [&](const auto& one) { return one == "*" || one == origin; }))
+    return false;
+  if (!fetch_site.empty()) return true;
+  const auto scheme = origin.find("://");
+  auto own = scheme == origin.npos ? std::string_view{} : origin.substr(scheme + 3);
+  for (auto* const name : {&own, &host})
+    for (const std::string_view port : {":80", ":443"})
+      if (name->ends_with(port)) name->remove_suffix(port.size());
+  return own.empty() || !std::equal(own.begin(), own.end(), host.begin(), host.end(), [](char a, char b) {
+           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+           return lower(a) == lower(b);
+         });
+}
+
+inline bool changes_something(std::string_view method) noexcept {
+  return method != "GET" && method != "HEAD" && method != "OPTIONS";
+}
+
+// Now, as the Date header has it (RFC 9110, 5.6.7), in any locale.
+inline std::string http_date(
+    std::chrono::sys_seconds now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())) {
+  using namespace std::chrono;
+  constexpr const char *days_of = "SunMonTueWedThuFriSat", *months_of = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const auto today = floor<days>(now);
+  const year_month_day date(today);
+  const hh_mm_ss time(now - today);
+  char text[64];
+  std::snprintf(text, sizeof text, "%.3s, %02u %.3s %04d %02d:%02d:%02d GMT", days_of + 3 * weekday(today).c_encoding(),
+                static_cast<unsigned>(date.day()), months_of + 3 * (static_cast<unsigned>(date.month()) - 1),
+                static_cast<int>(date.year()) % 10000, static_cast<int>(time.hours().count()),
+                static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
+  return text;
+}
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
 template <class Server>
 SSL_CTX* tls_context_of(Server& s) {
