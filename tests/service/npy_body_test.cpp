@@ -2,6 +2,8 @@
 #include "rowsum_stream_testing.hpp"
 #include "zip.hpp"
 
+#include <thread>
+
 using namespace testing;
 using sluice::dtype;
 
@@ -111,4 +113,27 @@ TEST_CASE("an .npz has a member for each input, stored or compressed") {
                      multipart_type),
                 415, "application/x-npy is taken");
   CHECK(send(s, "GET", "/openapi.json").text().find("An .npz whose members are a.npy, b.npy") != std::string::npos);
+}
+
+TEST_CASE("a worker decompresses, however few bytes came") {
+  sluice::service s;
+  std::thread::id computed_by;
+  s.add({.name = "same",
+         .summary = "Its input",
+         .inputs = {{.name = "a"}},
+         .outputs = {{.name = "result"}},
+         .run =
+             [&](std::span<const sluice::tensor> in, const sluice::call_context&) {
+               computed_by = std::this_thread::get_id();
+               return std::vector{in[0]};
+             },
+         .estimate =
+             [](std::span<const sluice::tensor> in) {
+               return sluice::work_of(sluice::rowsum_op(), {{in[0].dtype(), in[0].shape()}});
+             }});
+  const auto npy = sluice::encode_npy(random({2, 2}, dtype::f32));
+  CHECK(post(s, "same", npy, npy_type).status == 200);
+  CHECK(computed_by == std::this_thread::get_id());
+  CHECK(post(s, "same", zip_of({compressed("a.npy", npy)}), {{"Content-Type", "application/zip"}}).status == 200);
+  CHECK(computed_by != std::this_thread::get_id());
 }

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <limits>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
