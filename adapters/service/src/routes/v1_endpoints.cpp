@@ -46,7 +46,7 @@ class v1_protocol final : public protocol {
     call c(row, record, executor_.options);
     c.encoded_bytes = [&](std::span<const operand_spec> results) { return to.size_of(results, executor_.options.limits); };
     const auto take_inputs = [&] { c.take(from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding)); };
-    if (executor_.is_short(record)) take_inputs();
+    if (executor_.is_short(record) && !from.decompresses()) take_inputs();
     return executor_.run(c, [&] {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);

@@ -14,8 +14,9 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr std::size_t head_bytes = 256;        // most .npy headers have 128 bytes
-constexpr std::int64_t read_bytes = 64 << 10;  // of sums that are printed and sent at once
+constexpr std::size_t head_bytes = 256;            // most .npy headers have 128 bytes
+constexpr std::size_t converted_bytes = 64 << 10;  // of elements that are converted at once
+constexpr std::int64_t read_bytes = 64 << 10;      // of sums that are printed and sent at once
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, "[rowsum/stream] " + sentence); }
 
@@ -134,6 +135,7 @@ void upload::receive_encoded(const request& r) {
 }
 
 std::span<char> upload::buffer() {
+  if (stored_) return std::span(elements_).subspan(waiting_);
   if (summer_) return summer_->buffer();
   head_.resize(head_size_ + head_bytes);
   return {head_.data() + head_size_, head_bytes};
@@ -163,6 +165,10 @@ void upload::receive_head() {
   const auto h = header_in(std::string_view(head_.data(), std::min(head_size_, npy_header_limit)));
   if (!h) return;
   begin(form_of(*h));
+  if (h->is_converted()) {
+    stored_ = *h;
+    elements_.resize(converted_bytes);
+  }
   const auto at = static_cast<std::size_t>(h->data_offset);
   for (auto rest = std::string_view(head_.data(), head_size_).substr(at); !rest.empty();) {
     const auto to = buffer();
@@ -191,7 +197,27 @@ void upload::receive_rows(std::size_t bytes) {
   received_ += static_cast<std::int64_t>(bytes);
   if (form_.bytes >= 0 && received_ > form_.bytes)
     fail(rows_text() + fmt::format(": {} bytes, and the body has more", form_.bytes));
+  if (stored_) return convert_rows(bytes);
   if (summer_->advance(bytes)) sum();
+}
+
+void upload::convert_rows(std::size_t bytes) try {
+  const auto from = stored_->element_bytes(), to = size_of(form_.dtype);
+  waiting_ += bytes;
+  std::size_t at = 0;
+  while (waiting_ - at >= from) {
+    const auto out = summer_->buffer();
+    const auto count = std::min(out.size() / to, (waiting_ - at) / from);
+    convert_npy(*stored_, std::as_bytes(std::span(elements_).subspan(at, count * from)), out.data(), converted_);
+    converted_ += static_cast<std::int64_t>(count);
+    at += count * from;
+    if (summer_->advance(count * to)) sum();
+  }
+  waiting_ -= at;
+  std::memmove(elements_.data(), elements_.data() + at, waiting_);
+} catch (const error& e) {
+  if (e.code() == error_code::unsupported) throw http_error{422, "unsupported", e.what()};
+  throw;
 }
 
 void upload::finish() {
@@ -199,7 +225,7 @@ void upload::finish() {
   if (form_.bytes >= 0 && received_ != form_.bytes)
     fail(rows_text() + fmt::format(": {} bytes, and {} came", form_.bytes, received_));
   if (form_.columns == 0) return add_empty_rows();
-  if (received_ % row_bytes() != 0)
+  if (!stored_ && received_ % row_bytes() != 0)  // what a header says, came
     fail(rows_text() + fmt::format(": {} bytes are {} too many", received_, received_ % row_bytes()));
   sum();
   if (!form_.sums) form_.sums = shape{sums_};

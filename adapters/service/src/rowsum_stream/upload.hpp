@@ -48,6 +48,7 @@ class upload {
   void advance(std::size_t bytes);
   void receive_head();
   void receive_rows(std::size_t bytes);
+  void convert_rows(std::size_t bytes);
   void begin(const form& f);
   void finish();
   void add_empty_rows();
@@ -71,6 +72,10 @@ class upload {
   std::string head_{};  // of an .npy, and free space behind it
   std::size_t head_size_ = 0;
   std::optional<row_summer> summer_{};
+  std::optional<npy_header> stored_{};  // of an .npy whose elements are converted
+  std::vector<char> elements_{};        // of which `waiting_` bytes wait to be
+  std::size_t waiting_ = 0;
+  std::int64_t converted_ = 0;  // elements
   bool begun_ = false;
   bool in_turn_ = false;  // within in_worker
   spool spool_;

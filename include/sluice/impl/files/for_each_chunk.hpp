@@ -63,7 +63,7 @@ class chunk_loop {
     return where.is_cpu() ? tensor(extents, in_.dtype()) : tensor(extents, in_.dtype(), where, memory::pinned);
   }
   [[nodiscard]] row_chunk on_device(const tensor& host, std::int64_t row, const device& where) const {
-    return {host.to(where), row, in_.byte_offset() + row * in_.row_bytes()};
+    return {host.to(where), row, in_.byte_offset_of(row)};
   }
 
   void run_ahead() {
