@@ -27,7 +27,15 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 
 /// Element types that files have and tensors have not, by NumPy's names; `same`: that of the tensor.
-enum class npy_element : std::uint8_t { same, b1, i1, i2, u2, u4, u8 };
+enum class npy_element : std::uint8_t {
+  same,  ///< the tensor's dtype
+  b1,    ///< bool, a byte of 0 or 1: u8
+  i1,    ///< 8 bits: i32
+  i2,    ///< 16 bits: i32
+  u2,    ///< 16 bits without sign: i32
+  u4,    ///< 32 bits without sign: i64
+  u8,    ///< 64 bits without sign: i64, where each fits
+};
 
 /// What a header says.
 struct npy_header {
