@@ -72,6 +72,10 @@ class basic_hardened_server : public Base, public detail::long_bodies {
       res.status = 500;
       res.set_content(hardened::problem_json({500, "the request failed"}), std::string(hardened::problem_type));
     });
+    this->Options(R"(\*)", [](const httplib::Request&, httplib::Response& res) {  // asked of no path
+      res.status = 204;
+      res.set_header("Allow", std::string(hardened::methods));
+    });
     Base::new_task_queue = [this] { return start(); };
   }
   /// With hardened_options as they are.
@@ -151,7 +155,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     const auto draining = [this] { return current()->draining(); };
     const bool last = h.close || ++c.answered >= this->keep_alive_max_count_ || draining();
     const auto limit = std::min({body_bytes_, this->payload_max_length_, std::size_t{hardened::body::no_limit - 1}});
-    hardened::stream s(c, h, takes_long_body(h.address) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
+    hardened::stream s(c, h, takes_long_body(h.asked.text) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
     s.start_with(first);
     hardened::http_error thrown;
     bool going = false, closed = false;
@@ -161,7 +165,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
         thrown = {500, "the request failed"};
       }
     if (const auto& why = s.why() ? s.why() : thrown; why && !s.begun()) {
-      const auto text = hardened::refusal(why);
+      const auto text = hardened::refusal(why, h.head_only);
       static_cast<void>(c.wire->send(text.data(), text.size()));
       return false;
     }

@@ -14,17 +14,16 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
 
-// The decoded size of a compressed body: httplib 0.11.4 decodes without a limit, so the bytes are decoded here as well, only to be
-// counted.
+// The decoded size of a compressed body: httplib 0.11.4 decodes without a limit, so the bytes are decoded here as well, only
+// to be counted.
 class decoded_size {
  public:
   explicit decoded_size(std::string_view encoding) {
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
-    if (same(encoding, "gzip") || same(encoding, "deflate"))
-      decoder_ = std::make_unique<httplib::detail::gzip_decompressor>();
+    if (encoding == "gzip" || encoding == "deflate") decoder_ = std::make_unique<httplib::detail::gzip_decompressor>();
 #endif
 #ifdef CPPHTTPLIB_BROTLI_SUPPORT
-    if (lists(encoding, "br")) decoder_ = std::make_unique<httplib::detail::brotli_decompressor>();
+    if (encoding == "br") decoder_ = std::make_unique<httplib::detail::brotli_decompressor>();
 #endif
     static_cast<void>(encoding);
   }
@@ -61,11 +60,14 @@ class body {
   [[nodiscard]] bool done() const noexcept { return at_ == state::done; }
   [[nodiscard]] const http_error& why() const noexcept { return why_; }
   [[nodiscard]] std::uint64_t left() const noexcept { return left_; }  // without chunks
+  // True from the last chunk's size line to the empty line behind the trailers.
+  [[nodiscard]] bool in_trailers() const noexcept { return at_ == state::trailer; }
 
-  // Returns how many of the first `bytes` belong to the body; 0 on an error.
+  // Returns how many of the first `bytes` belong to the body; 0 on an error. Stops once where the trailers begin.
   std::size_t take(std::string_view bytes) {
     std::size_t taken = 0;
-    while (taken < bytes.size() && !done() && !why_) {
+    const bool behind = in_trailers();
+    while (taken < bytes.size() && !done() && !why_ && in_trailers() == behind) {
       if (at_ == state::plain || at_ == state::data)
         taken += take_data(bytes.substr(taken));
       else
@@ -105,8 +107,7 @@ class body {
   }
 
   void take_size(char c) {
-    const char l = lower(c);
-    const int digit = c >= '0' && c <= '9' ? c - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+    const int digit = hex_digit(c);
     if (digit >= 0 && digits_ < 15) {
       left_ = left_ * 16 + static_cast<unsigned>(digit);
       ++digits_;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "sluice/config.hpp"
 
@@ -30,7 +32,10 @@ struct hardened_options {
   std::size_t line_bytes = 8192 + 64;  ///< of the request line: 414 beyond
   std::size_t head_bytes = 32 << 10;   ///< of all headers: 431 beyond
   std::size_t headers = 100;           ///< in number: 431 beyond
-  std::size_t ranges = 8;              ///< asked for at once: 416 beyond
+
+  /// Names that Host may have, with any port; none: any. Addresses are always taken. 421 for others: a web page whose name was
+  /// made to lead here (DNS rebinding) sends its own.
+  std::vector<std::string> hosts{};
 };
 
 }  // namespace SLUICE_ABI

@@ -106,7 +106,7 @@ class requests {
   }
 
   static readiness refuse(connection& c, const http_error& why) {
-    const auto text = refusal(why);
+    const auto text = refusal(why, c.request ? c.request->head_only : c.received.starts_with("HEAD "));
     static_cast<void>(c.wire->send(text.data(), text.size()));
     return linger(c);
   }

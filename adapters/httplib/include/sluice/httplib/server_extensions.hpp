@@ -1,12 +1,15 @@
-// What a server of ours offers to a handler beyond httplib: hardened_server provides it, mount() uses it, and neither knows more of
-// the other.
+// What a server of ours offers to a handler beyond httplib: hardened_server provides it, mount() uses it, and neither knows
+// more of the other.
 #pragma once
 
 #include <httplib.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +26,41 @@ void mark_read(Request& r) {
   if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
 }
 
+// The coding that a Content-Encoding names, as httplib reads it: "gzip", "deflate", "br", or "" where the bytes are as they
+// were. Nothing where it cannot be decoded: httplib takes any value with "br" in it for brotli's, so none but these may
+// reach it.
+inline std::optional<std::string_view> decoded_coding(std::string_view value) noexcept {
+  const auto is = [value](std::string_view name) {
+    return std::equal(value.begin(), value.end(), name.begin(), name.end(),
+                      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  };
+  if (value.empty() || is("identity")) return "";
+#ifdef CPPHTTPLIB_ZLIB_SUPPORT
+  if (is("gzip") || is("x-gzip")) return "gzip";
+  if (is("deflate")) return "deflate";
+#endif
+#ifdef CPPHTTPLIB_BROTLI_SUPPORT
+  if (is("br")) return "br";
+#endif
+  return std::nullopt;
+}
+
+// Now, as the Date header has it (RFC 9110, 5.6.7), in any locale.
+inline std::string http_date(
+    std::chrono::sys_seconds now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())) {
+  using namespace std::chrono;
+  constexpr const char *days_of = "SunMonTueWedThuFriSat", *months_of = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const auto today = floor<days>(now);
+  const year_month_day date(today);
+  const hh_mm_ss time(now - today);
+  char text[64];
+  std::snprintf(text, sizeof text, "%.3s, %02u %.3s %04d %02d:%02d:%02d GMT", days_of + 3 * weekday(today).c_encoding(),
+                static_cast<unsigned>(date.day()), months_of + 3 * (static_cast<unsigned>(date.month()) - 1),
+                static_cast<int>(date.year()) % 10000, static_cast<int>(time.hours().count()),
+                static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
+  return text;
+}
+
 // How a request announces its body.
 struct body_framing {
   bool chunked = false;
@@ -31,16 +69,16 @@ struct body_framing {
   [[nodiscard]] bool has_body() const noexcept { return chunked || length > 0; }
 };
 
-// The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed once, and
-// a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
+// The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed
+// once, and a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
 class direct_body {
  public:
   direct_body() = default;
   direct_body(const direct_body&) = delete;
   direct_body& operator=(const direct_body&) = delete;
 
-  // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off. Waits for
-  // the first byte.
+  // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off.
+  // Waits for the first byte.
   virtual std::ptrdiff_t read_body(char* to, std::size_t size) = 0;
 
   // That of `r`; null on another server, and for a body that is chunked or compressed.
