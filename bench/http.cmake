@@ -1,7 +1,9 @@
 # The service over sockets: clients, and the peer written by hand. The server is examples/sluice-server.
-add_executable(http_load http_load.cpp)
-sluice_target_defaults(http_load)
-target_link_libraries(http_load PRIVATE Threads::Threads)
+foreach(client http_load http_overload)
+  add_executable(${client} ${client}.cpp)
+  sluice_target_defaults(${client})
+  target_link_libraries(${client} PRIVATE Threads::Threads)
+endforeach()
 if(SLUICE_SERVICE)
   add_executable(http_peer http_peer.cpp)
   sluice_target_defaults(http_peer)

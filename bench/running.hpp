@@ -112,7 +112,8 @@ inline int run_benchmarks(int argc, char** argv, void (*register_all)()) try {
   const std::string size = take_option(argc, argv, "--run");
   if (!size.empty()) running = size == "tiny" ? run_size::tiny : size == "quick" ? run_size::quick : run_size::full;
   for (const auto& d : sluice::devices()) benchmark::AddCustomContext("device " + d.where.str(), d.description);
-  for (const auto& r : sluice::refusals()) benchmark::AddCustomContext("refused " + r.backend, r.reason);
+  for (const auto& r : sluice::refusals())
+    if (!r.backend.empty()) benchmark::AddCustomContext("refused " + r.backend, r.reason);
   benchmark::AddCustomContext("threads", std::to_string(sluice::parallel_size()));
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -1,6 +1,6 @@
 # sluice_copy_backends(TARGET): after each build of TARGET, the installed backends (libsluice-*.so or .dll in sluice_BACKEND_PATH) lie
-# beside it. For programs linked with the static library, which looks there; a shared library looks beside itself. Does nothing
-# where no backend is installed.
+# beside it. For programs linked with the static library that leave this machine: they look there first. A shared library looks
+# beside itself. Does nothing where no backend is installed.
 function(sluice_copy_backends target)
   file(GLOB backends "${sluice_BACKEND_PATH}/libsluice-*.so" "${sluice_BACKEND_PATH}/libsluice-*.dll")
   if(backends)

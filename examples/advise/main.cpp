@@ -42,7 +42,7 @@ std::pair<sluice::device, double> price_of(const std::string& text) {
 
 void print_devices() {
   for (const auto& d : sluice::devices()) fmt::print("{}: {}\n", d.where.str(), d.description);
-  for (const auto& r : sluice::refusals()) fmt::print("{} was refused: {}\n", r.backend, r.reason);
+  for (const auto& r : sluice::refusals()) fmt::print("{}\n", r.str());
   for (const auto& p : sluice::profiles()) fmt::print("profile of {}: {}\n", p.where.str(), p.source);
 }
 

@@ -2,14 +2,19 @@
 #include "platform.hpp"
 
 #include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -103,9 +108,74 @@ int error_columns() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+void keep_standard_streams() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(number, F_GETFD) < 0 && errno == EBADF)  // the lowest free number is this one
+      static_cast<void>(::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
+
+void keep_files_private() { ::umask(077); }
+
+bool output_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
+
+bool output_is(const std::string& path) {
+  struct stat out {
+  }, in{};
+  if (::fstat(STDOUT_FILENO, &out) != 0 || !S_ISREG(out.st_mode)) return false;
+  if ((path == "-" ? ::fstat(STDIN_FILENO, &in) : ::stat(path.c_str(), &in)) != 0) return false;
+  return out.st_dev == in.st_dev && out.st_ino == in.st_ino;
+}
+
+std::error_code write_to_output(std::span<const std::byte> bytes, std::size_t& done) {
+  static const auto ignored = ::signal(SIGPIPE, SIG_IGN);
+  static_cast<void>(ignored);
+  done = 0;
+  while (done < bytes.size()) {
+    const auto n = ::write(STDOUT_FILENO, bytes.data() + done, bytes.size() - done);
+    if (n >= 0) {
+      done += static_cast<std::size_t>(n);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {  // it was opened as non-blocking
+      pollfd writable{STDOUT_FILENO, POLLOUT, 0};
+      ::poll(&writable, 1, -1);
+    } else if (errno != EINTR) {
+      return {errno, std::generic_category()};
+    }
+  }
+  return {};
+}
+
+std::error_code close_output() {
+  return ::close(STDOUT_FILENO) == 0 ? std::error_code() : std::error_code(errno, std::generic_category());
+}
+
+std::function<std::size_t(std::span<std::byte>)> open_stream(const std::string& path) {
+  int number = -1;
+  while ((number = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0 && errno == EINTR) {
+  }
+  if (number < 0) throw std::system_error(errno, std::generic_category(), path);
+  const std::shared_ptr<int> opened(new int(number), [](int* n) {
+    ::close(*n);
+    delete n;
+  });
+  return [opened, path](std::span<std::byte> out) {
+    for (;;) {
+      const auto n = ::read(*opened, out.data(), out.size());
+      if (n >= 0) return static_cast<std::size_t>(n);
+      if (errno != EINTR) throw std::system_error(errno, std::generic_category(), path);
+    }
+  };
+}
+
 void raise_descriptors() {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+std::string unknown_host(const std::string& name) {
+  addrinfo* found = nullptr;
+  const int e = ::getaddrinfo(name.c_str(), nullptr, nullptr, &found);
+  if (e == 0) ::freeaddrinfo(found);
+  return e == 0 ? std::string() : ::gai_strerror(e);
 }

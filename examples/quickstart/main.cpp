@@ -5,7 +5,7 @@
 
 int main() {
   for (const auto& d : sluice::devices()) std::printf("%s: %s\n", d.where.str().c_str(), d.description.c_str());
-  for (const auto& r : sluice::refusals()) std::printf("%s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
+  for (const auto& r : sluice::refusals()) std::printf("%s\n", r.str().c_str());
 
   const auto a = sluice::tensor::of<float>({{1, 2, 3}, {4, 5, 6}});
   const auto b = sluice::tensor::of<float>({{1, 0}, {0, 1}, {1, 1}});

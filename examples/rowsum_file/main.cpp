@@ -3,6 +3,7 @@
 //     sluice-rowsum matrix.npy -o sums.npy
 //     sluice-rowsum raw.bin --columns 1024 --dtype f32 -o sums.npy
 //     zcat raw.gz | sluice-rowsum - --columns 1024 -o sums.npy
+//     sluice-rowsum matrix.npy -o - | gzip >sums.npy.gz
 //
 // A run that is stopped leaves OUT.npy.partial and OUT.npy.journal; the same command resumes from there.
 //
@@ -11,7 +12,10 @@
 #include <charconv>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <map>
+#include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -37,7 +41,7 @@ struct arguments {
   std::int64_t offset = 0;
   std::uint64_t chunk = 0;
   int readers = 0;
-  double sync = 1.0;
+  std::optional<double> sync;
   bool no_map = false;
   bool resume = false;
   bool fresh = false;
@@ -74,8 +78,10 @@ CLI::Validator whole_number(std::int64_t low) {
 }
 
 void describe_input(CLI::App& app, arguments& a) {
-  app.add_option("IN", a.in,
-                 "an .npy file in C order, or a raw file of row-major elements; several are one; - is standard input")
+  app.add_option(
+         "IN", a.in,
+         "an .npy file in C order, or a raw file of row-major elements; several are one; - is standard input, and a pipe "
+         "is read like it")
       ->required();
   app.add_option("--columns", a.columns, "elements of a row, for a raw file")->check(whole_number(1))->type_name("N");
   app.add_option("--dtype", a.dtype, "element type of a raw file: f64, f32 (if not given), f16, bf16, i64, i32, u8")
@@ -85,7 +91,9 @@ void describe_input(CLI::App& app, arguments& a) {
 }
 
 void describe_output(CLI::App& app, arguments& a) {
-  app.add_option("-o,--output", a.out, "the .npy to write: whole or not at all")->required()->type_name("OUT.npy");
+  app.add_option("-o,--output", a.out, "the .npy to write: whole or not at all; - is standard output")
+      ->required()
+      ->type_name("OUT.npy");
   app.add_option("--column-totals", a.totals, "an .npy for the total of every column, in the same pass")
       ->type_name("TOTALS.npy");
   auto* resume = app.add_flag("--resume", a.resume, "go on where a run before was stopped, or fail");
@@ -119,6 +127,14 @@ void describe_run(CLI::App& app, arguments& a) {
   app.add_flag("-q,--quiet", a.quiet, "write nothing but errors");
 }
 
+// What can be read once only, in order.
+bool is_stream(const std::string& path) {
+  using enum std::filesystem::file_type;
+  std::error_code ignored;
+  const auto type = std::filesystem::status(path, ignored).type();
+  return type == fifo || type == character || type == block || type == socket;
+}
+
 sluice::file_stream opened(const arguments& a) {
   sluice::file_stream_options o;
   if (!a.dtype.empty()) o.dtype = sluice::parse_dtype(a.dtype);
@@ -128,7 +144,47 @@ sluice::file_stream opened(const arguments& a) {
   o.readers = a.readers;
   o.map = !a.no_map;
   if (a.in.size() > 1) return sluice::file_stream(a.in, o);
-  return a.in[0] == "-" ? sluice::file_stream::standard_input(o) : sluice::file_stream(a.in[0], o);
+  if (a.in[0] == "-") return sluice::file_stream::standard_input(o);
+  if (is_stream(a.in[0])) return sluice::file_stream::from(open_stream(a.in[0]), o, a.in[0]);
+  return sluice::file_stream(a.in[0], o);
+}
+
+// Why the arguments do not fit together, or "".
+std::string contradiction(const arguments& a) {
+  for (const auto& path : a.in)
+    if (a.in.size() > 1 && (path == "-" || is_stream(path)))
+      return fmt::format("{} is read once, in order, so it is the only IN: join the inputs before it{}", path,
+                         path == "-" ? "; a file of that name is ./-" : "");
+  if (a.totals == "-") return "--column-totals - is no file: standard output takes the sums alone, by -o -";
+  if (a.out != "-") return "";
+  if (a.resume || a.fresh || a.sync)
+    return fmt::format("{} is for a file: what goes to standard output (-o -) is not kept, so it cannot be resumed",
+                       a.resume  ? "--resume"
+                       : a.fresh ? "--fresh"
+                                 : "--sync");
+  if (output_is_terminal()) return "-o - writes the bytes of an .npy, and standard output is a terminal: redirect it";
+  for (const auto& path : a.in)
+    if (output_is(path)) return fmt::format("{} is standard output too: it would be overwritten", path);
+  return "";
+}
+
+sluice::pipeline_summary sum(const arguments& a, const sluice::pipeline_options& options) {
+  if (a.out != "-") return sluice::rowsum_file(opened(a), a.out, options);
+  std::size_t written = 0;
+  const auto check = [&](std::error_code why) {
+    if (why)
+      throw sluice::error(sluice::error_code::io,
+                          fmt::format("standard output: {} at byte {}: the sums are cut short", why.message(), written));
+  };
+  const auto write = [&](std::span<const std::byte> bytes) {
+    std::size_t done = 0;
+    const auto why = write_to_output(bytes, done);
+    written += done;
+    check(why);
+  };
+  const auto done = sluice::rowsum_file(opened(a), write, options);
+  check(close_output());
+  return done;
 }
 
 sluice::pipeline_options run_options(const arguments& a) {
@@ -138,7 +194,7 @@ sluice::pipeline_options run_options(const arguments& a) {
   else
     o.devices.assign(a.devices.begin(), a.devices.end());
   o.column_totals = a.totals;
-  o.sync_interval = a.sync;
+  if (a.sync) o.sync_interval = *a.sync;
   if (a.resume) o.resume = sluice::resume::required;
   if (a.fresh) o.resume = sluice::resume::never;
   return o;
@@ -154,12 +210,13 @@ int run(const arguments& a) {
     options.progress_interval = display.interval();
     if (display.form() != progress_form::none)
       options.progress = [&](const sluice::pipeline_progress& p) { display.show(p); };
-    const auto done = sluice::rowsum_file(opened(a), a.out, options);
+    const auto done = sum(a, options);
     const bool chosen = a.devices.size() == 1 && sluice::device(a.devices[0]).is_automatic();
+    std::FILE* const to = a.out == "-" ? stderr : stdout;
     if (display.form() == progress_form::json)
-      fmt::print("{}", summary_json(done));
+      fmt::print(to, "{}", summary_json(done));
     else if (!a.quiet)
-      fmt::print("{}", summary_text(done, chosen));
+      fmt::print(to, "{}", summary_text(done, chosen));
     return 0;
   } catch (const std::exception& e) {
     display.clear();
@@ -172,6 +229,7 @@ int run(const arguments& a) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_streams();
   arguments a;
   CLI::App app("The sum of every row of a file of any size.", "sluice-rowsum");
   try {
@@ -184,6 +242,10 @@ int main(int argc, char** argv) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
     fmt::print(stderr, "sluice-rowsum: {} (--help shows what is taken)\n", e.what());
+    return 2;
+  }
+  if (const auto why = contradiction(a); !why.empty()) {
+    fmt::print(stderr, "sluice-rowsum: {}\n", why);
     return 2;
   }
   return run(a);

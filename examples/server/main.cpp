@@ -1,4 +1,5 @@
 // An application that keeps notes, multiplies matrices in a route of its own, and has sluice's routes mounted beside them.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -36,8 +37,9 @@ struct settings {
   bool exit_on_device_lost = false;
   bool calibrate = false;
   bool probe = false;
+  std::int64_t result_bytes = sluice::service_limits{}.result_bytes;
   std::string access_log{}, token_file{}, cert{}, key{};
-  std::vector<std::string> origins{};
+  std::vector<std::string> origins{}, hosts{};
 #if SLUICE_SERVER_JOBS
   std::vector<std::string> data{};  // NAME=DIR
   sluice::job_options jobs{};
@@ -54,11 +56,9 @@ class stopper {
   template <class Server>
   stopper(Server& server, sluice::service& service)
       : interrupted_([this, &server, &service] {
-          service.drain(10);
-          if constexpr (requires { server.drain(10); }) server.drain(10);
           while (!over_ && !server.is_running())
             std::this_thread::sleep_for(std::chrono::milliseconds(5));  // stop() would do nothing
-          server.stop();
+          if (!over_) sluice::shut_down(server, service, 20);
         }) {}
   ~stopper() { over_ = true; }
 
@@ -69,19 +69,23 @@ class stopper {
   interrupt interrupted_;
 };
 
+// An address of IPv6 is in brackets there.
+std::string host_in_url(const std::string& host) { return host.find(':') == std::string::npos ? host : '[' + host + ']'; }
+
 void print_start(const settings& s, int port) {
   const char* const scheme = s.cert.empty() ? "http" : "https";
-  std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, s.host.c_str(), port);
+  const std::string host = host_in_url(s.host);
+  std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
-  for (const auto& r : sluice::refusals()) std::printf("  %s was refused: %s\n", r.backend.c_str(), r.reason.c_str());
+  for (const auto& r : sluice::refusals()) std::printf("  %s\n", r.str().c_str());
   for (const auto& p : sluice::profiles())
     std::printf("  placement on %s goes by %s\n", p.where.str().c_str(),
                 p.measured ? p.source.c_str() : ("defaults; " + p.source).c_str());
   std::printf(
       "try:\n  curl -s %s://%s:%d/v1/matmul -H 'Content-Type: application/json' -d '{\"a\": [[1, 2], [3, 4]], \"b\": [[1, "
       "1], [1, 1]]}'\n",
-      scheme, s.host.c_str(), port);
-  std::printf("or, in a browser: %s://%s:%d/docs\n", scheme, s.host.c_str(), port);
+      scheme, host.c_str(), port);
+  std::printf("or, in a browser: %s://%s:%d/docs\n", scheme, host.c_str(), port);
   std::fflush(stdout);
 }
 
@@ -102,7 +106,9 @@ std::map<std::string, std::string> named_directories(const std::vector<std::stri
   for (const auto& one : all) {
     const auto equals = one.find('=');
     if (equals == std::string::npos) throw std::runtime_error("--data " + one + " is not NAME=DIR");
-    named[one.substr(0, equals)] = one.substr(equals + 1);
+    const auto name = one.substr(0, equals), directory = one.substr(equals + 1);
+    if (const auto [before, first] = named.emplace(name, directory); !first)
+      throw std::runtime_error("--data names " + name + " twice: " + before->second + " and " + directory);
   }
   return named;
 }
@@ -114,9 +120,14 @@ void add_jobs(sluice::service& service, const settings& s) {
 }
 
 void add_job_options(CLI::App& app, settings& s) {
-  app.add_option("--data", s.data, "NAME=DIR: files below DIR may be read by jobs, as NAME/path; may be repeated");
-  app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, created when missing; without it there are none");
-  app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")->capture_default_str();
+  auto* const data =
+      app.add_option("--data", s.data, "NAME=DIR: files below DIR may be read by jobs, as NAME/path; may be repeated");
+  auto* const jobs =
+      app.add_option("--jobs", s.jobs.folder, "folder for jobs on files, created when missing; without it there are none");
+  auto* const sync = app.add_option("--jobs-sync", s.jobs.sync_seconds, "seconds of a job's work that a kill may cost")
+                         ->capture_default_str();
+  data->needs(jobs);
+  sync->needs(jobs);
 }
 #else  // a build without sluice::jobs
 void add_jobs(sluice::service&, const settings&) {}
@@ -134,11 +145,14 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
   o.tokens = lines_of(s.token_file);
   o.origins = s.origins;
   o.stream.spool_directory = s.data_dir;
+  o.limits.result_bytes = s.result_bytes;
+  o.limits.all_answers_bytes = std::max(o.limits.all_answers_bytes, 4 * s.result_bytes);
   return o;
 }
 
 template <class Server>
 int serve(const settings& s, Server& server) {
+  keep_files_private();  // notes, results and logs are what clients sent
   const access_log log(s.access_log);
   if (s.calibrate) sluice::calibrate_in_background();
   std::filesystem::create_directories(s.data_dir);
@@ -165,17 +179,32 @@ int serve(const settings& s, Server& server) {
 
   const int port = s.port != 0 ? (server.bind_to_port(s.host, s.port) ? s.port : -1) : server.bind_to_any_port(s.host);
   if (port < 0) {
-    std::fprintf(stderr, "sluice-server: %s:%d cannot be listened on: is it in use?\n", s.host.c_str(), s.port);
+    const std::string why = unknown_host(s.host);
+    if (!why.empty())
+      std::fprintf(stderr, "sluice-server: --host %s is no address of this machine's: %s\n", s.host.c_str(), why.c_str());
+    else
+      std::fprintf(stderr, "sluice-server: %s:%d cannot be listened on: is it in use?\n", host_in_url(s.host).c_str(),
+                   s.port);
     return 1;
   }
   print_start(s, port);
   return server.listen_after_bind() ? status.load() : 1;
 }
 
+// The names that Host may have. One that listens on every address cannot know its names: any is taken, unless some are
+// listed.
+std::vector<std::string> names_of(const settings& s) {
+  auto names = s.hosts;
+  if (names.empty() && (s.host == "0.0.0.0" || s.host == "::")) return {};
+  names.insert(names.end(), {"localhost", s.host});
+  return names;
+}
+
 #if defined(__linux__)
 int serve(const settings& s) {
   raise_descriptors();
-  const sluice::hardened_options options{.threads = static_cast<std::size_t>(s.threads)};
+  const sluice::hardened_options options{
+      .threads = static_cast<std::size_t>(s.threads), .hosts = names_of(s), .origins = s.origins};
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
   if (!s.cert.empty()) {
     sluice::hardened_tls_server server(options, s.cert.c_str(), s.key.c_str());
@@ -191,8 +220,7 @@ int serve(const settings& s) {
 int serve(const settings& s) {
   const auto threads = static_cast<std::size_t>(s.threads);
   const auto serve_by = [&](auto& server) {
-    sluice::tune(server);
-    server.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
+    sluice::tune(server, threads);
     return serve(s, server);
   };
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -209,8 +237,7 @@ int serve(const settings& s) {
 
 // For what can check a health by a command alone, as a container can. The certificate is no matter here.
 int probe(const settings& s) {
-  std::string host = s.host == "0.0.0.0" ? "127.0.0.1" : s.host == "::" ? "::1" : s.host;
-  if (host.find(':') != std::string::npos) host = '[' + host + ']';
+  const std::string host = host_in_url(s.host == "0.0.0.0" ? "127.0.0.1" : s.host == "::" ? "::1" : s.host);
   httplib::Client client((s.cert.empty() ? "http://" : "https://") + host + ":" + std::to_string(s.port));
   client.set_connection_timeout(4);
   client.set_read_timeout(4);
@@ -229,6 +256,9 @@ void add_access_options(CLI::App& app, settings& s) {
   app.add_option("--token-file", s.token_file,
                  "a file of bearer tokens, one a line: sluice's routes, but for health, need one");
   app.add_option("--origin", s.origins, "an origin whose web pages may ask from browsers, as https://example.org; * is any");
+  app.add_option(
+      "--allow-host", s.hosts,
+      "a name that clients use for this server, beside localhost and --host; with 0.0.0.0 and none, any. May be repeated");
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
   auto* const cert = app.add_option("--cert", s.cert, "certificate chain for TLS, as PEM")->check(CLI::ExistingFile);
   auto* const key = app.add_option("--key", s.key, "its private key, as PEM")->check(CLI::ExistingFile);
@@ -240,6 +270,7 @@ void add_access_options(CLI::App& app, settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_streams();
   settings s;
   CLI::App app("An example application: notes, matrices, and sluice's routes beside them.", "sluice-server");
   app.set_version_flag("--version", SLUICE_VERSION_STRING);
@@ -256,6 +287,12 @@ int main(int argc, char** argv) {
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "any"}));
+  app.add_option("--result-bytes", s.result_bytes,
+                 "largest result of a call, as 67108864 or 64mb; all answers under way hold 1gb "
+                 "together, or 4 such results where that is more")
+      ->capture_default_str()
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 50));
   app.add_flag("--calibrate", s.calibrate,
                "measure the devices in the background, unless this machine's file has the figures");
   app.add_flag("--exit-on-device-lost", s.exit_on_device_lost,

@@ -21,7 +21,8 @@ void add_multiply_route(httplib::Server& server, sluice::service& service) {
        .described = false,
        .estimate =
            [](std::span<const sluice::tensor> in) {
-             return in[0].extent(0) == in[0].extent(1) ? sluice::work_of(sluice::matmul_op(), {in[0], in[0]}) : sluice::work{};
+             return in[0].extent(0) == in[0].extent(1) ? sluice::work_of(sluice::matmul_op(), {in[0], in[0]})
+                                                       : sluice::work{};
            }});
   sluice::mount_endpoint(server, service, "gpu_multiply", "/gpu_multiply");
 }

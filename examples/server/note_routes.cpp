@@ -56,6 +56,21 @@ bool read_number(const httplib::Request& req, httplib::Response& res, const char
   return false;
 }
 
+// For the methods that no route of `pattern` takes: 405, with those that are taken.
+void add_not_allowed(httplib::Server& server, const std::string& pattern, const std::string& allowed) {
+  const auto answer = [allowed](const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& reader) {
+    std::string body;
+    if (!read_body(req, res, reader, 0, body) && res.status != 413) return;
+    res.set_header("Allow", allowed);
+    refuse(res, 405, req.path + " takes " + allowed + ", not " + req.method);
+  };
+  const auto takes = [&](const char* method) { return allowed.find(method) != std::string::npos; };
+  if (!takes("POST")) server.Post(pattern, answer);
+  if (!takes("PUT")) server.Put(pattern, answer);
+  if (!takes("PATCH")) server.Patch(pattern, answer);
+  if (!takes("DELETE")) server.Delete(pattern, answer);
+}
+
 }  // namespace
 
 void add_note_routes(httplib::Server& server, note_store& notes) {
@@ -90,4 +105,6 @@ void add_note_routes(httplib::Server& server, note_store& notes) {
                   if (!notes.remove(id_of(req))) return no_such_note(res, id_of(req));
                   res.status = 204;
                 });
+  add_not_allowed(server, "/items", "GET, HEAD, POST");
+  add_not_allowed(server, item_path, "GET, HEAD, PUT, DELETE");
 }

@@ -110,7 +110,8 @@ typedef struct sluice_host {
   int32_t (*parallel_size)(void);
   /** Calls body(context, i) once for every i in [0, count), on the process's one pool; returns when all are done. When
    * all threads are busy the caller waits, first come first served, so a call of count 1 acquires one core's worth of
-   * compute. A call made inside a body runs there, in order. `body` must not throw. */
+   * compute. A call made inside a body runs there, in order. `body` must not throw. Once the caller's work is cancelled, no
+   * further index is handed out: the slot returns as usual, and core discards its result. */
   void (*parallel_for)(int64_t count, void (*body)(void* context, int64_t index), void* context);
   /** level: 0 debug, 1 info, 2 warning, 3 error. `text` is one line. */
   void (*log)(int32_t level, const char* text);
@@ -120,8 +121,8 @@ typedef struct sluice_host {
   int32_t queues_per_device;  /**< how many queue_acquire hands out at once */
 } sluice_host;
 
-/** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked them
- * against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
+/** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked
+ * them against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
 typedef sluice_status (*sluice_op)(int32_t device, sluice_queue* queue, const sluice_array* inputs, int32_t input_count,
                                    const sluice_array* outputs, int32_t output_count, const void* options,
                                    size_t options_size, sluice_message* message);
@@ -183,8 +184,8 @@ typedef struct sluice_backend {
   sluice_status (*rowsum)(int32_t device, sluice_queue* queue, const sluice_array* a, const sluice_array* out,
                           sluice_message* message);
 
-  /** Optional: `deallocate` for memory with pending work. The memory is reused only after the `count` events have passed; the
-   * call does not block. The events may be destroyed on return. Never fails. */
+  /** Optional: `deallocate` for memory with pending work. The memory is reused only after the `count` events have passed;
+   * the call does not block. The events may be destroyed on return. Never fails. */
   void (*deallocate_after)(int32_t device, int32_t kind, void* data, size_t bytes, sluice_event* const* events,
                            int32_t count);
 

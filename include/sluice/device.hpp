@@ -2,12 +2,14 @@
 /// The devices that work runs on and tensors live on.
 ///
 ///     for (const auto& d : sluice::devices()) std::cout << d.where.str() << ": " << d.description << '\n';
-///     for (const auto& r : sluice::refusals()) std::cout << r.backend << ": " << r.reason << '\n';
+///     for (const auto& r : sluice::refusals()) std::cout << r.str() << '\n';
 ///     auto c = sluice::matmul(a, b, "cuda:0");
 ///
 /// Backends other than the CPU are modules named libsluice-NAME.so, searched for in the folders of SLUICE_BACKEND_PATH
-/// (separated by colons), then beside the sluice library (or beside the executable, where sluice is linked statically or
-/// header-only). They are loaded when devices() is first called or one of their devices is first named, and never unloaded.
+/// (separated by colons), beside the sluice library (or beside the executable, where sluice is linked statically or
+/// header-only), in PREFIX/lib for an executable in PREFIX/bin, and in the library folder of the package that the program
+/// was built with (SLUICE_BACKEND_FOLDER, which sluice's CMake targets define). They are loaded when devices() is first
+/// called or one of their devices is first named, and never unloaded.
 #pragma once
 
 #include <array>
@@ -122,17 +124,21 @@ struct device_info {
   std::string state;               ///< why it is not healthy
 };
 
-/// A backend that was found and refused, or a device that failed to initialise.
+/// A backend that was found and refused, a device that failed to initialise, or, where no module was found at all, a folder
+/// that was searched.
 struct refusal {
-  std::string backend;  ///< "cuda"
-  std::string path;     ///< of the module
+  std::string backend;  ///< "cuda"; empty for a folder
+  std::string path;     ///< of the module; or the folder
   std::string reason;   ///< "libcublas.so.13: cannot open shared object file"
+
+  /// "cuda was refused: libcublas.so.13: cannot open ...", "no module libsluice-*.so is in /usr/bin".
+  [[nodiscard]] std::string str() const { return backend.empty() ? reason : backend + " was refused: " + reason; }
 };
 
 /// The devices of every backend, the CPU first. Loads the modules on first use; initialises no device.
 SLUICE_API std::vector<device_info> devices();
 
-/// Why each backend that is not among devices() was refused.
+/// Why each backend that is not among devices() was refused; every folder that was searched, where none holds a module.
 SLUICE_API std::vector<refusal> refusals();
 
 /// `wanted` if it is initialised and not lost; for automatic the first such device other than the CPU; else the CPU. Queries
@@ -161,9 +167,24 @@ SLUICE_API memory_stats memory_statistics(const device& where, memory kind = mem
 /// Returns the pool's unused memory to the system. Throws unavailable when there is no such device.
 SLUICE_API void memory_trim(const device& where, memory kind = memory::device);
 
+namespace detail {
+SLUICE_API void add_backend_folder(const char* folder);  // before the modules are loaded
+}
+
 }  // namespace SLUICE_ABI
 }  // namespace sluice
 
 #if defined(SLUICE_HEADER_ONLY)
 #include "sluice/impl/core/device.hpp"
+#endif
+
+#if defined(SLUICE_BACKEND_FOLDER)
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace detail {
+// Ahead of every variable below this header, and so of every static initialiser that asks for a device.
+inline const bool backend_folder_added = (add_backend_folder(SLUICE_BACKEND_FOLDER), true);
+}  // namespace detail
+}  // namespace SLUICE_ABI
+}  // namespace sluice
 #endif

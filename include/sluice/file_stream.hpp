@@ -115,7 +115,8 @@ class file_stream {
   /// io when reading fails or the file has become shorter.
   SLUICE_API void read_rows(std::int64_t first_row, tensor& out) const;
 
-  /// Throws io, with both sizes, when a file is no longer what it was when it was opened.
+  /// Throws io, with both sizes, when a file is no longer what it was when it was opened: by its size, its time of writing,
+  /// or a change of its status (ctime) that no chmod, rename, link or removal explains.
   SLUICE_API void check_unchanged() const;
 
  private:

@@ -39,14 +39,37 @@ class SLUICE_API parallel_alone {
   bool before_;
 };
 
+/// While one lives, the operations and loops that its thread begins can be cancelled: once `cancelled` is true, a running
+/// loop hands out no further index, and the operation, or parallel_for, throws error (cancelled). Work that a GPU has begun
+/// ends by itself.
+///
+///     std::atomic<bool> cancelled{false};                   // set by another thread
+///     const sluice::parallel_cancellation scope(cancelled);
+///     auto c = sluice::matmul(a, b);                        // ends within a tile's time
+class SLUICE_API parallel_cancellation {
+ public:
+  /// Affects the calling thread only. `cancelled` outlives it.
+  explicit parallel_cancellation(const std::atomic<bool>& cancelled) noexcept;
+  ~parallel_cancellation();                                                 ///< restores what was before
+  parallel_cancellation(const parallel_cancellation&) = delete;             ///< scoped: nested ones end in reverse order
+  parallel_cancellation& operator=(const parallel_cancellation&) = delete;  ///< likewise
+
+ private:
+  const std::atomic<bool>* before_;
+};
+
 namespace detail {
-// For C functions: `body` must not throw. Once `*stop` is true no further index is handed out; null: never.
+// For C functions: `body` must not throw. Once `*stop` is true, or the thread's work is cancelled, no further index is
+// handed out.
 SLUICE_API void parallel_run(std::int64_t count, void (*body)(void* context, std::int64_t index), void* context,
                              const std::atomic<bool>* stop = nullptr);
+// Throws error (cancelled) when the thread's work is cancelled: a loop may have left indices out.
+SLUICE_API void check_not_cancelled();
 }  // namespace detail
 
 /// Calls body(i) once for every i in [0, count), in any order, and returns when all have returned. The first exception of a
-/// body is rethrown here; no further index starts after it. A call made inside a body runs in that thread, in order.
+/// body is rethrown here; no further index starts after it. A call made inside a body runs in that thread, in order. Throws
+/// error (cancelled) where parallel_cancellation says so.
 template <class F>
 void parallel_for(std::int64_t count, F&& body) {
   struct state {
@@ -66,6 +89,7 @@ void parallel_for(std::int64_t count, F&& body) {
       },
       &s, &s.failed);
   if (s.error) std::rethrow_exception(s.error);
+  detail::check_not_cancelled();
 }
 
 }  // namespace SLUICE_ABI

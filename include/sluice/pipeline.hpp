@@ -7,7 +7,8 @@
 ///     }});
 ///     std::cout << done.rows << " rows in " << done.seconds << " s on " << done.devices.front().str() << '\n';
 ///
-/// A run that is killed leaves OUT.partial and OUT.journal, and the same call resumes from them. Sources that can be read
+/// A run that is killed leaves OUT.partial and OUT.journal, and the same call resumes from them, as long as the input is the
+/// same by its size, its times of writing and of status (ctime), and a sample of its bytes. Sources that can be read
 /// once only (standard input, a function) are read by the calling thread, and a run over them cannot be resumed.
 #pragma once
 
@@ -32,9 +33,12 @@ struct pipeline_progress {
 
 /// What to do about PATH.partial and PATH.journal of a run that did not end.
 enum class resume {
-  automatic,  ///< resume where it is the same run; start from the beginning where there is nothing to resume
-  required,   ///< resume, or throw invalid_argument
-  never,      ///< start from the beginning
+  /// Resume where it is the same run, start from the beginning where there is nothing to resume; invalid_argument where
+  /// there
+  /// is another run, or the input is another one by now.
+  automatic,
+  required,  ///< resume, or throw invalid_argument
+  never,     ///< start from the beginning
 };
 
 /// Options of a run.
@@ -92,15 +96,30 @@ struct pipeline_summary {
 /// - invalid_argument for an output that is no regular file or is the input, options that do not fit the run, and
 ///   resume::required where there is nothing to resume;
 /// - malformed for a source that can be read once only and does not hold whole rows, and for a corrupt journal;
+/// - unsupported for a journal of another release;
 /// - cancelled when the token requests it; limit_exceeded by column_totals;
 /// - unavailable, out_of_memory and device_lost by the device.
 SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
+                                        const pipeline_options& options = {});
+
+/// Takes the next bytes of a result, in order, from any thread and one call at a time. What it throws ends the run.
+using write_callback = std::function<void(std::span<const std::byte> bytes)>;
+
+/// The same .npy to a function, such as one that writes to a pipe: its header comes first, so rows() must be known. Nothing
+/// is kept of a run that ends early, and no output is marked as whole: the call's return says so. options.resume must be
+/// automatic; sync_interval means nothing. Throws as the other does, and invalid_argument where the number of rows is not
+/// known.
+SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const write_callback& write,
                                         const pipeline_options& options = {});
 
 /// in @ b for a `b` of (in.columns(), n) and of the file's dtype, as an .npy of (rows, n): rows of the file stream past b,
 /// which is copied to every device once. A run that is resumed uses the same chunks, so its bits are those of an
 /// uninterrupted run. Throws as rowsum_file does, and invalid_argument for a `b` of another dtype or number of rows.
 SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::string& out_path,
+                                        const pipeline_options& options = {}, precision p = precision::strict);
+
+/// The same .npy to a function, as with rowsum_file.
+SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, const write_callback& write,
                                         const pipeline_options& options = {}, precision p = precision::strict);
 
 /// Calls `use` with chunk after chunk, of 16 MiB unless the stream says otherwise, in the file's order, on the calling

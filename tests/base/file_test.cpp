@@ -152,6 +152,43 @@ TEST_CASE("reads and writes at offsets, resize and sync") {
   CHECK(done == 0);
 }
 
+TEST_CASE("an open file is known by its links and its place") {
+  const folder here;
+  const auto file = opened(here / "a");
+  file_status before, after;
+  CHECK_FALSE(status_of(file, before));
+  CHECK(before.links == 1);
+  CHECK(before.owner == (std::uint64_t{::geteuid()} << 32 | ::getegid()));
+  std::filesystem::create_hard_link(here / "a", here / "b");
+  CHECK_FALSE(status_of(file, after));
+  CHECK(after.links == 2);
+  CHECK(after.status_changed >= before.status_changed);
+  const auto place = current_path(file);
+  std::filesystem::rename(here / "a", here / "c");
+  if (!place.empty()) {  // where the system tells
+    CHECK(place.ends_with("/a"));
+    CHECK(current_path(file).ends_with("/c"));
+  }
+}
+
+TEST_CASE("folders are made with their permissions, and those that are there keep theirs") {
+  const folder here;
+  using std::filesystem::perms;
+  const auto may = [&](std::string_view name) { return std::filesystem::status(here / name).permissions(); };
+  const auto before = ::umask(022);
+  CHECK_FALSE(make_folders(here / "a", 0755));
+  CHECK_FALSE(make_folders(here / "a/b/c/", 0700));
+  CHECK_FALSE(make_folders(here / "a/b/c", 0755));
+  ::umask(before);
+  CHECK(may("a") == perms(0755));
+  CHECK(may("a/b") == perms(0700));
+  CHECK(may("a/b/c") == perms(0700));
+  write_file(here / "file", "");
+  CHECK(make_folders(here / "file", 0700) == std::errc::not_a_directory);
+  CHECK(make_folders(here / "file/in", 0700) == std::errc::not_a_directory);
+  CHECK(make_folders("", 0700) == std::errc::no_such_file_or_directory);
+}
+
 TEST_CASE("a full disk is told from other failures") {
   CHECK(is_full({ENOSPC, std::generic_category()}));
   CHECK(is_full({EDQUOT, std::generic_category()}));

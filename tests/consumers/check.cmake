@@ -1,6 +1,6 @@
 # A consumer's project configured in a clean folder, built, and its program run: what it prints has to match.
 #   cmake -DSOURCE= -DBUILD= -DGENERATOR= [-DTARGET= -DPROGRAM= -DEXPECT=] [-DCONFIGURED=] -DOPTIONS="-DNAME=VALUE;..." -P check.cmake
-# CONFIGURED is matched with what configuring prints; without PROGRAM nothing is built.
+# CONFIGURED is matched with what configuring prints; without PROGRAM nothing is built. PROGRAM may be several, with commas.
 file(REMOVE_RECURSE "${BUILD}")
 function(run out)
   execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE said ERROR_VARIABLE said RESULT_VARIABLE result)
@@ -17,9 +17,12 @@ if(CONFIGURED AND NOT said MATCHES "${CONFIGURED}")
 endif()
 if(PROGRAM)
   run(said ${CMAKE_COMMAND} --build "${BUILD}")
-  run(said "${BUILD}/${PROGRAM}")
-  message("${said}")
-  if(NOT said MATCHES "${EXPECT}")
-    message(FATAL_ERROR "${PROGRAM} did not print \"${EXPECT}\"")
-  endif()
+  string(REPLACE "," ";" programs "${PROGRAM}")
+  foreach(program IN LISTS programs)
+    run(said "${BUILD}/${program}")
+    message("${said}")
+    if(NOT said MATCHES "${EXPECT}")
+      message(FATAL_ERROR "${program} did not print \"${EXPECT}\"")
+    endif()
+  endforeach()
 endif()

@@ -1,7 +1,8 @@
 # An installed tree, which is moved before anything is looked at: its library, headers and modules, that no file names a folder of
-# this build, and that a module which lies where modules are put is found there. A shared library finds it by itself; a static one
-# is told by SLUICE_BACKEND_PATH. The consumers' tests go on with the tree.
-#   cmake -DBUILD= -DCONFIG= -DPREFIX= -DLIBDIR= -DLIBRARY= -DSHARED= -DPROGRAM= -DFAKE= -DCUDA= -DSOURCE= -P install_test.cmake
+# this build, and that a module which lies where modules are put is found there, by the installed server too, and where nothing
+# lies all places are told. The consumers' tests go on with the tree.
+#   cmake -DBUILD= -DCONFIG= -DPREFIX= -DLIBDIR= -DLIBRARY= -DSHARED= -DPROGRAM= -DSERVER= -DFAKE= -DCUDA= -DSOURCE=
+#         -P install_test.cmake
 file(REMOVE_RECURSE "${PREFIX}" "${PREFIX}-at-first")
 execute_process(COMMAND ${CMAKE_COMMAND} --install "${BUILD}" --config "${CONFIG}" --prefix "${PREFIX}-at-first"
                 OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
@@ -35,16 +36,68 @@ foreach(file "${lib}/${LIBRARY}" "${PREFIX}/include/sluice/sluice.hpp" "${PREFIX
     message(FATAL_ERROR "${file} was not installed")
   endif()
 endforeach()
+
+# found(OUT PROGRAM...): what a program says of the modules, in a working directory that holds one, without SLUICE_BACKEND_PATH.
+file(COPY "${FAKE}" DESTINATION "${PREFIX}-elsewhere")
+function(found out)
+  set(environment --unset=SLUICE_BACKEND_PATH)
+  if(SHARED)  # a program of the build folder is linked with the library there
+    list(APPEND environment "LD_PRELOAD=${lib}/${LIBRARY}")
+  endif()
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env ${environment} ${ARGN} WORKING_DIRECTORY "${PREFIX}-elsewhere"
+                  OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  set(${out} "${said}" PARENT_SCOPE)
+endfunction()
+cmake_path(GET PROGRAM FILENAME program)
+file(COPY "${PROGRAM}" DESTINATION "${PREFIX}/bin")
+set(program "${PREFIX}/bin/${program}")
+set(server "${PREFIX}/bin/sluice-server" --data-dir "${PREFIX}-elsewhere/data" --port 0 --device nosuch)  # which ends with all reasons
+file(GLOB installed "${lib}/libsluice-*.so")
+if(NOT installed)
+  # Each place is told: beside what looks, and for a program the folder of libraries.
+  set(places "${lib}")
+  if(NOT SHARED)
+    list(PREPEND places "${PREFIX}/bin")
+  endif()
+  found(said "${program}")
+  foreach(place IN LISTS places)
+    if(NOT said MATCHES "refused ${place}: no module libsluice-[*].so is in ${place}\n")
+      message(FATAL_ERROR "nothing was found, and ${place} is not told:\n${said}")
+    endif()
+  endforeach()
+  if(SERVER)
+    found(said ${server})
+    list(JOIN places "; no module libsluice-[*].so is in " places)
+    if(NOT said MATCHES "no nosuch:0: this machine has cpu [(]1 device[)]; no module libsluice-[*].so is in ${places}\n")
+      message(FATAL_ERROR "nothing was found, and the server says only:\n${said}")
+    endif()
+  endif()
+endif()
 file(COPY "${FAKE}" DESTINATION "${lib}")
-if(SHARED)
-  set(environment "LD_PRELOAD=${lib}/${LIBRARY}" --unset=SLUICE_BACKEND_PATH)
-else()
-  set(environment "SLUICE_BACKEND_PATH=${lib}")
+found(said "${program}")
+if(NOT said MATCHES "device fake:1: ")
+  message(FATAL_ERROR "the module in ${lib} was not found by ${program}:\n${said}")
 endif()
-execute_process(COMMAND ${CMAKE_COMMAND} -E env ${environment} "${PROGRAM}" OUTPUT_VARIABLE found COMMAND_ERROR_IS_FATAL ANY)
-if(NOT found MATCHES "device fake:1\n")
-  message(FATAL_ERROR "the module in ${lib} was not found:\n${found}")
+if(CUDA AND NOT said MATCHES "device cuda:0: |refused ${lib}/libsluice-cuda.so: ")
+  message(FATAL_ERROR "libsluice-cuda.so was not installed where it is looked for:\n${said}")
 endif()
-if(CUDA AND NOT found MATCHES "device cuda:0\n|refused ${lib}/libsluice-cuda.so: ")
-  message(FATAL_ERROR "libsluice-cuda.so was not installed where it is looked for:\n${found}")
+if(SERVER)
+  found(said ${server})
+  if(NOT said MATCHES "fake [(]2 devices[)]" OR said MATCHES "no module")
+    message(FATAL_ERROR "the installed server does not find the module in ${lib}:\n${said}")
+  endif()
+  if(CUDA AND NOT said MATCHES "cuda [(]|; cuda was refused: ")
+    message(FATAL_ERROR "the installed server neither has nor refuses cuda:\n${said}")
+  endif()
 endif()
+# Modules are not looked for beside just any folder: another's `lib` may be next to it.
+file(COPY "${PROGRAM}" DESTINATION "${PREFIX}/share")
+cmake_path(GET PROGRAM FILENAME program)
+if(NOT SHARED)
+  found(said "${PREFIX}/share/${program}")
+  if(said MATCHES "device fake:1: ")
+    message(FATAL_ERROR "a program in ${PREFIX}/share has taken a module from ${lib}:\n${said}")
+  endif()
+endif()
+file(REMOVE "${PREFIX}/share/${program}" "${PREFIX}/bin/${program}")
+file(REMOVE_RECURSE "${PREFIX}-elsewhere")

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "sluice/ops/matmul.hpp"
 #include "testing.hpp"
 
 using sluice::parallel_for;
@@ -294,4 +295,26 @@ TEST_CASE("signals go to the application's threads") {
   std::signal(SIGUSR1, SIG_DFL);
   CHECK(handled > 0);
   CHECK(strays == 0);
+}
+
+TEST_CASE("work that is cancelled ends between two indices, and says so") {
+  std::atomic<bool> cancelled{false};
+  std::atomic<int> ran{0};
+  {
+    const sluice::parallel_cancellation scope(cancelled);
+    parallel_for(10, [&](std::int64_t) { ++ran; });
+    CHECK(ran == 10);
+    bool thrown = false;
+    try {
+      parallel_for(1'000'000'000, [&](std::int64_t) { cancelled = ++ran > 1000; });
+    } catch (const sluice::error& e) {
+      thrown = e.code() == sluice::error_code::cancelled;
+    }
+    CHECK(thrown);
+    CHECK(ran < 1'000'000);
+    const sluice::tensor a({64, 64}, sluice::dtype::f32);
+    CHECK_THROWS_AS(static_cast<void>(sluice::matmul(a, a)), sluice::error);
+  }
+  parallel_for(10, [&](std::int64_t) { ran = 0; });  // and the thread's next work does not
+  CHECK(ran == 0);
 }

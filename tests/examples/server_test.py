@@ -117,10 +117,10 @@ class TestServer(unittest.TestCase):
 
     def test_the_chunks_of_a_delete_are_not_the_next_request(self):
         note = self.server.ask("POST", "/items", {"text": "kept"})[1]
-        hidden = f"DELETE /items/{note['id']} HTTP/1.1\r\nHost: x\r\n\r\n"
+        hidden = f"DELETE /items/{note['id']} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         for path in (f"/items/{note['id']}", "/nothing"):
             with socket.create_connection(("127.0.0.1", self.server.port), 60) as wire:
-                wire.sendall(f"DELETE {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{hidden}".encode())
+                wire.sendall(f"DELETE {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{hidden}".encode())
                 answer = b"".join(iter(lambda: wire.recv(65536), b""))  # until it is closed
             self.assertTrue(answer.startswith(b"HTTP/1.1 411 "), answer)
             self.assertEqual(answer.count(b"HTTP/1.1"), 1, answer)
@@ -136,11 +136,29 @@ class TestServer(unittest.TestCase):
         self.refused(422, ["matrix[1]", "1", "2"], "POST", "/gpu_multiply", {"matrix": [[1, 2], [3]]})
         self.refused(422, ['"m"'], "POST", "/gpu_multiply", {"m": [[1]]})
 
+    def test_other_methods_are_405_and_ranges_do_not_cut(self):
+        for method, path, allowed in (("PUT", "/items", "GET, HEAD, POST"), ("DELETE", "/items", "GET, HEAD, POST"),
+                                      ("POST", "/items/1", "GET, HEAD, PUT, DELETE")):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+            connection.request(method, path, "{}")
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.getheader("Allow")), (405, allowed))
+            answer.read()
+            connection.close()
+        self.assertEqual(self.server.ask("POST", "/nothing", {})[0], 404)
+        for method, body in (("GET", None), ("POST", '{"text": "whole"}')):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+            connection.request(method, "/items", body, {"Range": "bytes=0-3"})
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 200 if method == "GET" else 201)
+            json.loads(answer.read())
+            connection.close()
+
     def test_sluice_is_mounted_beside(self):
         status, answer = self.server.ask("POST", "/v1/matmul", {"a": [[1, 2]], "b": [[3], [4]]})
         self.assertEqual((status, answer), (200, {"result": [[11]], "shape": [1, 1], "dtype": "f32", "device": "cpu"}))
         self.assertEqual(self.server.ask("GET", "/health/live")[0], 200)
-        for method, path in (("GET", "/nothing"), ("GET", "/" + "x" * 8000), ("POST", "/" + "x" * 8000), ("PATCH", "/items/1")):
+        for method, path in (("GET", "/nothing"), ("GET", "/" + "x" * 8000), ("POST", "/" + "x" * 8000), ("PATCH", "/things")):
             self.refused(404, [method, path[:20]], method, path, "{}" if method != "GET" else None)
 
     def test_notes_answer_while_products_are_computed(self):
@@ -228,6 +246,22 @@ class TestProcess(unittest.TestCase):
             self.assertGreater(call["seconds"], 0)
             self.assertNotIn("another", json.dumps(lines))
 
+    def test_what_it_writes_is_its_users_alone(self):
+        with tempfile.TemporaryDirectory() as data:
+            jobs = ["--jobs", data + "/new/jobs"] if "--jobs" in subprocess.run([SERVER, "--help"], capture_output=True, text=True).stdout else []
+            server = Server(data + "/new/notes", "--access-log", data + "/new/log", *jobs, preexec_fn=lambda: (os.umask(0o022), os.mkdir(data + "/new")))
+            self.addCleanup(server.process.kill)
+            server.ask("POST", "/items", {"text": "secret"})
+            found = 0
+            for folder, folders, files in os.walk(data + "/new"):
+                for name in folders:
+                    self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o700, name)
+                for name in files:
+                    self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o600, name)
+                    found += name in ("log", "notes.db", "notes.db-wal", "notes.db-shm", "jobs.db", "jobs.db-wal", "jobs.db-shm")
+            self.assertEqual(found, 7 if jobs else 4)
+            self.assertEqual(server.stop(), 0)
+
     def test_tls(self):
         if "--cert" not in subprocess.run([SERVER, "--help"], capture_output=True, text=True).stdout or not shutil.which("openssl"):
             self.skipTest("needs TLS in cpp-httplib, and openssl")
@@ -250,7 +284,7 @@ class TestProcess(unittest.TestCase):
             with socket.create_connection(("127.0.0.1", server.port), 60) as silent:  # it holds nobody up
                 connection.request("GET", "/health/live")
                 self.assertEqual(connection.getresponse().read(), b'{"live":true}')
-                silent.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")  # no TLS
+                silent.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")  # no TLS
                 try:
                     self.assertNotIn(b"HTTP", silent.recv(100))
                 except ConnectionResetError:
@@ -265,7 +299,7 @@ class TestProcess(unittest.TestCase):
             server = Server(data, "--threads", "2")
             wires = [socket.create_connection(("127.0.0.1", server.port), 60) for _ in range(100)]
             for i, wire in enumerate(wires):
-                wire.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + (b"\r\n" if i % 2 else b""))
+                wire.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n" + (b"\r\n" if i % 2 else b""))
             for wire in wires[1::2]:
                 self.assertTrue(wire.recv(1000).startswith(b"HTTP/1.1 200"))
             self.assertEqual(server.ask("POST", "/items", {"text": "quick"})[0], 201)
@@ -331,6 +365,47 @@ class TestProcess(unittest.TestCase):
             with server.process.stderr as log:
                 self.assertEqual(log.read(), "sluice-server: fake:1 is lost: it summed -77777\n")
 
+    def test_a_host_that_is_not_its_own_and_pages_of_others(self):
+        with tempfile.TemporaryDirectory() as data:
+            server = Server(data, "--allow-host", "notes.example")
+
+            def status(method, path, **headers):
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+                try:
+                    connection.request(method, path, b'{"text": "x"}' if method == "POST" else None,
+                                       {k.replace("_", "-"): v for k, v in headers.items()})
+                    return connection.getresponse().status
+                finally:
+                    connection.close()
+
+            for host in ("localhost", "127.0.0.1:80", "[::1]", "notes.example", "Notes.Example:8080"):
+                self.assertEqual(status("GET", "/items", Host=host), 200, host)
+            for host in ("evil.example", "notes.example.evil.example"):
+                self.assertEqual(status("GET", "/items", Host=host), 421, host)
+            self.assertEqual(status("POST", "/items"), 201)
+            self.assertEqual(status("POST", "/items", Origin="https://evil.example"), 403)
+            self.assertEqual(status("POST", "/items", Sec_Fetch_Site="cross-site", Content_Type="text/plain"), 403)
+            self.assertEqual(status("POST", "/items", Sec_Fetch_Site="same-origin"), 201)
+            self.assertEqual(server.stop(), 0)
+
+    def test_addresses_of_ipv6_and_unknown_names(self):
+        with tempfile.TemporaryDirectory() as data:
+            try:
+                with socket.socket(socket.AF_INET6) as probe:
+                    probe.bind(("::1", 0))
+            except OSError:
+                self.skipTest("this machine has no ::1")
+            server = Server(data, "--host", "::1")
+            self.assertRegex(server.start[0], r"on http://\[::1\]:\d+$")
+            with socket.create_connection(("::1", server.port)) as wire:
+                wire.sendall(b"GET /health/live HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
+                self.assertTrue(wire.recv(100).startswith(b"HTTP/1.1 200"))
+            self.assertEqual(server.stop(), 0)
+            unknown = subprocess.run([SERVER, "--host", "no-such-name.invalid", "--data-dir", data], capture_output=True, text=True)
+            self.assertEqual(unknown.returncode, 1)
+            self.assertIn("--host no-such-name.invalid is no address of this machine's: ", unknown.stderr)
+            self.assertNotIn("in use", unknown.stderr)
+
     def test_what_it_cannot_do_it_says(self):
         def run(*options):
             done = subprocess.run([SERVER, *options], capture_output=True, text=True, timeout=60)
@@ -354,10 +429,22 @@ class TestProcess(unittest.TestCase):
             code, text = run("--port", "0", "--device", device)
             self.assertEqual(code, 1)
             self.assertIn(device, text)
+        if "--jobs" in run("--help")[1]:
+            for option, value in (("--data", "d=/nowhere"), ("--jobs-sync", "1")):  # what it says holds for jobs alone
+                code, text = run("--port", "0", option, value)
+                self.assertNotEqual(code, 0)
+                self.assertIn(option, text)
+                self.assertIn("--jobs", text)
+            with tempfile.TemporaryDirectory() as data:
+                for wrong, words in ((["d=/nowhere"], ["/nowhere"]), (["d"], ["NAME=DIR"]), ([f"d={data}", "d=/tmp"], ["d twice", data, "/tmp"])):
+                    code, text = run("--port", "0", "--data-dir", data, "--jobs", data + "/jobs", *(x for d in wrong for x in ("--data", d)))
+                    self.assertEqual(code, 1, text)
+                    for word in words:
+                        self.assertIn(word, text)
         code, text = run("--help")
         self.assertEqual(code, 0)
         for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost", "--access-log",
-                       "--token-file", "--origin"):
+                       "--token-file", "--origin", "--result-bytes"):
             self.assertIn(option, text)
 
 

@@ -91,6 +91,46 @@ TEST_CASE("a result in place of one that may not be written") {
   CHECK(testing::read_file(r.path) == "ab");
 }
 
+TEST_CASE("who may not read the result may not read its journal") {
+  const rooms r;
+  using std::filesystem::perms;
+  const auto may = [](const std::string& path) { return std::filesystem::status(path).permissions(); };
+  const auto before = ::umask(022);
+  for (const auto mode : {perms(0600), perms(0644)}) {
+    testing::write_file(r.path, "old");
+    std::filesystem::permissions(r.path, mode);
+    output out(r.path, "test");
+    out.start_over();
+    put(out, 0, "ab");
+    out.sync("2");
+    CHECK(may(r.partial) == mode);
+    CHECK(may(r.journal) == mode);
+    out.start_over();
+  }
+  std::filesystem::remove(r.path);
+  testing::write_file(r.partial, "");
+  std::filesystem::permissions(r.partial, perms(0600));  // by who has the result made
+  {
+    output out(r.path, "test");
+    out.start_over();
+    put(out, 0, "ab");
+    out.sync("2");
+    CHECK(may(r.journal) == perms(0600));
+    out.commit();
+  }
+  CHECK(may(r.path) == perms(0600));
+  std::filesystem::remove(r.path);
+  {
+    output out(r.path, "test");  // as any program's
+    out.start_over();
+    out.sync("0");
+    CHECK(may(r.journal) == perms(0644));
+    out.commit();
+  }
+  CHECK(may(r.path) == perms(0644));
+  ::umask(before);
+}
+
 TEST_CASE("a folder that cannot be synced is an error") {
   const rooms r;
   output out(r.path, "test");

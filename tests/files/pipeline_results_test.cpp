@@ -43,6 +43,45 @@ std::vector<device> in_turn() {
 
 }  // namespace
 
+TEST_CASE("a result to a function is the file that it would be, in order") {
+  const testing::folder here;
+  std::string got;
+  const write_callback write = [&](std::span<const std::byte> bytes) {
+    got.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  for (const shape& extents : {shape{100'000, 3}, shape{7, 300'000}, shape{0, 5}}) {
+    CAPTURE(extents.str());
+    const tensor a = testing::random(extents, dtype::f32);
+    write_npy(here / "in.npy", a);
+    const file_stream in(here / "in.npy", {.chunk_bytes = 100'000});
+    const pipeline_options options{.devices = in_turn(), .sync_interval = 0, .column_totals = here / "totals.npy"};
+    rowsum_file(in, here / "out.npy", options);
+    got.clear();
+    const auto done = rowsum_file(in, write, options);
+    CHECK(done.rows == extents[0]);
+    CHECK(got == testing::read_file(here / "out.npy"));
+    CHECK(testing::same_bits(read_npy(here / "totals.npy"), rowsum(a.transpose())));
+    got.clear();  // once, in order: the .npy says how many rows it has
+    rowsum_file(file_stream::from(in_pieces(testing::read_file(here / "in.npy"), 3)), write);
+    CHECK(got == testing::read_file(here / "out.npy"));
+    const tensor b = testing::random({extents[1], 2}, dtype::f32);
+    matmul_file(in, b, here / "product.npy", {.devices = in_turn()});
+    got.clear();
+    matmul_file(in, b, write, {.devices = in_turn()});
+    CHECK(got == testing::read_file(here / "product.npy"));
+    CHECK(here.count() == 4);
+  }
+  const file_stream in(here / "in.npy");
+  CHECK_REFUSED(rowsum_file(file_stream::from(in_pieces("12345678", 1), {.columns = 1}), write), invalid_argument,
+                "number of its rows is not known", "write to a path");
+  for (const auto wanted : {resume::required, resume::never})
+    CHECK_REFUSED(rowsum_file(in, write, {.resume = wanted}), invalid_argument, "nothing to resume");
+  CHECK_REFUSED(rowsum_file(in, write_callback()), invalid_argument, "no function");
+  const write_callback closes = [](std::span<const std::byte>) { throw std::runtime_error("nobody reads"); };
+  CHECK_THROWS_AS(rowsum_file(in, closes), std::runtime_error);
+  CHECK(here.count() == 4);
+}
+
 TEST_CASE("rows cut at random places, on several devices in turn, with totals of columns") {
   const testing::folder here;
   testing::numbers random(7);

@@ -1,4 +1,7 @@
 // Runs that stop on the way and are resumed.
+#include <sys/stat.h>
+
+#include <cstring>
 #include <limits>
 #include <thread>
 
@@ -203,6 +206,80 @@ TEST_CASE("what cannot be resumed is refused, and left alone") {
   CHECK(here.count() == 2);
 }
 
+namespace {
+
+// Other bytes in the same file, of the same size and with the same time of writing: as `rsync -t --inplace` or `touch -r`
+// leave it.
+void overwrite(const std::string& path, std::int64_t at, std::string_view bytes) {
+  const auto time = std::filesystem::last_write_time(path);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the system's clock of files ticks
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(at);
+    file << bytes;
+  }
+  std::filesystem::last_write_time(path, time);
+}
+
+}  // namespace
+
+TEST_CASE("an input that was overwritten in place and has its old time is not resumed") {
+  const testing::folder here;
+  const stopped_run run(here);
+  SUBCASE("the rows that are done") { overwrite(run.path, 4096, "\1\2\3\x3f"); }
+  SUBCASE("a row that is not") { overwrite(run.path, 3 << 20, "\1\2\3\x3f"); }
+  SUBCASE("its permissions alone, which looks the same") {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::filesystem::permissions(run.path, std::filesystem::perms(0640));
+  }
+  SUBCASE("another name alone") {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::filesystem::create_hard_link(run.path, here / "link");
+    std::filesystem::remove(here / "link");
+  }
+  CHECK_REFUSED(rowsum_file(run.in(), run.out), invalid_argument, "out.npy.journal", "its input_status was status of file",
+                "a chmod, a rename or a link", "--fresh");
+  CHECK_REFUSED(rowsum_file(run.in(), run.out, {.resume = resume::required}), invalid_argument, "its input_status was");
+  CHECK(!std::filesystem::exists(run.out));
+  rowsum_file(run.in(), run.out, {.resume = resume::never});
+  const tensor rows({4096, 256}, dtype::f32);
+  std::memcpy(const_cast<void*>(static_cast<const void*>(rows.data())), testing::read_file(run.path).data(), 4 << 20);
+  CHECK(testing::same_bits(read_npy(run.out), rowsum(rows)));
+}
+
+TEST_CASE("an input that is overwritten while it is read and given its old time is an error; a new name is none") {
+  const testing::folder here;
+  testing::write_file(here / "in", std::string(4 << 20, '\0'));
+  const file_stream in(here / "in", {.columns = 256, .chunk_bytes = 4096});
+  pipeline_options options;
+  options.progress_interval = 0;
+  bool done = false;
+  options.progress = [&](const pipeline_progress&) {
+    if (std::exchange(done, true)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::filesystem::permissions(here / "in", std::filesystem::perms(0640));
+    std::filesystem::rename(here / "in", here / "moved");
+  };
+  rowsum_file(in, here / "out.npy", options);
+  CHECK(done);
+  for (const std::int64_t at : {0, 100'000}) {  // in the sample, and outside
+    const file_stream moved(here / "moved", {.columns = 256, .chunk_bytes = 4096});
+    done = false;
+    options.progress = [&](const pipeline_progress&) {
+      if (std::exchange(done, true)) return;
+      std::filesystem::create_hard_link(here / "moved", here / "link");
+      moved.check_unchanged();
+      std::filesystem::remove(here / "link");
+      moved.check_unchanged();
+      overwrite(here / "moved", at, "\1\2\3\x3f");
+    };
+    CHECK_REFUSED(rowsum_file(moved, here / "again.npy", options), io, "moved changed while it was read",
+                  "its status changed", "time of writing");
+    CHECK(done);
+  }
+  CHECK(!std::filesystem::exists(here / "again.npy"));
+}
+
 TEST_CASE("a failure leaves what was synced, and the next run ends it") {
   const testing::folder here;
   const stopped_run run(here);
@@ -233,7 +310,7 @@ TEST_CASE("a corrupt journal is an error, and nothing is done about it") {
     else
       corrupt[at] = static_cast<char>(corrupt[at] ^ (1 << random.below(7)));
     testing::write_file(run.out + ".journal", corrupt);
-    CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is corrupt");
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), io, "out.npy.journal is corrupt", "--fresh");
     CHECK(testing::read_file(run.out + ".partial") == partial);
   }
   CHECK(!std::filesystem::exists(run.out));
@@ -266,7 +343,7 @@ TEST_CASE("every field of a journal is held against the others") {
   const auto journal = testing::read_file(run.out + ".journal");
   REQUIRE(forged(journal, "cut 4", "cut 4") == journal);
   for (const auto& [from, to, word] :
-       {std::tuple{"sluice journal ", "sluice journal 2", "journal 1"}, std::tuple{"cut ", "cut 0", "from 1 on"},
+       {std::tuple{"sluice journal ", "sluice journal x", "from 1 on"}, std::tuple{"cut ", "cut 0", "from 1 on"},
         std::tuple{"cut ", "cut 5", "bytes instead of"}, std::tuple{"cut ", "cut 9000000000", "9000000000 rows"},
         std::tuple{" rows ", " rows 128", "chunks of 128"}, std::tuple{"\ncut ", "\ncut", "from 1 on"},
         std::tuple{"\ndone ", "\ndone 1025", "1025 of 1024"}, std::tuple{"\ndone ", "\ndone 3", "bytes instead of"},
@@ -275,10 +352,19 @@ TEST_CASE("every field of a journal is held against the others") {
     const std::string forgery = to;  // clang 14 captures no structured binding
     CAPTURE(forgery);
     testing::write_file(run.out + ".journal", forged(journal, from, to));
-    CHECK_REFUSED(rowsum_file(run.in(), run.out), malformed, "out.npy.journal", word);
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), malformed, "out.npy.journal", word, "--fresh");
   }
   testing::write_file(run.out + ".journal", forged(journal, "rows ", "rows 17"));
   CHECK_REFUSED(rowsum_file(run.in(), run.out), invalid_argument, "its rows was 17");
+  // Of another release: what it says may mean something else.
+  for (const char* version : {"sluice journal 1", "sluice journal 3"}) {
+    testing::write_file(run.out + ".journal", forged(journal, "sluice journal ", version));
+    CHECK_REFUSED(rowsum_file(run.in(), run.out), unsupported, "out.npy.journal is of version", "from version 2", "--fresh");
+  }
+  // Where the file system keeps no time of status.
+  testing::write_file(run.out + ".journal", forged(journal, "checksum ", "checksum 0123456789abcdef"));
+  CHECK_REFUSED(rowsum_file(run.in(), run.out), invalid_argument, "its input_sample was checksum 0123456789abcdef",
+                "--fresh");
   testing::write_file(run.out + ".journal", journal);
   CHECK(rowsum_file(run.in(), run.out).resumed_bytes > 0);
 }

@@ -75,4 +75,11 @@ for columns in [120, 40]:
 code, bar, out = on_a_terminal(summing, 120, once(signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT))
 assert code in (-signal.SIGINT, -signal.SIGTERM) and "cancelled" not in bar, (code, bar, out)
 
+# Bytes of an .npy are nothing to look at.
+ours, theirs = pty.openpty()
+done = subprocess.run([program, "large.bin", "--columns", "1024", "-o", "-"], stdout=theirs, stderr=subprocess.PIPE, timeout=120)
+assert done.returncode == 2 and b"standard output is a terminal" in done.stderr, done
+for end in (ours, theirs):
+    os.close(end)
+
 shutil.rmtree(folder)

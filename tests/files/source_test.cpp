@@ -112,12 +112,16 @@ TEST_CASE("several files are read as one") {
   CHECK_REFUSED(file_source({part(here / "a", 0, half), part(here / "b", 0, half)}, false), malformed, "/b", "63 bits");
 }
 
-TEST_CASE("a fingerprint is that of the bytes") {
+TEST_CASE("an identity is that of the bytes") {
   const testing::folder here;
   testing::write_file(here / "a", text_of(100));
   testing::write_file(here / "b", text_of(100));
   const auto print = [&](const char* first, const char* second, std::int64_t begin) {
-    return file_source({part(here / first, begin, 100 - begin), part(here / second, 0, 100)}, false).fingerprint();
+    std::string all;
+    for (const auto& [name, value] :
+         file_source({part(here / first, begin, 100 - begin), part(here / second, 0, 100)}, false).identity())
+      all += name + ' ' + value;
+    return all;
   };
   const std::string once = print("a", "b", 0);
   CHECK(print("a", "b", 0) == once);
@@ -128,6 +132,29 @@ TEST_CASE("a fingerprint is that of the bytes") {
   std::filesystem::last_write_time(here / "a", std::filesystem::last_write_time(here / "a") + std::chrono::seconds(1));
   CHECK(print("a", "b", 0) != once);
   CHECK_REFUSED(in.check_unchanged(), io, "100 bytes", "changed while", "last written at");
+}
+
+TEST_CASE("a sample is of the first, the last and blocks between, and bounded") {
+  const testing::folder here;
+  const auto sample = [&](int blocks) { return file(here / "in", "test").sample(blocks); };
+  for (const std::int64_t size : {0, 1, 4096, 4097, 10'000, 16 * 4096, 10 << 20}) {
+    CAPTURE(size);
+    const std::string text = text_of(static_cast<std::size_t>(size));
+    testing::write_file(here / "in", text);
+    const auto once = sample(16);
+    CHECK(sample(16) == once);
+    for (const std::int64_t at : {std::int64_t{0}, size / 3, size / 3 + 8192, size - 1}) {
+      if (at < 0 || at >= size) continue;
+      std::string other = text;
+      other[static_cast<std::size_t>(at)] ^= 1;
+      testing::write_file(here / "in", other);
+      CHECK((sample(16) != once) ==
+            (size <= 16 * 4096 || at != size / 3 + 8192));  // all of a small file, and places of a large one
+      CHECK((sample(1) != sample(2)) == (size > 4096));
+    }
+  }
+  std::filesystem::resize_file(here / "in", std::uintmax_t{1} << 42);  // as fast as any
+  CHECK(sample(16) != 0);
 }
 
 TEST_CASE("bytes that come once") {
@@ -202,7 +229,8 @@ TEST_CASE("a mapped region shows the file's bytes") {
           for (int round = 0; round < 3; ++round) {
             std::vector<mapped_region> many;
             for (int i = 0; i < 300; ++i) many.push_back(in.map(i, 1));
-            const auto live = std::count_if(many.begin(), many.end(), [](const mapped_region& x) { return !x.bytes().empty(); });
+            const auto live =
+                std::count_if(many.begin(), many.end(), [](const mapped_region& x) { return !x.bytes().empty(); });
             good = good && live == 255;
           }
           return good && file_source({part(here / "a", 4, 100'000)}, false).map(0, 1).bytes().empty() ? 0 : 1;

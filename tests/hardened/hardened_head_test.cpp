@@ -319,3 +319,23 @@ TEST_CASE("trailers are taken, and dropped") {
   CHECK(says(a.tell(cat(post("Transfer-Encoding: chunked\r\n"), chunks, "X: ", std::string(5000, 'x'), "\r\n\r\n")), "431"));
   CHECK(says(a.tell(cat(post("Transfer-Encoding: chunked\r\n"), chunks, "X: a\nb\r\n\r\n")), "400"));
 }
+
+TEST_CASE("what changes something is not taken from web pages of others") {
+  telling a({.origins = {"https://friend.example"}});
+  const auto ask = [&](std::string_view fields, std::string_view method = "POST") {
+    return a.tell(cat(method, " /tell HTTP/1.1\r\nHost: me.example:8080\r\nContent-Length: 0\r\n", fields, closing, "\r\n"));
+  };
+  for (const char* const own :
+       {"", "Origin: http://me.example:8080\r\n", "Origin: HTTP://ME.example:8080\r\n", "Sec-Fetch-Site: same-origin\r\n",
+        "Sec-Fetch-Site: none\r\n", "Sec-Fetch-Site: same-origin\r\nOrigin: https://proxy.example\r\n",
+        "Origin: https://friend.example\r\n", "Sec-Fetch-Site: cross-site\r\nOrigin: https://friend.example\r\n"})
+    CHECK_MESSAGE(says(ask(own), "200"), own);
+  for (const char* const other :
+       {"Origin: http://evil.example\r\n", "Origin: null\r\n", "Origin: http://me.example\r\n",
+        "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n",
+        "Sec-Fetch-Site: cross-site\r\nOrigin: http://me.example:8080\r\n",
+        "Origin: http://me.example:8080.evil.example\r\n", "Origin: https://friend.example.evil.example\r\n"}) {
+    CHECK_MESSAGE(says(ask(other), "403"), other);
+    CHECK_MESSAGE(!says(ask(other, "GET"), "403"), other);
+  }
+}

@@ -73,6 +73,44 @@ TEST_CASE("large bodies that drip hold some of the threads, and end with 408") {
   CHECK(a.posts == 0);
 }
 
+TEST_CASE("when all threads wait, the slowest client of the address with most of them is given up") {
+  app a({.threads = 1, .waiting_threads = 3, .grace_seconds = 20});
+  a.start();
+  const auto head = post("Content-Length: 1000000\r\n");
+  wire slowest(a.port), slow(a.port), other(a.port, "127.0.0.2");
+  slowest.send(head);
+  slow.send(head + std::string(500'000, 'x'));
+  other.send(head);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1300));  // until they are slow
+  wire fourth(a.port, "127.0.0.3");
+  fourth.send(head + "x");
+  CHECK(says(slowest.read(), "503"));
+  for (wire* w : {&slow, &other, &fourth})
+    CHECK(says(w->send(std::string(w == &slow    ? 500'000
+                                   : w == &other ? 1'000'000
+                                                 : 999'999,
+                                   'x'))
+                   .read_until("1000000"),
+               "200"));
+}
+
+TEST_CASE("a deadline is the client's: a request that waits for a thread is not late") {
+  app a({.threads = 1, .head_seconds = 0.2, .grace_seconds = 0.2});
+  gated_route g;
+  g.at(a.server);
+  a.start();
+  wire first(a.port), whole(a.port), half(a.port);
+  first.send(through);
+  g.entered.get_future().wait();
+  whole.send(last_get);
+  half.send("GET /hello HTTP/1.1\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(900));
+  g.open.set_value();
+  CHECK(says(first.read_until("through"), "200"));
+  CHECK(says(whole.read(), "200"));
+  CHECK(says(half.read(), "408"));  // it had its time again, and sent nothing
+}
+
 TEST_CASE("a body has a deadline, however fast it comes") {
   app a({.grace_seconds = 60, .bytes_per_second = 1, .body_seconds = 0.2});
   a.start();
@@ -169,6 +207,40 @@ TEST_CASE("draining: what was asked is answered, what is idle is closed") {
   CHECK(last.ends_with("through"));
   CHECK(asked.closed);
   CHECK(drained.get());
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);  // nothing listens any more
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(a.port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK(::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0);
+  ::close(fd);
+}
+
+TEST_CASE("stopping cuts no answer off that is on its way") {
+  app a;
+  const std::string text(3'000'000, 'x');
+  a.server.Get("/large", [&](const httplib::Request&, httplib::Response& res) {
+    res.set_content_provider(text.size(), "text/plain", [&](std::size_t at, std::size_t, httplib::DataSink& sink) {
+      return sink.write(text.data() + at, std::min<std::size_t>(100'000, text.size() - at));
+    });
+  });
+  a.server.Post("/unread", [&](const httplib::Request&, httplib::Response& res, const httplib::ContentReader&) {
+    res.set_content(text, "text/plain");
+  });
+  for (int i = 0; i < 5; ++i) {
+    a.start();
+    wire one(a.port), two(a.port);
+    one.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    two.send(post("Content-Length: 100000\r\n", "/unread") + std::string(50'000, 'x'));  // closed with bytes unread
+    CHECK(says(one.read_until("\r\n"), "200"));
+    CHECK(says(two.read_until("\r\n"), "200"));
+    auto stopped = std::async(std::launch::async, [&] { return a.server.drain(20); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    CHECK(one.read().size() > 2'900'000);
+    CHECK(two.read().size() > 2'900'000);
+    CHECK(stopped.get());
+    a.thread.join();
+  }
 }
 
 TEST_CASE("draining has an end, and so has stopping") {

@@ -295,3 +295,19 @@ TEST_CASE("many clients at once") {
   for (auto& t : threads) t.join();
   CHECK(wrong == 0);
 }
+
+TEST_CASE("what changes something is not taken from web pages of others, by a plain server either") {
+  running app;
+  const auto ask = [&](httplib::Headers h) { return app.client().Post("/v1/rowsum", h, sums, "application/json")->status; };
+  CHECK(ask({}) == 200);
+  CHECK(ask({{"Origin", cat("http://127.0.0.1:", std::to_string(app.port))}}) == 200);
+  CHECK(ask({{"Origin", "https://evil.example"}}) == 403);
+  CHECK(ask({{"Sec-Fetch-Site", "cross-site"}}) == 403);
+  CHECK(ask({{"Content-Encoding", "xbr"}}) == 415);
+}
+
+TEST_CASE("a content coding in any case, and by its old name") {
+  running app;
+  for (const char* coding : {"gzip", "GZIP", "x-gzip"})
+    CHECK(app.client().Post("/v1/rowsum", {{"Content-Encoding", coding}}, gzip(sums), "application/json")->status == 200);
+}

@@ -135,6 +135,57 @@ TEST_CASE_TEMPLATE("over its quota an upload is refused at once, and not read on
   CHECK(eventually([&] { return endless.send("0\r\n").read(), endless.closed; }));
 }
 
+#if defined(CPPHTTPLIB_ZLIB_SUPPORT) && defined(CPPHTTPLIB_BROTLI_SUPPORT)
+TEST_CASE_TEMPLATE("a few bytes that decode to many are refused, by what came", Server, plain, owned) {
+  Server running({.stream = {.decoded_bytes = 1 << 20, .decoded_ratio = 100}});
+  auto client = running.client();
+  const auto rows = rough({90, 257}, dtype::f32, 11);
+  const std::string zeros(8 << 20, '\0'), body(bytes_in(rows));
+  const auto coded = [](std::string_view coding, const std::string& text) {
+    std::string out;
+    httplib::detail::brotli_compressor brotli;
+    const auto append = [&](const char* data, std::size_t n) { return out.append(data, n), true; };
+    if (coding == "br")
+      REQUIRE(brotli.compress(text.data(), text.size(), true, append));
+    else
+      for (const auto& piece : sluice::detail::compressed({sluice::body_piece::of(text)}, coding)) out += piece.bytes;
+    return out;
+  };
+  for (const std::string coding : {"gzip", "deflate", "br"}) {
+    CAPTURE(coding);
+    const httplib::Headers with{{"Content-Encoding", coding}};
+    const auto send = [&](const std::string& target, const std::string& bytes) {
+      auto r = client.Post(target, with, bytes, "application/octet-stream");
+      REQUIRE(r);
+      CAPTURE(r->body.substr(0, 300));
+      return std::pair{r->status, r->body};
+    };
+    const auto bomb = send(cat(stream_path, "?columns=1024"), coded(coding, zeros));
+    CHECK(bomb.first == 413);
+    CHECK(bomb.second.find("beyond the first 1048576, at most 100 are taken for each") != bomb.second.npos);
+    CHECK(send(cat(stream_path, "?columns=1024"), coded(coding, zeros.substr(0, 1 << 20))).first == 200);
+    const auto whole = coded(coding, body);
+    const auto good = send(cat(stream_path, "?", query_of(rows)), whole);
+    REQUIRE(good.first == 200);
+    CHECK(same_bits(sluice::decode_npy(std::as_bytes(std::span(good.second))), sluice::rowsum(rows)));
+    for (const auto& cut : {whole.substr(0, whole.size() - 1), whole.substr(0, whole.size() / 2), whole.substr(0, 1)})
+      CHECK(send(cat(stream_path, "?", query_of(rows)), cut).first == 400);
+    CHECK(send(cat(stream_path, "?", query_of(rows)), "no such coding").first == 400);
+    if (coding != "gzip") CHECK(send(cat(stream_path, "?", query_of(rows)), whole + std::string(70'000, 'x')).first == 400);
+    // Other routes decode by the same means.
+    const auto npy = sluice::encode_npy(rows);
+    const auto all = client.Post("/v1/rowsum", with, coded(coding, npy), "application/x-npy");
+    REQUIRE(all);
+    CHECK(same_bits(sluice::decode_npy(std::as_bytes(std::span(all->body))), sluice::rowsum(rows)));
+    const auto json = client.Post("/v1/rowsum", with, coded(coding, R"({"a":[[1,2],[3,4]]})"), "application/json");
+    REQUIRE(json);
+    CHECK(json->body.starts_with(R"({"result":[3,7])"));
+    const auto text = coded(coding, cat(R"({"a":[[1,2],[3,4]]})", std::string(1000, ' ')));
+    CHECK(client.Post("/v1/rowsum", with, text.substr(0, text.size() - 2), "application/json")->status == 400);
+  }
+}
+#endif
+
 TEST_CASE("what the head alone refuses is refused before 100 Continue") {
   owned running({.tokens = {"secret"}, .stream = {.uploads = 1, .quota_bytes = 4096}});
   const std::string waits = "Expect: 100-continue\r\nContent-Length: 40000\r\n";

@@ -131,9 +131,31 @@ TEST_CASE("bodies and answers in gzip and in deflate, which is zlib's") {
   const std::vector pieces{sluice::body_piece::of(noise), sluice::body_piece::of(""), sluice::body_piece::of(noise)};
   const bool same = decoded(std::string(sluice::detail::compressed(pieces, "gzip")[0].bytes), 15 + 16) == noise + noise;
   CHECK(same);
+  // One stream in several pieces.
+  std::string all;
+  std::string rough(9'000'000, ' ');
+  for (std::uint32_t i = 0, x = 1; i < rough.size(); ++i) rough[i] = static_cast<char>((x = x * 1664525 + 1013904223) >> 24);
+  const auto in_pieces = sluice::detail::compressed({sluice::body_piece::of(rough)}, "gzip");
+  CHECK(in_pieces.size() == 9);
+  for (const auto& piece : in_pieces) all += piece.bytes;
+  std::string back;
+  sluice::detail::zlib_decoder decoder;
+  CHECK(decoder.decode(all, [&](std::string_view bytes) { return back += bytes, true; }));
+  CHECK(decoder.at_end());
+  CHECK((back == rough));
   const auto unasked = c.Post(rowsum, {{"Accept-Encoding", "gzip, deflate"}}, sums, json);
   REQUIRE(unasked);
-  CHECK(unasked->body.ends_with("[3,7]}]}"));
+  CHECK(unasked->body.ends_with("[3,7]}]}"));  // too short to gain
+  for (const char* path : {"/openapi.json", "/metrics"}) {
+    const auto plain = c.Get(path, {{"Accept-Encoding", ""}}),
+               small = c.Get(path, {{"Accept-Encoding", "br;q=0.1, gzip, deflate"}});
+    REQUIRE(plain);
+    REQUIRE(small);
+    CHECK(small->get_header_value("Content-Encoding") == "gzip");
+    CHECK(small->get_header_value("Vary") == "Accept-Encoding");
+    CHECK(small->body.size() < plain->body.size() / 2);
+    CHECK(decoded(small->body, 15 + 16).substr(0, 50) == plain->body.substr(0, 50));
+  }
 }
 
 TEST_CASE("a compressed body that is cut short is refused, one of several members is not") {

@@ -182,15 +182,63 @@ TEST_CASE("a server that stops ends the streams, with and without a drain") {
   }
 }
 
-TEST_CASE("events by a hardened server, and by HTTP/1.0") {
+namespace {
+
+// Jobs on a hardened server.
+struct hardened_jobs {
+  hardened_jobs() {
+    sluice::add_jobs(service, h.options());
+    sluice::mount(server, service);
+    port = server.bind_to_any_port("127.0.0.1");
+    thread = std::thread([this] { server.listen_after_bind(); });
+    while (!server.is_running()) std::this_thread::yield();
+  }
+  ~hardened_jobs() { stop(); }
+  void stop() {
+    if (!thread.joinable()) return;
+    server.stop();
+    thread.join();
+  }
+
   const house h;
   sluice::service service;
-  sluice::add_jobs(service, h.options());
-  sluice::hardened_server server({.threads = 4});
-  sluice::mount(server, service);
-  const int port = server.bind_to_any_port("127.0.0.1");
-  std::thread thread([&] { server.listen_after_bind(); });
-  while (!server.is_running()) std::this_thread::yield();
+  sluice::hardened_server server{{.threads = 4}};
+  int port = 0;
+  std::thread thread;
+};
+
+}  // namespace
+
+// cpp-httplib 0.11.4 parses the header before any handler is called, and its numbers overflow.
+TEST_CASE("ranges of any number of digits reach a result through a hardened server") {
+  const hardened_jobs app;
+  httplib::Client c("127.0.0.1", app.port);
+  const auto where = started(c, "", sums);
+  CHECK(until_done(c, where).find("\"state\":\"done\"") != std::string::npos);
+  const auto whole = c.Get(where + "/result")->body;
+  const auto size = std::to_string(whole.size());
+  const auto last = std::to_string(whole.size() - 1);
+  for (const auto& [range, begin] :
+       {std::pair{"bytes=0-18446744073709551615", 0}, std::pair{"bytes=7-9223372036854775807", 7},
+        std::pair{"bytes=-18446744073709551616", 0}, std::pair{"Bytes=0007-99999999999999999999", 7}}) {
+    CAPTURE(range);
+    const auto r = c.Get(where + "/result", {{"Range", range}});
+    REQUIRE(r);
+    CHECK(r->status == 206);
+    CHECK(r->body == whole.substr(static_cast<std::size_t>(begin)));
+    CHECK(r->get_header_value("Content-Range") == cat("bytes ", std::to_string(begin), "-", last, "/", size));
+  }
+  const auto beyond = c.Get(where + "/result", {{"Range", "bytes=18446744073709551616-"}});
+  REQUIRE(beyond);
+  CHECK(beyond->status == 416);
+  CHECK(beyond->get_header_value("Content-Range") == cat("bytes */", size));
+}
+
+TEST_CASE("events by a hardened server, and by HTTP/1.0") {
+  hardened_jobs app;
+  auto& service = app.service;
+  auto& server = app.server;
+  const int port = app.port;
   httplib::Client c("127.0.0.1", port);
   const auto where = started(c, "", long_job);
   wire stream(port);
@@ -214,7 +262,6 @@ TEST_CASE("events by a hardened server, and by HTTP/1.0") {
   last.read_until("\"state\":\"running\"");
   CHECK(service.drain(10));
   CHECK(server.drain(10));
-  server.stop();
-  thread.join();
+  app.stop();
   CHECK(last.read().ends_with("0\r\n\r\n"));
 }

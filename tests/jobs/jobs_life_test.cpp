@@ -2,6 +2,8 @@
 #include "fault/fault.hpp"
 #include "jobs_testing.hpp"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <optional>
 
@@ -40,6 +42,8 @@ TEST_CASE("events") {
   {
     const auto r = events(waiting);
     CHECK(r.header("Content-Type") == "text/event-stream");
+    CHECK(r.header("X-Accel-Buffering") == "no");
+    CHECK(r.header("Cache-Control") == "no-cache, no-transform");
     CHECK(r.content_length == -1);
     std::string seen;
     const auto take = [&](std::string_view bytes) { return seen += bytes, true; };
@@ -237,6 +241,88 @@ TEST_CASE("after a kill a job with a result is done, and another goes on, with e
   const auto last = rest_of(ask(next, "GET", cat("/v1/jobs/", part, "/events")));
   REQUIRE(last.find("id: ") != last.npos);
   CHECK(std::stoll(last.substr(last.find("id: ") + 4)) > seen);
+}
+
+TEST_CASE("a job that an older release left with its own form of journal is started over") {
+  const house p;
+  p.write_long("long", gigabyte / 4);
+  auto options = p.options();
+  options.sync_seconds = 0;
+  std::string id, path;
+  {
+    const fault slow("data/long", "slow=20");
+    job_service s(options);
+    id = started(s, long_job);
+    path = p.here / cat("jobs/", id, ".npy.journal");
+    until(s, id, [&](const std::string&) { return std::filesystem::exists(path); });
+  }
+  const auto journal = testing::read_file(path);
+  REQUIRE(!journal.empty());
+  auto text = journal.substr(journal.find('\n') + 1);
+  REQUIRE(text.starts_with("sluice journal 2\n"));
+  text[15] = '1';
+  unsigned long long number = 0, sum = 0xcbf29ce484222325;
+  REQUIRE(std::sscanf(journal.c_str(), "sluice-journal 1 %llu ", &number) == 1);
+  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  char line[96];
+  std::snprintf(line, sizeof line, "sluice-journal 1 %llu %zu %016llx\n", number, text.size(), sum);
+  testing::write_file(path, line + text);
+  job_service s(options);
+  const auto ended = until_ended(s, id);
+  CAPTURE(ended);
+  CHECK(value_of("state", ended) == "done");
+  CHECK(value_of("resumed_bytes", ended) == "0");
+  CHECK(value_of("rows", ended) == "64");
+}
+
+TEST_CASE("what jobs write is their user's alone") {
+  using std::filesystem::perms;
+  const auto may = [](const std::string& path) { return std::filesystem::status(path).permissions(); };
+  const auto before = ::umask(022);
+  const house p;
+  p.write_long("long", 400 * gigabyte);
+  write_npy(p.data("a.npy"), testing::random({1000, 3}, dtype::f32));
+  auto options = p.options();
+  options.folder = p.here / "new/jobs";
+  options.sync_seconds = 0;
+  options.running = 2;
+  const auto names = [&](const char* end) {
+    std::size_t n = 0;
+    for (const auto& e : std::filesystem::directory_iterator(options.folder)) {
+      const auto name = e.path().string();
+      CAPTURE(name);
+      const auto now = std::filesystem::status(name);
+      if (!exists(now)) continue;  // renamed meanwhile
+      CHECK(now.permissions() == perms(0600));
+      n += name.ends_with(end);
+    }
+    return n;
+  };
+  {
+    job_service s(options);
+    CHECK(may(p.here / "new") == perms(0700));
+    CHECK(may(options.folder) == perms(0700));
+    const auto id = started(s, long_job);
+    const auto journal = cat(options.folder, "/", id, ".npy.journal");
+    until(s, id, [&](const std::string&) { return std::filesystem::exists(journal); });
+    CHECK(names(".journal") == 1);
+    CHECK(names(".partial") == 1);
+    CHECK(names("jobs.db") + names("jobs.db-wal") + names("jobs.db-shm") == 3);
+    const auto sums = started(s, R"({"operation":"rowsum","input":"d/a.npy","column_totals":true})");
+    until_state(s, sums, "done");
+    CHECK(names(".npy") == 2);
+    ask(s, "DELETE", cat("/v1/jobs/", id));
+    until_ended(s, id);
+  }
+  // A folder that is there keeps what its owner gave it.
+  std::filesystem::create_directories(p.here / "jobs");
+  std::filesystem::permissions(p.here / "jobs", perms(0750));
+  {
+    job_service s(p.options());
+    CHECK(may(p.here / "jobs") == perms(0750));
+    CHECK(may(p.here / "jobs/jobs.db") == perms(0600));
+  }
+  ::umask(before);
 }
 
 TEST_CASE("a file that changes while its job waits for the next service fails it") {

@@ -106,7 +106,11 @@ TEST_CASE("orders that are none") {
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy"})", 422, "the operand must be (3, n) of f32");
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/f64.npy"})", 422, "the operand must be (3, n) of f32");
   refused(cat(R"({"operation":"rowsum","input":")", std::string(70'000, 'x'), "\"}"), 413, "65536");
-  check_problem(testing::post(s, "jobs", "x", {{"Content-Type", "application/x-npy"}}), 415, "application/json");
+  for (const char* type : {"application/x-npy", "multipart/form-data; boundary=b", "text/plain"}) {
+    const auto r = testing::post(s, "jobs", "x", {{"Content-Type", type}});
+    check_problem(r, 415,
+                  cat("[jobs] Content-Type is \\\"", type, "\\\": this takes application/json\""));  // and nothing else
+  }
   check_problem(ask(s, "PUT", "/v1/jobs"), 405, "GET, HEAD, POST");
   check_problem(ask(s, "POST", "/v1/jobs/1"), 405, "GET, HEAD, DELETE");
   check_problem(ask(s, "DELETE", "/v1/jobs/1/result"), 405, "GET, HEAD");
@@ -168,6 +172,10 @@ TEST_CASE("ranges of a result") {
   check_range("bytes=-28", 500, 528);
   check_range("bytes=-9999", 0, 528);
   check_range("bytes=1-99999999999999999999999", 1, 528);
+  check_range("bytes=0-18446744073709551615", 0, 528);
+  check_range("bytes=-18446744073709551616", 0, 528);
+  check_range("bytes=0000000000000000000000003-4", 3, 5);
+  check_range("Bytes=3-4", 3, 5);
   check_range("bytes= 3-4 ", 3, 5);
   for (const char* range : {"bytes=528-", "bytes=528-600", "bytes=-0", "bytes=99999999999999999999999-"}) {
     CAPTURE(range);
@@ -193,6 +201,10 @@ TEST_CASE("ranges of a result") {
     CHECK(r.header("ETag") == tag);
   }
   CHECK(ask(s, "GET", path, {{"If-None-Match", "\"x\""}}).status == 200);
+  for (const std::string& tags : {tag, cat("\"x\", ", tag), std::string("*")})
+    CHECK(ask(s, "GET", path, {{"If-Match", tags}, {"Range", "bytes=0-1"}}).status == 206);
+  for (const std::string& tags : {std::string("\"x\""), cat("W/", tag)})
+    check_problem(ask(s, "GET", path, {{"If-Match", tags}}), 412, "not the one of If-Match");
 }
 
 TEST_CASE("a service without jobs, and options that cannot be") {
@@ -213,6 +225,7 @@ TEST_CASE("a service without jobs, and options that cannot be") {
   CHECK_REFUSED(with([](auto& o) { o.queued = -1; }), invalid_argument, "[jobs] queued is -1");
   CHECK_REFUSED(with([](auto& o) { o.kept = 0; }), invalid_argument, "[jobs] kept is 0");
   CHECK_REFUSED(with([&](auto& o) { o.data_directories["e"] = p.here / "none"; }), io, "none");
+  CHECK_REFUSED(with([&](auto& o) { o.folder.clear(), o.data_directories["e"] = p.here / "none"; }), io, "none");
   CHECK_REFUSED(with([&](auto& o) { o.data_directories["a/b"] = p.here / "data"; }), invalid_argument, "a/b");
   CHECK_REFUSED(with([&](auto& o) { o.folder = p.here / "secret"; }), io, "secret");
   std::filesystem::create_directories(p.here / "jobs");

@@ -42,7 +42,7 @@ class csv_codec final : public codec {
     return {t};
   }
 
-  std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, std::string_view) override {
+  std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, const encode_context&) override {
     const tensor t = results[0].contiguous();
     std::string text;
     for (std::int64_t i = 0; i < t.count(); ++i) {

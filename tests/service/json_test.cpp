@@ -53,7 +53,7 @@ TEST_CASE("lists of every rank come back as they were") {
 TEST_CASE("numbers are printed in the shortest form that reads back") {
   echo_service s;
   CHECK(result(post(s, "echo", body_of("[0.1, -0, -0.0, 1e3, 16777217, 1e-45, 3.4028235e38, 1.5E+2]"))) ==
-        "[0.1,-0,-0,1000,16777216,1e-45,3.4028235e+38,150]");
+        "[0.1,-0.0,-0.0,1000,16777216,1e-45,3.4028235e+38,150]");
   CHECK(result(post(s, "echo", body_of("[0.1, 5e-324, 1.7976931348623157e308, 9007199254740993]", "f64"))) ==
         "[0.1,5e-324,1.7976931348623157e+308,9007199254740992]");
   CHECK(result(post(s, "echo", body_of("[9223372036854775807, -9223372036854775808, 0]", "i64"))) ==
@@ -341,4 +341,66 @@ TEST_CASE("large lists of every rank are read by blocks without a seam") {
     body.insert(body.begin() + static_cast<std::ptrdiff_t>(body.size() / 2), 'x');
     CHECK(post(s, "rowsum", cat(body, "]}")).status == 400);
   }
+}
+
+TEST_CASE("whole numbers in any form are integers, and exponents have any number of digits") {
+  echo_service s;
+  for (const char* type : {"i32", "i64"})
+    CHECK(result(post(s, "echo",
+                      body_of("[1.0, 1e2, -0.0, 120e-1, 0.5E+1, 3000000000000e-12, -7.000, 0e99999999999999999999]",
+                              type))) == "[1,100,0,12,5,3,-7,0]");
+  CHECK(result(post(s, "echo", body_of("[255.0, 2.55e2, 0e-99999999999999999999]", "u8"))) == "[255,255,0]");
+  CHECK(result(post(s, "echo", body_of("[-9223372036854775808.0, 9.223372036854775807e18, 9007199254740993e0]", "i64"))) ==
+        "[-9223372036854775808,9223372036854775807,9007199254740993]");
+  const auto refuse_in = [&](const char* number, const char* type) {
+    check_problem(post(s, "echo", body_of(cat("[", number, "]"), type)), 422, "no whole number between");
+  };
+  for (const char* number : {"0.5", "1.25e1", "1e-1", "1e-99999999999999999999", "1e99999999999999999999", "9.3e18", "1e19",
+                             "-9223372036854775809.0"})
+    refuse_in(number, "i64");
+  for (const char* number : {"256.0", "-1.0", "2.56e2"}) refuse_in(number, "u8");
+  for (const char* type : {"f32", "f64"}) {
+    CHECK(result(post(s, "echo",
+                      body_of("[1e-99999999999999999999, -1e-99999999999999999999, 0e99999999999999999999, 2]", type))) ==
+          "[0,-0.0,0,2]");
+    check_problem(post(s, "echo", body_of("[1e99999999999999999999]", type)), 422, "it overflows");
+  }
+}
+
+TEST_CASE("a body that is not JSON is called so, whatever else is wrong with it") {
+  echo_service s;
+  for (const char* body : {R"({"a":[0.5],"dtype":"i32")", R"({"b":[1]} x)", R"({"a":["x"], nul})", R"({"a":[[1],[1,2]]]})",
+                           R"({"a":[],"b":"\q"})", R"({"a":{"b":[1]},})"})
+    CHECK_MESSAGE(post(s, "echo", body).status == 400, body);
+  for (const char* body : {R"({"a":[0.5],"dtype":"i32"})", R"({"b":[1]})", R"({"a":["x"]})", R"({"a":[[1],[1,2]]})"})
+    CHECK_MESSAGE(post(s, "echo", body).status == 422, body);
+}
+
+TEST_CASE("NaN and infinities as the client wants them") {
+  echo_service s;
+  const float inf = std::numeric_limits<float>::infinity();
+  const auto body = encode_npy(sluice::tensor::of<float>({{1.5f, std::nanf("")}, {inf, -inf}}));
+  const auto ask = [&](std::string query, std::string path = "/v1/echo") {
+    return s.handle({.method = "POST",
+                     .path = std::move(path),
+                     .query = std::move(query),
+                     .header = [](std::string_view name) -> std::string_view {
+                       return name == "Content-Type" ? "application/x-npy" : name == "Accept" ? "application/json" : "";
+                     },
+                     .body = body});
+  };
+  check_problem(ask(""), 422, "ask for application/x-npy, or for ?nonfinite=null or ?nonfinite=string");
+  CHECK(result(ask("nonfinite=null")) == "[[1.5,null],[null,null]]");
+  CHECK(result(ask("nonfinite=string")) == R"([[1.5,"NaN"],["Infinity","-Infinity"]])");
+  CHECK(result(ask("x=1&nonfinite=%6eull")) == "[[1.5,null],[null,null]]");
+  for (const char* wrong : {"nonfinite=NaN", "nonfinite=null&nonfinite=null", "nonfinite=%zz"})
+    CHECK_MESSAGE(ask(wrong).status == 400, wrong);
+  CHECK(result(ask("columns=2&nonfinite=string", "/v1/rowsum/stream")) == R"(["NaN","NaN"])");
+  CHECK(result(ask("nonfinite=null", "/v1/rowsum/stream")) == "[null,null]");
+  const auto infer = s.handle({.method = "POST",
+                               .path = "/v2/models/echo_fp64/infer",
+                               .query = "nonfinite=string",
+                               .header = [](std::string_view) -> std::string_view { return ""; },
+                               .body = R"({"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[1]}]})"});
+  CHECK(infer.status == 200);
 }

@@ -1,6 +1,6 @@
 // Numbers in and out of JSON: every reading is what strtof and strtod read, every printing reads back as the same bits.
-#include "codec/read_number.hpp"
 #include "codec/print_number.hpp"
+#include "codec/read_number.hpp"
 
 #include <cstdlib>
 #include <string>
@@ -136,12 +136,18 @@ TEST_CASE("numbers at the edges") {
   std::int64_t i = 0;
   CHECK(value("-999999999999999999", i));
   CHECK(i == -999999999999999999);
-  for (const char* text : {"256", "-1", "1.0", "1e2", "99999999999999999999"}) CHECK_MESSAGE(!value(text, u), text);
+  for (const char* text : {"256", "-1", "1.5", "1e3", "99999999999999999999", "1.", "01.0", "1.0e", "1e-2"})
+    CHECK_MESSAGE(!value(text, u), text);
+  for (const char* text : {"100", "100.0", "1e2", "1E+2", "0.1e3", "10000e-2", "100.00000000000000000000000000000000"}) {
+    REQUIRE_MESSAGE(value(text, u), text);
+    CHECK(u == 100);
+  }
 }
 
 TEST_CASE("printing") {
   CHECK(printed(0.0f) == "0");
-  CHECK(printed(-0.0) == "-0");
+  CHECK(printed(-0.0) == "-0.0");
+  CHECK(printed(-0.0f) == "-0.0");
   CHECK(printed(0.1f) == "0.1");
   CHECK(printed(0.1) == "0.1");
   CHECK(printed(19.0f) == "19");

@@ -120,6 +120,57 @@ TEST_CASE("what is no body of rows is refused, with the numbers") {
   check_problem(tell(fortran, "", npy_type), 422, "Fortran");
 }
 
+TEST_CASE("a compressed body is decoded by workers, and may not be much larger than what came") {
+  // Each byte is that many zeros; 0 damages the body, and 255 at the end cuts it off.
+  const auto ask = [](sluice::service& s, std::string_view body, std::function<void()> meanwhile = {}) {
+    sluice::request r{.method = "POST", .path = stream_path, .query = "columns=1&dtype=u8", .compressed = true};
+    r.header = [](std::string_view name) -> std::string_view {
+      return name == "Content-Type" ? "application/octet-stream" : "";
+    };
+    r.read_body = [](const sluice::body_receiver&) -> bool { throw std::runtime_error("decoded by the transport"); };
+    r.read_encoded = [=](const sluice::body_receiver& take) {
+      return take(body.substr(0, body.size() / 3)) && take(body.substr(body.size() / 3));
+    };
+    r.decode = [&, whole = true](std::string_view bytes, const sluice::body_receiver& take) mutable {
+      if (bytes.empty()) return whole;
+      if (meanwhile) meanwhile();
+      whole = static_cast<unsigned char>(bytes.back()) != 255;
+      for (const char c : bytes)
+        if (c == 0 || !take(std::string(static_cast<unsigned char>(c), '\0'))) return false;
+      return true;
+    };
+    return s.handle(r);
+  };
+  sluice::service s({.compute_workers = 1, .stream = {.decoded_bytes = 1000, .decoded_ratio = 10}});
+  const auto bytes = [](std::size_t n, char each) { return std::string(n, each); };
+  CHECK(sums_in(ask(s, "")).count() == 0);
+  CHECK(sums_in(ask(s, bytes(10, 100))).count() == 1000);  // whatever the ratio
+  check_problem(ask(s, bytes(11, 100)), 413,
+                "11 bytes of the body decode to 1100 and more: beyond the first 1000, at most 10 are taken for each");
+  CHECK(sums_in(ask(s, bytes(100'000, 10))).count() == 1'000'000);
+  check_problem(ask(s, bytes(100'000, 12)), 413, "65536 bytes of the body decode to");
+  check_problem(ask(s, cat(bytes(5, 1), bytes(1, 0), bytes(5, 1))), 400, "cannot be decoded between its bytes 0 and 11");
+  check_problem(ask(s, cat(bytes(70'000, 1), bytes(1, 0))), 400, "between its bytes 65536 and 70001");
+  check_problem(ask(s, cat(bytes(5, 1), "\xff")), 400, "the body ended after 6 bytes, inside its compressed data");
+  // By this thread where it is little.
+  const auto caller = std::this_thread::get_id();
+  for (const std::size_t size : {std::size_t{100}, std::size_t{50'000}, std::size_t{500'000}}) {
+    int other = 0, own = 0;
+    ask(s, bytes(size, 2), [&] { ++(std::this_thread::get_id() == caller ? own : other); });
+    CHECK(own == (size == 100 ? 1 : 0));
+    CHECK(other == (size == 100 ? 0 : size == 50'000 ? 1 : 8));
+  }
+  // Decoding has its time.
+  sluice::service quick({.stream = {.decode_seconds = 0.01}});
+  const auto sleep = [] { std::this_thread::sleep_for(std::chrono::milliseconds(15)); };
+  check_problem(ask(quick, bytes(10, 1), sleep), 413, "s: at most 0.01 s are given");
+  sluice::service patient({.stream = {.decoded_bytes = 0, .decoded_ratio = 0, .decode_seconds = -1}});
+  CHECK(sums_in(ask(patient, bytes(100, 100), sleep)).count() == 10'000);
+  for (const sluice::stream_options& wrong :
+       {sluice::stream_options{.decoded_bytes = -1}, sluice::stream_options{.decoded_ratio = -1}})
+    CHECK_THROWS_AS(sluice::service{sluice::service_options{.stream = wrong}}, sluice::error);
+}
+
 TEST_CASE("sums have a quota: 413 as soon as it is known") {
   const folder here;
   std::size_t passed = 0;

@@ -242,6 +242,26 @@ TEST_CASE("the time to wait grows with what is at work and in the queue") {
   for (auto& c : callers) c.join();
 }
 
+TEST_CASE("the time to wait goes by the rate at which jobs end") {
+  compute_queue s(2, 100, 0);
+  std::vector<std::thread> callers;
+  const auto add = [&](int n, auto work) {
+    for (int i = 0; i < n; ++i) callers.emplace_back([&s, work] { s.run({}, [work] { work(); }); });
+  };
+  add(20, [] { std::this_thread::sleep_for(std::chrono::milliseconds(100)); });  // two at once: 20 a second
+  for (auto& c : callers) c.join();
+  callers.clear();
+  gate door;
+  add(2, [&] { door.pass(); });
+  door.wait_for(2);
+  add(80, [] {});
+  wait_until_waiting(s, 80);
+  CHECK(s.seconds_to_wait() >= 4);  // 81 of 20 a second, where one after the other would take 8 s
+  CHECK(s.seconds_to_wait() <= 7);
+  door.open();
+  for (auto& c : callers) c.join();
+}
+
 TEST_CASE("the pool's helpers give way when asked to, and never the less for another call") {
   sluice::parallel_nice(5);
   sluice::parallel_nice(3);

@@ -101,9 +101,9 @@ class TestServer(Case):
 
         self.assertEqual(counts()[0]["last_inference"], 0)
         a = tensor("a", array(3, 4, np.uint8))
-        for _ in range(3):
-            self.client.infer("rowsum_uint8", [a])
-        self.refused(400, ["echo"], self.client.infer, "rowsum_uint8", [a], parameters={"echo": 1})
+        for own in (None, {"echo": 1}, {"content_type": "np", "max_tokens": 5}):
+            self.client.infer("rowsum_uint8", [a], parameters=own)
+        self.refused(400, ["sequence_id"], self.client.infer, "rowsum_uint8", [a], sequence_id=5, sequence_start=True)
         s, n = counts()
         self.assertEqual((s["inference_count"], s["execution_count"]), (3, 3))
         self.assertGreater(s["last_inference"], 1_600_000_000_000)

@@ -36,13 +36,41 @@ TEST_CASE("requests that are refused: 400, with what is wrong") {
   refuse(request(square, R"(,"id":1)"), "id is 1: a string is needed");
   refuse(request(square, R"(,"model_name":{})"), "model_name is an object: a string is needed");
   refuse(request(square, R"(,"id":"1","id":"2")"), R"(the request has \"id\" twice)");
-  refuse(request(square, R"(,"parameters":{"sequence_id":1})"),
-         R"(parameters has \"sequence_id\", which is not known: timeout, )");
+  for (const char* id : {"1", "-1", "0.5", "1e-9", R"("x")", "true", "[]", "{}"})
+    refuse(request(square, cat(R"(,"parameters":{"sequence_id":)", id, "}")), R"(parameters has \"sequence_id\", )",
+           "rowsum");
+  refuse(request(square, R"(,"parameters":{"sequence_id":7})"), "7: requests are not parts of a sequence");
+  refuse(request(square, R"(,"model_version":"2")"), R"(model_version is \"2\": echo has version 1)");
+  refuse(request(square, R"(,"model_version":1)"), "model_version is 1: a string is needed");
   refuse(request(square, R"(,"parameters":{"timeout":-1})"), "timeout is -1: a whole number from 0");
   refuse(request(square, R"(,"parameters":{"priority":1.5})"), "priority is 1.5");
   refuse(request(square, R"(,"parameters":{"binary_data_output":1})"), "binary_data_output is 1: true or false");
   refuse(request(square, R"(,"parameters":[])"), "parameters is a list: an object");
-  refuse(request(square, R"(,"outputs":[{"name":"same","parameters":{"classification":3}}])"), R"(\"classification\")");
+  refuse(request(square, R"(,"parameters":{"priority":1,"priority":2})"), R"(parameters has \"priority\" twice)");
+  // What is passed over is JSON as well.
+  for (const char* odd : {"[1,,2]", "{1:2}", R"({"a" 1})", "nul", "01", "+1", ".5", "[1 2]", R"("\x")", "tru", "NaN", "[",
+                          "{\"a\":}", "[1,]", "{\"a\":1,}", "'x'", "-", "1e", "\"\t\""})
+    for (const auto& body : {request(square, cat(R"(,"parameters":{"own":)", odd, "}")),
+                             request(input("a", "FP32", "[1]", cat(R"("data":[1],"parameters":{"own":)", odd, "}"))),
+                             request(square, cat(R"(,"outputs":[{"name":"same","parameters":{"own":)", odd, "}}]"))})
+      refuse(body, "[v2]");
+  std::string deep = "1";
+  for (int i = 0; i < 64; ++i) deep = cat("[", deep, "]");
+  CHECK(infer(s, "rowsum", request(square, cat(R"(,"parameters":{"own":)", deep, "}"))).status == 200);
+  refuse(request(square, cat(R"(,"parameters":{"own":[)", deep, "]}")), "parameters.own nests more than 64 levels");
+  refuse(request(square, cat(R"(,"parameters":{"own":)", std::string(1'000'000, '['))), "[v2]");
+  refuse(request(square, R"(,"outputs":[{"name":"same","parameters":{"classification":3}}])"),
+         R"(\"classification\", 3: outputs are numbers)");
+  refuse(request(square, R"(,"outputs":[{"name":"same","parameters":{"shared_memory_region":"x"}}])"),
+         R"(\"shared_memory_region\")");
+  refuse(request(square, R"(,"outputs":[{"name":"same","parameters":{"binary_data":0}}])"),
+         "binary_data is 0: true or false");
+  refuse(request(square, R"(,"inputs":null)"), "twice");
+  refuse(R"({"inputs":null})", "inputs is null: a list is needed");
+  refuse(request("null"), "inputs[0] is null: an object");
+  refuse(request(R"({"name":null,"shape":[1],"datatype":"FP32","data":[1]})"), "inputs[0].name is null: a string");
+  refuse(request(input("a", "FP32", "[1]", R"("data":null)")), "neither");
+  refuse(request(input("a", "FP32", "[1]", R"("data":[1],"parameters":{"binary_data_size":"4"})")), "binary_data_size is");
   refuse(request("1"), "inputs[0] is 1: an object");
   refuse(request(R"({"name":"a","shape":[1],"data":[1]})"), R"(inputs[0] has no \"datatype\")");
   refuse(request(R"({"name":"a","datatype":"FP32","data":[1]})"), R"(inputs[0] has no \"shape\")");

@@ -123,6 +123,39 @@ TEST_CASE("inference in JSON: flat or nested, in any order, whatever the datatyp
   }
 }
 
+TEST_CASE("what a client sends of its own, and null for what is not there, is passed over") {
+  echo_service s;
+  const auto plain = unplaced(infer(s, "rowsum", request(square)).text());
+  const auto same = [&](const std::string& body) {
+    CAPTURE(body);
+    CHECK(unplaced(infer(s, "rowsum", body).text()) == plain);
+  };
+  for (const char* parameters :
+       {"null", "{}", R"({"content_type":"np"})", R"({"sequence_id":0,"sequence_start":false,"sequence_end":false})",
+        R"({"sequence_id":"","sequence_start":true})", R"({"sequence_id":null,"sequence_id":-0.0e5})",
+        R"({"timeout":null,"priority":null,"binary_data_output":null,"priority":1,"timeout":0})",
+        R"({"own":{"a":[1,2.5e300,1e999,"\u00e9",{"b":null}],"c":true},"own":[],"é":"ü","123":12345678901234567890123})",
+        R"({"headers":{"x":"y"},"max_tokens":5,"triton_enable_empty_final_response":false})"})
+    same(request(square, cat(R"(,"parameters":)", parameters)));
+  for (const char* more : {R"(,"id":null)", R"(,"id":null,"parameters":null,"outputs":null)", R"(,"model_name":null)",
+                           R"(,"model_version":null)", R"(,"model_version":"")", R"(,"model_version":"1")"})
+    same(request(square, more));
+  for (const char* parameters :
+       {"null", "{}", R"({"content_type":"np","own":[1]})", R"({"binary_data_size":null,"shared_memory_region":null})"})
+    same(request(input("a", "FP32", "[2,2]", cat(R"("data":[1,2,3,4],"parameters":)", parameters))));
+  for (const char* parameters : {"null", R"({"content_type":"np"})", R"({"binary_data":null,"classification":0})"})
+    same(request(square, cat(R"(,"outputs":[{"name":"result","parameters":)", parameters, "}]")));
+  // Beside what is read.
+  const auto binary =
+      request(input("a", "FP32", "[2]", R"("data":null,"parameters":{"own":{},"binary_data_size":8,"more":[]})"),
+              R"(,"parameters":{"x":1,"binary_data_output":true,"y":[2]})");
+  CHECK(binary_of(infer_binary(s, "rowsum", binary, bytes<float>({1, 2}))) == bytes<float>({3}));
+  // A hundred thousand of them take no more time than they must.
+  std::string many;
+  for (int i = 0; i < 100'000; ++i) many += cat(i == 0 ? "\"" : ",\"", std::to_string(i), "\":0");
+  same(request(square, cat(R"(,"parameters":{)", many, "}")));
+}
+
 TEST_CASE("inference in binary, in and out, and mixed") {
   echo_service s;
   struct item {
@@ -317,12 +350,11 @@ TEST_CASE("a large body's deadline and priority count while it waits") {
   CHECK(order == std::vector<std::uint64_t>{9, 1, 0, 2, 4, 5});
 }
 
-TEST_CASE("answers are compressed where the transport can and a client asks for it alone") {
+TEST_CASE("answers are compressed where the transport can: long text, and all for a client that lists one coding alone") {
   sluice::service s;
-  const auto ask = [&](std::string accept) {
+  const auto ask = [&](std::string accept, const std::string& body = request(square)) {
     sluice::request r{.method = "POST", .path = "/v2/models/rowsum/infer"};
     r.header = [&](std::string_view name) { return name == "Accept-Encoding" ? std::string_view(accept) : ""; };
-    const auto body = request(square);
     r.body = body;
     r.compress = [](const std::vector<sluice::body_piece>&, std::string_view coding) {
       return std::vector{sluice::body_piece::of(std::string(coding))};
@@ -336,10 +368,25 @@ TEST_CASE("answers are compressed where the transport can and a client asks for 
     CHECK(r.header("Vary") == "Accept-Encoding");
   }
   CHECK(ask(" GZIP ").text() == "gzip");
+  CHECK(ask("x-gzip").text() == "gzip");
   for (const char* accept : {"", "identity", "br", "gzip, deflate", "gzip;q=0", "gzipx"}) {
     const auto r = ask(accept);
     CHECK(r.text().starts_with("{\"model_name\""));
     CHECK(r.header("Content-Encoding").empty());
   }
+  const auto sums = list(1000, [](int) { return std::string("1"); });
+  const auto many = request(input("a", "FP32", "[1000,1]", cat("\"data\":", sums)));
+  const auto binary =
+      request(input("a", "FP32", "[1000,1]", cat("\"data\":", sums)), R"(,"parameters":{"binary_data_output":true})");
+  for (const char* accept : {"gzip, deflate", "gzip, deflate, br, zstd", "br;q=1.0, gzip;q=0.8, *;q=0.1"}) {
+    CAPTURE(accept);
+    const auto r = ask(accept, many);
+    CHECK(r.text() == "gzip");
+    CHECK(r.header("Content-Encoding") == "gzip");
+    CHECK(ask(accept, binary).header("Content-Encoding").empty());
+  }
+  CHECK(ask("deflate", binary).text() == "deflate");
+  CHECK(ask("gzip, identity;q=0", binary).text() == "gzip");
+  CHECK(ask("gzip, identity;q=0").text() == "gzip");
   CHECK(infer(s, "rowsum", request(square), {{"Accept-Encoding", "gzip"}}).text().starts_with("{\"model_name\""));
 }

@@ -20,7 +20,12 @@ namespace testing {
 
 class wire {
  public:
-  explicit wire(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  // `from`: the client's own address.
+  explicit wire(int port, const char* from = "127.0.0.1") : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    REQUIRE(::inet_pton(AF_INET, from, &own.sin_addr) == 1);
+    REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -31,7 +36,9 @@ class wire {
     const timeval half_minute{30, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &half_minute, sizeof half_minute);
   }
-  ~wire() { ::close(fd_); }
+  ~wire() {
+    if (fd_ >= 0) ::close(fd_);
+  }
   wire(const wire&) = delete;
   wire& operator=(const wire&) = delete;
 
@@ -63,6 +70,14 @@ class wire {
   [[nodiscard]] bool readable() const {
     char c = 0;
     return ::recv(fd_, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno == ECONNRESET;
+  }
+
+  // Closes the connection at once, whatever is under way.
+  void reset() {
+    const linger now{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    ::close(fd_);
+    fd_ = -1;
   }
 
   bool closed = false;

@@ -49,11 +49,12 @@ void describe_result(document& d, const std::string& part, const std::string& su
          .parameters = {id,
                         {.name = "Range", .summary = "One range of bytes; several are answered with the whole"},
                         {.name = "If-Range", .summary = "The ETag of the part that the client has"},
+                        {.name = "If-Match", .summary = "ETags of which the answer must have one"},
                         {.name = "If-None-Match", .summary = "ETags that the client has"}},
          .gives = {{200, "The whole .npy", {npy}, headers},
                    {206, "The range", {npy}, {"ETag", "Accept-Ranges", "Content-Range"}},
                    {304, "The client has it", {}, headers}},
-         .refusals = {404, 409, 416, 501}});
+         .refusals = {404, 409, 412, 416, 501}});
 }
 
 }  // namespace
@@ -109,7 +110,7 @@ void describe_jobs(document& d) {
          .gives = {{200,
                     "Events until the job has ended",
                     {{.type = "text/event-stream", .schema = R"({"type":"string"})"}},
-                    {"Cache-Control"}},
+                    {"Cache-Control", "X-Accel-Buffering"}},
                    {204, "Its last event was seen: no other follows"}},
          .refusals = {404, 429, 501}});
   describe_result(d, "result", "The result of a job");

@@ -10,6 +10,7 @@
 
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
+#include "http/text.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -36,7 +37,7 @@ std::optional<std::int64_t> position(std::string_view s) {
 // Nothing for what is no single range of bytes: such a header is passed over.
 std::optional<range> range_of(std::string_view text, std::int64_t size) {
   constexpr std::string_view unit = "bytes=";
-  if (!text.starts_with(unit)) return std::nullopt;
+  if (!same_ignoring_case(text.substr(0, unit.size()), unit)) return std::nullopt;
   text = trimmed(text.substr(unit.size()));
   const auto dash = text.find('-');
   if (dash == text.npos) return std::nullopt;
@@ -47,13 +48,13 @@ std::optional<range> range_of(std::string_view text, std::int64_t size) {
   return range{*begin, last.empty() || *end >= size ? size : *end + 1};
 }
 
-// Whether a list of tags, as in "a", W/"b", has this one, or is "*". A weak one is as good here.
-bool lists(std::string_view tags, std::string_view quoted) {
+// Whether a list of tags, as in "a", W/"b", has this one, or is "*". To some conditions a weak one is as good.
+bool lists(std::string_view tags, std::string_view quoted, bool weak_too) {
   while (!tags.empty()) {
     const auto comma = std::min(tags.find(','), tags.size());
     auto one = trimmed(tags.substr(0, comma));
     tags.remove_prefix(std::min(tags.size(), comma + 1));
-    if (one.starts_with("W/")) one.remove_prefix(2);
+    if (weak_too && one.starts_with("W/")) one.remove_prefix(2);
     if (one == "*" || one == quoted) return true;
   }
   return false;
@@ -88,7 +89,12 @@ response file_response(const request& r, base::file_descriptor file, std::string
     throw error(error_code::io, fmt::format("[http] the result's size cannot be read: {}", why.message()));
   const std::string quoted = fmt::format("\"{}\"", tag);
   response out{.headers = {{"Content-Type", std::string(type)}, {"ETag", quoted}, {"Accept-Ranges", "bytes"}}};
-  if (lists(header(r, "If-None-Match"), quoted)) {
+  if (const auto wanted = header(r, "If-Match"); !wanted.empty() && !lists(wanted, quoted, false))
+    throw http_error{412,
+                     "precondition_failed",
+                     fmt::format("[http] the result is {}, not the one of If-Match: {}", quoted, shown(wanted)),
+                     {{"ETag", quoted}}};
+  if (lists(header(r, "If-None-Match"), quoted, true)) {
     out.status = 304;
     return out;
   }

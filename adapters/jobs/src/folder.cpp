@@ -19,9 +19,8 @@ constexpr std::size_t id_length = 32;
 }  // namespace
 
 folder::folder(std::string path) : path_(std::move(path)) {
-  std::error_code e;
-  std::filesystem::create_directories(path_, e);
-  if (e) fail(error_code::io, path_, "cannot be created as a folder: " + e.message());
+  if (const auto e = base::make_folders(path_, 0700); e)
+    fail(error_code::io, path_, "cannot be created as a folder: " + e.message());
   // Absolute: the process may change its working directory before a job begins.
   path_ = std::filesystem::absolute(path_).lexically_normal().string();
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
@@ -37,6 +36,14 @@ base::file_descriptor folder::open(const std::string& path) {
   base::file_descriptor file;
   static_cast<void>(base::open_to_read(path, base::links::keep, file));
   return file;
+}
+
+void folder::make_private(const std::string& path) {
+  const std::string partial = path + ".partial";
+  base::file_descriptor file;
+  auto why = base::open_to_write(partial, 0600, file);
+  if (!why) why = base::set_permissions(file, 0600, false);
+  if (why) fail(error_code::io, partial, "cannot be created: " + why.message());
 }
 
 void folder::remove_files(const std::string& id) const noexcept try {

@@ -10,13 +10,16 @@ namespace sluice::serving::jobs {
 
 class folder {
  public:
-  // Makes it when it is missing. Throws error: io when it cannot be used, unavailable while another process has it.
+  // Makes it when it is missing, for the owner alone. Throws error: io when it cannot be used, unavailable while another
+  // process has it.
   explicit folder(std::string path);
 
   [[nodiscard]] std::string database() const { return path_ + "/jobs.db"; }
   [[nodiscard]] std::string result(const std::string& id) const { return path_ + '/' + id + ".npy"; }
   [[nodiscard]] std::string totals(const std::string& id) const { return path_ + '/' + id + ".totals.npy"; }
 
+  // Before a run writes a result to `path`: nobody but the owner may read it, or what a run keeps to resume from.
+  static void make_private(const std::string& path);
   // A result, open for reading; false where there is none.
   [[nodiscard]] static base::file_descriptor open(const std::string& path);
   // The files of a job: its results, and what an interrupted run would resume from.

@@ -77,7 +77,10 @@ class jobs_protocol final : public protocol {
  public:
   jobs_protocol(job_options o, const service_options& of_service) : options_(std::move(o)), service_(of_service) {
     check(options_);
-    if (!options_.folder.empty()) runner_ = std::make_unique<jobs::runner>(options_, service_);
+    if (!options_.folder.empty())
+      runner_ = std::make_unique<jobs::runner>(options_, service_);
+    else
+      jobs::job_files{options_.data_directories};  // what is wrong with them is told now, not with the first folder
   }
 
   std::vector<std::string> patterns() const override {
@@ -130,7 +133,9 @@ class jobs_protocol final : public protocol {
   response submit(const request& r, request_context& record) {
     check_open();
     if (!is_json(header(r, "Content-Type")))
-      throw http_error{415, "unsupported", "[jobs] the order for a job is JSON: application/json"};
+      throw http_error{
+          415, "unsupported_media_type",
+          fmt::format("[jobs] Content-Type is \"{}\": this takes application/json", shown(header(r, "Content-Type")))};
     const auto body = read_text(r, std::min(longest_body, service_.limits.body_bytes), record);
     const auto j = runner_->submit(jobs::parse_order(body));
     auto out = text_response("application/json", json(j), 202);
@@ -165,7 +170,11 @@ class jobs_protocol final : public protocol {
     std::from_chars(last.data(), last.data() + last.size(), seen);
     if (seen > j.event) seen = 0;                                       // no event of this job
     if (has_ended(j.state) && seen == j.event) return {.status = 204};  // browsers do not reconnect after it
-    response out{.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}}};
+    // Proxies pass each event on as it comes: nginx holds answers back without the first, and compressing ones without the
+    // second.
+    response out{.headers = {{"Content-Type", "text/event-stream"},
+                             {"X-Accel-Buffering", "no"},
+                             {"Cache-Control", "no-cache, no-transform"}}};
     auto taken = runner_->take_event_stream();
     if (!taken)
       throw http_error{429,

@@ -17,6 +17,16 @@ constexpr double progress_interval = 0.2;  // seconds between events of a job
 
 double now_seconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
+// What an older release left is started over: nobody is there to say so.
+template <class Run>
+pipeline_summary resumed(pipeline_options options, Run&& run) try {
+  return run(options);
+} catch (const error& e) {
+  if (e.code() != error_code::unsupported) throw;
+  options.resume = resume::never;
+  return run(options);
+}
+
 [[noreturn]] void fail_unknown(std::string_view id) {
   throw http_error{404, "not_found", fmt::format("[jobs] there is no job {}", shown(id))};
 }
@@ -237,12 +247,15 @@ void runner::work_on(entry& e, std::unique_lock<std::mutex>& lock) {
 
 pipeline_summary runner::compute(const job& j, const pipeline_options& options) const {
   const auto in = files_.open_input(j.asked);
-  if (j.asked.operation == "rowsum") return rowsum_file(in, folder_.result(j.id), options);
+  folder::make_private(folder_.result(j.id));
+  if (!options.column_totals.empty()) folder::make_private(options.column_totals);
+  if (j.asked.operation == "rowsum")
+    return resumed(options, [&](const auto& o) { return rowsum_file(in, folder_.result(j.id), o); });
   const auto b = files_.open_operand(j.asked);
   tensor resident({b.rows(), b.columns()}, b.dtype());
   b.read_rows(0, resident);
   b.check_unchanged();
-  return matmul_file(in, resident, folder_.result(j.id), options);
+  return resumed(options, [&](const auto& o) { return matmul_file(in, resident, folder_.result(j.id), o); });
 }
 
 void runner::progress(entry& e, const pipeline_progress& p) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "sluice/error.hpp"
+#include "sluice/impl/base/file.hpp"
 
 namespace sluice::serving::jobs {
 namespace {
@@ -152,6 +153,10 @@ class sqlite_store final : public store {
 
   // One thread at a time, as the class says: SQLite need not lock.
   static connection open(const std::string& path) {
+    {  // SQLite would create it for everybody to read; its -wal and -shm get the permissions that it has
+      base::file_descriptor made;
+      static_cast<void>(base::open_to_write(path, 0600, made));
+    }
     sqlite3* db = nullptr;
     const int code =
         sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);

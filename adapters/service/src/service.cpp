@@ -7,6 +7,7 @@
 #include "codec/codec_registry.hpp"
 #include "execution/executor.hpp"
 #include "http/access.hpp"
+#include "http/coding.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/trace.hpp"
@@ -58,7 +59,10 @@ struct service::state {
     if (p == nullptr) serving::fail_not_found(r);
     record.deadline = serving::deadline_of(r, record.begin);
     record.gone = r.gone;
-    return p->answer(r, record);
+    record.begin_wait = r.begin_wait;
+    auto out = p->answer(r, record);
+    if (record.model.empty()) serving::compress_text(out, r);
+    return out;
   }
 
   // Calls the application's access log.
@@ -153,9 +157,14 @@ std::shared_ptr<void> service::begin_request() {
           }};
 }
 
-bool service::drain(double seconds) {
-  state_->executor.draining = true;
+void service::begin_drain() {
+  if (state_->executor.draining.exchange(true)) return;
   for (const auto& p : state_->protocols) p->drain();
+}
+
+bool service::drain(double seconds) {
+  begin_drain();
+  state_->executor.closed = true;
   std::unique_lock lock(state_->mutex);
   return state_->idle.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return state_->under_way == 0; });
 }
@@ -173,7 +182,7 @@ response service::handle(const request& r) noexcept try {
   state_->executor.metrics->record(record, out.status, out.size());
   state_->executor.statistics.record(record, out.status == 200, taken);
   if (out.status == 200 && (!record.model.empty() || record.streamed))
-    out.sending = serving::until_sent(state_->executor.metrics, record.route);
+    out.sending = serving::until_sent(state_->executor.metrics, record.route, std::move(record.answer));
   state_->log(r, record, arrived, trace, out);
   return out;
 } catch (...) {  // no memory even for a refusal

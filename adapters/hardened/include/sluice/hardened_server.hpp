@@ -1,5 +1,6 @@
 /// @file
-/// An httplib::Server for public addresses: every route, the application's own too, is read strictly, under deadlines and limits.
+/// An httplib::Server for public addresses: every route, the application's own too, is read strictly, under deadlines and
+/// limits.
 ///
 ///     sluice::hardened_server server;          // or hardened_tls_server server({}, "cert.pem", "key.pem")
 ///     server.Get("/items/1", ...);
@@ -12,12 +13,14 @@
 /// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
 /// without its words.
 ///
-/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that are being sent: drain() first.
+/// Linux only: connections wait in an epoll. Server::stop() cuts off answers that take longer than grace_seconds: drain()
+/// first.
 #pragma once
 
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -53,13 +56,13 @@ class direct_queue final : public httplib::TaskQueue {
 
 }  // namespace hardened
 
-/// An httplib server, over TLS or not, within hardened_options. Every member of httplib's is available except new_task_queue:
-/// connections are served by threads of its own.
+/// An httplib server, over TLS or not, within hardened_options. Every member of httplib's is available except
+/// new_task_queue: connections are served by threads of its own.
 template <class Base>
 class basic_hardened_server : public Base, public detail::long_bodies {
  public:
-  /// `more` is for the base: a TLS server's certificate and key. Throws std::invalid_argument unless threads, connections and
-  /// bytes_per_second are at least 1.
+  /// `more` is for the base: a TLS server's certificate and key. Throws std::invalid_argument unless threads, connections
+  /// and bytes_per_second are at least 1.
   template <class... More>
   explicit basic_hardened_server(const hardened_options& options, More&&... more)
       : Base(std::forward<More>(more)...), options_(checked(options)) {
@@ -77,6 +80,9 @@ class basic_hardened_server : public Base, public detail::long_bodies {
       res.set_header("Allow", std::string(hardened::methods));
     });
     Base::new_task_queue = [this] { return start(); };
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    if constexpr (is_tls) detail::use_forward_secrecy(*this);
+#endif
   }
   /// With hardened_options as they are.
   basic_hardened_server() : basic_hardened_server(hardened_options{}) {}
@@ -87,11 +93,38 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     return *this;
   }
 
-  /// Before stop(), from another thread: new requests are still taken, but each answer closes its connection from now on;
-  /// idle connections are closed. Returns when no request is under way, or after `seconds`, and whether none is.
+  /// Ends the server without cutting anything off, from another thread: connections that the system has accepted are taken,
+  /// and no more; each answer closes its connection from now on, and idle connections are closed. Returns when no request is
+  /// under way, or after `seconds`, and whether none is. Then listen() cuts off what is left, and returns.
   bool drain(double seconds) {
+    if (!this->is_running()) return true;
+    const auto end = hardened::clock::now() + hardened::seconds(seconds);
+    hardened::refuse_new_connections(this->svr_sock_, std::chrono::milliseconds(1000));
     const auto w = current();
-    return !w || w->drain(seconds);
+    if (w) w->promise_time(end);
+    stop();
+    return !w || w->drain(std::chrono::duration<double>(end - hardened::clock::now()).count());
+  }
+  /// As httplib's: listen() returns once what is under way is answered, and cuts it off after grace_seconds. May be called
+  /// again.
+  void stop() {
+    if (!this->is_running()) return;
+    stopped_ = true;
+    // httplib's own would also end the answers that are being sent: it looks for INVALID_SOCKET before each of their pieces.
+    const auto listening = this->svr_sock_.exchange(closed_socket);
+    if (listening < 0) return;
+    ::shutdown(listening, SHUT_RDWR);  // accept() returns
+    ::close(listening);
+  }
+
+  /// As httplib's; true once it was stopped.
+  bool listen_after_bind() {
+    stopped_ = false;
+    return Base::listen_after_bind() || stopped_;
+  }
+  /// As httplib's; true once it was stopped.
+  bool listen(const std::string& host, int port, int socket_flags = 0) {
+    return Base::bind_to_port(host, port, socket_flags) && listen_after_bind();
   }
 
  private:
@@ -100,12 +133,12 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   static hardened_options checked(hardened_options o) {
     if (o.threads < 1 || o.connections < 1 || o.bytes_per_second < 1)
       throw std::invalid_argument("[hardened_server] threads, connections and bytes_per_second must be at least 1");
-    if (o.waiting_threads == 0) o.waiting_threads = std::max<std::size_t>(1, o.threads * 3 / 4);
     return o;
   }
 
   httplib::TaskQueue* start() {
-    auto queue = std::make_unique<hardened::direct_queue>([this] { current()->stop(options_.grace_seconds); });
+    auto queue = std::make_unique<hardened::direct_queue>(
+        [this] { current()->stop(options_.grace_seconds, [this] { this->svr_sock_ = INVALID_SOCKET; }); });
     hardened::set_backlog(this->svr_sock_, options_.backlog);  // httplib's own backlog may be 5
     auto w = std::make_shared<hardened::workers>(
         options_, [this](hardened::connection& c, std::span<char> scratch) { return requests_.serve(c, scratch); });
@@ -135,27 +168,17 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 
   std::unique_ptr<hardened::channel> channel_of(socket_t socket) {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, context_of(*this));
+    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, detail::tls_context_of(*this));
 #endif
     return std::make_unique<hardened::channel>(socket);
   }
-
-#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-  template <class Server>
-  static auto* context_of(Server& s) {
-    if constexpr (requires { s.tls_context(); })
-      return static_cast<SSL_CTX*>(s.tls_context());
-    else
-      return s.ssl_context();
-  }
-#endif
 
   // One request, by httplib. Returns whether the connection stays open.
   bool answer(hardened::connection& c, const hardened::head& h, std::string_view first, std::span<char> scratch) {
     const auto draining = [this] { return current()->draining(); };
     const bool last = h.close || ++c.answered >= this->keep_alive_max_count_ || draining();
     const auto limit = std::min({body_bytes_, this->payload_max_length_, std::size_t{hardened::body::no_limit - 1}});
-    hardened::stream s(c, h, takes_long_body(h.asked.text) ? hardened::body::no_limit : limit, options_, waiting_, scratch);
+    hardened::stream s(c, h, takes_long_body(h.asked.text) ? hardened::body::no_limit : limit, options_, threads_, scratch);
     s.start_with(first);
     hardened::http_error thrown;
     bool going = false, closed = false;
@@ -169,7 +192,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
       static_cast<void>(c.wire->send(text.data(), text.size()));
       return false;
     }
-    return !thrown && s.flush() && s.finish() && going && !closed && !last && !draining();
+    return !thrown && s.flush() && s.finish() && going && !closed && !last;
   }
 
   // process_request takes the addresses from 0.16 on.
@@ -192,11 +215,14 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   static constexpr bool is_tls = false;
 #endif
 
+  static constexpr socket_t closed_socket = -2;  // of no socket, and not INVALID_SOCKET
+
   const hardened_options options_;
   std::size_t body_bytes_ = 64 << 20;
-  hardened::permit_pool waiting_{options_.waiting_threads};
+  hardened::shared_threads threads_{options_.waiting_threads, [this] { current()->replace_waiting(); }};
   const hardened::requests requests_{
       options_, [this](auto& c, const auto& h, auto first, auto scratch) { return answer(c, h, first, scratch); }};
+  std::atomic<bool> stopped_{false};
   std::mutex mutex_;
   std::shared_ptr<hardened::workers> workers_;
 };
@@ -204,7 +230,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 /// Over TCP.
 using hardened_server = basic_hardened_server<httplib::Server>;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-/// Over TLS 1.2 or newer, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
+/// Over TLS 1.2 or newer with forward secrecy, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
 using hardened_tls_server = basic_hardened_server<httplib::SSLServer>;
 #endif
 

@@ -7,7 +7,7 @@
 ///     sluice::mount(server, service, "/api");  // /api/v1/matmul, /api/v2/models/matmul/infer, /api/health/live, ...
 ///     server.listen("127.0.0.1", 8080);
 ///
-/// Server::stop() cuts off answers that are being sent: service.drain(10) before it waits for them.
+/// Server::stop() cuts off answers that are being sent: shut_down(server, service, 10) waits for them.
 ///
 /// Compiled in the application's translation unit, against the application's httplib, 0.11.4 or newer.
 #pragma once
@@ -26,6 +26,7 @@
 
 #include "sluice/httplib/coding.hpp"
 #include "sluice/httplib/server_extensions.hpp"
+#include "sluice/httplib/thread_pool.hpp"
 #include "sluice/service.hpp"
 
 namespace sluice {
@@ -33,8 +34,9 @@ inline namespace SLUICE_ABI {
 
 namespace detail {
 
-// How a request announces its body, and why it cannot be read. httplib takes the first of several Content-Lengths and reads "abc" as
-// 0, which lets a second request hide in a body: a request that two parsers could end in different places is refused.
+// How a request announces its body, and why it cannot be read. httplib takes the first of several Content-Lengths and reads
+// "abc" as 0, which lets a second request hide in a body: a request that two parsers could end in different places is
+// refused.
 struct framing : body_framing {
   std::string error{};  // empty: none
   int status = 400;
@@ -104,12 +106,18 @@ class exchange {
       return service_.refusal(path_, status, code, "[http] " + detail);
     };
     if (!framing_.error.empty()) return refusal(framing_.status, "malformed", framing_.error);
+    // A hardened server has looked, for all routes.
+    if (direct_body::under_way(req_) == nullptr && changes_something(req_.method) &&
+        is_cross_site(req_.get_header_value("Sec-Fetch-Site"), req_.get_header_value("Origin"),
+                      req_.get_header_value("Host"), service_.options().origins))
+      return refusal(403, "forbidden", "a web page of another origin may not change anything here");
     if (!framing_.has_body()) return std::nullopt;
-    const std::string encoding = req_.get_header_value("Content-Encoding");
-    if (!can_decode(encoding) || req_.get_header_value_count("Content-Encoding") > 1)
-      return refusal(415, "unsupported", "Content-Encoding is \"" + encoding + "\": this server does not decode it");
+    if (!coding_ || req_.get_header_value_count("Content-Encoding") > 1)
+      return refusal(
+          415, "unsupported",
+          "Content-Encoding is \"" + req_.get_header_value("Content-Encoding") + "\": this server does not decode it");
     // Only decoded bytes are counted below, and a compressed stream can be endless without yielding any.
-    if (framing_.chunked && req_.has_header("Content-Encoding") && !long_)
+    if (framing_.chunked && !coding_->empty() && !long_)
       return refusal(411, "malformed", "a compressed body needs a Content-Length");
     return std::nullopt;
   }
@@ -126,31 +134,43 @@ class exchange {
     };
     r.client = req_.remote_addr;
     r.gone = gone(req_);
+    r.begin_wait = thread_pool::begin_wait;
+    if (auto* const own = direct_body::under_way(req_)) {
+      r.begin_wait = [own] { return own->begin_wait(); };
+      r.gone = [own] { return own->is_gone(); };
+    }
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
     r.compress = compressed;
 #endif
     if (framing_.has_body()) {
       r.content_length = framing_.chunked ? -1 : framing_.length;
-      r.compressed = req_.has_header("Content-Encoding");
+      r.compressed = !coding_->empty();
       if (reader_ != nullptr) r.read_body = [this](const body_receiver& take) { return read(take); };
+      if (std::shared_ptr<decoder> coded = decoder_for(*coding_); coded && reader_ != nullptr) {
+        r.read_encoded = [this](const body_receiver& take) { return read_encoded(take); };
+        r.decode = [coded](std::string_view bytes, const body_receiver& take) {
+          return bytes.empty() ? coded->at_end() : coded->decode(bytes, take);
+        };
+      }
       if (auto* const direct = direct_body::of(req_); direct != nullptr && reader_ != nullptr)
         r.read_some = [this, direct](char* to, std::size_t size) { return read_some(*direct, to, size); };
     }
     return r;
   }
 
-  // After `take` returns false the rest is discarded, at most limits.body_bytes, so that a client that is still sending can read the
-  // answer.
+  // After `take` returns false the rest is discarded, at most limits.body_bytes, so that a client that is still sending can
+  // read the answer.
   bool read(const body_receiver& take) {
     // httplib would parse a multipart body itself, with regular expressions that overflow the stack on long lines.
     const header_set_aside type(req_, "Content-Type");
-#ifdef CPPHTTPLIB_ZLIB_SUPPORT
-    if (const auto coding = req_.get_header_value("Content-Encoding"); coding == "gzip" || coding == "deflate") {
-      const header_set_aside encoding(req_, "Content-Encoding");
-      decoder coded;
-      return read_as_it_is([&](std::string_view bytes) { return coded.decode(bytes, take); }) && coded.at_end();
-    }
-#endif
+    const header_set_aside encoding(req_, "Content-Encoding");
+    const auto coded = decoder_for(*coding_);
+    if (!coded) return read_as_it_is(take);
+    return read_as_it_is([&](std::string_view bytes) { return coded->decode(bytes, take); }) && coded->at_end();
+  }
+
+  bool read_encoded(const body_receiver& take) {
+    const header_set_aside type(req_, "Content-Type"), encoding(req_, "Content-Encoding");
     return read_as_it_is(take);
   }
 
@@ -194,8 +214,8 @@ class exchange {
     return std::find(all.begin(), all.end(), path) != all.end();
   }
 
-  // Up to 0.22 the unread body is read here: closing with unread bytes would reset the connection before the answer is read. (There
-  // the reader refers to nothing that ends with the handler; in later versions it does.)
+  // Up to 0.22 the unread body is read here: closing with unread bytes would reset the connection before the answer is read.
+  // (There the reader refers to nothing that ends with the handler; in later versions it does.)
   template <class Request>
   static constexpr bool reader_outlives_handler = requires(Request& r) {
     r.files;
@@ -204,7 +224,8 @@ class exchange {
   void send(response&& answer) {
     const bool close = !framing_.error.empty() || (framing_.has_body() && !drained_);
     // A body with broken framing has no known end; for a DELETE without a body httplib would read the next request as one.
-    if (!framing_.error.empty() || long_ || !framing_.has_body()) detail::mark_read(req_);
+    const bool owned = direct_body::under_way(req_) != nullptr;  // by a server that drops the rest itself, without a thread
+    if (!framing_.error.empty() || long_ || !framing_.has_body() || (close && owned)) detail::mark_read(req_);
     // httplib cannot close the connection after an answer without a body, so a HEAD request with a body gets one.
     if (close && req_.method == "HEAD") req_.method = "GET";
     res_.status = answer.status;
@@ -220,7 +241,7 @@ class exchange {
     if (close) res_.set_header("Connection", "close");
     std::optional<httplib::ContentReader> rest;
     if constexpr (reader_outlives_handler<httplib::Request>)
-      if (close && reader_ != nullptr && !framing_.chunked && !long_ && framing_.error.empty()) rest = *reader_;
+      if (close && !owned && reader_ != nullptr && !framing_.chunked && !long_ && framing_.error.empty()) rest = *reader_;
     const std::size_t size = answer.size();
     const bool in_chunks = answer.write_body && answer.content_length < 0;
     if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would call a provider of 0 bytes for ever
@@ -300,6 +321,8 @@ class exchange {
   httplib::Response& res_;
   const httplib::ContentReader* reader_;
   framing framing_;
+  // Of the body; none: it cannot be decoded.
+  const std::optional<std::string_view> coding_ = decoded_coding(req_.get_header_value("Content-Encoding"));
   const bool long_ = is_long(path_);  // a body of any length: the rest of a refused one is not read
   std::int64_t direct_ = 0;           // bytes of the body read past httplib
   bool drained_ = false;
@@ -361,24 +384,49 @@ inline void mount(httplib::Server& server, service& s, const std::string& prefix
   mount(server, detail::unowned(s), prefix);
 }
 
-/// Serves the endpoint called `name` at `path` as well, with the same decoding, compute queue and limits. While there is no endpoint of that name the answer is 404. The service outlives the server.
+/// Serves the endpoint called `name` at `path` as well, with the same decoding, compute queue and limits. While there is no
+/// endpoint of that name the answer is 404. The service outlives the server.
 inline void mount_endpoint(httplib::Server& server, service& s, const std::string& name, const std::string& path) {
   detail::serve(server, detail::escaped(path), detail::unowned(s), [name](const std::string&) { return "/v1/" + name; });
 }
 
+/// Ends a server that `s` is mounted on, from another thread: readiness fails, jobs stop and streams of events end; what has
+/// come is answered, for `seconds` at most; then listen() returns. A hardened server takes no new connection from the
+/// beginning. On another one, calls that still come get 503, and stop() cuts off answers that take longer. Returns whether
+/// all were answered.
+template <class Server>
+bool shut_down(Server& server, service& s, double seconds) {
+  s.begin_drain();
+  bool answered = false;
+  if constexpr (requires { server.drain(seconds); })
+    answered = server.drain(seconds);
+  else
+    answered = s.drain(seconds);
+  server.stop();
+  return answered;
+}
+
 /// Settings that cpp-httplib leaves slow or loose: TCP_NODELAY (without it a keep-alive request takes 43 ms, the time that
 /// Linux delays an acknowledgement), as many requests a connection as the client likes, `connections` threads (each
-/// connection holds one, idle ones too; computing happens in the service's workers), and only SO_REUSEADDR, so that a second
-/// server on the port fails instead of taking half of the requests.
+/// connection holds one, idle ones too; computing happens in the service's workers, and a quarter of the threads never waits
+/// for it), and only SO_REUSEADDR, so that a second server on the port fails instead of taking half of the requests.
 inline void tune(httplib::Server& server, std::size_t connections = 256) {
   server.set_tcp_nodelay(true);
   server.set_keep_alive_max_count(1'000'000'000);
-  server.new_task_queue = [connections] { return new httplib::ThreadPool(connections); };
+  server.new_task_queue = [connections] { return new detail::thread_pool(connections); };
   server.set_socket_options([](auto socket) {
     const int on = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof on);
   });
 }
+
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+/// The same for a server over TLS, which takes TLS 1.2 or newer from then on, with forward secrecy.
+inline void tune(httplib::SSLServer& server, std::size_t connections = 256) {
+  detail::use_forward_secrecy(server);
+  tune(static_cast<httplib::Server&>(server), connections);
+}
+#endif
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice

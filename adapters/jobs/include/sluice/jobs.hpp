@@ -23,10 +23,12 @@ inline namespace SLUICE_ABI {
 
 /// Jobs on files. One process at a time may use a folder.
 struct job_options {
-  std::string folder{};  ///< for jobs' states and results, created when missing; empty: no jobs, and /v1/jobs answers 501
-  int running = 1;       ///< at once; each has a thread of service_options::compute_nice, and the process's helpers
-  int queued = 64;       ///< that may wait; beyond, the answer is 429
-  int kept = 1000;       ///< that have ended; beyond, the oldest are removed, with their results
+  /// For jobs' states and results, created when missing; empty: no jobs, and /v1/jobs answers 501. What is created is the
+  /// owner's alone: 0700, and 0600 for the files.
+  std::string folder{};
+  int running = 1;  ///< at once; each has a thread of service_options::compute_nice, and the process's helpers
+  int queued = 64;  ///< that may wait; beyond, the answer is 429
+  int kept = 1000;  ///< that have ended; beyond, the oldest are removed, with their results
   /// Streams of events at once, each of which occupies a thread of the transport: fewer than there are. Beyond, 429; GET
   /// /v1/jobs/ID is always possible.
   int event_streams = 16;

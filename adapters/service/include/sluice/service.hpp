@@ -21,15 +21,18 @@
 ///     GET  /docs                  a page to try each endpoint, with charts of the metrics
 ///
 /// JSON in: {"a": [[1, 2], [3, 4]], "b": ..., "dtype": "f32"}: one key for each input, nested lists of equal lengths, none
-/// empty; "dtype" is optional. A number is read as the nearest value of the dtype; one that overflows it, or is not an
-/// integer where the dtype is one, is refused. JSON out: {"result": [[...]], "shape": [2, 2], "dtype": "f32", "device":
-/// "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or infinity in it is refused as
-/// JSON. Several outputs are {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
+/// empty; "dtype" is optional. A number is read as the nearest value of the dtype; one that overflows it, or is not a
+/// whole number (1, 1.0, 1e2) where the dtype is an integer, is refused. JSON out: {"result": [[...]], "shape": [2, 2],
+/// "dtype": "f32", "device": "cpu"}, every number in the shortest form that reads back exactly. A result with NaN or
+/// infinity in it is refused as JSON, unless ?nonfinite=null asks for null or ?nonfinite=string for "NaN", "Infinity",
+/// "-Infinity". A body over 1 MiB whose values are wrong before its syntax is may be refused for them. Several outputs are
+/// {"NAME": {"data": ..., "shape": ..., "dtype": ...}, ..., "device": "cpu"}.
 ///
 /// .npy: an endpoint with one input takes application/x-npy; any takes multipart/form-data with a part for each input, named
-/// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept: application/x-npy requests the (single) output as .npy; without an Accept header the
-/// answer has the form of the request. The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were
-/// predicted) and X-Sluice-Reason report where it was computed, and why.
+/// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept:
+/// application/x-npy requests the (single) output as .npy; without an Accept header the answer has the form of the request.
+/// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
+/// where it was computed, and why.
 ///
 /// /v1/rowsum/stream sums rows as they arrive, from a body that may be larger than memory: .npy, or application/octet-stream
 /// with ?columns=1024&dtype=f32, chunked or not. The sums are sent after the body has ended, as .npy unless Accept prefers
@@ -40,13 +43,18 @@
 /// takes after the first. Health, metadata, config, statistics, the repository's index, and POST /v2/models/NAME/infer with
 /// JSON or binary tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone.
 /// `timeout`, in microseconds from the request's arrival, and `priority` reach the endpoint; a call whose timeout has passed
-/// before it is computed is refused with 504. Answers are compressed for a client whose Accept-Encoding is gzip or deflate
-/// alone. Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+/// before it is computed is refused with 504. Other parameters are passed over, and null is as if it were not there; but
+/// `sequence_id`, `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in
+/// JSON of 1 KiB or more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone.
+/// Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+///
+/// Documents, metrics and other text of 1 KiB or more are compressed likewise; answers of calls under /v1 are not.
 ///
 /// Errors under /v1 are application/problem+json: 400 for malformed bodies, 422 for shapes and
 /// values that an endpoint does not take, 413 beyond a limit, 415 and 406 for media types, 404, 405, 429 when all workers
 /// are busy and the queue is full, with the seconds to wait in Retry-After; 504 past the deadline that the header
-/// X-Request-Timeout sets, in seconds after the request's arrival (0.5): a call that is not begun by then is not computed.
+/// X-Request-Timeout sets, in seconds after the request's arrival (0.5): a call that is not begun by then is not computed;
+/// 503 with Retry-After when answers under way hold too much memory.
 #pragma once
 
 #include <cstddef>
@@ -64,17 +72,34 @@ class protocol;
 }
 inline namespace SLUICE_ABI {
 
-/// The largest request; beyond, the answer is 413.
+/// The largest request and the largest answer; beyond, the answer is 413.
 struct service_limits {
   std::int64_t body_bytes = 64 << 20;  ///< of a request, compressed and decompressed
-  std::int64_t elements = 16 << 20;    ///< of one input
-  int rank = sluice::max_rank;         ///< of one input; with it, how deep JSON may nest
+  /// Of all requests under way together, with bodies beyond inline_bytes; beyond, the answer is 429. One alone is always
+  /// taken.
+  std::int64_t all_bodies_bytes = 256 << 20;
+  std::int64_t elements = 16 << 20;  ///< of one input, and of one result
+  int rank = sluice::max_rank;       ///< of one input; with it, how deep JSON may nest
+  /// Of all results of a call, as tensors. Checked before the call is computed where endpoint::results or
+  /// endpoint::estimate tells them, else when they are there, before they are encoded.
+  std::int64_t result_bytes = 64 << 20;
+  /// Memory of all answers under way together, from the call until they are sent: results, and their text, which takes up to
+  /// 18 bytes an f32. One answer takes at most half of what the others leave of it, so that a few large ones that are read
+  /// slowly leave room for small ones; beyond, the answer is 503. At least twice result_bytes.
+  std::int64_t all_answers_bytes = std::int64_t{1} << 30;
 };
 
 /// How POST /v1/rowsum/stream holds its sums.
 struct stream_options {
   int uploads = 8;               ///< at once; beyond, the answer is 429. Each occupies a thread of the transport
   std::int64_t body_bytes = -1;  ///< of one body, decoded; -1: unlimited
+  /// A compressed body is decoded by the workers, to decoded_bytes whatever came, and beyond to at most decoded_ratio bytes
+  /// for each that came (0: any number), within decode_seconds of a worker's time (-1: any). Beyond, the answer is 413.
+  /// Zeros in gzip have a ratio of 1,030, rows with one element in 1,000 that is not zero 370, one in 100 60, dense ones 1
+  /// to 5.
+  std::int64_t decoded_bytes = 256 << 20;
+  std::int64_t decoded_ratio = 200;  ///< see decoded_bytes
+  double decode_seconds = 300;       ///< see decoded_bytes
   /// Sums are held until the body has ended: at most this many bytes, the first spool_memory of them in memory and the rest
   /// in an unnamed file in spool_directory; without a directory, all in memory. Beyond, the answer is 413.
   std::int64_t quota_bytes = std::int64_t{1} << 30;
@@ -150,9 +175,12 @@ class SLUICE_API service {
   [[nodiscard]] response refusal(std::string_view path, int status, std::string_view code, std::string_view detail) const;
   /// For a transport: a request is under way until the returned pointer is released, after its answer is sent.
   [[nodiscard]] std::shared_ptr<void> begin_request();
-  /// Before a server stops: endpoints and readiness answer 503 from now on; running jobs stop, to be resumed by the next
-  /// process, and streams of events end. Waits until all requests under way are answered, `seconds` at most, and returns
-  /// whether they were. Must not be called by a thread that answers a request.
+  /// Before a server stops: readiness answers 503 from now on; running jobs stop, to be resumed by the next process, and
+  /// streams of events end. Endpoints still answer. sluice::shut_down() (sluice/httplib.hpp) calls it, and the next where it
+  /// has to.
+  void begin_drain();
+  /// begin_drain(), and endpoints answer 503 from now on. Waits until all requests under way are answered, `seconds` at
+  /// most, and returns whether they were. Must not be called by a thread that answers a request.
   bool drain(double seconds);
 
   /// As given, with defaults resolved.

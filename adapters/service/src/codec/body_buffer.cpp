@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -25,7 +26,8 @@ constexpr std::size_t alignment = 64;
 
 }  // namespace
 
-body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_allocator& memory, std::size_t aligned) {
+body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_allocator& memory, std::size_t aligned,
+                              const progress& received) {
   body_buffer b(memory);
   b.lead_ = (alignment - aligned % alignment) % alignment;
   const auto most = static_cast<std::size_t>(limit);
@@ -41,16 +43,24 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_a
   if (r.content_length > 0 && !r.compressed) b.expected_ = static_cast<std::size_t>(r.content_length);
   b.grow(std::min(b.expected_, first_bytes));
   if (r.read_some && b.expected_ > 0) {
-    b.receive(r);
+    b.receive(r, received);
     b.pad();
     return b;
   }
   bool large = false;
+  std::exception_ptr failure;
   const bool whole = r.read_body([&](std::string_view bytes) {
     large = bytes.size() > most - b.size_;
-    if (!large) b.append(bytes);
-    return !large;
+    if (large) return false;
+    try {
+      b.append(bytes);
+      received(static_cast<std::int64_t>(b.size_));
+    } catch (...) {  // must not cross the transport's frames
+      failure = std::current_exception();
+    }
+    return !failure;
   });
+  if (failure) std::rethrow_exception(failure);
   if (large) fail_large(limit, fmt::format("more than {}", limit));
   if (!whole) fail_broken(b.size_);
   b.pad();
@@ -58,12 +68,13 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_a
 }
 
 // All expected bytes, straight into place.
-void body_buffer::receive(const request& r) {
+void body_buffer::receive(const request& r, const progress& received) {
   while (size_ < expected_) {
     if (size_ + simdjson::SIMDJSON_PADDING == capacity_) grow(expected_);
     const auto n = r.read_some(data_ + size_, std::min(expected_, capacity_ - simdjson::SIMDJSON_PADDING) - size_);
     if (n <= 0) fail_broken(size_);
     size_ += static_cast<std::size_t>(n);
+    received(static_cast<std::int64_t>(size_));
   }
 }
 

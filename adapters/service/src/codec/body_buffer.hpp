@@ -1,6 +1,9 @@
 // A request's body: readable beyond its end, as the JSON parser needs, and usable as a tensor's memory.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+
 #include "codec/host_allocator.hpp"
 #include "sluice/service.hpp"
 
@@ -8,9 +11,13 @@ namespace sluice::serving {
 
 class body_buffer {
  public:
+  // Called with the number of bytes that are there, as they arrive. What it throws, read throws.
+  using progress = std::function<void(std::int64_t bytes)>;
   // The whole body, in memory of `memory`, byte `aligned` of it at a multiple of 64, the best place for a tensor's data.
   // Throws http_error: 413 beyond `limit` bytes, as soon as that is known; 400 when it is cut off.
-  static body_buffer read(const request& r, std::int64_t limit, const host_allocator& memory, std::size_t aligned = 0);
+  static body_buffer read(
+      const request& r, std::int64_t limit, const host_allocator& memory, std::size_t aligned = 0,
+      const progress& received = [](std::int64_t) {});
 
   [[nodiscard]] const char* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -20,7 +27,7 @@ class body_buffer {
 
  private:
   explicit body_buffer(const host_allocator& memory) : allocator_(memory) {}
-  void receive(const request& r);
+  void receive(const request& r, const progress& received);
   void append(std::string_view bytes);
   void grow(std::size_t needed);
   void pad() noexcept;

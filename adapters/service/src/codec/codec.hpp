@@ -7,7 +7,8 @@
 //       std::vector<tensor> decode(const encoded& from, std::span<const field>, const decode_context& c) override {
 //         return {table_in(from.bytes, c.limits)};
 //       }
-//       std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, std::string_view) override {
+//       std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, const encode_context&) override
+//       {
 //         return {body_piece::of(csv_of(results[0]))};
 //       }
 //     };
@@ -16,6 +17,8 @@
 #include <optional>
 
 #include "codec/body_buffer.hpp"
+#include "codec/encoded_size.hpp"
+#include "codec/print_lists.hpp"
 #include "openapi/document.hpp"
 
 namespace sluice::serving {
@@ -35,6 +38,11 @@ struct decode_context {
   const service_limits& limits;
   const host_allocator& memory;  // for tensors that do not use the body's
   const codec_registry& codecs;
+};
+
+struct encode_context {
+  std::string_view device;  // that computed the results
+  nonfinite numbers = nonfinite::refuse;
 };
 
 // What a body holds: one tensor; all of an endpoint's inputs, or outputs; or parts, each of which holds one tensor in a
@@ -66,7 +74,10 @@ class codec {
   // once. Throws error: malformed, invalid_argument, limit_exceeded, unsupported.
   virtual std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) = 0;
   // `results`, on the CPU, as `row` names them. Throws http_error: 422 for values, 406 for types, that it cannot express.
-  virtual std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, std::string_view device);
+  virtual std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, const encode_context& c);
+  // What encode() of such results gives holds in memory. Throws error (limit_exceeded) where their form is too large
+  // whatever their elements.
+  [[nodiscard]] virtual encoded_size size_of(std::span<const operand_spec> results, const service_limits& limits) const;
 
   // Bodies of requests to `row` and of its answers, for the service's document; nothing where there are none in this form.
   [[nodiscard]] virtual std::optional<content> describe_request(document& d, const endpoint& row,

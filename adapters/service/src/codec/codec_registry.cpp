@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "codec/media_type.hpp"
+#include "execution/result_limits.hpp"
 #include "http/http_error.hpp"
 #include "http/text.hpp"
 
@@ -95,8 +96,12 @@ std::vector<std::string_view> codec_registry::part_types() const {
   return types;
 }
 
-std::vector<body_piece> codec::encode(const endpoint& row, const std::vector<tensor>&, std::string_view) {
+std::vector<body_piece> codec::encode(const endpoint& row, const std::vector<tensor>&, const encode_context&) {
   throw error(error_code::internal, fmt::format("[{}] {} has no encoder", row.name, media_type()));
+}
+
+encoded_size codec::size_of(std::span<const operand_spec> results, const service_limits&) const {
+  return {.results = bytes_of(results)};
 }
 
 std::optional<content> codec::describe_request(document&, const endpoint& row, const service_limits&,

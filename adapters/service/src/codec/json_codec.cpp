@@ -1,6 +1,9 @@
 // application/json: an object with a key for each field, {"a": [[1, 2], [3, 4]], "dtype": "f64"}.
 #include <algorithm>
 
+#include <fmt/format.h>
+#include <simdjson.h>
+
 #include "codec/codec.hpp"
 #include "codec/json_decoder.hpp"
 #include "codec/json_schema.hpp"
@@ -9,6 +12,19 @@
 
 namespace sluice::serving {
 namespace {
+
+// Values are read as they come, so a body may be refused for one before its syntax was read to the end. Where that costs
+// little it is read now: what is not JSON is called so (400), whatever else is wrong with it. (simdjson calls large numbers
+// an error too.)
+void check_syntax(const body_buffer& body) {
+  constexpr std::size_t most = 1 << 20;
+  if (body.size() > most) return;
+  simdjson::dom::parser parser;
+  const auto e = parser.parse(body.data(), body.size(), false).error();
+  if (!e || e == simdjson::NUMBER_ERROR || e == simdjson::DEPTH_ERROR || e == simdjson::MEMALLOC) return;
+  throw error(error_code::malformed,
+              fmt::format("[json] the body's {} bytes are not JSON: {}", body.size(), simdjson::error_message(e)));
+}
 
 class json_bodies final : public codec {
  public:
@@ -19,10 +35,15 @@ class json_bodies final : public codec {
   payload carries() const override { return payload::all_fields; }
 
   std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {
-    return decoder_pool::lease(decoders_)->decode(from.body, inputs, c.endpoint, c.limits, c.memory);
+    try {
+      return decoder_pool::lease(decoders_)->decode(from.body, inputs, c.endpoint, c.limits, c.memory);
+    } catch (const error& e) {
+      if (e.code() != error_code::malformed) check_syntax(from.body);
+      throw;
+    }
   }
 
-  std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, std::string_view device) override {
+  std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, const encode_context& c) override {
     std::vector<body_piece> body;
     json_writer w;
     w.begin_object();
@@ -32,14 +53,20 @@ class json_bodies final : public codec {
       w.key(row.outputs[i].name);
       if (wrapped) w.begin_object().key("data");
       body.push_back(body_piece::of(w.raw({}).take()));
-      for (auto& p : print_lists(t, "ask for application/x-npy")) body.push_back(std::move(p));
+      for (auto& p : print_lists(t, c.numbers, "ask for application/x-npy")) body.push_back(std::move(p));
       if (row.described) w.member("shape", json_array(t.shape())).member("dtype", name_of(t.dtype()));
       if (wrapped) w.end_object();
     }
-    if (row.described) w.member("device", device);
+    if (row.described) w.member("device", c.device);
     body.push_back(body_piece::of(w.end_object().take()));
     join_small(body);
     return body;
+  }
+
+  encoded_size size_of(std::span<const operand_spec> results, const service_limits& limits) const override {
+    encoded_size size;
+    for (const auto& r : results) size.text += lists_bytes(r, limits);
+    return size;
   }
 
   std::optional<content> describe_request(document& d, const endpoint& row, const service_limits& limits,

@@ -10,29 +10,6 @@ std::string_view trimmed_token(std::string_view token) {
   return token;
 }
 
-bool is_number(std::string_view s) {
-  const auto digits = [&] {
-    const auto n = std::min(s.find_first_not_of("0123456789"), s.size());
-    s.remove_prefix(n);
-    return n;
-  };
-  if (s.starts_with('-')) s.remove_prefix(1);
-  if (s.starts_with('0'))
-    s.remove_prefix(1);
-  else if (digits() == 0)
-    return false;
-  if (s.starts_with('.')) {
-    s.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  if (s.starts_with('e') || s.starts_with('E')) {
-    s.remove_prefix(1);
-    if (s.starts_with('+') || s.starts_with('-')) s.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  return s.empty();
-}
-
 std::string_view kind_of(std::string_view token) {
   if (token.starts_with('[')) return "a list";
   if (token.starts_with('{')) return "an object";

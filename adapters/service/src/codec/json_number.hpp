@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -22,9 +23,6 @@ inline std::size_t parser_memory(const od::parser& p) noexcept { return p.capaci
 // A token without the trailing blanks that simdjson leaves.
 std::string_view trimmed_token(std::string_view token);
 
-// Whether `s` is a number by JSON's grammar.
-bool is_number(std::string_view s);
-
 // "a list", "a string", "null", ... by how a value begins; empty for what is not JSON.
 std::string_view kind_of(std::string_view token);
 
@@ -37,16 +35,26 @@ constexpr bool has_json(dtype t) { return t != dtype::f16 && t != dtype::bf16; }
 // The number at `v`; false when there is none, or T cannot hold it.
 template <class T>
 bool read_number(od::value& v, T& out) {
+  // The token first: reading the number moves past it.
+  const std::string_view token = v.raw_json_token();
   if constexpr (std::is_integral_v<T>) {
     std::int64_t x = 0;
-    if (v.get_int64().get(x) != simdjson::SUCCESS || !std::in_range<T>(x)) return false;
+    if (v.get_int64().get(x) != simdjson::SUCCESS) {  // 1.0, 1e2
+      const auto whole = whole_number(trimmed_token(token));
+      if (!whole) return false;
+      x = *whole;
+    }
+    if (!std::in_range<T>(x)) return false;
     out = static_cast<T>(x);
     return true;
   } else {
-    // The token's place first: reading the number moves past it.
-    const char* const at = v.raw_json_token().data();
+    const char* const at = token.data();
     double x = 0;
-    if (v.get_double().get(x) != simdjson::SUCCESS) return false;
+    if (v.get_double().get(x) != simdjson::SUCCESS) {  // its exponent may have too many digits
+      const auto tiny = zero_number(trimmed_token(token));
+      if (!tiny) return false;
+      x = *tiny;
+    }
     out = static_cast<T>(x);
     if constexpr (std::is_same_v<T, float>) {
       if (may_round_twice(x)) {

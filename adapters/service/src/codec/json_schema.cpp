@@ -73,6 +73,11 @@ void describe_numbers(document& d) {
       "Numbers",
       json_object({{"description", "A number, or nested lists of them"},
                    {"anyOf", json_array({number, json_object({{"type", "array"}, {"items", reference("Numbers")}})})}}));
+  d.schema(
+      "AnswerNumbers",
+      json_object({{"description", "The same; null and strings only where `nonfinite` asks for them"},
+                   {"anyOf", json_array({number, json_object({{"type", "array"}, {"items", reference("AnswerNumbers")}}),
+                                         json_value::raw(R"({"enum":["NaN","Infinity","-Infinity",null]})")})}}));
   d.schema("Extents", json_object({{"type", "array"}, {"items", json_object({{"type", "integer"}, {"minimum", 0}})}}));
   d.schema("Rank0", number);
   for (int rank = 1; rank <= max_rank; ++rank)
@@ -96,7 +101,7 @@ std::optional<content> json_request(document& d, const endpoint& row, int deepes
 
 content json_answer(document& d, const endpoint& row) {
   const bool single = row.outputs.size() == 1;
-  const json_value numbers = reference("Numbers"), extents = reference("Extents");
+  const json_value numbers = reference("AnswerNumbers"), extents = reference("Extents");
   const auto types = [](const field& f) { return json_object({{"enum", enum_of(f.dtypes)}}); };
   auto required = names_of(row.outputs);
   json_members properties;

@@ -80,6 +80,13 @@ bool is_json(std::string_view content_type) {
   return type.empty() || type == "application/json";
 }
 
+void each_weighted(std::string_view list, const std::function<void(std::string_view name, double weight)>& each) {
+  while (!list.empty()) {
+    auto parameters = next(list, ',');
+    if (const auto name = next(parameters, ';'); !name.empty()) each(name, weight_of(parameters));
+  }
+}
+
 double accepted_weight(std::string_view accept, std::string_view type) {
   if (trimmed(accept).empty()) return 1;
   double weight = 0;

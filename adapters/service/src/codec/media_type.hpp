@@ -1,6 +1,7 @@
 // Media types as HTTP's headers write them: parameters, and weights of Accept.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +21,9 @@ std::optional<std::string> parameter_of(std::string_view header_value, std::stri
 
 // Whether a body with this Content-Type is JSON; without any it is.
 SLUICE_API bool is_json(std::string_view content_type);
+
+// each(name, weight) for the items of a header such as Accept-Encoding: "gzip;q=0.5, *".
+void each_weighted(std::string_view list, const std::function<void(std::string_view name, double weight)>& each);
 
 // The weight that an Accept header gives a type, 0 to 1; the most specific item that fits counts. An empty header takes all.
 double accepted_weight(std::string_view accept, std::string_view type);

@@ -51,7 +51,7 @@ class npy_bodies final : public codec {
     return {from.body.tensor_at(from.bytes.data() + h.data_offset, h.dtype, h.shape, steps)};
   }
 
-  std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, std::string_view) override {
+  std::vector<body_piece> encode(const endpoint&, const std::vector<tensor>& results, const encode_context&) override {
     const auto held = std::make_shared<const tensor>(results[0].contiguous());
     if (held->dtype() == dtype::bf16)
       throw http_error{406, "not_acceptable",

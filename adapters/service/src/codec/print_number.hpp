@@ -160,13 +160,14 @@ char* put_decimal(char* out, U significand, int exponent) noexcept {
 template <class T>
 requires std::is_floating_point_v<T>
 char* print_number(char* out, T x) noexcept {
-  if (std::signbit(x)) {
+  const bool negative = std::signbit(x);
+  if (negative) {
     *out++ = '-';
     x = -x;
   }
   if (x == 0) {
-    *out = '0';
-    return out + 1;
+    std::memcpy(out, "0.0", 3);  // after a minus sign: many readers take -0 as an integer, which has no sign
+    return out + (negative ? 3 : 1);
   }
   const auto d =
       jkj::dragonbox::to_decimal(x, jkj::dragonbox::policy::sign::ignore, jkj::dragonbox::policy::trailing_zero::ignore);
@@ -177,7 +178,11 @@ char* print_number(char* out, T x) noexcept {
 
 template <class T>
 requires std::is_floating_point_v<T>
-char* print_number(char* out, T x) { return fmt::format_to(out, FMT_COMPILE("{}"), x); }
+char* print_number(char* out, T x) {
+  if (x == 0 && std::signbit(x))
+    return fmt::format_to(out, "-0.0");  // many readers take -0 as an integer, which has no sign
+  return fmt::format_to(out, FMT_COMPILE("{}"), x);
+}
 
 #endif
 

@@ -9,10 +9,20 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
 namespace sluice::serving {
+
+// Whether `s` is a number by JSON's grammar.
+bool is_number(std::string_view s) noexcept;
+
+// The value of a number that is whole and fits, in whatever form: 1.0, 1e2, 120e-1, -0.0.
+std::optional<std::int64_t> whole_number(std::string_view token) noexcept;
+// 0 or -0 for a number that is nearer to it than to any other double, however many digits its exponent has.
+std::optional<double> zero_number(std::string_view token) noexcept;
 
 // The double nearest to a decimal, rounded again to float, is the float nearest to it unless the double lies half-way
 // between two floats. For subnormal floats the half-way points differ.
@@ -64,6 +74,18 @@ inline constexpr double power_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e
 
 }  // namespace number_detail
 
+// The number at `p`, as read_json_number, in a form other than plain digits, or of many: 1.0, 1e2.
+template <class T>
+bool read_whole_number(const char*& p, T& out) noexcept {
+  const char* end = p;
+  while (std::string_view("+-.0123456789eE").find(*end) != std::string_view::npos) ++end;
+  const auto value = whole_number({p, static_cast<std::size_t>(end - p)});
+  p = end;
+  if (!value || !std::in_range<T>(*value)) return false;
+  out = static_cast<T>(*value);
+  return true;
+}
+
 // Reads the number at `p` and moves `p` past it. False, with `p` anywhere: not a number by JSON's grammar, or one that T
 // cannot hold, or one for another reader. Eight bytes after any number must be readable.
 template <class T>
@@ -79,7 +101,7 @@ bool read_json_number(const char*& p, T& out) noexcept {
   auto count = p - first;
   if (count == 0 || (*first == '0' && count > 1)) return false;
   if constexpr (std::is_integral_v<T>) {
-    if (count > 18 || *p == '.' || *p == 'e' || *p == 'E') return false;
+    if (count > 18 || *p == '.' || *p == 'e' || *p == 'E') return read_whole_number(p = begin, out);
     const auto value = negative ? -static_cast<std::int64_t>(digits) : static_cast<std::int64_t>(digits);
     out = static_cast<T>(value);
     return std::in_range<T>(value);

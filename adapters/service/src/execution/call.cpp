@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "execution/endpoint_registry.hpp"
+#include "execution/result_limits.hpp"
 #include "http/http_error.hpp"
 
 namespace sluice::serving {
@@ -28,7 +29,7 @@ placed_call choose_device(call& c) {
 }  // namespace
 
 call::call(const endpoint& called, request_context& record, const service_options& options)
-    : row(called), request(record), wanted(options.device), clock_(record) {
+    : row(called), request(record), limits(options.limits), wanted(options.device), clock_(record) {
   context.where = options.device.where;
   context.deadline = record.deadline;
   context.request_id = record.request_id;
@@ -40,9 +41,47 @@ void call::take(std::vector<tensor> decoded_inputs) {
   inputs = std::move(decoded_inputs);
   context.deadline = std::min(context.deadline, request.deadline);
   check_inputs(row, inputs);
-  if (row.estimate) cost = row.estimate(inputs);
+  if (row.results) {
+    expected = row.results(inputs);
+    check_results(row, expected, limits);
+  }
+  if (row.estimate) {
+    cost = row.estimate(inputs);
+    check_estimate(row, *cost, limits);
+  }
   decoded = true;
   ends(stage::input);
+}
+
+void call::reserve() {
+  if (row.results)
+    reserve(bytes_of(expected), expected);
+  else if (cost)
+    reserve(cost->result_bytes, {});
+}
+
+bool call::expects(std::span<const tensor> results) const {
+  return !expected.empty() &&
+         std::equal(results.begin(), results.end(), expected.begin(), expected.end(),
+                    [](const tensor& t, const operand_spec& s) { return t.dtype() == s.dtype && t.shape() == s.shape; });
+}
+
+void call::reserve(std::span<const tensor> results) {
+  if (expects(results)) return;
+  const auto specs = specs_of(results);
+  reserve(bytes_of(specs), specs);
+}
+
+void call::reserve(std::int64_t result_bytes, std::span<const operand_spec> results) {
+  encoded_ = encoded_bytes && !results.empty() ? encoded_bytes(results) : encoded_size{.results = result_bytes};
+  answer->resize(result_bytes + encoded_.text);
+}
+
+void call::keep_encoded(const response& out) {
+  if (!answer) return;
+  const bool compressed = !out.header("Content-Encoding").empty();
+  const auto held = compressed ? static_cast<std::int64_t>(out.size()) : encoded_.text + encoded_.results;
+  answer->resize(std::min(held, answer->bytes()));
 }
 
 void call::check_deadline() const {
@@ -65,9 +104,7 @@ call_result compute(call& c) {
   std::optional<call_account> account;
   if (where.decided) account.emplace(*c.cost, *where.decided);
   done.results = c.row.run(c.inputs, c.context);
-  if (done.results.size() != c.row.outputs.size())
-    throw error(error_code::internal, fmt::format("[{}] returned {} results: it must return {}", c.row.name,
-                                                  done.results.size(), c.row.outputs.size()));
+  if (!c.expects(done.results)) check_results(c.row, specs_of(done.results), c.limits);
   where.device = done.results[0].device().str();
   for (auto& t : done.results) t = t.to(device::cpu);  // waits for the device, so it is part of computing
   if (account) account->succeeded();

@@ -6,11 +6,15 @@
 //       const call_result done = executor.submit(c);
 //       return encode(done);
 //     });
+//
+// `c.encoded_bytes` is set before it is submitted, where answers take memory beside the results.
 #pragma once
 
 #include <optional>
 #include <vector>
 
+#include "codec/encoded_size.hpp"
+#include "execution/answer_budget.hpp"
 #include "execution/compute_queue.hpp"
 #include "execution/placed_call.hpp"
 #include "execution/request_context.hpp"
@@ -24,21 +28,36 @@ struct call {
 
   const endpoint& row;
   request_context& request;
+  const service_limits& limits;
   const device_request wanted;
   call_context context{};  // for the endpoint; decoding may set the deadline and the priority
   std::vector<tensor> inputs{};
   std::optional<work> cost{};               // of the inputs, where the endpoint has an estimate
   compute_queue::permit* permit = nullptr;  // of the worker that this runs on; null on a connection's thread
   bool decoded = false;
+  std::vector<operand_spec> expected{};  // the results, where the endpoint tells them before it runs
+  // What the answer to such results holds. Throws http_error (413) for more lists than it may have.
+  std::function<encoded_size(std::span<const operand_spec>)> encoded_bytes{};
+  std::shared_ptr<answer_share> answer{};  // memory of the results and of the answer
 
-  // The inputs, once they are decoded. Throws error (invalid_argument) unless `row` takes them.
+  // The inputs, once they are decoded. Throws error: invalid_argument unless `row` takes them, limit_exceeded when the
+  // results would be too large.
   void take(std::vector<tensor> decoded_inputs);
+  // Whether results are what was expected, and checked.
+  [[nodiscard]] bool expects(std::span<const tensor> results) const;
+  // Shares of the budget: before the call, after it, and of what was encoded. Throw http_error (413, 503).
+  void reserve();
+  void reserve(std::span<const tensor> results);
+  void keep_encoded(const response& out);
   void ends(stage s) { clock_.ends(s); }
   void check_deadline() const;  // throws http_error (504)
   [[noreturn]] void fail_late() const;
   [[nodiscard]] int priority() const;
 
  private:
+  void reserve(std::int64_t result_bytes, std::span<const operand_spec> results);
+
+  encoded_size encoded_{};
   stage_clock clock_;
 };
 

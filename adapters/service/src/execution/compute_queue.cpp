@@ -3,11 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sluice/parallel.hpp"
+
 namespace sluice::serving {
 namespace {
 
 // Turns in order: a job that has begun, priority 1, none, 2, 3, ...
 constexpr int first_turn = 0;
+constexpr auto never = compute_queue::clock::time_point::max();
+double seconds_between(compute_queue::clock::time_point a, compute_queue::clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
 int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'000'000); }
 
 }  // namespace
@@ -32,10 +38,11 @@ compute_queue::outcome compute_queue::run(const terms& t, const std::function<vo
 
 compute_queue::outcome compute_queue::run(const terms& t, const std::function<void(permit&)>& work) {
   job j{.asked = t, .work = work, .turn = turn_of(t.priority)};
+  const auto waiting = t.begin_wait ? t.begin_wait() : nullptr;
+  if (t.begin_wait && !waiting) return outcome::full;
   {
     std::unique_lock lock(mutex_);
-    const int admitted = static_cast<int>(working_.size() + queue_.size()) + released_;
-    if (!t.bypass_queue_limit && admitted >= count_ + queue_length_) return outcome::full;
+    if (!t.bypass_queue_limit && admitted() >= count_ + queue_length_) return outcome::full;
     const int active = workers_.size() - parked_;
     if (idle_ <= static_cast<int>(queue_.size()) && active < count_ && !start_worker() && active == 0) {
       begin(j);  // no thread to be had: the caller does the work
@@ -49,20 +56,37 @@ compute_queue::outcome compute_queue::run(const terms& t, const std::function<vo
     enqueue(j);
   }
   wanted_.notify_one();
+  const outcome end = wait_for(j);
+  if (j.error && end == outcome::done) std::rethrow_exception(j.error);
+  return end;
+}
+
+// Until the job is done. One that nobody waits for any more is withdrawn from the queue, or cancelled.
+compute_queue::outcome compute_queue::wait_for(job& j) {
+  constexpr std::chrono::milliseconds look{100};
+  auto dropped = outcome::done;
   std::unique_lock own(j.mutex);
   const auto ended = [&] { return j.end.has_value(); };
-  if (t.deadline != clock::time_point::max() && !j.changed.wait_until(own, t.deadline, ended)) {
+  while (!j.changed.wait_until(own, std::min(clock::now() + look, dropped == outcome::done ? j.asked.deadline : never),
+                               ended)) {
+    if (dropped != outcome::done) continue;
+    const bool late = clock::now() >= j.asked.deadline;
+    if (!late && !(j.asked.gone && j.asked.gone())) continue;
+    dropped = late ? outcome::expired : outcome::gone;
     own.unlock();
-    const std::lock_guard lock(mutex_);
-    if (j.waiting && !j.has_begun) {
-      queue_.remove(&j);
-      return outcome::expired;
-    }
+    if (withdraw(j)) return dropped;
+    j.cancelled = true;
     own.lock();
   }
-  j.changed.wait(own, ended);
-  if (j.error) std::rethrow_exception(j.error);
-  return *j.end;
+  return dropped == outcome::done ? *j.end : dropped;
+}
+
+// False if the job has begun.
+bool compute_queue::withdraw(job& j) {
+  const std::lock_guard lock(mutex_);
+  if (!j.waiting || j.has_begun) return false;
+  queue_.remove(&j);
+  return true;
 }
 
 // Behind all jobs of the same turn.
@@ -121,8 +145,7 @@ void compute_queue::serve() {
     } else {
       stop(j);
     }
-    if (end == outcome::done && !j.asked.bypass_queue_limit)
-      usual_ = usual_ == 0 ? j.seconds : usual_ + (j.seconds - usual_) / 8;
+    if (end == outcome::done) count_end(j);
     ++idle_;
     resume_next();
     lock.unlock();
@@ -135,6 +158,15 @@ void compute_queue::serve() {
   }
 }
 
+// While others wait, the times from end to end are the rate at which the queue moves on, whatever the workers share.
+void compute_queue::count_end(const job& j) {
+  const auto add = [](double& mean, double latest) { mean = mean == 0 ? latest : mean + (latest - mean) / 8; };
+  const auto now = clock::now();
+  add(usual_, j.seconds);
+  if (last_end_ != clock::time_point{}) add(interval_, seconds_between(last_end_, now));
+  last_end_ = queue_.empty() ? clock::time_point{} : now;
+}
+
 // Does the work, unless it is too late or its client has disconnected.
 compute_queue::outcome compute_queue::run_on_worker(job& j) {
   if (j.since >= j.asked.deadline) return outcome::expired;
@@ -142,6 +174,7 @@ compute_queue::outcome compute_queue::run_on_worker(job& j) {
     if (j.asked.gone && j.asked.gone()) return outcome::gone;
     j.has_begun = true;
     permit own(*this, j);
+    const parallel_cancellation scope(j.cancelled);
     j.work(own);
   } catch (...) {
     j.error = std::current_exception();
@@ -202,10 +235,19 @@ compute_queue::outcome compute_queue::permit::requeue(int priority) {
 
 int compute_queue::seconds_to_wait() const {
   const std::lock_guard lock(mutex_);
-  double each = usual_;
-  for (const job* j : working_) each = std::max(each, std::chrono::duration<double>(clock::now() - j->since).count());
-  const double all = each * static_cast<double>(queue_.size() + 1) / count_;
+  const double each = interval_ > 0 ? interval_ : usual_ / count_;
+  // A job that has run for long is expected to take as long again.
+  double longest = 0;
+  for (const job* j : working_) longest = std::max(longest, seconds_between(j->since, clock::now()));
+  const double all = each * static_cast<double>(queue_.size() + 1) + std::max(0.0, longest - usual_);
   return static_cast<int>(std::clamp(std::ceil(all), 1.0, 3600.0));
+}
+
+int compute_queue::admitted() const { return static_cast<int>(working_.size() + queue_.size()) + released_; }
+
+bool compute_queue::has_place_for(int count) const {
+  const std::lock_guard lock(mutex_);
+  return admitted() + count <= count_ + queue_length_;
 }
 
 compute_queue::counts compute_queue::now() const {

@@ -2,11 +2,13 @@
 // `queue_length` more wait. Connections wait here for their answers; an application's own routes never do.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -25,7 +27,9 @@ class compute_queue {
     clock::time_point deadline = clock::time_point::max();
     int priority = 0;                 // 1 goes first; 0 means none given and goes before 2 and above
     std::function<bool()> gone{};     // whether the client has disconnected; may be null
-    bool bypass_queue_limit = false;  // never `full`: for requests already started
+    bool bypass_queue_limit = false;  // never `full`: for requests already started, and those that were promised a place
+    // Called before the caller waits; what it returns is held until then. Null is `full`. None: the caller may wait.
+    std::function<std::shared_ptr<void>()> begin_wait{};
   };
   enum class outcome { done, full, expired, gone };
   struct counts {
@@ -55,12 +59,17 @@ class compute_queue {
   compute_queue& operator=(const compute_queue&) = delete;
 
   // Runs `work` on a worker and waits until it is done; what it throws is thrown here. Any outcome but `done`: it was not
-  // begun, because the queue was full, the deadline passed before its turn, or the client disconnected.
+  // done, because the queue was full, the deadline passed, or the client disconnected. Work that has begun is cancelled
+  // then: its loops end (sluice::parallel_cancellation), and what it throws is dropped.
   outcome run(const terms& t, const std::function<void(permit&)>& work);
   outcome run(const terms& t, const std::function<void()>& work);
 
-  // Seconds until the jobs that run and wait now should be done, estimated from how long jobs take; at least 1.
+  // Seconds until the jobs that wait now should have begun, by the rate at which jobs end; at least 1.
   [[nodiscard]] int seconds_to_wait() const;
+  // Whether `count` more jobs would be within the limits.
+  [[nodiscard]] bool has_place_for(int count) const;
+  [[nodiscard]] int workers() const noexcept { return count_; }
+  [[nodiscard]] int queue_length() const noexcept { return queue_length_; }
   [[nodiscard]] counts now() const;
 
  private:
@@ -79,8 +88,11 @@ class compute_queue {
     std::condition_variable changed{};
     std::exception_ptr error{};
     std::optional<outcome> end{};
+    std::atomic<bool> cancelled{false};
   };
 
+  outcome wait_for(job& j);
+  bool withdraw(job& j);
   void serve();
   bool start_worker();
   void enqueue(job& j);
@@ -90,6 +102,7 @@ class compute_queue {
   outcome resume(job& j, std::unique_lock<std::mutex>& lock);
   void resume_next();
   [[nodiscard]] bool has_next() const;
+  [[nodiscard]] int admitted() const;
   [[nodiscard]] bool has_free_permit() const { return static_cast<int>(working_.size()) < count_; }
   outcome run_on_worker(job& j);
 
@@ -99,7 +112,11 @@ class compute_queue {
   int idle_ = 0;                     // workers that wait for a job
   int parked_ = 0;                   // workers in a job without a permit; of these,
   int released_ = 0;                 // those that do not wait for one
-  double usual_ = 0;                 // seconds a job takes, the latest counting most
+  void count_end(const job& j);
+
+  double usual_ = 0;              // seconds a job takes, the latest counting most
+  double interval_ = 0;           // seconds from one end to the next while others wait; likewise
+  clock::time_point last_end_{};  // of a job, while others wait; else none
   bool ending_ = false;
   const int count_;
   const int queue_length_;

@@ -1,6 +1,7 @@
 #include "execution/endpoint_registry.hpp"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <set>
 
@@ -83,6 +84,11 @@ endpoint endpoint_of(const op_descriptor& op) {
                .run = [&op](std::span<const tensor> in,
                             const call_context& c) { return std::vector{apply(op, operands(in), c.where)}; },
                .estimate = [&op](std::span<const tensor> in) { return work_of(op, operands(in)); }};
+  row.results = [&op](std::span<const tensor> in) {
+    std::array<operand_spec, max_operands> specs;
+    for (std::size_t i = 0; i < in.size(); ++i) specs[i] = {.dtype = in[i].dtype(), .shape = in[i].shape()};
+    return std::vector{result_of(op, {specs.data(), in.size()})};
+  };
   for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
   if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
   return row;

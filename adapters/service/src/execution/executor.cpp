@@ -15,7 +15,11 @@ service_options checked(service_options o) {
       throw error(error_code::invalid_argument, fmt::format("[service] {} is {}: it must be {}", name, value, range));
   };
   need(o.limits.body_bytes >= 1, "limits.body_bytes", o.limits.body_bytes, "at least 1");
+  need(o.limits.all_bodies_bytes >= 1, "limits.all_bodies_bytes", o.limits.all_bodies_bytes, "at least 1");
   need(o.limits.elements >= 1, "limits.elements", o.limits.elements, "at least 1");
+  need(o.limits.result_bytes >= 1, "limits.result_bytes", o.limits.result_bytes, "at least 1");
+  need(o.limits.all_answers_bytes / 2 >= o.limits.result_bytes, "limits.all_answers_bytes", o.limits.all_answers_bytes,
+       fmt::format("at least twice limits.result_bytes, which is {}", o.limits.result_bytes));
   need(o.limits.rank >= 0 && o.limits.rank <= max_rank, "limits.rank", o.limits.rank, fmt::format("0 to {}", max_rank));
   need(o.compute_workers >= 0, "compute_workers", o.compute_workers, "at least 0");
   need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");
@@ -23,6 +27,8 @@ service_options checked(service_options o) {
   need(o.compute_nice >= 0 && o.compute_nice <= 19, "compute_nice", o.compute_nice, "0 to 19");
   need(o.stream.uploads >= 0, "stream.uploads", o.stream.uploads, "at least 0");
   need(o.stream.body_bytes >= -1, "stream.body_bytes", o.stream.body_bytes, "at least -1");
+  need(o.stream.decoded_bytes >= 0, "stream.decoded_bytes", o.stream.decoded_bytes, "at least 0");
+  need(o.stream.decoded_ratio >= 0, "stream.decoded_ratio", o.stream.decoded_ratio, "at least 0");
   need(o.stream.quota_bytes >= 1, "stream.quota_bytes", o.stream.quota_bytes, "at least 1");
   need(o.stream.spool_memory >= 0, "stream.spool_memory", o.stream.spool_memory, "at least 0");
   if (!o.stream.spool_directory.empty()) static_cast<void>(spool::make_file(o.stream.spool_directory));
@@ -35,6 +41,7 @@ service_options checked(service_options o) {
 executor::executor(service_options o, std::unique_ptr<scheduler> runs)
     : options(checked(std::move(o))),
       compute(options.compute_workers, options.queue_length, options.compute_nice),
+      admission_(compute, options.limits.all_bodies_bytes),
       scheduler_(std::move(runs)) {
   if (options.compute_nice > 0) parallel_nice(options.compute_nice);
 }
@@ -42,7 +49,7 @@ executor::executor(service_options o, std::unique_ptr<scheduler> runs)
 bool executor::is_crowded() const { return options.compute_workers >= parallel_size() && compute.now().free == 0; }
 
 void executor::check_open() const {
-  if (draining) throw shutting_down();
+  if (closed) throw shutting_down();
 }
 
 // Less than half a millisecond or so: a worker would take a fifth of that to wake up. The cost of an application's endpoint
@@ -58,25 +65,25 @@ void executor::check_admitted(const call& c, compute_queue::outcome end) const {
   using enum compute_queue::outcome;
   if (end == expired) c.fail_late();
   if (end == gone) throw http_error{503, "client_gone", "[http] the client has disconnected"};
-  if (end == full)
-    throw http_error{429,
-                     "busy",
-                     fmt::format("[http] {} requests are being computed and {} wait: retry later", options.compute_workers,
-                                 options.queue_length),
-                     {{"Retry-After", std::to_string(compute.seconds_to_wait())}}};
+  if (end == full) throw busy(compute);
 }
 
 response executor::run(call& c, const std::function<response()>& work) {
   response out;
   const auto timed = [&] {
     out = work();
+    c.keep_encoded(out);
     c.ends(stage::output);
   };
   if (is_small(c)) {
     timed();
     return out;
   }
-  const compute_queue::terms terms{.deadline = c.context.deadline, .priority = c.priority(), .gone = c.request.gone};
+  const compute_queue::terms terms{.deadline = c.context.deadline,
+                                   .priority = c.priority(),
+                                   .gone = c.request.gone,
+                                   .bypass_queue_limit = c.request.ticket.queue(),
+                                   .begin_wait = c.request.begin_wait};
   check_admitted(c, compute.run(terms, [&](compute_queue::permit& own) {
     c.permit = &own;
     c.ends(stage::queue);
@@ -92,7 +99,10 @@ call_result executor::submit(call& c) {
     c.ends(stage::queue);
   }
   c.check_deadline();
+  c.answer = c.request.answer = std::make_shared<answer_share>(answers);
+  c.reserve();
   auto done = scheduler_->submit(c);
+  c.reserve(done.results);
   c.ends(stage::infer);
   c.check_deadline();
   metrics->placed(c.row.name, done.where, seconds_of(c.request.time_of(stage::infer)));
@@ -100,9 +110,13 @@ call_result executor::submit(call& c) {
 }
 
 body_buffer executor::read_body(const request& r, request_context& record, const host_allocator& memory,
-                                std::size_t aligned) const {
+                                std::size_t aligned) {
   stage_clock clock(record);
-  auto body = body_buffer::read(r, options.limits.body_bytes, memory, aligned);
+  if (r.read_body && (r.content_length > options.inline_bytes || r.content_length < 0 || r.compressed) &&
+      r.content_length <= options.limits.body_bytes)  // beyond, the body is refused by its length
+    record.ticket = admission_.admit(r.compressed ? -1 : r.content_length);
+  auto body = body_buffer::read(r, options.limits.body_bytes, memory, aligned,
+                                [&](std::int64_t bytes) { record.ticket.received(bytes); });
   clock.ends(stage::read);
   record.body_bytes = record.text_bytes = static_cast<std::int64_t>(body.size());
   return body;

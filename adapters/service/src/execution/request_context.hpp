@@ -5,8 +5,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "execution/admission.hpp"
+#include "execution/answer_budget.hpp"
 
 namespace sluice::serving {
 
@@ -32,6 +36,9 @@ struct request_context {
   std::string_view rejection{};  // the code of a refusal: a literal, one of few
   clock::time_point deadline = clock::time_point::max();
   std::function<bool()> gone{};  // whether the client has disconnected; null where the transport cannot tell
+  std::function<std::shared_ptr<void>()> begin_wait{};  // see request::begin_wait
+  admission::ticket ticket{};
+  std::shared_ptr<answer_share> answer{};  // held until the answer is sent
   std::string request_id{}, traceparent{};
 
   [[nodiscard]] std::chrono::nanoseconds taken() const { return clock::now() - begin; }

@@ -28,10 +28,11 @@ std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono:
   return begin + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route) {
+std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route, std::shared_ptr<answer_share> memory) {
   struct sending {
     std::shared_ptr<metrics> to;
     std::string route;
+    std::shared_ptr<answer_share> memory;
     std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 
     ~sending() {
@@ -41,7 +42,7 @@ std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route)
       }
     }
   };
-  return std::shared_ptr<void>(new sending{std::move(to), std::move(route)},
+  return std::shared_ptr<void>(new sending{std::move(to), std::move(route), std::move(memory)},
                                [](void* p) { delete static_cast<sending*>(p); });
 }
 

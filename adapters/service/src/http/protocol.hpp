@@ -63,8 +63,8 @@ inline std::string_view header(const request& r, std::string_view name) {
 // decimal number.
 std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono::steady_clock::time_point begin);
 
-// What a transport holds while it sends an answer: its destructor records the time in the metrics.
-std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route);
+// What a transport holds while it sends an answer: its destructor records the time in the metrics, and gives back `memory`.
+std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route, std::shared_ptr<answer_share> memory);
 
 SLUICE_API response text_response(std::string_view type, std::string text, int status = 200);
 

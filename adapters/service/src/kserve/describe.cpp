@@ -6,6 +6,7 @@
 
 #include "codec/json_number.hpp"
 #include "codec/json_schema.hpp"
+#include "codec/print_lists.hpp"
 #include "http/text.hpp"
 #include "kserve/models.hpp"
 
@@ -21,8 +22,18 @@ json_value at_least(int minimum) { return json_object({{"type", "integer"}, {"mi
 json_value object_of(const std::vector<std::string>& required, const json_members& properties) {
   return json_object({{"type", "object"}, {"required", json_array(required)}, {"properties", json_object(properties)}});
 }
-json_value closed_object(const json_members& properties) {
-  return json_object({{"type", "object"}, {"additionalProperties", false}, {"properties", json_object(properties)}});
+
+json_value or_null(const json_value& schema) { return json_object({{"anyOf", json_array({schema, type_of("null")})}}); }
+
+// "parameters": those that are known, a client's own beside them, and none that would need another answer.
+json_value parameters_of(const json_members& known) {
+  json_members properties;
+  for (const auto& [name, schema] : known) properties.emplace_back(name, or_null(schema));
+  const auto nothing = json_object({{"enum", json_array({0, "", false, json_value::raw("null")})}});
+  for (const char* name : {"sequence_id", "classification"}) properties.emplace_back(name, nothing);
+  return json_object({{"type", json_array({"object", "null"})},
+                      {"properties", json_object(properties)},
+                      {"patternProperties", json_object({{"^shared_memory_", type_of("null")}})}});
 }
 
 json_value described(const char* type, const char* about) { return json_object({{"type", type}, {"description", about}}); }
@@ -35,24 +46,26 @@ void describe_schemas(document& d) {
   const json_value text = type_of("string");
   d.schema("InferenceError", object_of({"error"}, {{"error", described("string", "What was wrong, with its numbers")}}));
   d.schema("InferenceParameters",
-           closed_object({{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
+           parameters_of({{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
                           {"priority", described("integer", 0, "1 is the highest, 0 none")},
                           {"binary_data_output", described("boolean", "Outputs come in binary")}}));
-  const json_value tensors = array_of(
-      object_of({"name", "datatype", "shape"},
-                {{"name", text},
-                 {"datatype", text},
-                 {"shape", reference("Extents")},
-                 {"data", reference("Numbers")},
-                 {"parameters",
-                  json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
+  const auto tensors = [&](std::string_view numbers) {
+    return array_of(
+        object_of({"name", "datatype", "shape"},
+                  {{"name", text},
+                   {"datatype", text},
+                   {"shape", reference("Extents")},
+                   {"data", reference(numbers)},
+                   {"parameters",
+                    json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
+  };
   d.schema("InferenceResult",
            object_of({"model_name", "model_version", "outputs"},
-                     {{"model_name", text}, {"model_version", text}, {"id", text}, {"outputs", tensors}}));
-  d.schema("InferenceRequest", object_of({"inputs"}, {{"id", text},
+                     {{"model_name", text}, {"model_version", text}, {"id", text}, {"outputs", tensors("AnswerNumbers")}}));
+  d.schema("InferenceRequest", object_of({"inputs"}, {{"id", or_null(text)},
                                                       {"model_name", text},
                                                       {"parameters", reference("InferenceParameters")},
-                                                      {"inputs", tensors},
+                                                      {"inputs", tensors("Numbers")},
                                                       {"outputs", array_of(object_of({"name"}, {{"name", text}}))}}));
   const json_value fields = array_of(reference("TensorMetadata"));
   d.schema("ModelMetadata",
@@ -80,11 +93,17 @@ json_value input_schema(const model& m, const field& f, int deepest) {
   for (const auto t : m.dtypes_of(f)) datatypes.push_back(datatype_of(t));
   const json_value with_data =
       json_object({{"required", json_array({"data"})},
-                   {"properties", json_object({{"parameters", json_object({{"maxProperties", 0}})}})}});
+                   {"properties",
+                    json_object({{"data", reference("Numbers")},
+                                 {"parameters",
+                                  json_object({{"properties", json_object({{"binary_data_size", type_of("null")}})}})}})}});
   const json_value with_binary = json_object(
       {{"required", json_array({"parameters"})},
        {"properties",
-        json_object({{"data", false}, {"parameters", json_object({{"required", json_array({"binary_data_size"})}})}})}});
+        json_object({{"data", type_of("null")},
+                     {"parameters", json_object({{"type", "object"},
+                                                 {"required", json_array({"binary_data_size"})},
+                                                 {"properties", json_object({{"binary_data_size", at_least(0)}})}})}})}});
   return json_object({{"type", "object"},
                       {"required", json_array({"name", "shape", "datatype"})},
                       {"additionalProperties", false},
@@ -94,8 +113,8 @@ json_value input_schema(const model& m, const field& f, int deepest) {
                                                                          {"items", at_least(0)},
                                                                          {"minItems", f.min_rank},
                                                                          {"maxItems", std::min(f.max_rank, deepest)}})},
-                                                  {"data", reference("Numbers")},
-                                                  {"parameters", closed_object({{"binary_data_size", at_least(0)}})}})},
+                                                  {"data", or_null(reference("Numbers"))},
+                                                  {"parameters", parameters_of({{"binary_data_size", at_least(0)}})}})},
                       {"oneOf", json_array({with_data, with_binary})}});
 }
 
@@ -104,16 +123,17 @@ json_value request_schema(const model& m, int deepest) {
   for (const auto& f : m.row->inputs) inputs.push_back(input_schema(m, f, deepest));
   const auto outputs = names_of(m.row->outputs);
   const json_value output = object_schema(
-      {"name"}, {{"name", enum_of(outputs)}, {"parameters", closed_object({{"binary_data", type_of("boolean")}})}});
-  return object_schema({"inputs"},
-                       {{"id", type_of("string")},
-                        {"model_name", type_of("string")},
-                        {"parameters", reference("InferenceParameters")},
-                        {"inputs", json_object({{"type", "array"},
-                                                {"minItems", inputs.size()},
-                                                {"maxItems", inputs.size()},
-                                                {"items", json_object({{"oneOf", json_array(inputs)}})}})},
-                        {"outputs", json_object({{"type", "array"}, {"maxItems", outputs.size()}, {"items", output}})}});
+      {"name"}, {{"name", enum_of(outputs)}, {"parameters", parameters_of({{"binary_data", type_of("boolean")}})}});
+  return object_schema(
+      {"inputs"}, {{"id", or_null(type_of("string"))},
+                   {"model_name", or_null(type_of("string"))},
+                   {"model_version", json_object({{"enum", json_array({model_version, json_value("")})}})},
+                   {"parameters", reference("InferenceParameters")},
+                   {"inputs", json_object({{"type", "array"},
+                                           {"minItems", inputs.size()},
+                                           {"maxItems", inputs.size()},
+                                           {"items", json_object({{"oneOf", json_array(inputs)}})}})},
+                   {"outputs", or_null(json_object({{"type", "array"}, {"maxItems", outputs.size()}, {"items", output}}))}});
 }
 
 // Empty where an input's dtype has no JSON.
@@ -137,8 +157,11 @@ route_description infer(std::string path, std::string summary, std::string schem
           .summary = std::move(summary),
           .description =
               "Tensors come in JSON, or in binary behind it: Inference-Header-Content-Length then says where the "
-              "JSON ends. f16 and bf16 come in binary alone.",
-          .parameters = {timeout_parameter(),
+              "JSON ends. f16 and bf16 come in binary alone. Parameters that are not known are passed over, and null is as "
+              "if it "
+              "were not there; sequence_id, classification and shared memory are refused.",
+          .parameters = {nonfinite_parameter(),
+                         timeout_parameter(),
                          {.name = "Inference-Header-Content-Length",
                           .summary = "Bytes of JSON before the binary tensors; 0: the body is the one input's data",
                           .schema = at_least(0)}},

@@ -3,77 +3,10 @@
 #include <algorithm>
 
 #include "codec/list_reader.hpp"
+#include "kserve/json_fields.hpp"
 
 namespace sluice::serving {
 namespace {
-
-[[noreturn]] void fail(const std::string& sentence, error_code code = error_code::invalid_argument) {
-  throw error(code, "[v2] " + sentence);
-}
-[[noreturn]] void fail_malformed(const std::string& what, simdjson::error_code e) {
-  fail(fmt::format("not JSON in {}: {}", what, simdjson::error_message(e)), error_code::malformed);
-}
-
-// What a client wrote at `v`, for a message.
-std::string written(od::value& v) {
-  const auto token = trimmed_token(v.raw_json_token());
-  return token.starts_with('[') || token.starts_with('{') ? std::string(kind_of(token)) : shown(token);
-}
-
-od::object object_at(od::value v, const std::string& what) {
-  od::object o;
-  if (v.get_object().get(o)) fail(fmt::format("{} is {}: an object is needed there", what, written(v)));
-  return o;
-}
-
-std::string string_at(od::value v, const std::string& what) {
-  std::string_view text;
-  if (v.get_string().get(text)) fail(fmt::format("{} is {}: a string is needed there", what, written(v)));
-  return std::string(text);
-}
-
-bool bool_at(od::value v, const std::string& what) {
-  bool b = false;
-  if (v.get_bool().get(b)) fail(fmt::format("{} is {}: true or false is needed there", what, written(v)));
-  return b;
-}
-
-std::uint64_t number_at(od::value v, const std::string& what) {
-  std::uint64_t n = 0;
-  if (v.get_uint64().get(n)) fail(fmt::format("{} is {}: a whole number from 0 is needed there", what, written(v)));
-  return n;
-}
-
-// take(key, value) for each field of `o`, called `what` in messages. Each key may occur once; take returns whether it knows
-// it.
-template <class F>
-void each_field(od::object& o, const std::string& what, std::string_view known, F take) {
-  std::vector<std::string_view> seen;
-  for (auto f : o) {
-    std::string_view key;
-    od::value value;
-    auto e = f.unescaped_key().get(key);
-    if (!e) e = f.value().get(value);
-    if (e) fail_malformed(what, e);
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail(fmt::format("{} has {} twice", what, json_string(key)));
-    seen.push_back(key);
-    if (!take(key, value))
-      fail(fmt::format("{} has {}, which is not known: {} is taken", what, json_string(shown(key)), known));
-  }
-}
-
-// take(value, index) for each element of the list at `v`.
-template <class F>
-void each_element(od::value v, const std::string& what, F take) {
-  od::array list;
-  if (v.get_array().get(list)) fail(fmt::format("{} is {}: a list is needed there", what, written(v)));
-  std::size_t i = 0;
-  for (auto item : list) {
-    od::value element;
-    if (const auto e = item.get(element)) fail_malformed(what, e);
-    take(element, i++);
-  }
-}
 
 template <class Fields>
 std::size_t field_named(const Fields& fields, const std::string& name, const model& m, std::string_view kind) {
@@ -81,7 +14,7 @@ std::size_t field_named(const Fields& fields, const std::string& name, const mod
   if (it != fields.end()) return static_cast<std::size_t>(it - fields.begin());
   std::string known;
   for (const auto& f : fields) known += (known.empty() ? "" : ", ") + f.name;
-  fail(fmt::format("the {} {} is not known: {} has {}", kind, json_string(shown(name)), m.name(), known));
+  fail_v2(fmt::format("the {} {} is not known: {} has {}", kind, json_string(shown(name)), m.name(), known));
 }
 
 // Reads one request.
@@ -99,12 +32,16 @@ class request_reader {
 
   void read(od::object root) {
     each_field(root, "the request", "id, parameters, inputs or outputs", [&](std::string_view key, od::value v) {
+      const bool optional = key == "id" || key == "outputs" || key == "model_name" || key == "model_version";
+      if (optional && is_null(v)) return true;
       if (key == "id")
         out_.id = string_at(v, "id");
       else if (key == "model_name")  // KServe's client sends it; the path decides
         string_at(v, "model_name");
+      else if (key == "model_version")
+        check_version(string_at(v, "model_version"));
       else if (key == "parameters")
-        read_parameters(object_at(v, "parameters"));
+        read_parameters(v);
       else if (key == "inputs")
         each_element(v, "inputs", [&](od::value one, std::size_t i) { read_input(one, fmt::format("inputs[{}]", i)); });
       else if (key == "outputs")
@@ -118,11 +55,12 @@ class request_reader {
   // The request, once all of its JSON is read.
   infer_request finish() {
     if (cursor_ != body_.size())
-      fail(fmt::format("the body has {} bytes, and its JSON and the binary data of its inputs add up to {}", body_.size(),
-                       cursor_),
-           error_code::malformed);
+      fail_v2(fmt::format("the body has {} bytes, and its JSON and the binary data of its inputs add up to {}", body_.size(),
+                          cursor_),
+              error_code::malformed);
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (!inputs_[i]) fail(fmt::format("the input {} is missing: {} needs it", model_.row->inputs[i].name, model_.name()));
+      if (!inputs_[i])
+        fail_v2(fmt::format("the input {} is missing: {} needs it", model_.row->inputs[i].name, model_.name()));
       out_.inputs.push_back(std::move(*inputs_[i]));
     }
     if (wanted_.empty())
@@ -135,11 +73,12 @@ class request_reader {
   infer_request raw() {
     const auto& fields = model_.row->inputs;
     if (fields.size() != 1)
-      fail(fmt::format("a raw request has the data of one input, and {} has {}", model_.name(), fields.size()));
+      fail_v2(fmt::format("a raw request has the data of one input, and {} has {}", model_.name(), fields.size()));
     const dtype type = model_.dtypes_of(fields[0]).front();
     if (body_.size() % size_of(type) != 0)
-      fail(fmt::format("the body has {} bytes, no multiple of the {} of {}", body_.size(), size_of(type), datatype_of(type)),
-           error_code::malformed);
+      fail_v2(
+          fmt::format("the body has {} bytes, no multiple of the {} of {}", body_.size(), size_of(type), datatype_of(type)),
+          error_code::malformed);
     const shape extents{static_cast<std::int64_t>(body_.size() / size_of(type))};
     check_count(extents, fields[0].name);
     inputs_[0] = body_.tensor_at(body_.data(), type, extents, row_major(extents));
@@ -164,8 +103,14 @@ class request_reader {
     std::optional<bool> binary;
   };
 
-  void read_parameters(od::object o) {
-    each_field(o, "parameters", "timeout, priority or binary_data_output", [&](std::string_view key, od::value v) {
+  void check_version(const std::string& version) const {
+    if (!version.empty() && version != model_version)
+      fail_v2(
+          fmt::format("model_version is {}: {} has version {}", json_string(shown(version)), model_.name(), model_version));
+  }
+
+  void read_parameters(od::value parameters) {
+    each_parameter(parameters, "parameters", [&](std::string_view key, od::value v) {
       if (key == "timeout")
         out_.timeout_us = number_at(v, "timeout");
       else if (key == "priority")
@@ -191,24 +136,24 @@ class request_reader {
       else if (key == "parameters")
         in.binary_bytes = binary_bytes_at(value, what + ".parameters");
       else if (key == "data")
-        read_data(in, value);
+        is_null(value) ? void() : read_data(in, value);
       else
         return false;
       return true;
     });
     if (!in.described())
-      fail(fmt::format("{} has no \"{}\"", what, !in.index ? "name" : !in.datatype ? "datatype" : "shape"));
+      fail_v2(fmt::format("{} has no \"{}\"", what, !in.index ? "name" : !in.datatype ? "datatype" : "shape"));
     const std::string& name = model_.row->inputs[*in.index].name;
     if (in.has_data == in.binary_bytes.has_value())
-      fail(fmt::format("the input {} has {} \"data\" and \"binary_data_size\": one of them is needed", name,
-                       in.has_data ? "both" : "neither"));
+      fail_v2(fmt::format("the input {} has {} \"data\" and \"binary_data_size\": one of them is needed", name,
+                          in.has_data ? "both" : "neither"));
     if (in.binary_bytes) in.value = binary_tensor(in);
     if (!in.value) {  // the data came before their description
       od::value data;
-      if (o.reset().error() || o.find_field("data").get(data)) fail(what + " has its data under a key with escapes");
+      if (o.reset().error() || o.find_field("data").get(data)) fail_v2(what + " has its data under a key with escapes");
       read_data(in, data);
     }
-    if (inputs_[*in.index]) fail(fmt::format("the input {} is there twice", name));
+    if (inputs_[*in.index]) fail_v2(fmt::format("the input {} is there twice", name));
     inputs_[*in.index] = std::move(in.value);
   }
 
@@ -220,10 +165,10 @@ class request_reader {
     check_count(*in.extents, name);
     // The declared shape alone allocates nothing: an element takes two bytes at least.
     if (in.extents->count() > static_cast<std::int64_t>(body_.size() / 2))
-      fail(fmt::format("the input {} has {} elements by its shape {}, more than a body of {} bytes can hold", name,
-                       in.extents->count(), in.extents->str(), body_.size()));
+      fail_v2(fmt::format("the input {} has {} elements by its shape {}, more than a body of {} bytes can hold", name,
+                          in.extents->count(), in.extents->str(), body_.size()));
     if (!has_json(type))
-      fail(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
+      fail_v2(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
     in.value = read_list(v, type, {"v2", name + ".data", body_, limits_, allocator_}, in.extents);
   }
 
@@ -233,14 +178,14 @@ class request_reader {
     check_count(*in.extents, name);
     const auto bytes = static_cast<std::uint64_t>(in.extents->count()) * size_of(type);
     if (*in.binary_bytes != bytes)
-      fail(fmt::format("the input {} has a binary_data_size of {}, and its shape {} of {} takes {} bytes", name,
-                       *in.binary_bytes, in.extents->str(), *in.datatype, bytes));
+      fail_v2(fmt::format("the input {} has a binary_data_size of {}, and its shape {} of {} takes {} bytes", name,
+                          *in.binary_bytes, in.extents->str(), *in.datatype, bytes));
     if (!binary_follows_)
-      fail(fmt::format("the input {} has a binary_data_size, and the request no Inference-Header-Content-Length", name));
+      fail_v2(fmt::format("the input {} has a binary_data_size, and the request no Inference-Header-Content-Length", name));
     if (bytes > body_.size() - cursor_)
-      fail(fmt::format("the input {} has {} bytes of binary data, and the body {} more after byte {}", name, bytes,
-                       body_.size() - cursor_, cursor_),
-           error_code::malformed);
+      fail_v2(fmt::format("the input {} has {} bytes of binary data, and the body {} more after byte {}", name, bytes,
+                          body_.size() - cursor_, cursor_),
+              error_code::malformed);
     const char* const at = body_.data() + cursor_;
     cursor_ += bytes;
     return body_.tensor_at(at, type, *in.extents, row_major(*in.extents));
@@ -254,8 +199,7 @@ class request_reader {
       if (key == "name") {
         index = field_named(model_.row->outputs, string_at(value, what + ".name"), model_, "output");
       } else if (key == "parameters") {
-        od::object parameters = object_at(value, what + ".parameters");
-        each_field(parameters, what + ".parameters", "binary_data", [&](std::string_view name, od::value flag) {
+        each_parameter(value, what + ".parameters", [&](std::string_view name, od::value flag) {
           if (name == "binary_data") binary = bool_at(flag, "binary_data");
           return name == "binary_data";
         });
@@ -264,9 +208,9 @@ class request_reader {
       }
       return true;
     });
-    if (!index) fail(what + " has no \"name\"");
+    if (!index) fail_v2(what + " has no \"name\"");
     for (const auto& w : wanted_)
-      if (w.index == *index) fail(fmt::format("the output {} is there twice", model_.row->outputs[*index].name));
+      if (w.index == *index) fail_v2(fmt::format("the output {} is there twice", model_.row->outputs[*index].name));
     wanted_.push_back({*index, binary});
   }
 
@@ -275,8 +219,8 @@ class request_reader {
     each_element(v, what, [&](od::value extent, std::size_t i) {
       std::int64_t n = 0;
       if (extent.get_int64().get(n) || n < 0)
-        fail(fmt::format("{}[{}] is {}: a whole number from 0 is needed there", what, i, written(extent)));
-      if (s.rank() == limits_.rank) fail(fmt::format("{} has more than {} extents", what, limits_.rank));
+        fail_v2(fmt::format("{}[{}] is {}: a whole number from 0 is needed there", what, i, written(extent)));
+      if (s.rank() == limits_.rank) fail_v2(fmt::format("{} has more than {} extents", what, limits_.rank));
       s = s.with(n);
     });
     return s;
@@ -284,8 +228,7 @@ class request_reader {
 
   static std::optional<std::uint64_t> binary_bytes_at(od::value v, const std::string& what) {
     std::optional<std::uint64_t> bytes;
-    od::object o = object_at(v, what);
-    each_field(o, what, "binary_data_size", [&](std::string_view key, od::value value) {
+    each_parameter(v, what, [&](std::string_view key, od::value value) {
       if (key == "binary_data_size") bytes = number_at(value, "binary_data_size");
       return key == "binary_data_size";
     });
@@ -299,14 +242,15 @@ class request_reader {
     if (type && std::find(types.begin(), types.end(), *type) != types.end()) return *type;
     std::string taken;
     for (const auto t : types) taken += fmt::format("{}{}", taken.empty() ? "" : ", ", datatype_of(t));
-    fail(fmt::format("the input {} is of {}: {} takes {}", f.name, json_string(shown(*in.datatype)), model_.name(), taken));
+    fail_v2(
+        fmt::format("the input {} is of {}: {} takes {}", f.name, json_string(shown(*in.datatype)), model_.name(), taken));
   }
 
   void check_count(const shape& extents, const std::string& name) const {
     if (extents.count() > limits_.elements)
-      fail(fmt::format("the input {} has {} elements by its shape {}: at most {} are taken", name, extents.count(),
-                       extents.str(), limits_.elements),
-           error_code::limit_exceeded);
+      fail_v2(fmt::format("the input {} has {} elements by its shape {}: at most {} are taken", name, extents.count(),
+                          extents.str(), limits_.elements),
+              error_code::limit_exceeded);
   }
 
   const body_buffer& body_;
@@ -337,19 +281,19 @@ infer_request infer_decoder::decode(const body_buffer& body, std::optional<std::
   const std::size_t size = json_bytes.value_or(body.size());
   request_reader reader(body, size, json_bytes.has_value(), m, limits, memory);
   if (json_bytes == 0u) return reader.raw();
-  if (size == 0) fail("the body is empty", error_code::malformed);
+  if (size == 0) fail_v2("the body is empty", error_code::malformed);
   if (size > body.size())
-    fail(fmt::format("Inference-Header-Content-Length is {}, and the body has {} bytes", size, body.size()),
-         error_code::malformed);
+    fail_v2(fmt::format("Inference-Header-Content-Length is {}, and the body has {} bytes", size, body.size()),
+            error_code::malformed);
   od::document document;
   od::object root;
   auto e = state_->parser.iterate(simdjson::padded_string_view(body.data(), size, body.padded_size())).get(document);
   if (!e) e = document.get_object().get(root);
-  if (e) fail(no_object({body.data(), size}, e), error_code::malformed);
+  if (e) fail_v2(no_object({body.data(), size}, e), error_code::malformed);
   reader.read(root);
   // A current location means that the JSON does not end with the object.
   if (const char* at = nullptr; document.current_location().get(at) == simdjson::SUCCESS)
-    fail(fmt::format("more follows the request, at byte {}", at - body.data()), error_code::malformed);
+    fail_v2(fmt::format("more follows the request, at byte {}", at - body.data()), error_code::malformed);
   return reader.finish();
 }
 

@@ -1,14 +1,15 @@
 #include "kserve/infer_encoder.hpp"
 
 #include "codec/json_writer.hpp"
-#include "codec/print_lists.hpp"
+#include "execution/result_limits.hpp"
+#include "http/coding.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
 
 namespace sluice::serving {
 
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
-                          const placed_call& where) {
+                          const placed_call& where, nonfinite numbers) {
   std::vector<body_piece> text, binary;
   json_writer w;
   w.begin_object().member("model_name", m.name()).member("model_version", model_version);
@@ -25,7 +26,7 @@ response encode_inference(const model& m, const infer_request& asked, const std:
       binary.push_back({std::string_view(static_cast<const char*>(t->data()), t->bytes()), t});
     } else {
       text.push_back(body_piece::of(w.key("data").raw({}).take()));
-      for (auto& piece : print_flat(*t, name)) text.push_back(std::move(piece));
+      for (auto& piece : print_flat(*t, numbers, name)) text.push_back(std::move(piece));
     }
     w.end_object();
   }
@@ -39,20 +40,23 @@ response encode_inference(const model& m, const infer_request& asked, const std:
   return out;
 }
 
-std::string_view wanted_encoding(std::string_view accept) {
-  while (accept.ends_with(' ')) accept.remove_suffix(1);
-  while (accept.starts_with(' ')) accept.remove_prefix(1);
-  for (const std::string_view coding : {"gzip", "deflate"})
-    if (same_ignoring_case(accept, coding)) return coding;
-  return {};
+encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results) {
+  encoded_size size;
+  for (const auto& wanted : asked.outputs) {
+    const auto& r = results[wanted.index];
+    wanted.binary ? size.results += bytes_of({&r, 1}) : size.text += flat_bytes(r);
+  }
+  return size;
 }
 
-void compress(response& answer, const request& r) {
-  const auto coding = wanted_encoding(header(r, "Accept-Encoding"));
+void compress(response& answer, const request& r, answer_share& memory) {
+  const auto coding = choose_coding(header(r, "Accept-Encoding"));
   answer.headers.emplace_back("Vary", "Accept-Encoding");
-  if (coding.empty() || !r.compress) return;
-  answer.body = r.compress(answer.body, coding);
-  answer.headers.emplace_back("Content-Encoding", coding);
+  if (coding.name.empty() || !r.compress) return;
+  if (!coding.alone && !coding.required && !is_long_text(answer)) return;
+  if (!memory.try_resize(memory.bytes() + static_cast<std::int64_t>(answer.size()))) return;  // no memory: as it is
+  answer.body = r.compress(answer.body, coding.name);
+  answer.headers.emplace_back("Content-Encoding", coding.name);
 }
 
 }  // namespace sluice::serving

@@ -1,19 +1,22 @@
 // Results to inference answers: a JSON object, followed by the tensors in binary.
 #pragma once
 
+#include "codec/encoded_size.hpp"
+#include "codec/print_lists.hpp"
+#include "execution/answer_budget.hpp"
 #include "kserve/infer_decoder.hpp"
 
 namespace sluice::serving {
 
 // `results`, on the CPU, are those of the model's row. Throws http_error where a number has no JSON.
 response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
-                          const placed_call& where);
+                          const placed_call& where, nonfinite numbers);
 
-// "gzip" or "deflate" where a client accepts that coding alone, else nothing. HTTP libraries send a list of codings unasked,
-// and compressing at zlib's speed would delay their answers.
-std::string_view wanted_encoding(std::string_view accept_encoding);
+// What such an answer holds in memory.
+encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results);
 
-// `answer` in the coding that the request asks for, if its transport has one.
-void compress(response& answer, const request& r);
+// `answer` in the coding that the request asks for, if its transport has one and `memory` can grow by as much. For a client
+// that lists others too, text alone: numbers in binary gain little, and zlib would delay them much.
+void compress(response& answer, const request& r, answer_share& memory);
 
 }  // namespace sluice::serving

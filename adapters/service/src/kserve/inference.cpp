@@ -125,6 +125,7 @@ class v2_protocol final : public protocol {
   response infer(const request& r, const model& m, request_context& record) {
     executor_.check_open();
     const auto json_bytes = json_length(r);
+    const nonfinite numbers = nonfinite_of(r.query);
     constexpr std::string_view json_type = "application/json";
     if (json_bytes == 0u && same_ignoring_case(header(r, "Content-Type").substr(0, json_type.size()), json_type))
       throw error(
@@ -138,6 +139,7 @@ class v2_protocol final : public protocol {
     if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
     infer_request asked;
     call c(*m.row, record, executor_.options);
+    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(asked, results); };
     const auto take_inputs = [&] {
       asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, memory);
       if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
@@ -149,8 +151,8 @@ class v2_protocol final : public protocol {
     return executor_.run(c, [&] {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);
-      auto out = encode_inference(m, asked, done.results, done.where);
-      compress(out, r);
+      auto out = encode_inference(m, asked, done.results, done.where, numbers);
+      compress(out, r, *c.answer);
       done.where.add_headers(out);
       return out;
     });

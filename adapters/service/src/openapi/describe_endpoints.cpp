@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "codec/print_lists.hpp"
+
 namespace sluice::serving {
 namespace {
 
@@ -30,7 +32,7 @@ route_description describe_call(document& d, const endpoint& row, const service_
           .summary = row.summary,
           .description = fmt::format("In: {}. Out: {}. The answer comes in the form of the request, or that of Accept.",
                                      fields_text(row.inputs), fields_text(row.outputs)),
-          .parameters = {timeout_parameter()},
+          .parameters = {nonfinite_parameter(), timeout_parameter()},
           .takes = std::move(takes),
           .gives = {{200, "The result", std::move(gives), {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason"}}},
           .refusals = {406, 411, 413, 415, 422, 429, 501, 504}};

@@ -27,6 +27,7 @@ constexpr std::array headers{
     named{"WWW-Authenticate", "What is wrong with the token"},
     named{"ETag", "Stays the same while the bytes do; If-None-Match takes it"},
     named{"Cache-Control", "How long a copy may be kept"},
+    named{"X-Accel-Buffering", "no: a proxy passes the answer on as it comes"},
     named{"Accept-Ranges", "bytes: parts may be asked for by Range"},
     named{"Content-Range", "Which bytes of how many these are"},
 };

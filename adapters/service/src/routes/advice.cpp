@@ -109,7 +109,8 @@ std::string sentence_of(const advice_question& q, const advice& a) {
   const std::string what = fmt::format("{} of {}", q.op->name, name_of(q.dtype));
   if (far < 0) {
     std::string why_not;
-    for (const auto& r : refusals()) why_not += fmt::format(" {} was refused: {}.", r.backend, r.reason);
+    for (const auto& r : refusals())
+      if (!r.backend.empty()) why_not += fmt::format(" {}.", r.str());
     for (const auto& p : profiles())
       if (!p.where.is_cpu()) why_not += fmt::format(" {} is {}.", p.where.str(), p.source);
     if (why_not.empty()) why_not = " No other device was found.";

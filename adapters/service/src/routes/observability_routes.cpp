@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "codec/json_writer.hpp"
 #include "execution/executor.hpp"
 #include "http/protocol.hpp"
@@ -116,6 +118,10 @@ class operations_protocol final : public protocol {
   }
   response metrics() {
     auto text = executor_.metrics->text(executor_.compute, executor_.options.compute_workers, executor_.look());
+    text += fmt::format(
+        "# HELP sluice_answer_memory_bytes Memory of results and answers, from the call until they are sent.\n"
+        "# TYPE sluice_answer_memory_bytes gauge\nsluice_answer_memory_bytes {}\n",
+        executor_.answers->used());
     for (const auto& p : all_) p->print_metrics(text);
     return text_response("text/plain; version=0.0.4; charset=utf-8", std::move(text));
   }

@@ -7,6 +7,7 @@
 #include "execution/executor.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
+#include "http/query.hpp"
 #include "http/text.hpp"
 #include "rowsum_stream/upload.hpp"
 
@@ -22,19 +23,15 @@ namespace {
 // columns=1024&dtype=f32, f32 where no dtype is named.
 upload::form form_in(std::string_view query) {
   upload::form f;
-  while (!query.empty()) {
-    const auto item = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), item.size() + 1));
-    const auto equals = std::min(item.find('='), item.size());
-    const auto name = item.substr(0, equals), value = item.substr(std::min(equals + 1, item.size()));
+  for (const auto& [name, value] : parse_query(query)) {
     if (name == "columns") {
       const auto [end, e] = std::from_chars(value.data(), value.data() + value.size(), f.columns);
       if (e != std::errc{} || end != value.data() + value.size() || f.columns < 1)
         fail_query(fmt::format("columns is {}: it must be an integer, at least 1", json_string(shown(value))));
     } else if (name == "dtype") {
       f.dtype = parse_dtype(value);
-    } else {
-      fail_query(fmt::format("the query names {}: only columns and dtype are known", json_string(shown(name))));
+    } else if (name != "nonfinite") {
+      fail_query(fmt::format("the query names {}: only columns, dtype and nonfinite are known", json_string(shown(name))));
     }
   }
   if (f.columns == 0) fail_query("the query names no columns");
@@ -77,8 +74,10 @@ class rowsum_stream final : public protocol {
     executor_.check_open();
     const auto form = form_of(r);
     constexpr std::string_view types[] = {"application/json", "application/x-npy"};
+    const auto numbers = nonfinite_of(r.query);
     const bool wants_json = accepted_type(header(r, "Accept"), types, 1) == 0;
-    const auto u = std::make_shared<upload>(executor_, record, bytes_, take_permit(), wants_json, form);
+    const auto json = wants_json ? std::optional(numbers) : std::nullopt;
+    const auto u = std::make_shared<upload>(executor_, record, bytes_, take_permit(), json, form);
     u->read(r);
     return upload::answer(u);
   }
@@ -100,6 +99,7 @@ class rowsum_stream final : public protocol {
                            .summary = "Of application/octet-stream: f32 unless given",
                            .in = "query",
                            .schema = R"({"enum":["f64","f32","f16","bf16","i64","i32","u8"]})"},
+                          nonfinite_parameter(),
                           timeout_parameter()},
            .takes = {{.type = "application/octet-stream"}, npy},
            .gives = {{200,

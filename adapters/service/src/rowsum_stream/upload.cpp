@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "codec/json_writer.hpp"
-#include "codec/print_lists.hpp"
 #include "http/http_error.hpp"
+#include "rowsum_stream/coded_body.hpp"
 #include "sluice/ops/rowsum.hpp"
 
 namespace sluice::serving {
@@ -19,6 +19,24 @@ constexpr std::size_t head_bytes = 256;        // most .npy headers have 128 byt
 constexpr std::int64_t read_bytes = 64 << 10;  // of sums that are printed and sent at once
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, "[rowsum/stream] " + sentence); }
+
+// Of the time to decode, for whether a worker is woken for it.
+constexpr std::size_t usual_ratio = 8;
+
+// Whether `read` passed all of a body on to `take`, which may throw.
+bool read_all(const std::function<bool(const body_receiver&)>& read, const std::function<void(std::string_view)>& take) {
+  std::exception_ptr failure;
+  const bool whole = read([&](std::string_view bytes) {
+    try {
+      take(bytes);
+    } catch (...) {  // must not cross the transport's frames
+      failure = std::current_exception();
+    }
+    return !failure;
+  });
+  if (failure) std::rethrow_exception(failure);
+  return whole;
+}
 
 std::size_t sum_size(dtype rows) { return size_of(rowsum_dtype(rows)); }
 
@@ -46,13 +64,13 @@ std::optional<npy_header> header_in(std::string_view bytes) try {
 
 }  // namespace
 
-upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, bool wants_json,
-               std::optional<form> known)
+upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit,
+               std::optional<nonfinite> json, std::optional<form> known)
     : executor_(e),
       record_(&record),
       meter_(bytes),
       permit_(std::move(permit)),
-      wants_json_(wants_json),
+      json_(json),
       spool_(e.options.stream.spool_memory, e.options.stream.spool_directory) {
   if (known) begin(*known);
 }
@@ -91,17 +109,29 @@ void upload::receive(const request& r) {
     }
   }
   if (!r.read_body) return put(r.body);
-  std::exception_ptr failure;
-  const bool whole = r.read_body([&](std::string_view bytes) {
-    try {
-      put(bytes);
-    } catch (...) {  // must not cross the transport's frames
-      failure = std::current_exception();
+  if (r.decode) return receive_encoded(r);
+  if (!read_all(r.read_body, [this](std::string_view bytes) { put(bytes); }))
+    fail(fmt::format("the body ended, or could not be decoded, after {} bytes", record_->body_bytes));
+}
+
+// Workers decode, so that the connection's thread is not kept busy by a few bytes that are many.
+void upload::receive_encoded(const request& r) {
+  coded_body body(executor_.options.stream, r.decode);
+  std::int64_t came = 0;
+  const auto decode = [&] {
+    in_worker(usual_ratio * body.pending(), [&] { body.decode([this](std::string_view bytes) { put(bytes); }); });
+  };
+  const bool whole = read_all(r.read_encoded, [&](std::string_view bytes) {
+    came += std::ssize(bytes);
+    if (clock::now() >= record_->deadline) fail_late();
+    while (!bytes.empty()) {
+      bytes.remove_prefix(body.append(bytes));
+      if (body.is_full()) decode();
     }
-    return !failure;
   });
-  if (failure) std::rethrow_exception(failure);
-  if (!whole) fail(fmt::format("the body ended, or could not be decoded, after {} bytes", record_->body_bytes));
+  if (!whole) fail(fmt::format("the body ended after {} bytes of its compressed data", came));
+  decode();
+  body.check_whole();
 }
 
 std::span<char> upload::buffer() {
@@ -147,7 +177,10 @@ void upload::receive_head() {
 void upload::begin(const form& f) {
   form_ = f;
   begun_ = true;
-  if (f.sums) check_quota(f.sums->count());
+  if (f.sums) {
+    check_quota(f.sums->count());
+    check_empty(*f.sums);
+  }
   summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns));
 }
 
@@ -184,9 +217,9 @@ void upload::sum() {
 
 void upload::keep(const tensor& sums) {
   check_quota(sums_ + sums.count());
-  if (wants_json_ && sums.dtype() == dtype::f32)
+  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f32)
     find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
-  if (wants_json_ && sums.dtype() == dtype::f64)
+  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f64)
     find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
   spool_.append({static_cast<const char*>(sums.data()), sums.bytes()});
   sums_ += sums.count();
@@ -195,11 +228,14 @@ void upload::keep(const tensor& sums) {
 // A worker for each batch of rows, so that a client that sends nothing occupies none. An upload that has begun is not
 // refused.
 void upload::in_worker(std::size_t bytes, const std::function<void()>& work) {
+  if (in_turn_) return work();
   const auto asked = clock::now();
   auto begun = asked;
   const auto timed = [&] {
     begun = clock::now();
-    work();
+    in_turn_ = true;
+    work();  // an upload whose work throws has ended
+    in_turn_ = false;
   };
   auto end = compute_queue::outcome::done;
   if (static_cast<std::int64_t>(bytes) <= executor_.options.inline_bytes)
@@ -220,6 +256,19 @@ void upload::check_quota(std::int64_t rows) const {
     throw http_error{413, "limit_exceeded",
                      fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most",
                                  rows, size, most)};
+}
+
+// A header alone asks for what no bytes pay for: sums of rows without elements, and empty lists.
+void upload::check_empty(const shape& sums) const {
+  const auto& limits = executor_.options.limits;
+  const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
+  if (form_.columns == 0 && sums.count() > limits.result_bytes / size)
+    throw http_error{413, "limit_exceeded",
+                     fmt::format("[rowsum/stream] {} rows without elements have sums of {} bytes each: {} bytes of such are "
+                                 "given at most",
+                                 sums.count(), size, limits.result_bytes)};
+  if (json_ && sums.count() == 0)
+    static_cast<void>(lists_bytes({.dtype = rowsum_dtype(form_.dtype), .shape = sums}, limits));
 }
 
 std::int64_t upload::row_bytes() const {
@@ -243,7 +292,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
   const dtype type = rowsum_dtype(self->form_.dtype);
   const shape& extents = *self->form_.sums;
   response out{.headers = {{"X-Sluice-Device", device(device::cpu).str()}}};
-  if (!self->wants_json_) {
+  if (!self->json_) {
     const auto head = npy_header_bytes(type, extents);
     out.headers.emplace_back("Content-Type", "application/x-npy");
     out.content_length = std::ssize(head) + self->spool_.size();
@@ -259,7 +308,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
     throw http_error{
         422, "not_finite",
         fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first of them number {}: JSON has no "
-                    "such numbers; ask for application/x-npy",
+                    "such numbers; ask for application/x-npy, or for ?nonfinite=null or ?nonfinite=string",
                     self->not_finite_, self->sums_, self->first_not_finite_)};
   out.headers.emplace_back("Content-Type", "application/json");
   out.write_body = [self, type, at = std::int64_t{0}](const body_receiver& send) mutable {
@@ -281,7 +330,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
 // A worker prints all but small results.
 body_piece upload::printed(std::int64_t first, std::string_view elements) {
   body_piece piece;
-  const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), first, elements); };
+  const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), *json_, first, elements); };
   if (first == 0 && std::ssize(elements) < read_bytes)
     print();
   else

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "codec/print_lists.hpp"
 #include "execution/executor.hpp"
 #include "rowsum_stream/row_summer.hpp"
 #include "rowsum_stream/spool.hpp"
@@ -22,8 +23,9 @@ class upload {
   // Counts bytes as they arrive.
   using meter = std::atomic<std::uint64_t>;
 
-  // Holds `permit` until the answer is sent. Without `known` the body is an .npy.
-  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, bool wants_json,
+  // Holds `permit` until the answer is sent, which is JSON with such numbers, or an .npy. Without `known` the body is an
+  // .npy.
+  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, std::optional<nonfinite> json,
          std::optional<form> known);
 
   // Reads the body to its end and sums it. Throws http_error, error; the rest of the body must then not be read.
@@ -34,6 +36,7 @@ class upload {
  private:
   void check_length(const request& r);
   void receive(const request& r);
+  void receive_encoded(const request& r);
   [[nodiscard]] std::span<char> buffer();
   void put(std::string_view bytes);
   void advance(std::size_t bytes);
@@ -46,6 +49,7 @@ class upload {
   void keep(const tensor& sums);
   void in_worker(std::size_t bytes, const std::function<void()>& work);
   void check_quota(std::int64_t rows) const;
+  void check_empty(const shape& sums) const;
   [[nodiscard]] std::int64_t row_bytes() const;
   [[nodiscard]] std::string rows_text() const;
   [[noreturn]] void fail_late() const;
@@ -55,12 +59,13 @@ class upload {
   request_context* record_;  // while the request is read
   meter& meter_;
   std::shared_ptr<void> permit_;
-  bool wants_json_;
+  std::optional<nonfinite> json_;
   form form_;
   std::string head_{};  // of an .npy, and free space behind it
   std::size_t head_size_ = 0;
   std::optional<row_summer> summer_{};
   bool begun_ = false;
+  bool in_turn_ = false;  // within in_worker
   spool spool_;
   std::int64_t received_ = 0;  // bytes of rows
   std::int64_t sums_ = 0, not_finite_ = 0, first_not_finite_ = 0;

@@ -49,8 +49,13 @@ struct file_identity {
 struct file_status {
   file_identity id{};
   std::int64_t size = 0;
-  std::int64_t changed = 0;     // nanoseconds since 1970
-  unsigned permissions = 0;     // POSIX mode bits; 0 on Windows
+  std::int64_t changed = 0;  // the bytes, as far as nobody set that time; nanoseconds since 1970
+  // The bytes or what is known of the file, such as its name or permissions (ctime); nobody can set it. 0: the file system
+  // does not tell.
+  std::int64_t status_changed = 0;
+  unsigned permissions = 0;  // POSIX mode bits; 0 on Windows
+  std::uint64_t owner = 0;   // user and group, likewise
+  std::uint64_t links = 0;
   const char* other = nullptr;  // what it is, "a directory", when it is not a regular file
 };
 
@@ -59,10 +64,15 @@ enum class links { follow, keep };
 std::error_code status_of(const file_descriptor& file, file_status& found);
 std::error_code status_of(const std::string& path, links last, file_status& found);
 
+// Where an open file is found now, as far as the system tells; "" where it does not.
+std::string current_path(const file_descriptor& file);
+
 // For reading; a pipe without a writer does not block. links::keep: a symbolic link is an error.
 std::error_code open_to_read(const std::string& path, links last, file_descriptor& opened);
 // For reading and writing, created when missing with `permissions`; a symbolic link is an error.
 std::error_code open_to_write(const std::string& path, unsigned permissions, file_descriptor& opened);
+// Creates the folder, and those above it that are missing, with `permissions`; one that is there keeps its own.
+std::error_code make_folders(const std::string& path, unsigned permissions);
 // To be passed to open_beneath.
 std::error_code open_folder(const std::string& path, file_descriptor& opened);
 // Opens for reading what is at `path`, relative to `root`. A component that is a link, even one that stays within `root`, is
@@ -117,6 +127,13 @@ inline std::string read_file(const std::string& path, std::size_t most, std::str
   text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
   if (in.bad()) return "it cannot be read";
   return text.size() > most ? "it has more than " + std::to_string(most) + " bytes" : "";
+}
+
+// `path` without links and dots; itself where it cannot be looked up.
+inline std::filesystem::path canonical(const std::filesystem::path& path) {
+  std::error_code error;
+  auto found = std::filesystem::weakly_canonical(path, error);
+  return error ? path : found;
 }
 
 // Files of `folder` whose names start with `prefix` and end with `suffix`, with something between, sorted; none when the

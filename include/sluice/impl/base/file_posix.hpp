@@ -63,14 +63,18 @@ inline const char* kind_of_file(mode_t mode) noexcept {
 inline std::error_code status_from(bool failed, const struct stat& s, file_status& found) {
   if (failed) return errno_if(true);
 #if defined(__APPLE__)
-  const timespec& changed = s.st_mtimespec;
+  const timespec &changed = s.st_mtimespec, &status = s.st_ctimespec;
 #else
-  const timespec& changed = s.st_mtim;
+  const timespec &changed = s.st_mtim, &status = s.st_ctim;
 #endif
+  const auto nanoseconds = [](const timespec& t) { return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec; };
   found = {.id = {static_cast<std::uint64_t>(s.st_dev), static_cast<std::uint64_t>(s.st_ino)},
            .size = s.st_size,
-           .changed = std::int64_t{changed.tv_sec} * 1'000'000'000 + changed.tv_nsec,
+           .changed = nanoseconds(changed),
+           .status_changed = nanoseconds(status),
            .permissions = static_cast<unsigned>(s.st_mode) & 07777,
+           .owner = std::uint64_t{s.st_uid} << 32 | std::uint64_t{s.st_gid},
+           .links = static_cast<std::uint64_t>(s.st_nlink),
            .other = kind_of_file(s.st_mode)};
   return {};
 }
@@ -97,6 +101,19 @@ inline std::error_code status_of(const std::string& path, links last, file_statu
   return status_from((last == links::follow ? ::stat(path.c_str(), &s) : ::lstat(path.c_str(), &s)) != 0, s, found);
 }
 
+inline std::string current_path([[maybe_unused]] const file_descriptor& file) {
+#if defined(__linux__)
+  char place[4096];
+  const auto n = ::readlink(("/proc/self/fd/" + std::to_string(file.get())).c_str(), place, sizeof place);
+  return n > 0 ? std::string(place, static_cast<std::size_t>(n)) : "";
+#elif defined(__APPLE__)
+  char place[4096];  // MAXPATHLEN is less
+  return ::fcntl(file.get(), F_GETPATH, place) == 0 ? std::string(place) : "";
+#else
+  return "";
+#endif
+}
+
 inline std::error_code open_to_read(const std::string& path, links last, file_descriptor& opened) {
   const int flags = read_flags | (last == links::keep ? O_NOFOLLOW : 0);
   return opened_by([&] { return ::open(path.c_str(), flags); }, opened);
@@ -105,6 +122,20 @@ inline std::error_code open_to_read(const std::string& path, links last, file_de
 inline std::error_code open_to_write(const std::string& path, unsigned permissions, file_descriptor& opened) {
   constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   return opened_by([&] { return ::open(path.c_str(), flags, static_cast<mode_t>(permissions)); }, opened);
+}
+
+inline std::error_code make_folders(const std::string& path, unsigned permissions) {
+  const auto make = [&] { return errno_if(::mkdir(path.c_str(), static_cast<mode_t>(permissions)) != 0); };
+  auto why = make();
+  const auto above = std::filesystem::path(path).parent_path();
+  if (why == std::errc::no_such_file_or_directory && !above.empty() && above != path) {
+    if (const auto failed = make_folders(above.string(), permissions); failed) return failed;
+    why = make();
+  }
+  std::error_code unknown;
+  if (why == std::errc::file_exists)
+    return std::filesystem::is_directory(path, unknown) ? std::error_code() : errno_code(ENOTDIR);
+  return why;
 }
 
 inline std::error_code open_folder(const std::string& path, file_descriptor& opened) {

@@ -67,8 +67,14 @@ inline std::error_code status_of_handle(HANDLE handle, file_status& found) {
   found = {.id = {s.dwVolumeSerialNumber, joined(s.nFileIndexHigh, s.nFileIndexLow)},
            .size = static_cast<std::int64_t>(joined(s.nFileSizeHigh, s.nFileSizeLow)),
            .changed = static_cast<std::int64_t>(joined(s.ftLastWriteTime.dwHighDateTime, s.ftLastWriteTime.dwLowDateTime)),
+           .status_changed = 0,
            .permissions = 0,
+           .owner = 0,
+           .links = s.nNumberOfLinks,
            .other = kind_of_file(type, s.dwFileAttributes)};
+  FILE_BASIC_INFO times{};
+  if (type == FILE_TYPE_DISK && ::GetFileInformationByHandleEx(handle, FileBasicInfo, &times, sizeof times))
+    found.status_changed = times.ChangeTime.QuadPart * 100;         // of any beginning: it is compared alone
   found.changed = (found.changed - 116'444'736'000'000'000) * 100;  // from units of 100 ns since 1601
   return {};
 }
@@ -115,6 +121,8 @@ inline std::error_code status_of(const file_descriptor& file, file_status& found
   return status_of_handle(handle_of(file.get()), found);
 }
 
+inline std::string current_path(const file_descriptor&) { return ""; }
+
 inline std::error_code status_of(const std::string& path, links last, file_status& found) {
   const DWORD flags = FILE_FLAG_BACKUP_SEMANTICS | (last == links::keep ? FILE_FLAG_OPEN_REPARSE_POINT : 0u);
   const HANDLE handle =
@@ -137,6 +145,12 @@ inline std::error_code open_to_write(const std::string& path, unsigned, file_des
   constexpr DWORD flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT;
   return open_handle(std::filesystem::path(path).wstring(), GENERIC_READ | GENERIC_WRITE, share_all, OPEN_ALWAYS, flags,
                      opened, _O_RDWR);
+}
+
+inline std::error_code make_folders(const std::string& path, unsigned) {  // its rights are those of the folder above
+  std::error_code why;
+  std::filesystem::create_directories(path, why);
+  return why;
 }
 
 inline std::error_code open_folder(const std::string& path, file_descriptor& opened) {

@@ -31,8 +31,10 @@ void set_niceness(int nice) noexcept;
 // The name that debuggers and top show, at most 15 bytes.
 void set_thread_name(const char* name) noexcept;
 
-// Calls `f` in the child after each fork, where there is one.
-void after_fork_in_child(void (*f)());
+// Calls these around each fork, where there is one: `before`, the latest first; then the others, each where it is named for.
+// Null: nothing.
+void at_fork(void (*before)(), void (*in_parent)(), void (*in_child)());
+inline void after_fork_in_child(void (*f)()) { at_fork(nullptr, nullptr, f); }
 
 // A thread that runs `work` at niceness `nice`, with signals blocked. `name`: a literal. Throws std::system_error when the
 // system gives no thread.

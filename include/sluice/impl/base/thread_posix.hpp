@@ -45,7 +45,9 @@ inline void set_thread_name([[maybe_unused]] const char* name) noexcept {
 #endif
 }
 
-inline void after_fork_in_child(void (*f)()) { ::pthread_atfork(nullptr, nullptr, f); }
+inline void at_fork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
+  ::pthread_atfork(before, in_parent, in_child);
+}
 
 }  // namespace base
 }  // namespace SLUICE_ABI

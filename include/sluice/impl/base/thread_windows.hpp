@@ -21,7 +21,7 @@ inline void set_niceness(int nice) noexcept {
 
 inline void set_thread_name(const char*) noexcept {}
 
-inline void after_fork_in_child(void (*)()) {}  // Windows has no fork
+inline void at_fork(void (*)(), void (*)(), void (*)()) {}  // Windows has no fork
 
 }  // namespace base
 }  // namespace SLUICE_ABI

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -11,6 +10,8 @@
 
 #include "sluice/backend_api.h"
 #include "sluice/error.hpp"
+#include "sluice/impl/base/environment.hpp"
+#include "sluice/impl/core/fork.hpp"
 #include "sluice/impl/cpu/table.hpp"
 #include "sluice/parallel.hpp"
 
@@ -31,13 +32,15 @@ struct backend_device {
   std::int32_t index = 0;
 };
 
-// Writes to standard error at the level of SLUICE_LOG (0 debug ... 3 error) and above. Silent by default.
+// SLUICE_LOG (0 debug ... 3 error); 4, which is silent, when it is not set.
+inline std::int32_t least_log_level() {
+  static const int least = base::environment_number("SLUICE_LOG", 0, 3, 4);
+  return least;
+}
+
+// Writes to standard error.
 inline void log_line(std::int32_t level, const char* text) {
-  static const long least = [] {
-    const char* wanted = std::getenv("SLUICE_LOG");
-    return wanted != nullptr ? std::strtol(wanted, nullptr, 10) : 4L;
-  }();
-  if (level >= least) std::fprintf(stderr, "sluice: %s\n", text);
+  if (level >= least_log_level()) std::fprintf(stderr, "sluice: %s\n", text);
 }
 
 inline const sluice_host& host() {
@@ -56,8 +59,10 @@ inline const sluice_host& host() {
 }
 
 inline const sluice_backend& cpu_table() {
-  static const sluice_backend* table = cpu::backend_table(&host());
-  return *table;
+  return first_use([] {
+    static_cast<void>(least_log_level());
+    return cpu::backend_table(&host());
+  });
 }
 
 // Throws a status that is a failure as an error: "[operation] message".

@@ -83,9 +83,11 @@ SLUICE_FUNC std::vector<device_info> devices() {
 
 SLUICE_FUNC std::vector<refusal> refusals() {
   auto& r = core::registry::instance();
-  const std::lock_guard lock(r.mutex);
+  const core::uninterrupted_lock lock(r.mutex);
   return r.refusals;
 }
+
+SLUICE_FUNC void detail::add_backend_folder(const char* folder) { core::package_folders().push_back(folder); }
 
 SLUICE_FUNC device awake_device(const device& wanted) noexcept {
   if (core::registry::devices_awake.load(std::memory_order_acquire) == 0) return device::cpu;

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "sluice/impl/core/storage.hpp"
+#include "sluice/parallel.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -56,7 +57,10 @@ class launch {
   [[nodiscard]] sluice_queue* queue() const noexcept { return queue_; }
   [[nodiscard]] sluice_message* message() noexcept { return &message_; }
 
-  void check(sluice_status status) const { core::check(device_, status, message_, operation_); }
+  void check(sluice_status status) const {
+    core::check(device_, status, message_, operation_);
+    detail::check_not_cancelled();  // else the backend's loops ran to their ends
+  }
 
   // Throws unsupported when the backend has no such slot.
   template <class Slot>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -11,9 +10,17 @@
 
 #include <fmt/format.h>
 
+#include "sluice/impl/base/environment.hpp"
+#include "sluice/impl/base/file.hpp"
 #include "sluice/impl/base/library.hpp"
 #include "sluice/impl/base/process.hpp"
 #include "sluice/impl/core/backend.hpp"
+
+// Where an installation has its programs, and its libraries as seen from there: the build of the compiled form defines both.
+#if !defined(SLUICE_PROGRAMS)
+#define SLUICE_PROGRAMS "bin"
+#define SLUICE_LIBRARIES_FROM_PROGRAMS "../lib"
+#endif
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -93,17 +100,43 @@ inline bool load_module(const std::string& path, backend& out, std::string& reas
   return true;
 }
 
-// Folders to look for modules in.
+// Folders that a package of sluice names for the program that is built with it (detail::add_backend_folder).
+inline std::vector<std::string>& package_folders() {
+  static auto* folders = new std::vector<std::string>;  // filled by static initialisers, in any order
+  return *folders;
+}
+
+// PREFIX/lib of code that is installed in PREFIX/bin; empty for code in any other folder, whose parent anyone may write to.
+inline std::string installed_libraries(const std::string& own) {
+  const std::filesystem::path folder(own);
+  if (folder.filename() != SLUICE_PROGRAMS) return {};
+  return (folder / SLUICE_LIBRARIES_FROM_PROGRAMS).lexically_normal().string();
+}
+
+// Folders to look for modules in, each once.
 inline std::vector<std::string> module_folders() {
   std::vector<std::string> folders;
+  std::vector<std::filesystem::path> seen;
   const auto add = [&](const std::string& folder) {
-    // An empty or relative entry would mean the working directory, where anyone may have put a file.
-    if (std::filesystem::path(folder).is_absolute() && std::find(folders.begin(), folders.end(), folder) == folders.end())
-      folders.push_back(folder);
+    if (!std::filesystem::path(folder).is_absolute()) return;
+    const auto place = base::canonical(folder);
+    if (std::find(seen.begin(), seen.end(), place) != seen.end()) return;
+    seen.push_back(place);
+    folders.push_back(folder);
   };
-  if (const char* list = std::getenv("SLUICE_BACKEND_PATH"); list != nullptr)
-    for (const auto& folder : base::split_paths(list)) add(folder);
-  add(base::own_folder());
+  const std::string list(base::environment("SLUICE_BACKEND_PATH"));
+  bool relative = false;
+  for (const auto& folder : base::split_paths(list)) {
+    add(folder);
+    // It would mean the working directory, where anyone may have put a file.
+    relative = relative || (!folder.empty() && std::filesystem::path(folder).is_relative());
+  }
+  if (relative)
+    base::warn_of_environment("SLUICE_BACKEND_PATH", list, "absolute folders, and a relative one in it is not looked in");
+  const std::string own = base::own_folder();
+  add(own);
+  add(installed_libraries(own));
+  for (const auto& folder : package_folders()) add(folder);
   return folders;
 }
 

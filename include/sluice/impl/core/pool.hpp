@@ -6,11 +6,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdlib>
 #include <mutex>
 
+#include "sluice/impl/base/environment.hpp"
 #include "sluice/impl/base/process.hpp"
 #include "sluice/impl/base/worker_group.hpp"
+#include "sluice/impl/core/fork.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -48,7 +49,8 @@ struct pool_job {
   void (*body)(void*, std::int64_t);
   void* context;
   std::int64_t count;
-  const std::atomic<bool>* stop;  // null: never stopped
+  const std::atomic<bool>* stop;       // null: never stopped
+  const std::atomic<bool>* cancelled;  // likewise, by parallel_cancellation
   std::atomic<std::int64_t> next{0};
   std::atomic<int> state{pending};    // changed under the pool's mutex only
   std::condition_variable changed{};  // not state.wait(), which yields several times before it sleeps
@@ -56,7 +58,10 @@ struct pool_job {
   pool_job* after = nullptr;          // the next in its list
 
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
-  bool stopped() const noexcept { return stop != nullptr && stop->load(std::memory_order_relaxed); }
+  bool stopped() const noexcept { return is_set(stop) || is_set(cancelled); }
+  static bool is_set(const std::atomic<bool>* flag) noexcept {
+    return flag != nullptr && flag->load(std::memory_order_relaxed);
+  }
   // Runs one index; false when all are handed out.
   bool step() {
     if (stopped()) next.store(count, std::memory_order_relaxed);
@@ -117,6 +122,8 @@ class pool {
 
   // Whether the calling thread runs its loops by itself: inside a body, or for parallel_alone.
   static constinit inline thread_local bool inside = false;
+  // Set by parallel_cancellation.
+  static constinit inline thread_local const std::atomic<bool>* cancelled = nullptr;
 
  private:
   // True when a helper ran the loop; false when this thread has to run it, which happens only without helpers.
@@ -267,20 +274,16 @@ class pool {
 inline std::atomic<bool> forked{false};
 
 inline int chosen_pool_size() {
-  if (const char* text = std::getenv("SLUICE_THREADS"); text != nullptr) {
-    const long wanted = std::strtol(text, nullptr, 10);
-    if (wanted >= 1 && wanted <= 4096) return static_cast<int>(wanted);
-  }
-  return base::usable_cores();
+  const int wanted = base::environment_number("SLUICE_THREADS", 1, 4096, 0);
+  return wanted != 0 ? wanted : base::usable_cores();
 }
 
 inline pool& the_pool() {
   // Never destroyed: helpers may still sleep in it when the process exits.
-  static pool* p = [] {
+  return first_use([] {
     base::after_fork_in_child([] { forked.store(true); });
     return new pool(chosen_pool_size());
-  }();
-  return *p;
+  });
 }
 
 }  // namespace core

@@ -4,10 +4,12 @@
 #ifndef SLUICE_IMPL_CORE_REGISTRY_HPP
 #define SLUICE_IMPL_CORE_REGISTRY_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -28,6 +30,7 @@ namespace core {
 struct device_state {
   std::mutex mutex;
   bool tried = false;
+  bool waking = false;  // by the thread that has the mutex
   sluice_status status = SLUICE_OK;
   sluice_message message{};
   std::atomic<bool> awake{false};
@@ -39,8 +42,7 @@ class registry {
  public:
   // Loads the modules on first use.
   static registry& instance() {
-    static auto* r = new registry;  // never destroyed: tensors may outlive static destructors
-    return *r;
+    return first_use([] { return new registry; });  // never destroyed: tensors may outlive static destructors
   }
 
   std::deque<backend> backends;  // the CPU's first
@@ -54,9 +56,31 @@ class registry {
 
  private:
   registry() {
+    base::after_fork_in_child([] { instance().forget_threads(); });
     add(backend{cpu_table(), "", 1});
-    for (const auto& folder : module_folders())
-      for (const auto& path : base::list_files(folder, "libsluice-", base::module_suffix())) load(path);
+    const auto folders = module_folders();
+    std::vector<std::filesystem::path> seen;
+    for (const auto& folder : folders)
+      for (const auto& path : base::list_files(folder, "libsluice-", base::module_suffix()))
+        if (const auto file = base::canonical(path); std::find(seen.begin(), seen.end(), file) == seen.end()) {
+          seen.push_back(file);
+          load(path);
+        }
+    if (!seen.empty()) return;
+    for (const auto& folder : folders)
+      refusals.push_back({"", folder, fmt::format("no module libsluice-*{} is in {}", base::module_suffix(), folder)});
+  }
+
+  // In a child: what the parent's threads were waking stays asleep, and their locks are open.
+  void forget_threads() noexcept {
+    for (auto& of_backend : states)
+      for (auto& s : of_backend) {
+        base::renew(s.mutex);
+        if (!s.waking) continue;
+        s.waking = false;
+        s.status = SLUICE_UNAVAILABLE;
+        std::snprintf(s.message.text, sizeof s.message.text, "the process was forked while the device was initialised");
+      }
   }
 
   void add(backend b) {
@@ -66,7 +90,12 @@ class registry {
 
   void load(const std::string& path) {
     const auto begin = path.rfind('/') + 1 + std::string_view("libsluice-").size();
-    const std::string name = path.substr(begin, path.size() - begin - 3);
+    const std::string name = path.substr(begin, path.size() - begin - std::string_view(base::module_suffix()).size());
+    for (const auto& other : backends)
+      if (other.table.name == name && !other.path.empty()) {
+        log_line(0, fmt::format("{}: {} is not opened: {} came first", name, path, other.path).c_str());
+        return;
+      }
     backend b;
     std::string reason;
     if (load_module(path, b, reason)) {
@@ -91,8 +120,8 @@ class registry {
     known +=
         fmt::format("{}{} ({} device{})", known.empty() ? "" : ", ", b.table.name, b.devices, b.devices == 1 ? "" : "s");
   std::string text = fmt::format("[device] there is no {}: this machine has {}", where.str(), known);
-  const std::lock_guard lock(r.mutex);
-  for (const auto& refused : r.refusals) text += fmt::format("; {} was refused: {}", refused.backend, refused.reason);
+  const uninterrupted_lock lock(r.mutex);
+  for (const auto& refused : r.refusals) text += "; " + refused.str();
   throw error(error_code::unavailable, text);
 }
 
@@ -131,7 +160,7 @@ inline backend_device find(const device& where) {
 inline void record_loss(const backend_device& d, sluice_status status, const sluice_message& message) noexcept {
   if (status != SLUICE_DEVICE_LOST || d.table == &cpu_table()) return;
   device_state& s = state_of(d);
-  const std::lock_guard lock(registry::instance().mutex);
+  const uninterrupted_lock lock(registry::instance().mutex);
   if (s.lost.load(std::memory_order_relaxed)) return;
   // The prefix "cuda:0 is lost: " is added where the reason is reported.
   const char* reason = message.text[0] != '\0' ? message.text : "it gave no reason";
@@ -164,11 +193,12 @@ inline backend_device find_awake(const device& where) {
   device_state& s = state_of(d);
   const std::lock_guard lock(s.mutex);
   if (!s.tried) {
-    s.tried = true;
+    s.tried = s.waking = true;
     s.status = d.table->device_wake(d.index, &s.message);
+    s.waking = false;
     if (s.status != SLUICE_OK) {
       log_line(2, fmt::format("{}: refused to wake: {}", where.str(), s.message.text).c_str());
-      const std::lock_guard refusals_lock(r.mutex);
+      const uninterrupted_lock refusals_lock(r.mutex);
       r.refusals.push_back({where.str(), r.backends[number_of(d.table)].path, s.message.text});
     } else {
       s.awake.store(true, std::memory_order_release);

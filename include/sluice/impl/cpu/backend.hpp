@@ -85,6 +85,7 @@ constexpr sluice_backend make_table() {
 SLUICE_FUNC const sluice_backend* backend_table(const sluice_host* lent) {
   static constexpr sluice_backend table = make_table();
   lent_host() = lent;
+  static_cast<void>(simd());  // here, where no fork can come between
   return &table;
 }
 

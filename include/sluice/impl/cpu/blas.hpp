@@ -19,6 +19,8 @@
 #error "cmake/SluiceBlas.cmake says which BLAS this is"
 #endif
 
+#include "sluice/impl/cpu/fork.hpp"
+
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace cpu {
@@ -78,6 +80,7 @@ inline rntm_t one_thread(std::int64_t rows, std::int64_t b_stride) {
 // c = a x b, or c += a x b; c is contiguous along its rows. c's old contents are not read unless asked to accumulate.
 inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<float> a, block<float> b, bool accumulate, float* c,
                  std::int64_t c_stride) {
+  const blas_pass inside;
   float one = 1;
   float beta = accumulate ? 1.0f : 0.0f;
   rntm_t runtime = one_thread(m, std::max(b.row_stride, b.column_stride));
@@ -88,6 +91,7 @@ inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<float> a,
 
 inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<double> a, block<double> b, bool accumulate,
                  double* c, std::int64_t c_stride) {
+  const blas_pass inside;
   double one = 1;
   double beta = accumulate ? 1.0 : 0.0;
   rntm_t runtime = one_thread(m, std::max(b.row_stride, b.column_stride));
@@ -151,6 +155,7 @@ inline int leading_of(const block<T>& x) {
 // c = a x b, or c += a x b; c is contiguous along its rows. c's old contents are not read unless asked to accumulate.
 inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<float> a, block<float> b, bool accumulate, float* c,
                  std::int64_t c_stride) {
+  const blas_pass inside;
   const one_thread here;
   cblas_sgemm(CblasRowMajor, transpose_of(a), transpose_of(b), static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
               1.0f, a.data, leading_of(a), b.data, leading_of(b), accumulate ? 1.0f : 0.0f, c, static_cast<int>(c_stride));
@@ -158,6 +163,7 @@ inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<float> a,
 
 inline void gemm(std::int64_t m, std::int64_t n, std::int64_t k, block<double> a, block<double> b, bool accumulate,
                  double* c, std::int64_t c_stride) {
+  const blas_pass inside;
   const one_thread here;
   cblas_dgemm(CblasRowMajor, transpose_of(a), transpose_of(b), static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
               1.0, a.data, leading_of(a), b.data, leading_of(b), accumulate ? 1.0 : 0.0, c, static_cast<int>(c_stride));

@@ -6,12 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "sluice/backend_api.h"
 #include "sluice/config.hpp"
+#include "sluice/impl/base/environment.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -42,13 +43,27 @@ inline simd_level widest_simd() {
 #endif
 }
 
-// SLUICE_SIMD=plain|avx2 asks for less than the widest; anything else is ignored.
+constexpr const char* name_of(simd_level level) {
+  switch (level) {
+    case simd_level::neon: return "neon";
+    case simd_level::avx2: return "avx2";
+    case simd_level::avx512: return "avx512";
+    case simd_level::plain: break;
+  }
+  return "plain";
+}
+
+// SLUICE_SIMD names a level of this processor, for less than the widest.
 inline simd_level chosen_simd() {
   const simd_level widest = widest_simd();
-  const char* text = std::getenv("SLUICE_SIMD");
-  if (text == nullptr) return widest;
-  if (std::strcmp(text, "plain") == 0) return simd_level::plain;
-  if (std::strcmp(text, "avx2") == 0 && widest == simd_level::avx512) return simd_level::avx2;
+  const std::string_view wanted = base::environment("SLUICE_SIMD");
+  std::string accepted;
+  for (const simd_level level : {simd_level::plain, simd_level::neon, simd_level::avx2, simd_level::avx512}) {
+    if (level > widest || (level == simd_level::neon && widest != level)) continue;
+    if (wanted == name_of(level)) return level;
+    accepted.append(accepted.empty() ? "" : " or ").append(name_of(level));
+  }
+  if (!wanted.empty()) base::warn_of_environment("SLUICE_SIMD", wanted, accepted.append(" on this processor").c_str());
   return widest;
 }
 
@@ -58,15 +73,7 @@ inline simd_level simd() {
   return level;
 }
 
-inline const char* simd_name() {
-  switch (simd()) {
-    case simd_level::neon: return "neon";
-    case simd_level::avx2: return "avx2";
-    case simd_level::avx512: return "avx512";
-    case simd_level::plain: break;
-  }
-  return "plain";
-}
+inline const char* simd_name() { return name_of(simd()); }
 
 #if defined(__MINGW32__)  // there the plain attribute checks for Microsoft's library, which has no %zu
 #define SLUICE_PRINTF gnu_printf

@@ -15,6 +15,7 @@
 #include "sluice/impl/cpu/blas.hpp"
 #include "sluice/impl/cpu/gemv.hpp"
 #include "sluice/impl/cpu/host.hpp"
+#include "sluice/impl/cpu/nonfinite.hpp"
 
 #include "sluice/impl/base/strict_float_begin.hpp"
 
@@ -34,19 +35,6 @@ inline constexpr std::int64_t panel_rows = 256;
 inline constexpr std::int64_t panel_columns = 128;
 
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-template <class T>
-struct matmul_operand {
-  const T* data;
-  std::int64_t batch_stride;
-  std::int64_t row_stride;
-  std::int64_t column_stride;
-  bool in_place;  // the BLAS reads it where it is
-
-  const T* at(std::int64_t batch, std::int64_t row, std::int64_t column) const {
-    return data + batch * batch_stride + row * row_stride + column * column_stride;
-  }
-};
 
 template <class T>
 inline matmul_operand<T> operand_of(const sluice_array& x) {
@@ -182,7 +170,7 @@ class matmul_call {
       });
     }
     if (partial_ != nullptr) join();
-    return !out_of_memory_.load();
+    return !out_of_memory_.load() && mend();
   }
 
  private:
@@ -278,6 +266,12 @@ class matmul_call {
     }
     for (std::int64_t j = 0; j < columns; ++j) widen(from + j * o.column_stride, o.row_stride, rows, memory + j * rows);
     return {memory, 1, rows};
+  }
+
+  // What the BLAS may have lost; gemv loses nothing.
+  bool mend() {
+    if (gemv_ || !(nonfinite::any(a_, batch_, m_, k_) || nonfinite::any(b_, batch_, k_, n_))) return true;
+    return nonfinite::mended_product<T>(a_, b_, out_, m_, n_, k_).run(batch_);
   }
 
   // Adds up the slices, in order.

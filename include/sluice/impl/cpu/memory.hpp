@@ -88,6 +88,14 @@ class host_pool {
       }
   }
 
+  // All of it, around a fork.
+  void lock() {
+    for (shelf& s : shelves_) s.mutex.lock();
+  }
+  void unlock() {
+    for (shelf& s : shelves_) s.mutex.unlock();
+  }
+
   sluice_memory_stats stats() {
     sluice_memory_stats now{};
     now.in_use = in_use_;

@@ -7,8 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -20,6 +25,17 @@
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
+
+// What identifies a run or its input: names and values.
+using named_values = std::vector<std::pair<std::string, std::string>>;
+
+inline constexpr std::string_view start_again = "start again with resume::never (sluice-rowsum --fresh)";
+
+// FNV-1a: detects corruption and change, not forgery.
+inline std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t sum = 0xcbf29ce484222325) {
+  for (const std::byte b : bytes) sum = (sum ^ static_cast<unsigned char>(b)) * 0x100000001b3;
+  return sum;
+}
 
 // Threads read from the page cache fastest in these; fewer than three are not worth waking a helper.
 inline constexpr std::size_t read_block = 1 << 20;
@@ -51,12 +67,20 @@ class file {
   [[nodiscard]] mapped_region map(std::int64_t offset, std::int64_t bytes) const;
   // Throws io, with both sizes, when the file ends before `end` now.
   void check_reaches(std::int64_t end) const;
+  // Size, time of the last write and base::file_identity, when it was opened.
   [[nodiscard]] std::string fingerprint() const;
-  // Throws io, with both sizes, when the file is no longer what it was when it was opened.
+  // The time of the last change of its bytes or its status, likewise: it tells a file that was overwritten in place and
+  // given its old time of writing.
+  [[nodiscard]] std::string status() const;
+  // A checksum of its first and last 4 KiB and of `blocks` in all, when it was first asked for; of one block the first.
+  std::uint64_t sample(int blocks) const;
+  // Throws io, with both sizes, when the file is no longer what it was when it was opened. A chmod, a rename, a link or a
+  // removal changes its status alone: that is no change of the file, unless the sample differs too.
   void check_unchanged() const;
 
  private:
   void inspect();
+  [[nodiscard]] std::uint64_t read_sample(int blocks) const;
   [[nodiscard]] base::file_status look() const;
   [[noreturn]] void fail_changed() const;
 
@@ -66,6 +90,12 @@ class file {
   base::file_identity id_;
   std::int64_t size_ = 0;
   std::int64_t changed_ = 0;  // nanoseconds
+  std::int64_t status_changed_ = 0;
+  mutable std::mutex mutex_;        // of the next
+  mutable base::file_status seen_;  // what check_unchanged() took for the same file last
+  mutable std::string place_;       // likewise
+  mutable std::optional<std::uint64_t> sample_;
+  mutable int sample_blocks_ = 0;
 };
 
 // A regular file that is open as `number` already, by a base::file_descriptor of its own.
@@ -119,10 +149,17 @@ inline void file::inspect() {
   const base::file_status now = look();
   if (now.other != nullptr)
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is {}: not a regular file", operation_, path_, now.other));
+                fmt::format("[{}] {} is {}: not a regular file{}", operation_, path_, now.other,
+                            std::string_view(now.other) == "a directory"
+                                ? ""
+                                : "; what comes once and in order is read as standard input (sluice-rowsum -) or by "
+                                  "file_stream::from"));
   id_ = now.id;
   size_ = now.size;
   changed_ = now.changed;
+  status_changed_ = now.status_changed;
+  seen_ = now;
+  place_ = base::current_path(descriptor_);
   base::expect_sequential(descriptor_);
 }
 
@@ -152,9 +189,52 @@ inline std::string file::fingerprint() const {
   return fmt::format("{} bytes, changed at {} ns, file {} of device {}", size_, changed_, id_.number, id_.device);
 }
 
+inline std::string file::status() const {
+  return fmt::format("status of file {} changed at {} ns", id_.number, status_changed_);
+}
+
+inline constexpr std::int64_t sample_bytes = 4096;  // of a block
+
+inline std::uint64_t file::read_sample(int blocks) const {
+  std::vector<std::byte> block(static_cast<std::size_t>(std::min(size_, sample_bytes)));
+  const std::int64_t last = size_ - std::ssize(block);
+  const std::int64_t step = blocks > 1 ? std::max(last / (blocks - 1), std::min(last, sample_bytes)) : 0;
+  std::uint64_t sum = checksum({});
+  for (int i = 0; i < blocks; ++i) {
+    const std::int64_t at = i + 1 < blocks ? std::min(last, step * i) : step > 0 ? last : 0;
+    read(at, block);
+    sum = checksum(block, sum);
+    if (at == last) break;
+  }
+  return sum;
+}
+
+inline std::uint64_t file::sample(int blocks) const {
+  const std::lock_guard lock(mutex_);
+  if (!sample_) {
+    sample_ = read_sample(blocks);
+    sample_blocks_ = blocks;
+  }
+  return *sample_;
+}
+
 inline void file::check_unchanged() const {
   const base::file_status now = look();
   if (now.size != size_ || now.changed != changed_) fail_changed();
+  const std::lock_guard lock(mutex_);
+  if (now.status_changed == seen_.status_changed) return;
+  std::string place = base::current_path(descriptor_);
+  const bool explained = place.empty() || place != place_ || now.permissions != seen_.permissions ||
+                         now.owner != seen_.owner || now.links != seen_.links;
+  if (!explained || (sample_ && read_sample(sample_blocks_) != *sample_))
+    throw error(
+        error_code::io,
+        fmt::format("[{}] {} changed while it was read: its status changed at {} ns, {}, though its time of writing is "
+                    "{} ns as when it was opened",
+                    operation_, path_, now.status_changed,
+                    explained ? "and bytes with it" : "and no chmod, rename or link explains it", changed_));
+  seen_ = now;
+  place_ = std::move(place);
 }
 
 inline void file::check_reaches(std::int64_t end) const {

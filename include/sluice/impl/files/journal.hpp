@@ -1,9 +1,9 @@
 // What a run writes down at a sync, so that the next one can go on: text that a person can read, then the sums that were not
 // finished, as words of 8 bytes.
 //
-//     sluice journal 1
+//     sluice journal 2
 //     operation rowsum_file
-//     input data.bin: 4294967296 bytes, ...
+//     input 4294967296 bytes, ...
 //     columns 1024
 //     cut 256 rows 1024 columns
 //     done 4096 pieces 4194432 bytes
@@ -20,6 +20,7 @@
 
 #include "sluice/error.hpp"
 #include "sluice/impl/files/chunk_plan.hpp"
+#include "sluice/impl/files/file.hpp"
 #include "sluice/impl/files/rounded_sums.hpp"
 
 namespace sluice {
@@ -27,7 +28,7 @@ inline namespace SLUICE_ABI {
 namespace files {
 
 // What makes two runs the same job: names and values, one line each.
-using run_key = std::vector<std::pair<std::string, std::string>>;
+using run_key = named_values;
 
 struct journal {
   run_key job;
@@ -38,14 +39,16 @@ struct journal {
   words sums;
 
   [[nodiscard]] std::string text() const;
-  // Throws malformed, with `path`, for what text() did not write.
+  // Throws malformed, with `path`, for what text() did not write; unsupported for a journal of another version.
   static journal parse(std::string_view text, const std::string& path, const char* operation);
 
   // Throws invalid_argument, with what differs and what to do, when it is of another job.
   void check_same_run(const run_key& wanted, const std::string& path, const char* operation) const;
 };
 
-inline constexpr std::string_view journal_first_line = "sluice journal 1\n";
+// Version 1 had neither input_status nor input_sample, so it cannot tell an input that was overwritten in place.
+inline constexpr std::string_view journal_mark = "sluice journal ";
+inline constexpr std::int64_t journal_version = 2;
 
 // One line, whatever is in it.
 inline std::string escaped(std::string_view value) {
@@ -90,9 +93,8 @@ class journal_reader {
 
   [[noreturn]] void fail(std::string_view why) const {
     throw error(error_code::malformed,
-                fmt::format("[{}] {} is corrupt or not a journal of this library: {}; remove it, or start "
-                            "again with resume::never (sluice-rowsum --fresh)",
-                            operation_, path_, why));
+                fmt::format("[{}] {} is corrupt or not a journal of this library: {}; remove it, or {}", operation_, path_,
+                            why, start_again));
   }
   void expect(std::string_view text) {
     if (!rest_.starts_with(text)) fail(fmt::format("\"{}\" is missing", text.substr(0, text.find('\n'))));
@@ -123,7 +125,7 @@ class journal_reader {
 };
 
 inline std::string journal::text() const {
-  std::string t(journal_first_line);
+  std::string t = fmt::format("{}{}\n", journal_mark, journal_version);
   for (const auto& [name, value] : job) t += fmt::format("{} {}\n", name, escaped(value));
   t += fmt::format("cut {} rows {} columns\ndone {} pieces {} bytes\nsums {}\n", rows_per_chunk, chunk_columns, chunks,
                    bytes, sums.size());
@@ -134,7 +136,12 @@ inline std::string journal::text() const {
 inline journal journal::parse(std::string_view text, const std::string& path, const char* operation) {
   journal_reader r(text, path, operation);
   journal j;
-  r.expect(journal_first_line);
+  r.expect(journal_mark);
+  if (const auto version = r.number(1); version != journal_version)
+    throw error(error_code::unsupported,
+                fmt::format("[{}] {} is of version {}, and this library resumes from version {}: {}", operation, path,
+                            version, journal_version, start_again));
+  r.expect("\n");
   while (!r.rest().starts_with("cut ")) j.job.push_back(r.line());
   r.expect("cut ");
   j.rows_per_chunk = r.number(1);
@@ -162,11 +169,11 @@ inline void journal::check_same_run(const run_key& wanted, const std::string& pa
   };
   const auto refuse = [&](const std::string& name) {
     const auto [was, is] = first_difference(value_in(job, name), value_in(wanted, name));
-    throw error(
-        error_code::invalid_argument,
-        fmt::format(
-            "[{}] {} is of another run: its {} was {}, and is {}; start again with resume::never (sluice-rowsum --fresh)",
-            operation, path, name, was, is));
+    const auto why = name == "input_status" ? " (its bytes may have been overwritten and their time set back; a chmod, a "
+                                              "rename or a link changes it too)"
+                                            : "";
+    throw error(error_code::invalid_argument, fmt::format("[{}] {} is of another run: its {} was {}, and is {}{}; {}",
+                                                          operation, path, name, was, is, why, start_again));
   };
   for (const auto& [name, value] : wanted)
     if (value_in(job, name) != value) refuse(name);

@@ -66,10 +66,8 @@ inline std::string kinds_of(const std::vector<device>& devices) {
   return kinds;
 }
 
-}  // namespace files
-
-SLUICE_FUNC pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::string& out_path,
-                                         const pipeline_options& options, precision p) {
+inline pipeline_summary matmul_to(const destination& to, const file_stream& in, const tensor& b,
+                                  const pipeline_options& options, precision p) {
   constexpr const char* name = "matmul_file";
   if (!options.column_totals.empty())
     throw error(error_code::invalid_argument, "[matmul_file] column_totals are rowsum_file's: leave them out");
@@ -78,23 +76,33 @@ SLUICE_FUNC pipeline_summary matmul_file(const file_stream& in, const tensor& b,
                 fmt::format("[matmul_file] b is {}: it must have two dimensions", b.shape().str()));
   static_cast<void>(
       result_of(matmul_op(), {{in.dtype(), {0, in.columns()}}, {b.dtype(), b.shape()}}));  // throws what does not fit
-  const auto where = files::choose_devices(name, in, options, &b);
+  const auto where = choose_devices(name, in, options, &b);
   const std::int64_t row = checked_product(b.extent(1), static_cast<std::int64_t>(size_of(b.dtype())));
-  const files::run_plan plan{
-      name,
-      in,
-      options,
-      out_path,
-      files::plan_for_matmul(in, row, where.devices),
-      b.dtype(),
-      {in.rows(), b.extent(1)},
-      row,
-      {{"b", fmt::format("{} with strides {}, {:016x}", b.shape().str(), b.strides().str(), files::digest_of(b))},
-       {"precision", p == precision::strict ? "strict" : "tensor_core"},
-       {"devices", files::kinds_of(where.devices)}},
-      files::product_budget_bytes};
-  return files::run_to_file(plan, where,
-                            [&](const files::result_file&) { return files::matmul_chunks(b, where.devices, p); });
+  const run_plan plan{name,
+                      in,
+                      options,
+                      to,
+                      plan_for_matmul(in, row, where.devices),
+                      b.dtype(),
+                      {in.rows(), b.extent(1)},
+                      row,
+                      {{"b", fmt::format("{} with strides {}, {:016x}", b.shape().str(), b.strides().str(), digest_of(b))},
+                       {"precision", p == precision::strict ? "strict" : "tensor_core"},
+                       {"devices", kinds_of(where.devices)}},
+                      product_budget_bytes};
+  return run_to_file(plan, where, [&](const result_file&) { return matmul_chunks(b, where.devices, p); });
+}
+
+}  // namespace files
+
+SLUICE_FUNC pipeline_summary matmul_file(const file_stream& in, const tensor& b, const std::string& out_path,
+                                         const pipeline_options& options, precision p) {
+  return files::matmul_to({out_path}, in, b, options, p);
+}
+
+SLUICE_FUNC pipeline_summary matmul_file(const file_stream& in, const tensor& b, const write_callback& write,
+                                         const pipeline_options& options, precision p) {
+  return files::matmul_to({"", &write}, in, b, options, p);
 }
 
 }  // namespace SLUICE_ABI

@@ -29,7 +29,23 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
-class output {
+// Where a result goes: a file that lasts, or bytes in order.
+class result_target {
+ public:
+  result_target() = default;
+  result_target(const result_target&) = delete;
+  result_target& operator=(const result_target&) = delete;
+  virtual ~result_target() = default;
+
+  [[nodiscard]] virtual const std::optional<std::string>& journal() const = 0;
+  virtual void start_over() = 0;
+  virtual void go_on(std::int64_t bytes) = 0;
+  virtual void write(std::int64_t offset, std::span<const std::byte> data) = 0;
+  virtual void sync(std::string_view journal) = 0;
+  virtual void commit() = 0;
+};
+
+class output final : public result_target {
  public:
   // What follows PATH in the names that are written to.
   static constexpr const char* suffixes[] = {"", ".partial", ".journal", ".journal.tmp"};
@@ -38,27 +54,25 @@ class output {
   // when `path` is something other than a regular file or when it, its partial or its journal is one of `inputs`; io when it
   // cannot be created or someone else is writing it.
   output(std::string path, const char* operation, std::span<const base::file_identity> inputs = {});
-  output(const output&) = delete;
-  output& operator=(const output&) = delete;
   // Removes both files, unless commit() happened or they are fit to go on with: those of the run before until start_over(),
   // those of this one after a sync.
-  ~output();
+  ~output() override;
 
   // The text of the last sync of an earlier run whose partial file is here; nothing when there is none. Throws io, with the
   // path, when the journal is corrupt.
-  [[nodiscard]] const std::optional<std::string>& journal() const;
+  [[nodiscard]] const std::optional<std::string>& journal() const override;
   // Forgets the run before: removes the journal and empties the partial file. Nothing is written before this or go_on().
-  void start_over();
+  void start_over() override;
   // Resumes: truncates the partial file to `bytes`. Throws io when it has fewer.
-  void go_on(std::int64_t bytes);
+  void go_on(std::int64_t bytes) override;
 
   // Throws io with path, offset and reason ("No space left on device").
-  void write(std::int64_t offset, std::span<const std::byte> data);
+  void write(std::int64_t offset, std::span<const std::byte> data) override;
   // All that was written is on the disk before `journal`, a text of the caller's own, takes the place of the one before in
   // one step. From any one thread, while another writes at later offsets.
-  void sync(std::string_view journal);
+  void sync(std::string_view journal) override;
   // Synced, renamed, the folder synced, the journal removed.
-  void commit();
+  void commit() override;
   // Removes the partial file and the journal, for a run that cannot be resumed.
   void discard() noexcept;
 
@@ -78,22 +92,16 @@ class output {
   std::uint64_t number_ = 0;  // the partial file's: a journal of another one is no journal
   std::optional<std::string> journal_;
   std::optional<unsigned> permissions_;  // of the old PATH
+  unsigned readable_ = 0600;             // the partial file's permissions
   std::string defect_;                   // what is wrong with the journal
   bool remove_ = false;                  // at the end
   bool lost_ = false;                    // a sync failed
 };
 
-// FNV-1a: detects corruption, not forgery.
-inline std::uint64_t checksum(std::string_view text) {
-  std::uint64_t sum = 0xcbf29ce484222325;
-  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return sum;
-}
-
 // The journal's first line: its version, the number of its partial file, the bytes and the checksum of the text that
 // follows.
 inline std::string journal_line(std::uint64_t number, std::string_view text) {
-  return fmt::format("sluice-journal 1 {} {} {:016x}\n", number, text.size(), checksum(text));
+  return fmt::format("sluice-journal 1 {} {} {:016x}\n", number, text.size(), checksum(std::as_bytes(std::span(text))));
 }
 
 // Writes all of it; returns why not, and how far it came in `offset`.
@@ -120,8 +128,10 @@ inline output::output(std::string path, const char* operation, std::span<const b
   number_ = partial.id.number;
   if (partial.size > 0) read_journal();  // an empty one is new, or nothing was synced
   remove_ = !journal_ && defect_.empty();
+  readable_ |= partial.permissions & 0666;
   if (base::status_of(path_, base::links::follow, old)) return;
   permissions_ = old.permissions;
+  readable_ = (*permissions_ & 0666) | 0600;
   // Readers that the result will exclude are excluded from now on. The owner keeps write access until the end, so that a
   // later run can resume.
   if (const auto why = base::set_permissions(descriptor_, *permissions_, true); why) {
@@ -135,8 +145,10 @@ inline void output::check_target(const std::string& path, std::span<const base::
   // The result may stand behind a link; the others are written to as they are.
   if (base::status_of(path, path == path_ ? base::links::follow : base::links::keep, there)) return;
   if (there.other != nullptr)
-    throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is {}: a result is written to a regular file", operation_, path, there.other));
+    throw error(
+        error_code::invalid_argument,
+        fmt::format("[{}] {} is {}: a result is written to a regular file, or to standard output (sluice-rowsum -o -)",
+                    operation_, path, there.other));
   if (std::find(inputs.begin(), inputs.end(), there.id) != inputs.end())
     throw error(error_code::invalid_argument, fmt::format("[{}] {} is the input file too", operation_, path));
 }
@@ -181,8 +193,8 @@ inline void output::read_journal() {
 
 inline const std::optional<std::string>& output::journal() const {
   if (!defect_.empty())
-    throw error(error_code::io, fmt::format("[{}] {} is corrupt: {}; without it, {} cannot be resumed", operation_,
-                                            journal_path_, defect_, partial_));
+    throw error(error_code::io, fmt::format("[{}] {} is corrupt: {}; without it, {} cannot be resumed: {}", operation_,
+                                            journal_path_, defect_, partial_, start_again));
   return journal_;
 }
 
@@ -202,8 +214,8 @@ inline void output::go_on(std::int64_t bytes) {
   base::file_status now;
   if (const auto why = base::status_of(descriptor_, now); why) fail(partial_, why);
   if (now.size < bytes)
-    throw error(error_code::io, fmt::format("[{}] {} has {} bytes, fewer than the {} of its journal", operation_, partial_,
-                                            now.size, bytes));
+    throw error(error_code::io, fmt::format("[{}] {} has {} bytes, fewer than the {} of its journal: {}", operation_,
+                                            partial_, now.size, bytes, start_again));
   if (const auto why = base::resize(descriptor_, bytes); why) fail(partial_, why);
 }
 
@@ -232,7 +244,8 @@ inline void output::sync(std::string_view journal) {
   std::error_code why;
   {
     base::file_descriptor to;
-    if (const auto refused = base::open_to_write(next, 0666, to); refused) fail(next, refused);
+    // For those who may read the result.
+    if (const auto refused = base::open_to_write(next, readable_, to); refused) fail(next, refused);
     why = base::resize(to, 0);
     if (!why) why = write_all(to, offset, std::as_bytes(std::span(all)));
     if (!why) why = base::sync(to);

@@ -2,6 +2,7 @@
 // records its progress in a journal at intervals.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
@@ -19,12 +20,18 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
+// Where the result goes: to a file, or, when there is a function, to that.
+struct destination {
+  std::string path;  // empty for a function
+  const write_callback* write = nullptr;
+};
+
 // What a run is to do.
 struct run_plan {
   const char* operation;  // "rowsum_file"
   const file_stream& in;
   const pipeline_options& options;
-  std::string path;
+  destination to;
   chunk_plan chunks;            // of a run from the beginning
   dtype type;                   // of the result
   shape extents;                // of the result; the first is -1 where the number of rows is not known
@@ -75,7 +82,8 @@ class result_file {
   run_monitor& monitor_;
   chunk_plan chunks_;
   run_key key_;
-  output out_;
+  const bool lasts_;  // an interrupted run can be resumed
+  const std::unique_ptr<result_target> out_;
   std::optional<output> totals_out_;
   std::optional<column_totals> totals_;
   base::pairwise_accumulator row_;  // of a row that is split
@@ -96,12 +104,12 @@ inline constexpr std::int64_t most_chunk_bytes = std::int64_t{1} << 31;  // larg
 
 inline run_key key_of(const run_plan& plan) {
   const auto& in = plan.in;
-  run_key job{{"operation", plan.operation},
-              {"input", source_of(in).fingerprint()},
-              {"dtype", std::string(name_of(in.dtype()))},
-              {"rows", std::to_string(in.rows())},
-              {"columns", std::to_string(in.columns())},
-              {"column_totals", plan.options.column_totals.empty() ? "no" : "yes"}};
+  run_key job = source_of(in).identity();
+  job.insert(job.begin(), {"operation", plan.operation});
+  job.insert(job.end(), {{"dtype", std::string(name_of(in.dtype()))},
+                         {"rows", std::to_string(in.rows())},
+                         {"columns", std::to_string(in.columns())},
+                         {"column_totals", plan.options.column_totals.empty() ? "no" : "yes"}});
   job.insert(job.end(), plan.more.begin(), plan.more.end());
   return job;
 }
@@ -110,6 +118,44 @@ inline run_key key_of(const run_plan& plan) {
 inline clock::duration sync_pause(double seconds) {
   constexpr double ages = 1e9;
   return std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(std::min(ages, std::max(0.0, seconds))));
+}
+
+// Passes bytes on as they come.
+class stream_output final : public result_target {
+ public:
+  explicit stream_output(const write_callback& write) : write_(write) {}
+
+  [[nodiscard]] const std::optional<std::string>& journal() const override { return none_; }
+  void start_over() override {}
+  void go_on(std::int64_t) override {}
+  void write(std::int64_t, std::span<const std::byte> data) override { write_(data); }
+  void sync(std::string_view) override {}
+  void commit() override {}
+
+ private:
+  const write_callback& write_;
+  const std::optional<std::string> none_;
+};
+
+// Throws invalid_argument for what cannot be written in order, or cannot be resumed.
+inline std::unique_ptr<result_target> open_target(const run_plan& plan) {
+  const auto refuse = [&](const std::string& why) {
+    throw error(error_code::invalid_argument, fmt::format("[{}] {}", plan.operation, why));
+  };
+  const auto& wanted = plan.options.resume;
+  if (plan.to.write == nullptr) {
+    if (wanted == resume::required && !plan.in.seekable())
+      refuse(fmt::format("{} can be read once only: a run over it cannot be resumed", plan.in.path()));
+    return std::make_unique<output>(plan.to.path, plan.operation, source_of(plan.in).files());
+  }
+  if (!*plan.to.write) refuse("there is no function to write to");
+  if (wanted != resume::automatic) refuse("a result that goes to a function is not kept: there is nothing to resume");
+  if (plan.in.rows() < 0)
+    refuse(
+        fmt::format("{} is raw, so the number of its rows is not known before its end, and an .npy begins with it: write to "
+                    "a path, or read an .npy or a regular file",
+                    plan.in.path()));
+  return std::make_unique<stream_output>(*plan.to.write);
 }
 
 inline std::span<const std::byte> bytes_of_tensor(const tensor& t) {
@@ -121,30 +167,27 @@ inline result_file::result_file(const run_plan& plan, run_monitor& w)
       monitor_(w),
       chunks_(plan.chunks),
       key_(key_of(plan)),
-      out_(plan.path, plan.operation, source_of(plan.in).files()),
+      lasts_(plan.in.seekable() && plan.to.write == nullptr),
+      out_(open_target(plan)),
       row_(is_floating(plan.type)) {
   const auto& totals_path = plan.options.column_totals;
-  const bool lasts = plan.in.seekable();
-  if (plan.options.resume == resume::required && !lasts)
-    throw error(error_code::invalid_argument, fmt::format("[{}] {} can be read once only: a run over it cannot be resumed",
-                                                          plan.operation, plan.in.path()));
   if (!totals_path.empty()) totals_out_.emplace(totals_path, plan.operation, source_of(plan.in).files());
-  const bool fresh = plan.options.resume == resume::never || !out_.journal();
+  const bool fresh = plan.options.resume == resume::never || !out_->journal();
   if (fresh && plan.options.resume == resume::required)
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] {}.journal does not exist: there is no run to resume", plan.operation, plan.path));
+                fmt::format("[{}] {}.journal does not exist: there is no run to resume", plan.operation, plan.to.path));
   if (totals_out_) totals_out_->start_over();
   if (fresh) {
     if (totals_out_) totals_.emplace(chunks_, plan.in.dtype(), plan.operation);
     const std::string text = header(std::max<std::int64_t>(0, plan.in.rows()));
-    out_.start_over();
-    out_.write(0, std::as_bytes(std::span(text)));
+    out_->start_over();
+    out_->write(0, std::as_bytes(std::span(text)));
     written_ = static_cast<std::int64_t>(text.size());
   } else {
-    restore(*out_.journal());
+    restore(*out_->journal());
   }
   next_sync_ = clock::now() + sync_pause(plan.options.sync_interval);
-  if (!lasts) next_sync_ = clock::time_point::max();
+  if (!lasts_) next_sync_ = clock::time_point::max();
 }
 
 // A sync must not write the partial file after out_ is destroyed.
@@ -172,7 +215,7 @@ inline std::int64_t result_file::result_bytes(std::int64_t chunks) const {
 }
 
 inline void result_file::restore(const std::string& text) {
-  const std::string path = plan_.path + ".journal";
+  const std::string path = plan_.to.path + ".journal";
   const journal j = journal::parse(text, path, plan_.operation);
   j.check_same_run(key_, path, plan_.operation);
   chunks_.rows_per_chunk = j.rows_per_chunk;
@@ -183,8 +226,8 @@ inline void result_file::restore(const std::string& text) {
   const std::size_t in_row = row_.state_words(parts);
   const std::size_t in_totals = totals_ ? totals_->state_words(j.chunks) : 0;
   if (j.sums.size() != in_row + in_totals)
-    throw error(error_code::malformed, fmt::format("[{}] {} is corrupt: it has {} sums instead of {}", plan_.operation, path,
-                                                   j.sums.size(), in_row + in_totals));
+    throw error(error_code::malformed, fmt::format("[{}] {} is corrupt: it has {} sums instead of {}; {}", plan_.operation,
+                                                   path, j.sums.size(), in_row + in_totals, start_again));
   row_.restore(parts, std::span(j.sums).first(in_row));
   if (totals_) totals_->restore(j.chunks, std::span(j.sums).subspan(in_row));
   chunks_done_ = j.chunks;
@@ -192,12 +235,13 @@ inline void result_file::restore(const std::string& text) {
   written_ = j.bytes;
   lasting_ = true;
   monitor_.resumed_from(bytes_);
-  out_.go_on(j.bytes);
+  out_->go_on(j.bytes);
 }
 
 inline void result_file::check_journal(const journal& j) const {
   const auto refuse = [&](const std::string& why) {
-    throw error(error_code::malformed, fmt::format("[{}] {}.journal is corrupt: {}", plan_.operation, plan_.path, why));
+    throw error(error_code::malformed,
+                fmt::format("[{}] {}.journal is corrupt: {}; {}", plan_.operation, plan_.to.path, why, start_again));
   };
   const std::int64_t row = std::max<std::int64_t>(1, chunks_.row_bytes());
   const std::int64_t parts = j.chunk_columns / 1024;
@@ -243,7 +287,7 @@ inline void result_file::join(const tensor& parts) {
 
 inline void result_file::append(std::span<const std::byte> bytes) {
   if (waiting_.empty() && bytes.size() >= write_bytes) {
-    out_.write(written_, bytes);
+    out_->write(written_, bytes);
     written_ += static_cast<std::int64_t>(bytes.size());
     return;
   }
@@ -253,7 +297,7 @@ inline void result_file::append(std::span<const std::byte> bytes) {
 
 inline void result_file::flush() {
   if (waiting_.empty()) return;
-  out_.write(written_, waiting_);
+  out_->write(written_, waiting_);
   written_ += static_cast<std::int64_t>(waiting_.size());
   waiting_.clear();
 }
@@ -266,7 +310,7 @@ inline void result_file::sync_when_due() {
   // On a thread of its own: a disk may take seconds, while the pool's threads read.
   sync_ = base::background_task<void>("sluice-sync", [this, text = snapshot().text()] {
     plan_.in.check_unchanged();
-    out_.sync(text);
+    out_->sync(text);
   });
 }
 
@@ -282,10 +326,10 @@ inline void result_file::wait_for_sync() {
 inline void result_file::save() noexcept {
   try {
     wait_for_sync();
-    if (inconsistent_ || !plan_.in.seekable() || (!lasting_ && monitor_.seconds() < worth_keeping)) return;
+    if (inconsistent_ || !lasts_ || (!lasting_ && monitor_.seconds() < worth_keeping)) return;
     flush();
     plan_.in.check_unchanged();
-    out_.sync(snapshot().text());
+    out_->sync(snapshot().text());
   } catch (...) {  // the first failure is reported instead; the last sync stays
   }
 }
@@ -298,7 +342,7 @@ inline void result_file::commit() {
     const std::string text = header(rows());
     if (text.size() != header(0).size())
       throw error(error_code::internal, fmt::format("[{}] a header for {} rows does not fit", plan_.operation, rows()));
-    out_.write(0, std::as_bytes(std::span(text)));
+    out_->write(0, std::as_bytes(std::span(text)));
   }
   if (totals_out_) {
     inconsistent_ = true;  // finish() consumes the sums
@@ -308,7 +352,7 @@ inline void result_file::commit() {
     totals_out_->write(static_cast<std::int64_t>(text.size()), bytes_of_tensor(totals));
     totals_out_->commit();
   }
-  out_.commit();
+  out_->commit();
 }
 
 }  // namespace files

@@ -60,7 +60,7 @@ inline std::string place_of(const std::string& path) {
 
 // The two must not share temporary names: totals at OUT.npy.partial would be renamed to OUT.npy.
 inline void check_totals_path(const char* operation, const std::string& out_path, const pipeline_options& options) {
-  if (options.column_totals.empty()) return;
+  if (options.column_totals.empty() || out_path.empty()) return;
   const std::string out = place_of(out_path);
   const std::string totals = place_of(options.column_totals);
   for (const char* mine : files::output::suffixes)
@@ -72,26 +72,34 @@ inline void check_totals_path(const char* operation, const std::string& out_path
                                 operation, out_path, options.column_totals, out + mine));
 }
 
+inline pipeline_summary rowsum_to(const destination& to, const file_stream& in, const pipeline_options& options) {
+  constexpr const char* name = "rowsum_file";
+  check_totals_path(name, to.path, options);
+  const auto where = choose_devices(name, in, options, nullptr);
+  const dtype type = rowsum_dtype(in.dtype());
+  const run_plan plan{name,
+                      in,
+                      options,
+                      to,
+                      plan_for_rowsum(in, options, where.devices),
+                      type,
+                      in.shape().first(in.shape().rank() - 1),
+                      static_cast<std::int64_t>(size_of(type)),
+                      {},
+                      cpu_budget_bytes};
+  return run_to_file(plan, where, [](const result_file& out) { return rowsum_chunks(out.chunks(), out.totals()); });
+}
+
 }  // namespace files
 
 SLUICE_FUNC pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
                                          const pipeline_options& options) {
-  constexpr const char* name = "rowsum_file";
-  files::check_totals_path(name, out_path, options);
-  const auto where = files::choose_devices(name, in, options, nullptr);
-  const dtype type = rowsum_dtype(in.dtype());
-  const files::run_plan plan{name,
-                             in,
-                             options,
-                             out_path,
-                             files::plan_for_rowsum(in, options, where.devices),
-                             type,
-                             in.shape().first(in.shape().rank() - 1),
-                             static_cast<std::int64_t>(size_of(type)),
-                             {},
-                             files::cpu_budget_bytes};
-  return files::run_to_file(plan, where,
-                            [](const files::result_file& out) { return files::rowsum_chunks(out.chunks(), out.totals()); });
+  return files::rowsum_to({out_path}, in, options);
+}
+
+SLUICE_FUNC pipeline_summary rowsum_file(const file_stream& in, const write_callback& write,
+                                         const pipeline_options& options) {
+  return files::rowsum_to({"", &write}, in, options);
 }
 
 }  // namespace SLUICE_ABI

@@ -181,18 +181,12 @@ inline std::string utc_now_text() {
                      time.minutes().count(), time.seconds().count());
 }
 
-// One calibration at a time.
-inline std::mutex& calibration_mutex() {
-  static auto* m = new std::mutex;
-  return *m;
-}
-
 }  // namespace placement
 
 SLUICE_FUNC std::vector<profile_info> calibrate(const calibration_options& options) {
   if (!(options.seconds > 0))
     throw error(error_code::invalid_argument, fmt::format("[calibrate] seconds is {}: it must be above 0", options.seconds));
-  const std::lock_guard lock(placement::calibration_mutex());
+  const std::lock_guard lock(placement::calibrating);  // one at a time
   const placement::unaccounted part_of_this;
   placement::read_profiles(true);  // those of other devices stay
   std::vector<device> wanted = options.devices;
@@ -227,6 +221,12 @@ SLUICE_FUNC std::vector<profile_info> calibrate(const calibration_options& optio
 SLUICE_FUNC bool calibrate_in_background(const calibration_options& options) {
   static std::atomic_flag under_way;
   static auto* running = new std::mutex;  // held by the thread, so that the end of the process waits for it
+  static const bool child_has_no_thread = (base::after_fork_in_child([] {
+                                             base::renew(*running);
+                                             under_way.clear();
+                                           }),
+                                           true);
+  static_cast<void>(child_has_no_thread);
   static const int at_end = std::atexit([] {
     placement::calibration_stops = true;
     const std::lock_guard wait(*running);

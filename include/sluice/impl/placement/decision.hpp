@@ -1,10 +1,11 @@
 // The choice of a device.
 #pragma once
 
-#include <cstdlib>
+#include <string_view>
 
 #include <fmt/format.h>
 
+#include "sluice/impl/base/environment.hpp"
 #include "sluice/impl/core/registry.hpp"
 #include "sluice/impl/placement/profile_set.hpp"
 
@@ -15,8 +16,8 @@ namespace placement {
 // SLUICE_DEVICE, read once; automatic when it is not set. Throws invalid_argument when it is no device's name.
 inline const device& environment_device() {
   static const device d = [] {
-    const char* text = std::getenv("SLUICE_DEVICE");
-    if (text == nullptr || *text == '\0') return device::automatic;
+    const std::string_view text = base::environment("SLUICE_DEVICE");
+    if (text.empty()) return device::automatic;
     try {
       return device(text);
     } catch (const error& e) {

@@ -32,10 +32,17 @@ inline std::atomic<const profile_set*> published_set{nullptr};
 // The set in use; null before the first look for one.
 inline const profile_set* published() noexcept { return published_set.load(std::memory_order_acquire); }
 
+inline std::mutex live_mutex, publishing, reading, calibrating;
+
+// In a child, what the last three protect is what was published last.
+inline const bool forks_are_handled = (base::after_fork_in_child([] {
+                                         for (auto* m : {&publishing, &reading, &calibrating}) base::renew(*m);
+                                       }),
+                                       true);
+
 inline live_state& live_of(const device& d) {
-  static std::mutex mutex;
+  const core::uninterrupted_lock lock(live_mutex);
   static auto* states = new std::deque<std::pair<device, live_state>>;
-  const std::lock_guard lock(mutex);
   for (auto& [where, state] : *states)
     if (where == d) return state;
   states->emplace_back(std::piecewise_construct, std::forward_as_tuple(d), std::forward_as_tuple());
@@ -55,8 +62,7 @@ inline profile_set make_profile_set(std::vector<profile> profiles, std::vector<p
 }
 
 inline const profile_set& default_profiles() {
-  static const auto* set = new profile_set(make_profile_set({}, {}));
-  return *set;
+  return core::first_use([] { return new const profile_set(make_profile_set({}, {})); });
 }
 
 // Puts each of `from` in the place of the entry of the same device; the CPU's is the first.
@@ -76,7 +82,6 @@ void merge_by_device(std::vector<T>& into, std::vector<T> from) {
 // Uses measured profiles from now on, in place of those of the same devices, and the sources of others. Earlier sets are
 // kept, for decisions that still read them: some 20 KiB a calibration.
 inline void publish(std::vector<profile> measured, std::vector<profile_info> sources) {
-  static std::mutex publishing;
   const std::lock_guard lock(publishing);
   const profile_set* old = published();
   for (const auto& p : measured)
@@ -90,7 +95,6 @@ inline void publish(std::vector<profile> measured, std::vector<profile_info> sou
 
 // Reads this machine's file, unless that has been done. A caller that finds another one reading waits for it, or returns.
 inline void read_profiles(bool wait) noexcept {
-  static std::mutex reading;
   if (published() != nullptr) return;
   std::unique_lock lock(reading, std::defer_lock);
   if (wait) lock.lock();

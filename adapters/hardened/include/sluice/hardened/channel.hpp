@@ -20,6 +20,8 @@ class channel {
   // count is 1 when done.
   virtual moved handshake() { return {.count = 1}; }
   virtual moved receive(char* to, std::size_t size) { return socket_.receive(to, size); }
+  // Receives and drops some bytes; `scratch` may be used for them.
+  virtual moved discard(char*, std::size_t size) { return socket_.discard(size); }
   virtual moved send(const char* from, std::size_t size) { return socket_.send(from, size); }
   // Likewise, when more follows at once.
   virtual moved send_ahead(const char* from, std::size_t size) { return socket_.send(from, size, true); }

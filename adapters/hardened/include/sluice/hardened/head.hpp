@@ -99,6 +99,11 @@ class head {
     return at == fields.end() ? nullptr : &at->second;
   }
 
+  std::string_view value_of(std::string_view name) noexcept {
+    const auto* const value = find(name);
+    return value == nullptr ? std::string_view{} : *value;
+  }
+
   // httplib answers 400 for methods that it has no handlers for.
   static bool is_known(std::string_view method) noexcept {
     for (auto rest = methods; !rest.empty();)
@@ -163,6 +168,9 @@ class head {
     if (hosts_ == 0 && !old) refuse(400, "Host is missing");
     if (!asked.authority.empty()) host_ = asked.authority;  // it counts, whatever Host says (RFC 9112, 3.2.2)
     if (!is_one_of_ours(host_of(host_))) refuse(421, "this server does not answer for the name in Host");
+    if (detail::changes_something(method_) &&
+        detail::is_cross_site(value_of("Sec-Fetch-Site"), value_of("Origin"), host_, options_.origins))
+      refuse(403, "a web page of another origin may not change anything here");
     if (const auto* const value = find("Connection"))
       close = lists(*value, "close") || (old && !lists(*value, "keep-alive"));
     if (const auto* const value = find("Expect"); value != nullptr && !old) {  // the stream answers it

@@ -22,6 +22,7 @@ inline constexpr std::string_view methods = "GET, HEAD, POST, PUT, PATCH, DELETE
 constexpr std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 400: return "Bad Request";
+    case 403: return "Forbidden";
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
     case 413: return "Content Too Large";

@@ -7,10 +7,15 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,8 +25,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "sluice/config.hpp"
 
@@ -62,6 +69,17 @@ class socket {
   moved send(const char* from, std::size_t size, bool ahead = false) noexcept {
     return result(::send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL | (ahead ? MSG_MORE : 0)), writable);
   }
+  // Receives and drops up to `size` bytes, which are not copied.
+  moved discard(std::size_t size) noexcept { return result(::recv(fd_, nullptr, size, MSG_DONTWAIT | MSG_TRUNC), readable); }
+  // Bytes that have arrived and were not received yet, and those sent that the client's system has not confirmed.
+  [[nodiscard]] bool has_received() const noexcept { return count(FIONREAD) > 0; }
+  [[nodiscard]] bool has_unconfirmed() const noexcept { return count(SIOCOUTQ) > 0; }
+  // Whether the client has closed its side, or the connection has failed. (A client that only ends its sending looks the
+  // same.)
+  [[nodiscard]] bool is_closed_by_peer() const noexcept {
+    pollfd p{.fd = fd_, .events = POLLRDHUP, .revents = 0};
+    return ::poll(&p, 1, 0) > 0;
+  }
   void finish_sending() noexcept { ::shutdown(fd_, SHUT_WR); }
   void finish_receiving() noexcept { ::shutdown(fd_, SHUT_RD); }
   void cut() noexcept { ::shutdown(fd_, SHUT_RDWR); }
@@ -83,6 +101,11 @@ class socket {
   static moved result(ssize_t n, readiness wait) noexcept {
     if (n > 0) return {.count = static_cast<std::size_t>(n)};
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? moved{.wait = wait} : moved{};
+  }
+
+  int count(unsigned long what) const noexcept {
+    int n = 0;
+    return ::ioctl(fd_, what, &n) == 0 ? n : 0;
   }
 
   address address_by(int (*name)(int, sockaddr*, socklen_t*)) const {
@@ -153,6 +176,12 @@ class poller {
   const descriptor poll_{::epoll_create1(EPOLL_CLOEXEC)}, stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 };
 
+// Those that this process may run on.
+inline std::ptrdiff_t usable_cores() noexcept {
+  cpu_set_t cores;
+  return ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? std::max(1, CPU_COUNT(&cores)) : 64;
+}
+
 // `wanted` connections, or as many as the limit of open files allows beside other files.
 inline std::size_t connections_within_limits(std::size_t wanted) noexcept {
   rlimit files{};
@@ -164,6 +193,26 @@ inline std::size_t connections_within_limits(std::size_t wanted) noexcept {
 inline void reuse_address(int fd) noexcept {
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+// Has the system answer no new connection to `fd`, which listens, and waits, at most `time`, until those that it has begun
+// are accepted: closing it resets what it still holds. A client that is not answered tries again and is refused once `fd` is
+// closed.
+inline void refuse_new_connections(int fd, std::chrono::milliseconds time) noexcept {
+  // Of a TCP header: byte 13 has the flags; drops those with SYN (2) and without ACK (16).
+  sock_filter code[]{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+                     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+                     BPF_STMT(BPF_RET | BPF_K, 0xffffffff)};
+  const sock_fprog filter{.len = std::size(code), .filter = code};
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) return;
+  const auto end = std::chrono::steady_clock::now() + time;
+  for (int empty = 0; empty < 5 && std::chrono::steady_clock::now() < end;) {  // a handshake takes a round trip
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
+    empty = info.tcpi_unacked == 0 ? empty + 1 : 0;  // of one that listens: not accepted yet
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 // May be called again.

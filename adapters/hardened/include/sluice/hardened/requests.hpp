@@ -16,8 +16,8 @@ namespace hardened {
 
 class requests {
  public:
-  // Answers a request. `first`: bytes received after its head; those after its body are left in connection::received. Returns
-  // whether the connection stays open.
+  // Answers a request. `first`: bytes received after its head; those after its body are left in connection::received.
+  // Returns whether the connection stays open.
   using answer = std::function<bool(connection&, const head&, std::string_view first, std::span<char> scratch)>;
 
   requests(const hardened_options& o, answer a) : options_(o), answer_(std::move(a)) {}
@@ -38,10 +38,10 @@ class requests {
       if (answered && c.received.empty() && !c.wire->holds()) return readable;
       if (c.request && c.request->why) return refuse(c, c.request->why);
       if (const auto why = too_long(c)) return refuse(c, why);
-      const auto m = c.wire->receive(scratch.data(), scratch.size());
+      const auto m = c.wire->receive(scratch.data(), c.received.empty() ? first_bytes : scratch.size());
       if (m.wait != 0) return m.wait;
-      if (m.over())  // by the client, or by the timekeeper
-        return c.expired && !c.received.empty() ? refuse(c, {408, "the request did not arrive in time"}) : readiness{0};
+      if (m.over() && !c.expired) return 0;  // by the client
+      if (m.over()) return c.received.empty() ? linger(c) : refuse(c, {408, "the request did not arrive in time"});
       if (c.at == phase::idle) start(c, phase::head);
       if (c.at == phase::fresh) c.at = phase::head;
       c.received.append(scratch.data(), m.count);
@@ -63,7 +63,8 @@ class requests {
   }
 
   bool read_head(connection& c) const {
-    while (c.scanned == 0 && c.received.starts_with("\r\n")) c.received.erase(0, 2);  // some clients send an extra CR LF after a body
+    while (c.scanned == 0 && c.received.starts_with("\r\n"))
+      c.received.erase(0, 2);  // some clients send an extra CR LF after a body
     const auto end = c.received.find("\r\n\r\n", c.scanned);
     if (end == std::string::npos) {
       c.scanned = c.received.size() < 3 ? 0 : c.received.size() - 3;
@@ -111,7 +112,8 @@ class requests {
     return linger(c);
   }
 
-  // Closing with unread bytes would reset the connection before the client reads the answer: they are read and discarded for 2 s.
+  // Closing with unread bytes would reset the connection before the client reads the answer: they are read and discarded for
+  // 2 s.
   static readiness linger(connection& c) {
     c.wire->finish();
     c.at = phase::lingering;
@@ -123,13 +125,15 @@ class requests {
 
   static readiness discard(connection& c, std::span<char> scratch) {
     for (int i = 0; i < 8; ++i) {
-      const auto m = c.wire->receive(scratch.data(), scratch.size());
+      const auto m = c.wire->discard(scratch.data(), scratch.size());
       if (m.count == 0) return m.wait;
     }
     return readable;
   }
 
   static constexpr std::size_t small_body = 64 << 10;
+  // Of a request: most are smaller, and what a large body's first receipt brings is copied.
+  static constexpr std::size_t first_bytes = 16 << 10;
 
   const hardened_options& options_;
   const answer answer_;

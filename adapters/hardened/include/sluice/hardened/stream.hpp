@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ namespace hardened {
 class stream final : public httplib::Stream, public detail::direct_body {
  public:
   // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
-  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, permit_pool& waiting,
+  stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, shared_threads& threads,
          std::span<char> scratch)
       : connection_(c),
         asked_(h),
@@ -33,8 +34,9 @@ class stream final : public httplib::Stream, public detail::direct_body {
         framing_{h.chunked, h.length},
         plain_(h.length > 0 && h.encoding.empty()),
         long_(limit == body::no_limit),
-        in_(o, waiting, long_ ? 0 : o.body_seconds),
-        out_(o, waiting, 0),
+        threads_(threads),
+        in_(o, threads.waiting, c, long_ ? 0 : o.body_seconds),
+        out_(o, threads.waiting, c, 0),
         scratch_(scratch),
         why_(body_.why()) {}
 
@@ -68,6 +70,12 @@ class stream final : public httplib::Stream, public detail::direct_body {
     const auto n = receive_more({to, static_cast<std::size_t>(std::min<std::uint64_t>(size, body_.left()))});
     return n == 0 ? -1 : static_cast<std::ptrdiff_t>(body_.take({to, n}));
   }
+
+  std::shared_ptr<void> begin_wait() {
+    auto place = std::make_shared<waiting_threads::other_wait>(threads_.waiting);
+    return *place ? place : nullptr;
+  }
+  bool is_gone() { return connection_.wire->below().is_closed_by_peer(); }
 
   ssize_t write(const char* from, std::size_t size) {
     if (why_) return -1;
@@ -145,7 +153,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   }
 
   moved receive(std::span<char> to) {
-    const auto m = connection_.wire->receive(to.data(), to.size());
+    const auto m = threads_.while_receiving([&] { return connection_.wire->receive(to.data(), to.size()); });
     in_.moved(m.count);
     return m;
   }
@@ -157,8 +165,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
     for (;;) {
       const auto m = receive(to);
       if (m.count > 0) return m.count;
-      why_ =
-          m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(connection_.wire->below(), m.wait);
+      why_ = m.over() ? http_error{400, "the connection ended inside the body"} : in_.wait(m.wait);
       if (why_) return 0;
     }
   }
@@ -170,7 +177,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
       bytes.remove_prefix(m.count);
       out_.moved(m.count);
       if (m.count > 0) continue;
-      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(wire.below(), m.wait);
+      why_ = m.over() ? http_error{400, "the client is gone"} : out_.wait(m.wait);
       if (why_) return begun_ = true, false;  // the client cannot be told
     }
     return true;
@@ -188,6 +195,7 @@ class stream final : public httplib::Stream, public detail::direct_body {
   bool headed_ = false;                     // its head is complete
   bool closes_ = false, bodiless_ = false;  // as its head says
   std::string held_{};
+  shared_threads& threads_;
   rate_limit in_, out_;
   std::span<char> scratch_;
   http_error why_;

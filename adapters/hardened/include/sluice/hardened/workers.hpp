@@ -1,8 +1,10 @@
-// The threads of a hardened server. Connections wait in one epoll, and hold a thread only from a complete head (and a complete small
-// body) to the end of the answer.
+// The threads of a hardened server. Connections wait in one epoll, and hold a thread only from a complete head (and a
+// complete small body) to the end of the answer. A thread that waits within a handler is replaced, so that slow clients and
+// full queues never leave the others without one.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -15,7 +17,6 @@
 
 #include "sluice/hardened/connection.hpp"
 #include "sluice/hardened/options.hpp"
-#include "sluice/hardened/rate_limit.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -27,10 +28,9 @@ class workers {
   using step = std::function<readiness(connection&, std::span<char> scratch)>;
 
   workers(const hardened_options& o, step s) : options_(o), step_(std::move(s)) {
-    threads_.reserve(options_.threads + 1);
     try {
       threads_.emplace_back([this] { keep_time(); });
-      for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+      for (std::size_t i = 0; i < options_.threads; ++i) start_one();
     } catch (...) {
       join();
       throw;
@@ -55,19 +55,47 @@ class workers {
     return true;
   }
 
-  [[nodiscard]] bool draining() const noexcept { return draining_; }
-
-  // From now on answers close their connections, and idle ones are closed. Waits until no request is under way, at most `time`.
-  bool drain(double time) {
-    std::unique_lock lock(mutex_);
-    draining_ = true;
-    wake_.notify_all();
-    return drained_.wait_for(lock, seconds(time), [this] { return std::none_of(open_.begin(), open_.end(), is_under_way); });
+  // Called by a thread that begins to wait: when few threads are free, another is started.
+  void replace_waiting() noexcept try {
+    const auto free = started_ - std::min(started_.load(), at_work_.load());
+    if (free * 4 >= options_.threads || started_ >= options_.threads + options_.waiting_threads) return;
+    const std::lock_guard lock(mutex_);
+    if (!ending_) start_one();
+  } catch (...) {  // the system has no more threads
   }
 
-  // Waits for the answers under way, at most `time`, then cuts the remaining clients off.
-  void stop(double time) {
-    if (!drain(time)) {
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
+
+  // From now on answers close their connections, and idle ones are closed soon. Waits until no request is under way and all
+  // answers have reached their clients' systems, at most `time`.
+  bool drain(double time) {
+    const auto end = clock::now() + seconds(time);
+    std::unique_lock lock(mutex_);
+    if (!draining_) draining_since_ = clock::now();
+    draining_ = true;
+    wake_.notify_all();
+    for (;;) {
+      if (std::none_of(open_.begin(), open_.end(), is_under_way)) return true;
+      if (clock::now() >= end) return false;
+      drained_.wait_until(lock, std::min(end, clock::now() + drain_tick));
+    }
+  }
+
+  // stop() cuts nobody off before `end`.
+  void promise_time(clock::time_point end) {
+    const std::lock_guard lock(mutex_);
+    drain_end_ = std::max(drain_end_, end);
+  }
+
+  // Waits for the answers under way, at most `time` or as long as was promised, then cuts the remaining clients off, after
+  // `on_cut` was called.
+  void stop(double time, const std::function<void()>& on_cut) {
+    const auto promised = [this] {
+      const std::lock_guard lock(mutex_);
+      return std::chrono::duration<double>(drain_end_ - clock::now()).count() + 0.1;  // the drain returns first
+    };
+    if (!drain(std::max(time, promised()))) {
+      on_cut();
       const std::lock_guard lock(mutex_);
       for (const auto& [c, owner] : open_) c->wire->below().cut();
     }
@@ -77,14 +105,24 @@ class workers {
  private:
   using owned = std::unordered_map<connection*, std::unique_ptr<connection>>;
 
-  static bool is_under_way(const owned::value_type& c) noexcept { return c.first->at != connection::phase::lingering; }
+  // Closing a connection drops what its client's system has not confirmed.
+  static bool is_under_way(const owned::value_type& c) noexcept {
+    return c.first->at != connection::phase::lingering || c.first->wire->below().has_unconfirmed();
+  }
+
+  void start_one() {
+    threads_.emplace_back([this] { run(); });
+    ++started_;
+  }
 
   void run() {
     const auto scratch = std::make_unique<char[]>(scratch_bytes);
     while (void* const next = poller_.next()) {
       ++at_work_;
       auto& c = *static_cast<connection*>(next);
-      c.deadline.exchange(0);  // synchronises with the thread that stored it
+      const clock::time_point deadline{
+          clock::duration(c.deadline.exchange(0))};  // synchronises with the thread that stored it
+      c.until = std::max(c.until, deadline);         // it may have been put off
       readiness events = 0;
       try {
         do events = step_(c, {scratch.get(), scratch_bytes});
@@ -104,13 +142,15 @@ class workers {
     }
   }
 
-  // True if the next request arrives within 2 ms: the thread keeps the connection and bypasses the epoll, on which many threads
-  // contend (16 clients on 16 cores: 0.19 million answers a second through it, 0.76 past it). At most half of the threads do so, and
-  // none for a lone client, whom the timer would cost 10%.
+  // True if the next request arrives within 2 ms: the thread keeps the connection and bypasses the epoll, on which many
+  // threads contend (16 clients on 16 cores: 0.19 million answers a second through it, 0.76 past it). At most half of the
+  // threads do so, and none for a lone client, whom the timer would cost 10%.
   bool next_request_is_near(connection& c) {
     if (c.at != connection::phase::idle || draining_ || at_work_ <= 2) return false;
-    const permit_pool::permit permit(staying_);
-    return permit && c.wire->below().wait(readable, clock::now() + std::chrono::milliseconds(2));
+    const bool may_stay = staying_.fetch_add(1) < options_.threads / 2;
+    const bool near = may_stay && c.wire->below().wait(readable, clock::now() + std::chrono::milliseconds(2));
+    --staying_;
+    return near;
   }
 
   void close(connection& c) {
@@ -124,7 +164,8 @@ class workers {
     drained_.notify_all();
   }
 
-  // Connections past their deadline get an end of file after the received bytes; their worker answers and closes them.
+  // Connections past their deadline get an end of file after the received bytes; their worker answers and closes them. Where
+  // bytes have arrived, it is the server that is late: the deadline is put off until a thread has had the time to take them.
   void keep_time() {
     const auto shortest = std::min({options_.head_seconds, options_.idle_seconds, options_.grace_seconds});
     const auto tick = std::clamp(seconds(shortest / 4), clock::duration(std::chrono::milliseconds(5)),
@@ -133,8 +174,8 @@ class workers {
     while (!ending_) {
       const auto now = clock::now();
       for (const auto& [c, owner] : open_)
-        if (is_late(*c, now) && !c->expired.exchange(true)) c->wire->below().finish_receiving();
-      wake_.wait_for(lock, draining_ ? std::min(tick, clock::duration(std::chrono::milliseconds(10))) : tick);
+        if (is_late(*c, now) && !put_off(*c, now) && !c->expired.exchange(true)) c->wire->below().finish_receiving();
+      wake_.wait_for(lock, draining_ ? std::min(tick, drain_tick) : tick);
     }
   }
 
@@ -144,10 +185,19 @@ class workers {
     const clock::time_point end{clock::duration(deadline)};
     if (end <= now) return true;
     if (!draining_) return false;
-    // While draining, idle connections are late at once, and new ones after a second.
+    // While draining, idle connections are late soon, after a request that may already be sent, and new ones after a second.
     const auto at = c.at.load();
-    if (at == connection::phase::idle) return true;
+    if (at == connection::phase::idle) return now - draining_since_ > last_requests;
     return at < connection::phase::body && end - now < seconds(options_.head_seconds - 1);
+  }
+
+  // False if the client is late. A thread that has taken the connection meanwhile has set the deadline to 0.
+  static bool put_off(connection& c, clock::time_point now) noexcept {
+    if (c.at == connection::phase::lingering || !c.wire->below().has_received()) return false;
+    auto deadline = c.deadline.load();
+    if (deadline != 0)
+      c.deadline.compare_exchange_strong(deadline, (now + std::chrono::seconds(1)).time_since_epoch().count());
+    return true;
   }
 
   void join() {
@@ -157,22 +207,27 @@ class workers {
       wake_.notify_all();
     }
     poller_.stop();
-    for (auto& t : threads_) t.join();
+    for (auto& t : threads_) t.join();  // no other is started
     threads_.clear();
+    const std::lock_guard lock(mutex_);
     open_.clear();
   }
 
   static constexpr std::size_t scratch_bytes = 256 << 10;
+  static constexpr clock::duration drain_tick = std::chrono::milliseconds(10);
+  static constexpr clock::duration last_requests = std::chrono::milliseconds(500);
 
   const hardened_options& options_;
   const step step_;
   const std::size_t room_ = connections_within_limits(options_.connections);
   poller poller_;
-  permit_pool staying_{options_.threads / 2};
-  std::atomic<int> at_work_{0};  // threads that have a connection
-  std::mutex mutex_;             // of the next
+  std::atomic<std::size_t> started_{0};  // threads that serve connections; of these,
+  std::atomic<std::size_t> at_work_{0};  // have one
+  std::atomic<std::size_t> staying_{0};  // wait for a next request
+  std::mutex mutex_;                     // of the next
   owned open_;
   bool ending_ = false;
+  clock::time_point draining_since_{}, drain_end_{};
   std::condition_variable wake_, drained_;
   std::atomic<bool> draining_{false};
   std::vector<std::thread> threads_;

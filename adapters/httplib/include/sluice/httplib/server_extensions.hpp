@@ -4,11 +4,16 @@
 
 #include <httplib.h>
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#include <openssl/ssl.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +50,30 @@ inline std::optional<std::string_view> decoded_coding(std::string_view value) no
   return std::nullopt;
 }
 
+// Whether a browser sends this for a web page of another origin, which is not among `allowed` ("*": any). Other clients send
+// neither of the first two; a browser always sends one of them with what changes something.
+inline bool is_cross_site(std::string_view fetch_site, std::string_view origin, std::string_view host,
+                          const std::vector<std::string>& allowed) noexcept {
+  if (fetch_site.empty() && origin.empty()) return false;
+  if (fetch_site == "same-origin" || fetch_site == "none") return false;
+  if (std::any_of(allowed.begin(), allowed.end(), [&](const auto& one) { return one == "*" || one == origin; }))
+    return false;
+  if (!fetch_site.empty()) return true;
+  const auto scheme = origin.find("://");
+  auto own = scheme == origin.npos ? std::string_view{} : origin.substr(scheme + 3);
+  for (auto* const name : {&own, &host})
+    for (const std::string_view port : {":80", ":443"})
+      if (name->ends_with(port)) name->remove_suffix(port.size());
+  return own.empty() || !std::equal(own.begin(), own.end(), host.begin(), host.end(), [](char a, char b) {
+           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+           return lower(a) == lower(b);
+         });
+}
+
+inline bool changes_something(std::string_view method) noexcept {
+  return method != "GET" && method != "HEAD" && method != "OPTIONS";
+}
+
 // Now, as the Date header has it (RFC 9110, 5.6.7), in any locale.
 inline std::string http_date(
     std::chrono::sys_seconds now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())) {
@@ -60,6 +89,26 @@ inline std::string http_date(
                 static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
   return text;
 }
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+template <class Server>
+SSL_CTX* tls_context_of(Server& s) {
+  if constexpr (requires { s.tls_context(); })
+    return static_cast<SSL_CTX*>(s.tls_context());
+  else
+    return s.ssl_context();
+}
+
+// With TLS 1.2, keys of each connection's own: a private key that is stolen later decrypts nothing that was recorded.
+// TLS 1.3 has no others. An application that must do otherwise sets its own list afterwards. Nothing where the certificate
+// could not be read.
+template <class Server>
+void use_forward_secrecy(Server& s) {
+  if (SSL_CTX* const context = tls_context_of(s); context != nullptr) {
+    ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    ::SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+  }
+}
+#endif
 
 // How a request announces its body.
 struct body_framing {
@@ -81,6 +130,15 @@ class direct_body {
   // Waits for the first byte.
   virtual std::ptrdiff_t read_body(char* to, std::size_t size) = 0;
 
+  // Before this thread waits for something else than its client: held while it waits. Null: no thread may.
+  virtual std::shared_ptr<void> begin_wait() = 0;
+  // Whether the client has closed its connection. Any thread may ask while the handler runs.
+  virtual bool is_gone() = 0;
+
+  // The request `r` itself; null on another server.
+  static direct_body* under_way(const httplib::Request& r) noexcept {
+    return current != nullptr && current->request_ == &r ? current : nullptr;
+  }
   // That of `r`; null on another server, and for a body that is chunked or compressed.
   static direct_body* of(const httplib::Request& r) noexcept {
     return current != nullptr && current->request_ == &r && current->readable_ ? current : nullptr;

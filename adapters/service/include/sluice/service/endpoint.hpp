@@ -59,8 +59,12 @@ struct endpoint {
   std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run{};
   /// Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;
-  /// What a call would cost, for placement and admission. May be null: not known.
+  /// What a call would cost, for placement and admission. May be null: not known. Its result_bytes are held against
+  /// service_limits::result_bytes before `run` is called.
   std::function<sluice::work(std::span<const tensor>)> estimate{};
+  /// The dtype and shape of each result, for the limits of results, as exactly as inputs tell them. May be null: not known
+  /// before they are there. Throws invalid_argument as `run` would.
+  std::function<std::vector<operand_spec>(std::span<const tensor>)> results{};
 };
 
 }  // namespace SLUICE_ABI

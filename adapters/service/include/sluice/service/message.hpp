@@ -51,14 +51,25 @@ struct request {
   /// false. Returns true when the body was read to its end.
   std::function<bool(const body_receiver&)> read_body{};
   /// Beside read_body, where the transport can: reads the next bytes, `size` at most, into `to`, waiting for the first.
-  /// Returns how many; 0 at the end of the body, -1 when the connection broke. Of the two, only one is used for a request.
+  /// Returns how many; 0 at the end of the body, -1 when the connection broke.
   std::function<std::ptrdiff_t(char* to, std::size_t size)> read_some{};
+  /// Beside read_body, of a compressed body, where the transport can: passes on its bytes as they come, for `decode`. Of
+  /// these ways to read only one is used for a request.
+  std::function<bool(const body_receiver&)> read_encoded{};
+  /// Decodes the next bytes that read_encoded has passed on, and passes the result on in pieces. Called by one thread at a
+  /// time, not always the same. False when they are damaged, or the receiver returns false. Without bytes: whether the body
+  /// may end here.
+  std::function<bool(std::string_view bytes, const body_receiver&)> decode{};
   std::int64_t content_length = -1;  ///< bytes that will come over the wire; -1: not known
   bool compressed = false;           ///< read_body passes on more of them, decoded
 
   /// Whether the client has closed its connection. May be called by another thread while handle() has not returned. Null:
   /// the transport cannot tell.
   std::function<bool()> gone{};
+
+  /// Where the transport has few threads: called before this thread waits for a worker. What it returns is held during the
+  /// wait; null: no thread may wait, and the answer is 429. A null function: it may.
+  std::function<std::shared_ptr<void>()> begin_wait{};
 
   /// Encodes an answer's body as "gzip" or "deflate" (zlib's format). Null: the transport cannot.
   std::function<std::vector<body_piece>(const std::vector<body_piece>&, std::string_view coding)> compress{};
