@@ -7,6 +7,8 @@
 ///       use(chunk.first_row, sluice::rowsum(chunk.rows));        // chunk.rows is (rows, 1024), on the CPU
 ///     sluice::rowsum_file(in, "sums.npy");                       // pipeline.hpp does that at the file's speed
 ///
+/// The dtype of an .npy is the one that npy.hpp tells: rows of other types, or big-endian, are converted as they are read.
+///
 /// Files are read with pread, and mapped only where that is asked for: a file that is cut short while it is read is an
 /// error, not a crash.
 #pragma once
@@ -98,10 +100,14 @@ class file_stream {
   /// That of the .npy; (rows, columns) of a raw file and of several files.
   [[nodiscard]] const sluice::shape& shape() const noexcept { return shape_; }
   [[nodiscard]] sluice::dtype dtype() const noexcept { return dtype_; }  ///< of the elements
-  /// Bytes of one row.
+  /// Bytes of one row, in memory.
   [[nodiscard]] std::int64_t row_bytes() const noexcept { return columns() * static_cast<std::int64_t>(size_of(dtype_)); }
   [[nodiscard]] std::int64_t bytes() const noexcept { return rows_ < 0 ? -1 : rows_ * row_bytes(); }  ///< of all rows
   [[nodiscard]] std::int64_t byte_offset() const noexcept { return byte_offset_; }  ///< of row 0; 0 of several files
+  /// Of any row, in the file: an .npy's rows may have other sizes there than in memory.
+  [[nodiscard]] std::int64_t byte_offset_of(std::int64_t row) const noexcept {
+    return byte_offset_ + row * stored_row_bytes_;
+  }
   [[nodiscard]] std::int64_t chunk_bytes() const noexcept { return chunk_bytes_; }  ///< as in the options
   [[nodiscard]] int readers() const noexcept { return readers_; }                   ///< as in the options
   [[nodiscard]] SLUICE_API const std::string& path() const noexcept;                ///< or the name
@@ -128,6 +134,7 @@ class file_stream {
   std::int64_t rows_ = 0;
   sluice::dtype dtype_ = dtype::f32;
   std::int64_t byte_offset_ = 0;
+  std::int64_t stored_row_bytes_ = 0;
   std::int64_t chunk_bytes_ = 0;
   int readers_ = 0;
 };

@@ -43,6 +43,62 @@ std::string joined(const file_stream& in, std::int64_t first_row = 0) {
 
 }  // namespace
 
+TEST_CASE("rows of other types and orders of bytes are converted as they are read") {
+  const testing::folder here;
+  const std::string path = here / "a.npy";
+  const auto npy = [](std::string_view descr, std::string_view shape, std::string_view elements) {
+    std::string text =
+        "{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': " + std::string(shape) + "}\n";
+    return std::string("\x93NUMPY\1\0", 8) + static_cast<char>(text.size()) + '\0' + text + std::string(elements);
+  };
+  std::string elements;
+  for (int i = 0; i < 50'000; ++i) elements += {static_cast<char>(i >> 8), static_cast<char>(i & 0xff)};
+  testing::write_file(path, npy(">u2", "(500, 100)", elements));
+  const tensor expected = read_npy(path);
+  CHECK(static_cast<const std::int32_t*>(expected.data())[49'999] == 49'999);
+  for (const std::int64_t chunk : {1, 1000, 70'000, 16 << 20}) {
+    const file_stream in(path, {.chunk_bytes = chunk, .map = true});
+    CHECK(in.dtype() == dtype::i32);
+    CHECK(in.row_bytes() == 400);
+    CHECK(in.bytes() == 200'000);
+    std::string all;
+    for (const auto& c : in.chunks()) {
+      CHECK(c.byte_offset == in.byte_offset() + c.first_row * 200);
+      all += raw(c.rows);
+    }
+    CHECK(all == raw(expected));
+    tensor some({3, 100}, dtype::i32);
+    in.read_rows(497, some);
+    CHECK(testing::same_bits(some, expected.slice(0, 497, 500)));
+
+    // As a pipe brings them: a byte, two, three, ... at once.
+    const std::string bytes = testing::read_file(path);
+    std::size_t at = 0;
+    std::size_t step = 0;
+    const auto piped = file_stream::from(
+        [&](std::span<std::byte> out) {
+          const auto n = std::min({++step % 100 + 1, out.size(), bytes.size() - at});
+          std::memcpy(out.data(), bytes.data() + at, n);
+          at += n;
+          return n;
+        },
+        {.chunk_bytes = chunk});
+    all.clear();
+    for (const auto& c : piped.chunks()) all += raw(c.rows);
+    CHECK(all == raw(expected));
+  }
+  CHECK(testing::same_bits(tensor(file_stream({path, path}).chunks().begin()->rows).slice(0, 500, 1000), expected));
+  const std::string other = here / "b.npy";
+  testing::write_file(other, npy("<u2", "(1, 100)", elements.substr(0, 200)));
+  CHECK_REFUSED(file_stream({path, other}), invalid_argument, "100 columns of big-endian u16", "100 of u16");
+  CHECK_REFUSED(file_stream(path, {.dtype = dtype::f32}), invalid_argument, ".npy of i32");
+  testing::write_file(other, npy("<u8", "(2, 2)", std::string(31, '\0') + '\x80'));
+  const file_stream large(other);
+  tensor rows({1, 2}, dtype::i64);
+  large.read_rows(0, rows);
+  CHECK_REFUSED(large.read_rows(1, rows), unsupported, "u64 number 3 is 9223372036854775808");
+}
+
 TEST_CASE("chunks are the file, whatever their size") {
   const testing::folder here;
   const std::string path = here / "a.bin";
@@ -257,7 +313,8 @@ TEST_CASE("a function of the caller's brings rows once") {
   const auto read = [](const file_stream& in) {
     for (const auto& c : in.chunks()) static_cast<void>(c);
   };
-  CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a) + "x", 100))), malformed, "input has bytes after its last row");
+  CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a) + "x", 100))), malformed,
+                "input has bytes after its last row");
   CHECK_REFUSED(read(file_stream::from(in_pieces(encode_npy(a).substr(0, 2000), 100))), malformed, "2000 bytes",
                 "528 fewer");
   CHECK_REFUSED(read(file_stream::from(in_pieces(raw(a), 100), {.columns = 7})), malformed, "2400 bytes",

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <sstream>
+
 #include "files.hpp"
 #include "testing.hpp"
 
@@ -71,15 +73,71 @@ TEST_CASE("headers that others write") {
 }
 
 TEST_CASE("element types that this library has not") {
-  CHECK_REFUSED(parse_text(with_descr("'|O'")), unsupported, "'|O'", "objects", "<f8, <f4, <f2, <i8, <i4, |u1");
+  CHECK_REFUSED(parse_text(with_descr("'|O'")), unsupported, "'|O'", "objects", "f8, f4, f2, i8, i4, i2, i1");
   CHECK_REFUSED(parse_text(with_descr("[('a', '<f4'), ('b', '<i4')]")), unsupported, "structured");
   CHECK_REFUSED(parse_text(with_descr("('<f4', (2,))")), unsupported, "structured");
-  CHECK_REFUSED(parse_text(with_descr("'>f4'")), unsupported, "'>f4'", "little-endian");
   CHECK_REFUSED(parse_text(with_descr("'<V2'")), unsupported, "bfloat16", "float32");
-  CHECK_REFUSED(parse_text(with_descr("'|b1'")), unsupported, "'|b1'", "uint8");
-  for (const char* descr : {"'<i2'", "'<c8'", "'<U5'", "'|f4'", "'f4'", "'bfloat16'", "''", "'<M8[ns]'", "'<f16'", "'<f4 '"})
+  CHECK_REFUSED(parse_text(with_descr("'<c8'")), unsupported, "'<c8'", "astype('<f8')");
+  for (const char* descr : {"'|i2'", "'>c8'", "'>V2'", "'<b2'", "'<'", "'|>f4'", "'<u3'", "'<U5'", "'|f4'", "'f4'",
+                            "'bfloat16'", "''", "'<M8[ns]'", "'<f16'", "'<f4 '"})
     CHECK_REFUSED(parse_text(with_descr(descr)), unsupported, "is none of");
   CHECK_REFUSED(parse_text(with_descr("4")), malformed, "a string", "'4'");
+}
+
+TEST_CASE("types and orders of bytes that tensors have not become those that hold every value") {
+  struct one {
+    const char* descr;
+    dtype type;
+    std::string bytes;
+    const char* in_memory;  // as i64, or f64
+  };
+  const std::vector<one> all{
+      {"'>f4'", dtype::f32, "\x3f\xc0\0\0\xc0\0\0\0\0\0\0\0"s, "1.5 -2 0"},
+      {"'>f8'", dtype::f64, "\x3f\xf8\0\0\0\0\0\0\xc0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"s, "1.5 -2 0"},
+      {"'>f2'", dtype::f16, "\x3e\0\xc0\0\0\0"s, "1.5 -2 0"},
+      {"'>i4'", dtype::i32, "\0\0\1\2\xff\xff\xff\xfe\0\0\0\0"s, "258 -2 0"},
+      {"'>i8'", dtype::i64, "\0\0\0\0\0\0\1\2\xff\xff\xff\xff\xff\xff\xff\xfe\0\0\0\0\0\0\0\0"s, "258 -2 0"},
+      {"'|b1'", dtype::u8, "\1\0\1"s, "1 0 1"},
+      {"'|i1'", dtype::i32, "\x7f\x80\xff"s, "127 -128 -1"},
+      {"'<i2'", dtype::i32, "\xff\x7f\0\x80\2\1"s, "32767 -32768 258"},
+      {"'>i2'", dtype::i32, "\x7f\xff\x80\0\1\2"s, "32767 -32768 258"},
+      {"'<u2'", dtype::i32, "\xff\xff\0\x80\2\1"s, "65535 32768 258"},
+      {"'>u2'", dtype::i32, "\xff\xff\x80\0\1\2"s, "65535 32768 258"},
+      {"'<u4'", dtype::i64, "\xff\xff\xff\xff\0\0\0\x80\2\1\0\0"s, "4294967295 2147483648 258"},
+      {"'>u4'", dtype::i64, "\xff\xff\xff\xff\x80\0\0\0\0\0\1\2"s, "4294967295 2147483648 258"},
+      {"'<u8'", dtype::i64, "\xff\xff\xff\xff\xff\xff\xff\x7f\0\0\0\0\0\0\0\0\2\1\0\0\0\0\0\0"s,
+       "9223372036854775807 0 258"},
+      {"'>u8'", dtype::i64, "\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\2"s,
+       "9223372036854775807 0 258"},
+      {"'>u1'", dtype::u8, "\xff\0\1"s, "255 0 1"}};
+  for (const auto& [descr, type, bytes, expected] : all) {
+    CAPTURE(descr);
+    const std::string body = npy_of(with_descr(descr)) + bytes;
+    const tensor t = decode_npy(as_bytes(body));
+    CHECK(t.dtype() == type);
+    CHECK(t.shape() == shape{3});
+    std::ostringstream text;
+    for (std::int64_t i = 0; i < 3; ++i) {
+      if (i > 0) text << ' ';
+      if (is_floating(type))
+        text << static_cast<const double*>(t.as(dtype::f64).data())[i];
+      else
+        text << static_cast<const std::int64_t*>(t.as(dtype::i64).data())[i];
+    }
+    CHECK(text.str() == expected);
+    const testing::folder folder;
+    const std::string path = folder / "a.npy";
+    testing::write_file(path, body);
+    CHECK(testing::same_bits(read_npy(path), t));
+    CHECK_REFUSED(decode_npy(as_bytes(body).first(body.size() - 1)), malformed, "1 fewer");
+  }
+  const auto u64 = npy_of(with_descr("'>u8'")) + std::string(16, '\0') + "\x80\0\0\0\0\0\0\1"s;
+  CHECK_REFUSED(decode_npy(as_bytes(u64)), unsupported, "number 2 is 9223372036854775809", "astype('<f8')");
+  const auto truth = npy_of(with_descr("'|b1'")) + "\1\2\0"s;
+  CHECK_REFUSED(decode_npy(as_bytes(truth)), malformed, "number 1 is 2");
+  // 2^61 elements of one byte are as many of four in memory, which do not fit.
+  CHECK_REFUSED(parse_text("{'descr': '|i1', 'fortran_order': False, 'shape': (2305843009213693952,)}"), malformed,
+                "63 bits");
 }
 
 TEST_CASE("shapes that are none") {

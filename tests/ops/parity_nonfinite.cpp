@@ -68,6 +68,19 @@ operands_pair specials(std::int64_t m, std::int64_t k, std::int64_t n, dtype typ
   return p;
 }
 
+// The same values. Elsewhere than on the CPU a sum may begin with its first product, which may be a minus zero.
+bool same_product(const tensor& c, const tensor& expected) {
+  if (c.device().is_cpu()) return same_values(c, expected);
+  const auto size = static_cast<std::size_t>(reference::size_of(code_of(expected.dtype())));
+  const auto x = bytes_of(c), y = bytes_of(expected);
+  for (std::size_t i = 0; i < y.size(); i += size) {
+    const real got = reference::get(code_of(expected.dtype()), &x[i]),
+               wanted = reference::get(code_of(expected.dtype()), &y[i]);
+    if (!(got == wanted || (std::isnan(got) && std::isnan(wanted)))) return false;
+  }
+  return x.size() == y.size();
+}
+
 std::vector<sluice::device> real_devices() {
   auto list = one_of_each_backend();
   std::erase_if(list, [](const auto& d) { return d.backend() != "cpu" && d.backend() != "cuda"; });
@@ -86,7 +99,7 @@ TEST_CASE("NaN and infinities at every place of a product, in every layout") {
             const tensor c = sluice::matmul(laid(la, a, where), laid(lb, b, where));
             INFO(where.str(), ": ", text(type), " ", a[0].shape().str(), " ", la.name, " x ", b[0].shape().str(), " ",
                  lb.name);
-            REQUIRE(same_values(c.to("cpu"), product));
+            REQUIRE(same_product(c, product));
           }
       }
 }
@@ -102,9 +115,9 @@ TEST_CASE("NaN and infinities where one matrix multiplies a batch, and of single
           tensor expected(p.product.shape(), type);
           const auto repeated = b.broadcast_to(p.b.shape()).clone();
           reference::matmul(sluice::core::array_of(p.a), sluice::core::array_of(repeated), sluice::core::array_of(expected));
-          CHECK(same_values(sluice::matmul(p.a.to(where), b.to(where)), expected));
+          CHECK(same_product(sluice::matmul(p.a.to(where), b.to(where)), expected));
           const tensor a = p.a[i].transpose().clone().to(where).transpose();
-          CHECK(same_values(sluice::matmul(a, b.to(where)), p.product[i]));
+          CHECK(same_product(sluice::matmul(a, b.to(where)), p.product[i]));
         }
       }
 }

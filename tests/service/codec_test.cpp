@@ -137,8 +137,9 @@ TEST_CASE("refusals and the document name the types that are there") {
   calls c;
   const auto type = c.refused("rowsum", "x", {{"Content-Type", "image/jpeg"}});
   CHECK(type.first == 415);
-  CHECK(type.second.find("takes application/json, application/x-npy, multipart/form-data or text/csv with a part of "
-                         "application/x-npy or text/csv for each of its 1 input") != std::string::npos);
+  CHECK(type.second.find(
+            "takes application/json, application/x-npy, application/zip, multipart/form-data or text/csv with a part of "
+            "application/x-npy or text/csv for each of its 1 input") != std::string::npos);
   const auto accept = c.refused("rowsum", R"({"a":[[1]]})", {{"Accept", "image/jpeg"}});
   CHECK(accept.first == 406);
   CHECK(accept.second.find("application/json or application/x-npy or text/csv") != std::string::npos);

@@ -67,6 +67,16 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_a
   return b;
 }
 
+body_buffer body_buffer::filled(std::size_t size, const host_allocator& memory,
+                                const std::function<void(std::span<char> out)>& fill) {
+  body_buffer b(memory);
+  b.grow(size);
+  fill({b.data_, size});
+  b.size_ = size;
+  b.pad();
+  return b;
+}
+
 // All expected bytes, straight into place.
 void body_buffer::receive(const request& r, const progress& received) {
   while (size_ < expected_) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include "codec/host_allocator.hpp"
 #include "sluice/service.hpp"
@@ -18,6 +19,10 @@ class body_buffer {
   static body_buffer read(
       const request& r, std::int64_t limit, const host_allocator& memory, std::size_t aligned = 0,
       const progress& received = [](std::int64_t) {});
+
+  // `size` bytes that `fill` writes, in memory of `memory`: what a body holds in another form.
+  static body_buffer filled(std::size_t size, const host_allocator& memory,
+                            const std::function<void(std::span<char> out)>& fill);
 
   [[nodiscard]] const char* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -61,6 +61,8 @@ class codec {
   [[nodiscard]] virtual payload carries() const = 0;
   // Whether its tensors may lie in the body's memory, which is then chosen for the device that computes.
   [[nodiscard]] virtual bool uses_body_memory() const { return false; }
+  // Whether few bytes may be many: then no body is short, and a worker decodes it.
+  [[nodiscard]] virtual bool decompresses() const { return false; }
   [[nodiscard]] virtual bool has_encoder() const { return true; }
 
   // The size of a body that begins with `bytes`, where its header tells it; 0: it does not. The end of a part is then looked
@@ -94,6 +96,7 @@ class codec {
 
 std::unique_ptr<codec> json_codec();
 std::unique_ptr<codec> npy_codec();
+std::unique_ptr<codec> npz_codec();
 std::unique_ptr<codec> multipart_codec();
 
 }  // namespace sluice::serving

@@ -34,6 +34,7 @@ codec_registry standard_codecs() {
   codec_registry codecs;
   codecs.add(json_codec());
   codecs.add(npy_codec());
+  codecs.add(npz_codec());
   codecs.add(multipart_codec());
   return codecs;
 }

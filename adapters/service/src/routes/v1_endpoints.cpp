@@ -2,6 +2,7 @@
 #include "codec/codec_registry.hpp"
 #include "codec/json_schema.hpp"
 #include "execution/executor.hpp"
+#include "execution/result_dtype.hpp"
 #include "http/protocol.hpp"
 #include "openapi/describe_endpoints.hpp"
 
@@ -23,7 +24,7 @@ class v1_protocol final : public protocol {
     record.route = row->name;
     check_method(r, "POST");
     record.model = row->name;
-    return respond(r, *row, record);
+    return respond(r, *row_for(row, r.query), record);
   }
 
   void describe(document& d) const override {
@@ -45,7 +46,7 @@ class v1_protocol final : public protocol {
     call c(row, record, executor_.options);
     c.encoded_bytes = [&](std::span<const operand_spec> results) { return to.size_of(results, executor_.options.limits); };
     const auto take_inputs = [&] { c.take(from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding)); };
-    if (executor_.is_short(record)) take_inputs();
+    if (executor_.is_short(record) && !from.decompresses()) take_inputs();
     return executor_.run(c, [&] {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);

@@ -1,6 +1,5 @@
 #include "rowsum_stream/upload.hpp"
 
-#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -15,8 +14,9 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr std::size_t head_bytes = 256;        // most .npy headers have 128 bytes
-constexpr std::int64_t read_bytes = 64 << 10;  // of sums that are printed and sent at once
+constexpr std::size_t head_bytes = 256;            // most .npy headers have 128 bytes
+constexpr std::size_t converted_bytes = 64 << 10;  // of elements that are converted at once
+constexpr std::int64_t read_bytes = 64 << 10;      // of sums that are printed and sent at once
 
 [[noreturn]] void fail(const std::string& sentence) { throw error(error_code::malformed, "[rowsum/stream] " + sentence); }
 
@@ -38,13 +38,13 @@ bool read_all(const std::function<bool(const body_receiver&)>& read, const std::
   return whole;
 }
 
-std::size_t sum_size(dtype rows) { return size_of(rowsum_dtype(rows)); }
-
-template <class T>
 void find_not_finite(const tensor& sums, std::int64_t before, std::int64_t& count, std::int64_t& first) {
-  const auto* const data = static_cast<const T*>(sums.data());
-  for (std::int64_t i = 0; i < sums.count(); ++i)
-    if (!std::isfinite(data[i]) && count++ == 0) first = before + i;
+  visit(sums.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto* const data = static_cast<const T*>(sums.data());
+    for (std::int64_t i = 0; i < sums.count(); ++i)
+      if (!is_finite(data[i]) && count++ == 0) first = before + i;
+  });
 }
 
 upload::form form_of(const npy_header& h) {
@@ -65,12 +65,12 @@ std::optional<npy_header> header_in(std::string_view bytes) try {
 }  // namespace
 
 upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit,
-               std::optional<nonfinite> json, std::optional<form> known)
+               const form_of_answer& wanted, std::optional<form> known)
     : executor_(e),
       record_(&record),
       meter_(bytes),
       permit_(std::move(permit)),
-      json_(json),
+      wanted_(wanted),
       spool_(e.options.stream.spool_memory, e.options.stream.spool_directory) {
   if (known) begin(*known);
 }
@@ -135,6 +135,7 @@ void upload::receive_encoded(const request& r) {
 }
 
 std::span<char> upload::buffer() {
+  if (stored_) return std::span(elements_).subspan(waiting_);
   if (summer_) return summer_->buffer();
   head_.resize(head_size_ + head_bytes);
   return {head_.data() + head_size_, head_bytes};
@@ -164,6 +165,10 @@ void upload::receive_head() {
   const auto h = header_in(std::string_view(head_.data(), std::min(head_size_, npy_header_limit)));
   if (!h) return;
   begin(form_of(*h));
+  if (h->is_converted()) {
+    stored_ = *h;
+    elements_.resize(converted_bytes);
+  }
   const auto at = static_cast<std::size_t>(h->data_offset);
   for (auto rest = std::string_view(head_.data(), head_size_).substr(at); !rest.empty();) {
     const auto to = buffer();
@@ -177,18 +182,42 @@ void upload::receive_head() {
 void upload::begin(const form& f) {
   form_ = f;
   begun_ = true;
+  type_ = result_of(rowsum_op(), {{f.dtype, {0, f.columns}}}, rowsum_options{wanted_.dtype}).dtype;
+  if (type_ == dtype::bf16 && !wanted_.json)
+    throw http_error{422, "unsupported",
+                     "[rowsum/stream] the sums are to be of bf16, which .npy has no type for; ask for application/json"};
   if (f.sums) {
     check_quota(f.sums->count());
     check_empty(*f.sums);
   }
-  summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns));
+  summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns), type_);
 }
 
 void upload::receive_rows(std::size_t bytes) {
   received_ += static_cast<std::int64_t>(bytes);
   if (form_.bytes >= 0 && received_ > form_.bytes)
     fail(rows_text() + fmt::format(": {} bytes, and the body has more", form_.bytes));
+  if (stored_) return convert_rows(bytes);
   if (summer_->advance(bytes)) sum();
+}
+
+void upload::convert_rows(std::size_t bytes) try {
+  const auto from = stored_->element_bytes(), to = size_of(form_.dtype);
+  waiting_ += bytes;
+  std::size_t at = 0;
+  while (waiting_ - at >= from) {
+    const auto out = summer_->buffer();
+    const auto count = std::min(out.size() / to, (waiting_ - at) / from);
+    convert_npy(*stored_, std::as_bytes(std::span(elements_).subspan(at, count * from)), out.data(), converted_);
+    converted_ += static_cast<std::int64_t>(count);
+    at += count * from;
+    if (summer_->advance(count * to)) sum();
+  }
+  waiting_ -= at;
+  std::memmove(elements_.data(), elements_.data() + at, waiting_);
+} catch (const error& e) {
+  if (e.code() == error_code::unsupported) throw http_error{422, "unsupported", e.what()};
+  throw;
 }
 
 void upload::finish() {
@@ -196,7 +225,7 @@ void upload::finish() {
   if (form_.bytes >= 0 && received_ != form_.bytes)
     fail(rows_text() + fmt::format(": {} bytes, and {} came", form_.bytes, received_));
   if (form_.columns == 0) return add_empty_rows();
-  if (received_ % row_bytes() != 0)
+  if (!stored_ && received_ % row_bytes() != 0)  // what a header says, came
     fail(rows_text() + fmt::format(": {} bytes are {} too many", received_, received_ % row_bytes()));
   sum();
   if (!form_.sums) form_.sums = shape{sums_};
@@ -207,7 +236,7 @@ void upload::add_empty_rows() {
   constexpr std::int64_t most = 1 << 16;
   for (auto left = form_.sums->count(); left > 0; left -= std::min(left, most)) {
     const shape extents{std::min(left, most), 0};
-    in_worker(0, [&] { keep(rowsum(tensor(extents, form_.dtype), device::cpu)); });
+    in_worker(0, [&] { keep(rowsum(tensor(extents, form_.dtype), device::cpu, {.dtype = type_})); });
   }
 }
 
@@ -217,10 +246,7 @@ void upload::sum() {
 
 void upload::keep(const tensor& sums) {
   check_quota(sums_ + sums.count());
-  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f32)
-    find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
-  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f64)
-    find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
+  if (wanted_.json == nonfinite::refuse && is_floating(type_)) find_not_finite(sums, sums_, not_finite_, first_not_finite_);
   spool_.append({static_cast<const char*>(sums.data()), sums.bytes()});
   sums_ += sums.count();
 }
@@ -251,7 +277,7 @@ void upload::in_worker(std::size_t bytes, const std::function<void()>& work) {
 void upload::check_quota(std::int64_t rows) const {
   const auto& o = executor_.options.stream;
   const auto most = o.spool_directory.empty() ? std::min(o.quota_bytes, o.spool_memory) : o.quota_bytes;
-  const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
+  const auto size = static_cast<std::int64_t>(size_of(type_));
   if (rows > most / size)
     throw http_error{413, "limit_exceeded",
                      fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most",
@@ -261,14 +287,13 @@ void upload::check_quota(std::int64_t rows) const {
 // A header alone asks for what no bytes pay for: sums of rows without elements, and empty lists.
 void upload::check_empty(const shape& sums) const {
   const auto& limits = executor_.options.limits;
-  const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
+  const auto size = static_cast<std::int64_t>(size_of(type_));
   if (form_.columns == 0 && sums.count() > limits.result_bytes / size)
     throw http_error{413, "limit_exceeded",
                      fmt::format("[rowsum/stream] {} rows without elements have sums of {} bytes each: {} bytes of such are "
                                  "given at most",
                                  sums.count(), size, limits.result_bytes)};
-  if (json_ && sums.count() == 0)
-    static_cast<void>(lists_bytes({.dtype = rowsum_dtype(form_.dtype), .shape = sums}, limits));
+  if (wanted_.json && sums.count() == 0) static_cast<void>(lists_bytes({.dtype = type_, .shape = sums}, limits));
 }
 
 std::int64_t upload::row_bytes() const {
@@ -289,10 +314,10 @@ void upload::fail_late() const {
 }
 
 response upload::answer(const std::shared_ptr<upload>& self) {
-  const dtype type = rowsum_dtype(self->form_.dtype);
+  const dtype type = self->type_;
   const shape& extents = *self->form_.sums;
   response out{.headers = {{"X-Sluice-Device", device(device::cpu).str()}}};
-  if (!self->json_) {
+  if (!self->wanted_.json) {
     const auto head = npy_header_bytes(type, extents);
     out.headers.emplace_back("Content-Type", "application/x-npy");
     out.content_length = std::ssize(head) + self->spool_.size();
@@ -330,7 +355,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
 // A worker prints all but small results.
 body_piece upload::printed(std::int64_t first, std::string_view elements) {
   body_piece piece;
-  const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), *json_, first, elements); };
+  const auto print = [&] { piece = print_part(*form_.sums, type_, *wanted_.json, first, elements); };
   if (first == 0 && std::ssize(elements) < read_bytes)
     print();
   else

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "sluice/file_stream.hpp"
+#include "sluice/impl/files/converted_source.hpp"
 #include "sluice/impl/files/npy_header.hpp"
 #include "sluice/impl/files/source.hpp"
 
@@ -50,6 +51,9 @@ inline npy_header check_streamable(const npy_header& h, const std::string& path,
 }
 
 inline std::int64_t raw_row_bytes(const std::string& path, const file_stream_options& options) {
+  if (options.columns == 0 && path.ends_with(".npz"))
+    stream_fail(error_code::invalid_argument,
+                fmt::format("{} is no .npy and no raw file with columns: read_npz reads the members of an .npz", path));
   if (options.columns == 0)
     stream_fail(error_code::invalid_argument,
                 fmt::format("{} does not begin with the magic of .npy: a raw file needs columns", path));
@@ -97,7 +101,7 @@ struct joined_files {
       if (__builtin_add_overflow(rows_of(all), rows_of(h), &rows))
         stream_fail(error_code::malformed,
                     fmt::format("{} and those before it have more rows than fit in 63 bits", in->path()));
-      all = {h.dtype, {rows, h.shape.back()}, false, 0};
+      all = {h.dtype, {rows, h.shape.back()}, false, 0, h.element, h.swapped};
     }
     parts.push_back({in, begin + h.data_offset, h.data_bytes()});
   }
@@ -108,10 +112,10 @@ struct joined_files {
       stream_fail(error_code::invalid_argument,
                   fmt::format("{} is {}, and {} is {}: files that are read as one are all .npy or all raw", first,
                               all_npy ? "an .npy" : "raw", path, npy ? "an .npy" : "raw"));
-    if (h.dtype != all.dtype || h.shape.back() != all.shape.back())
+    if (h.dtype != all.dtype || h.element != all.element || h.swapped != all.swapped || h.shape.back() != all.shape.back())
       stream_fail(error_code::invalid_argument,
                   fmt::format("{} has {} columns of {}, and {} has {} of {}: files that are read as one agree", first,
-                              all.shape.back(), name_of(all.dtype), path, h.shape.back(), name_of(h.dtype)));
+                              all.shape.back(), npy_name_of(all), path, h.shape.back(), npy_name_of(h)));
   }
 
   std::vector<files::file_part> parts;
@@ -124,7 +128,7 @@ inline npy_header begun(files::callback_source& in, const file_stream_options& o
   const auto peek = [&](std::size_t count) { return in.peek(count); };
   if (options.byte_offset == 0 && files::has_npy_magic(in.peek(6))) {
     const npy_header h = check_streamable(files::read_npy_header(peek, in.name()), in.name(), options);
-    in.rows_begin(h.data_offset, h.shape.back() * static_cast<std::int64_t>(size_of(h.dtype)), h.data_bytes());
+    in.rows_begin(h.data_offset, h.shape.back() * static_cast<std::int64_t>(h.element_bytes()), h.data_bytes());
     return h;
   }
   in.rows_begin(options.byte_offset, raw_row_bytes(in.name(), options), -1);
@@ -135,11 +139,12 @@ inline npy_header begun(files::callback_source& in, const file_stream_options& o
 
 SLUICE_FUNC file_stream::file_stream(std::shared_ptr<files::source> source, const npy_header& header,
                                      const file_stream_options& options)
-    : source_(std::move(source)),
+    : source_(files::converted(std::move(source), header)),
       shape_(header.shape),
       rows_(shape_[0] < 0 ? -1 : files::rows_of(header)),
       dtype_(header.dtype),
       byte_offset_(header.data_offset),
+      stored_row_bytes_(header.shape.back() * static_cast<std::int64_t>(header.element_bytes())),
       chunk_bytes_(options.chunk_bytes),
       readers_(options.readers) {}
 
@@ -225,7 +230,7 @@ SLUICE_FUNC void row_chunks::next() {
     rows = static_cast<std::int64_t>(got) / file_.row_bytes();
     read = read.slice(0, 0, rows);
   }
-  chunk_ = {std::move(read), next_row_, file_.byte_offset() + next_row_ * file_.row_bytes()};
+  chunk_ = {std::move(read), next_row_, file_.byte_offset_of(next_row_)};
   next_row_ += rows;
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "sluice/impl/files/npy_convert.hpp"
 #include "sluice/impl/files/npy_header.hpp"
 #include "sluice/impl/files/output.hpp"
 #include "sluice/npy.hpp"
@@ -21,7 +22,7 @@ inline void check_length(const npy_header& h, const std::string& name, std::int6
   throw error(error_code::malformed,
               fmt::format("[npy] {} has {} bytes, {} {} than the {} of a header of {} and of shape {} of {}", name, size,
                           size < whole ? whole - size : size - whole, size < whole ? "fewer" : "more", whole, h.data_offset,
-                          h.shape.str(), name_of(h.dtype)));
+                          h.shape.str(), npy_name_of(h)));
 }
 
 [[noreturn]] inline void fail_truncated(const std::string& name, std::int64_t size) {
@@ -54,6 +55,20 @@ inline npy_header read_npy_header(const file& in, std::int64_t begin) {
   return h;
 }
 
+// Threads read and convert this many elements at once.
+inline constexpr std::int64_t converted_elements = 1 << 17;
+
+inline void read_converted(const file& in, const npy_header& h, std::byte* to) {
+  const auto count = h.shape.count();
+  const auto stored = static_cast<std::int64_t>(h.element_bytes());
+  parallel_for((count + converted_elements - 1) / converted_elements, [&](std::int64_t i) {
+    const std::int64_t first = i * converted_elements;
+    std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(converted_elements, count - first) * stored));
+    in.read(h.data_offset + first * stored, bytes);
+    convert_npy(h, bytes, to + first * static_cast<std::int64_t>(size_of(h.dtype)), first);
+  });
+}
+
 }  // namespace files
 
 SLUICE_FUNC tensor npy_tensor(const npy_header& header, const device& where, memory kind) {
@@ -72,8 +87,12 @@ SLUICE_FUNC tensor decode_npy(std::span<const std::byte> bytes) {
   if (!h) files::fail_truncated("the body", size);
   files::check_length(*h, "the body", size);
   tensor t = npy_tensor(*h);
-  if (const auto to = files::memory_of_tensor(t); !to.empty())
-    std::memcpy(to.data(), bytes.data() + static_cast<std::size_t>(h->data_offset), to.size());
+  const auto to = files::memory_of_tensor(t);
+  const auto from = bytes.subspan(static_cast<std::size_t>(h->data_offset));
+  if (h->is_converted())
+    convert_npy(*h, from, to.data());
+  else if (!to.empty())
+    std::memcpy(to.data(), from.data(), to.size());
   return t;
 }
 
@@ -89,7 +108,10 @@ SLUICE_FUNC tensor read_npy(const std::string& path) {
   const files::file in(path, "read_npy");
   const npy_header h = files::read_npy_header(in);
   tensor t = npy_tensor(h);
-  in.read_parallel(h.data_offset, files::memory_of_tensor(t));
+  if (h.is_converted())
+    files::read_converted(in, h, files::memory_of_tensor(t).data());
+  else
+    in.read_parallel(h.data_offset, files::memory_of_tensor(t));
   return t;
 }
 

@@ -2,6 +2,7 @@
 // against the file's.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cctype>
@@ -31,8 +32,32 @@ static_assert(std::endian::native == std::endian::little, "elements go between f
 
 inline constexpr std::string_view npy_magic = "\x93NUMPY";
 
-inline constexpr std::array<std::pair<std::string_view, dtype>, 6> npy_types{
-    {{"f8", dtype::f64}, {"f4", dtype::f32}, {"f2", dtype::f16}, {"i8", dtype::i64}, {"i4", dtype::i32}, {"u1", dtype::u8}}};
+struct npy_type {
+  std::string_view descr;  // without the order of bytes
+  sluice::dtype dtype;
+  npy_element element = npy_element::same;
+  std::string_view name = {};  // where `element` is not the same
+};
+inline constexpr std::array<npy_type, 12> npy_types{{{"f8", dtype::f64},
+                                                     {"f4", dtype::f32},
+                                                     {"f2", dtype::f16},
+                                                     {"i8", dtype::i64},
+                                                     {"i4", dtype::i32},
+                                                     {"u1", dtype::u8},
+                                                     {"b1", dtype::u8, npy_element::b1, "bool"},
+                                                     {"i1", dtype::i32, npy_element::i1, "i8"},
+                                                     {"i2", dtype::i32, npy_element::i2, "i16"},
+                                                     {"u2", dtype::i32, npy_element::u2, "u16"},
+                                                     {"u4", dtype::i64, npy_element::u4, "u32"},
+                                                     {"u8", dtype::i64, npy_element::u8, "u64"}}};
+
+// What the file holds, for a message: "f32", "u16", "big-endian f32".
+inline std::string npy_name_of(const npy_header& h) {
+  std::string_view name = name_of(h.dtype);
+  for (const auto& t : npy_types)
+    if (t.element == h.element && t.element != npy_element::same) name = t.name;
+  return fmt::format("{}{}", h.swapped ? "big-endian " : "", name);
+}
 
 [[noreturn]] inline void npy_malformed(const std::string& what) { throw error(error_code::malformed, "[npy] " + what); }
 [[noreturn]] inline void npy_unsupported(const std::string& what) { throw error(error_code::unsupported, "[npy] " + what); }
@@ -45,17 +70,25 @@ inline std::string npy_shown(std::string_view text) {
   return text.size() > 48 ? s + "..." : s;
 }
 
-inline dtype npy_type_of(std::string_view descr) {
+inline void set_npy_type(npy_header& h, std::string_view descr) {
   const char order = descr.empty() ? ' ' : descr[0];
   const std::string_view kind = descr.substr(descr.empty() ? 0 : 1);
-  for (const auto& [name, type] : npy_types)
-    if (name == kind && (order == '<' || order == '=' || (order == '|' && type == dtype::u8))) return type;
+  for (const auto& type : npy_types) {
+    const bool bytes = type.descr[1] == '1';  // which have no order
+    if (type.descr != kind || (order != '<' && order != '>' && order != '=' && !(order == '|' && bytes))) continue;
+    h.dtype = type.dtype;
+    h.element = type.element;
+    h.swapped = order == '>' && !bytes;
+    return;
+  }
   const char* why = "";
-  if (order == '>') why = ", little-endian";
   if (kind == "O") why = "; Python objects are never read";
   if (kind == "V2") why = "; bfloat16 has no .npy type: convert it to float32, or stream its bytes as a raw file";
-  if (kind == "b1") why = "; save truth values as uint8";
-  npy_unsupported(fmt::format("element type '{}' is none of <f8, <f4, <f2, <i8, <i4, |u1{}", npy_shown(descr), why));
+  if (kind == "f16" || kind == "c8" || kind == "c16" || kind == "c32")
+    why = "; convert it, as by numpy.save(path, x.real.astype('<f8'))";
+  npy_unsupported(
+      fmt::format("element type '{}' is none of f8, f4, f2, i8, i4, i2, i1, u8, u4, u2, u1, b1 with an order of bytes{}",
+                  npy_shown(descr), why));
 }
 
 // Reads tokens of `text`, which begins at byte `base` of the file.
@@ -74,7 +107,7 @@ class npy_header_reader {
       expect(':');
       if (key == "descr") {
         once(has_descr, key);
-        h.dtype = descr();
+        descr(h);
       } else if (key == "fortran_order") {
         once(has_order, key);
         h.fortran_order = boolean();
@@ -144,11 +177,11 @@ class npy_header_reader {
     return text_.substr(begin, end - begin);
   }
 
-  dtype descr() {
+  void descr(npy_header& h) {
     if (const char c = peek(); c == '[' || c == '(')
       npy_unsupported(
           fmt::format("element type {} is structured: only plain numbers are read", npy_shown(text_.substr(at_))));
-    return npy_type_of(string());
+    set_npy_type(h, string());
   }
 
   bool boolean() {
@@ -205,7 +238,7 @@ class npy_header_reader {
 
 // Also of the extents that stand beside a 0, as strides multiply those.
 inline void check_npy_size(const npy_header& h) {
-  std::int64_t bytes = static_cast<std::int64_t>(size_of(h.dtype));
+  std::int64_t bytes = static_cast<std::int64_t>(std::max(size_of(h.dtype), h.element_bytes()));
   bool fits = true;
   for (const auto extent : h.shape) fits = fits && !__builtin_mul_overflow(bytes, extent > 0 ? extent : 1, &bytes);
   if (!fits || __builtin_add_overflow(bytes, h.data_offset, &bytes))
@@ -223,8 +256,10 @@ SLUICE_FUNC std::optional<npy_header> parse_npy_header(std::span<const std::byte
   const auto at = [&](std::size_t i) { return static_cast<std::size_t>(prefix[i]); };
   const std::size_t common = std::min(text.size(), files::npy_magic.size());
   if (text.substr(0, common) != files::npy_magic.substr(0, common))
-    files::npy_malformed(fmt::format("it begins with \"{}\", not with the files::npy_magic \"\\x93NUMPY\"",
-                                     files::npy_shown(text.substr(0, files::npy_magic.size()))));
+    files::npy_malformed(
+        fmt::format("it begins with \"{}\", not with the magic \"\\x93NUMPY\"{}",
+                    files::npy_shown(text.substr(0, files::npy_magic.size())),
+                    text.starts_with("PK\3\4") ? ": an .npz is read by read_npz, and sent as application/zip" : ""));
   if (text.size() < files::npy_magic.size() + 2) return std::nullopt;
   const std::size_t version = at(6);
   if (version < 1 || version > 3 || at(7) != 0)
@@ -245,8 +280,8 @@ SLUICE_FUNC std::optional<npy_header> parse_npy_header(std::span<const std::byte
 
 SLUICE_FUNC std::string npy_header_bytes(dtype type, const shape& extents) {
   std::string_view name;
-  for (const auto& [known, t] : files::npy_types)
-    if (t == type) name = known;
+  for (const auto& known : files::npy_types)
+    if (known.dtype == type && known.element == npy_element::same) name = known.descr;
   if (name.empty())
     files::npy_unsupported(fmt::format("{} has no .npy type: convert it, as by t.as(sluice::dtype::f32)", name_of(type)));
   const std::string tuple = extents.rank() == 1 ? fmt::format("({},)", extents[0]) : extents.str();
