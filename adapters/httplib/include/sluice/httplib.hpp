@@ -226,8 +226,10 @@ class exchange {
     // A body with broken framing has no known end; for a DELETE without a body httplib would read the next request as one.
     const bool owned = direct_body::under_way(req_) != nullptr;  // by a server that drops the rest itself, without a thread
     if (!framing_.error.empty() || long_ || !framing_.has_body() || (close && owned)) detail::mark_read(req_);
-    // httplib cannot close the connection after an answer without a body, so a HEAD request with a body gets one.
-    if (close && req_.method == "HEAD") req_.method = "GET";
+    // httplib closes no connection after an answer to HEAD: it takes it for a GET whose body breaks off before its first
+    // byte.
+    const bool head_only = close && req_.method == "HEAD";
+    if (head_only) req_.method = "GET";
     res_.status = answer.status;
     std::string type = "application/octet-stream";
     for (auto& [name, value] : answer.headers) {
@@ -238,12 +240,18 @@ class exchange {
       else
         res_.set_header(name, value);
     }
-    if (close) res_.set_header("Connection", "close");
+    if (!owned) res_.set_header("Date", http_date());
+    if (close && req_.get_header_value("Connection") != "close")
+      res_.set_header("Connection", "close");  // else httplib does
     std::optional<httplib::ContentReader> rest;
     if constexpr (reader_outlives_handler<httplib::Request>)
       if (close && !owned && reader_ != nullptr && !framing_.chunked && !long_ && framing_.error.empty()) rest = *reader_;
     const std::size_t size = answer.size();
     const bool in_chunks = answer.write_body && answer.content_length < 0;
+    if (head_only) return send_head(size, type, in_chunks);
+    if ((answer.status == 204 || answer.status == 304) &&
+        !close)  // they have no length: httplib gives 0 where there is no provider
+      return res_.set_content_provider(type, [](std::size_t, httplib::DataSink& sink) { return sink.done(), true; });
     if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would call a provider of 0 bytes for ever
     const auto sent = [close, rest, under_way = under_way_, sending = std::move(answer.sending),
                        spare = service_.options().limits.body_bytes] { return !(close && linger(rest, spare)); };
@@ -260,6 +268,12 @@ class exchange {
     res_.set_content_provider(size, type, [pieces, sent](std::size_t offset, std::size_t, httplib::DataSink& sink) {
       return write(*pieces, offset, sink) && sent();
     });
+  }
+
+  void send_head(std::size_t size, const std::string& type, bool in_chunks) {
+    const auto nothing = [](auto&&...) { return false; };
+    if (in_chunks) return res_.set_chunked_content_provider(type, nothing);
+    res_.set_content_provider(size, type, nothing);
   }
 
   // HTTP/1.0 has no chunked bodies: the body ends with the connection.

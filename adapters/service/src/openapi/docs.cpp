@@ -33,10 +33,9 @@ std::string tag_of(std::string_view bytes) {
 response kept(const request& r, std::string_view type, body_piece body) {
   const auto tag = tag_of(body.bytes);
   const bool same = header(r, "If-None-Match").find(tag) != std::string_view::npos;
-  response out{.status = same ? 304 : 200, .headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}}};
-  if (same) return out;
-  out.headers.emplace_back("Content-Type", type);
-  out.body.push_back(std::move(body));
+  response out{.status = same ? 304 : 200,
+               .headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Content-Type", std::string(type)}}};
+  if (!same) out.body.push_back(std::move(body));
   return out;
 }
 
