@@ -37,7 +37,7 @@ admission::ticket admission::admit(std::int64_t expected) {
   const std::lock_guard lock(mutex_);
   const auto reading = std::count_if(all_.begin(), all_.end(), [](const entry& o) { return !o.computed && o.is_young(); });
   if (!queue_.has_place_for(static_cast<int>(reading) + 1)) throw busy(queue_);
-  if (!all_.empty() && e.expected > bytes_ - held(nullptr)) refuse_bytes(e.expected);
+  if (!all_.empty() && e.bytes() > bytes_ - held(nullptr)) refuse_bytes(e.expected);
   all_.push_front(e);
   return {*this, all_.begin()};
 }

@@ -2,6 +2,7 @@
 // the reading of its body. And it bounds the memory of all bodies together.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <list>
@@ -35,6 +36,7 @@ class admission {
   // A slow client keeps no place from others: its body counts as what has arrived of it, and it queues like a newcomer when
   // all of it is there.
   static constexpr std::chrono::seconds young{1};
+  static constexpr std::int64_t trusted = 8 << 20;  // bytes that a head alone can take from others
   static constexpr std::int64_t step = 1 << 20;  // bytes of a body between two looks at the limit
 
   struct entry {
@@ -43,7 +45,9 @@ class admission {
     bool computed = false;  // it counts in the queue
 
     [[nodiscard]] bool is_young() const { return clock::now() - since < young; }
-    [[nodiscard]] std::int64_t bytes() const { return is_young() && expected > received ? expected : received; }
+    [[nodiscard]] std::int64_t bytes() const {
+      return is_young() ? std::max(received, std::min(expected, trusted)) : received;
+    }
   };
   using entries = std::list<entry>;
 
