@@ -37,7 +37,7 @@ class admission {
   // all of it is there.
   static constexpr std::chrono::seconds young{1};
   static constexpr std::int64_t trusted = 8 << 20;  // bytes that a head alone can take from others
-  static constexpr std::int64_t step = 1 << 20;  // bytes of a body between two looks at the limit
+  static constexpr std::int64_t step = 1 << 20;     // bytes of a body between two looks at the limit
 
   struct entry {
     std::int64_t expected, received = 0;
