@@ -13,6 +13,9 @@
 /// minimum rate and a deadline. Idle connections and those that drip hold no thread. What a handler throws ends in 500
 /// without its words.
 ///
+/// A client that closes its side of the connection while its call waits or is computed counts as gone, and the call is given
+/// up, also where it would still read the answer: TCP does not tell the two apart.
+///
 /// Linux only: connections wait in an epoll. Server::stop() cuts off answers that take longer than grace_seconds: drain()
 /// first.
 #pragma once
@@ -230,7 +233,8 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 /// Over TCP.
 using hardened_server = basic_hardened_server<httplib::Server>;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-/// Over TLS 1.2 or newer with forward secrecy, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem", "key.pem").
+/// Over TLS 1.2 or newer with forward secrecy, where httplib has OpenSSL: hardened_tls_server server({}, "cert.pem",
+/// "key.pem").
 using hardened_tls_server = basic_hardened_server<httplib::SSLServer>;
 #endif
 
