@@ -36,6 +36,7 @@ struct arguments {
   std::string out;
   std::string totals;
   std::string dtype;
+  std::string result_dtype;
   std::vector<std::string> devices{"automatic"};
   std::int64_t columns = 0;
   std::int64_t offset = 0;
@@ -96,6 +97,11 @@ void describe_output(CLI::App& app, arguments& a) {
       ->type_name("OUT.npy");
   app.add_option("--column-totals", a.totals, "an .npy for the total of every column, in the same pass")
       ->type_name("TOTALS.npy");
+  app.add_option("--result-dtype", a.result_dtype,
+                 "element type of the sums, which are rounded to it once: f64, f32, f16, and i64 of integers; without it "
+                 "f64 of f64, f32 of other floats, i64 of integers")
+      ->check(taken_by([](const std::string& s) { return sluice::parse_dtype(s); }))
+      ->type_name("TYPE");
   auto* resume = app.add_flag("--resume", a.resume, "go on where a run before was stopped, or fail");
   app.add_flag("--fresh", a.fresh, "start from the beginning; without either: go on if there is something to go on with")
       ->excludes(resume);
@@ -194,6 +200,7 @@ sluice::pipeline_options run_options(const arguments& a) {
   else
     o.devices.assign(a.devices.begin(), a.devices.end());
   o.column_totals = a.totals;
+  if (!a.result_dtype.empty()) o.result_dtype = sluice::parse_dtype(a.result_dtype);
   if (a.sync) o.sync_interval = *a.sync;
   if (a.resume) o.resume = sluice::resume::required;
   if (a.fresh) o.resume = sluice::resume::never;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <stop_token>
 
 #include "sluice/file_stream.hpp"
@@ -65,6 +66,8 @@ struct pipeline_options {
   /// gives bit for bit. Where 1,024 rows are more than 16 MiB (128 on a device) they cost 256 bytes of memory a column and
   /// most of the speed; more than 1,048,576 such columns are limit_exceeded.
   std::string column_totals{};
+  /// rowsum_file only: the dtype of the sums, and of the totals, as rowsum_options::dtype; not bf16, which no .npy has.
+  std::optional<dtype> result_dtype{};
 };
 
 /// Seconds that each stage was at work, summed over its threads and divided by them; together they are more than `seconds`,
@@ -90,13 +93,14 @@ struct pipeline_summary {
 };
 
 /// The sum of every row of `in`, as an .npy at `out_path` with the shape of `in` without its last dimension and the dtype
-/// rowsum_dtype(in.dtype()). The same bits as rowsum() of the whole gives; a row may be larger than memory.
+/// rowsum_dtype(in.dtype()), or options.result_dtype. The same bits as rowsum() of the whole gives; a row may be larger than
+/// memory.
 /// Throws
 /// - io when reading or writing fails, with the file and the offset; a file that changed meanwhile, too;
 /// - invalid_argument for an output that is no regular file or is the input, options that do not fit the run, and
 ///   resume::required where there is nothing to resume;
 /// - malformed for a source that can be read once only and does not hold whole rows, and for a corrupt journal;
-/// - unsupported for a journal of another release;
+/// - unsupported for a journal of another release, and sums in bf16;
 /// - cancelled when the token requests it; limit_exceeded by column_totals;
 /// - unavailable, out_of_memory and device_lost by the device.
 SLUICE_API pipeline_summary rowsum_file(const file_stream& in, const std::string& out_path,
@@ -124,8 +128,8 @@ SLUICE_API pipeline_summary matmul_file(const file_stream& in, const tensor& b, 
 
 /// Calls `use` with chunk after chunk, of 16 MiB unless the stream says otherwise, in the file's order, on the calling
 /// thread; chunk.rows is on the device. Later chunks are read and copied meanwhile; the tensor may be kept, which keeps its
-/// memory. Nothing is written: resume, sync_interval and column_totals must keep their defaults; first_row says where to
-/// begin. Throws as rowsum_file does, and what `use` throws.
+/// memory. Nothing is written: resume, sync_interval, column_totals and result_dtype must keep their defaults; first_row
+/// says where to begin. Throws as rowsum_file does, and what `use` throws.
 SLUICE_API pipeline_summary for_each_chunk(const file_stream& in, const std::function<void(const row_chunk&)>& use,
                                            const pipeline_options& options = {}, std::int64_t first_row = 0);
 

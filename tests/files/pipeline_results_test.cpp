@@ -16,8 +16,8 @@ std::string raw(const tensor& t) {
   return {bytes.begin(), bytes.end()};
 }
 
-tensor reference_sums(const tensor& a) {
-  tensor out({a.extent(0)}, rowsum_dtype(a.dtype()));
+tensor reference_sums(const tensor& a, std::optional<dtype> to = {}) {
+  tensor out({a.extent(0)}, to.value_or(rowsum_dtype(a.dtype())));
   reference::rowsum(sluice::core::array_of(a), sluice::core::array_of(out));
   return out;
 }
@@ -82,23 +82,28 @@ TEST_CASE("a result to a function is the file that it would be, in order") {
   CHECK(here.count() == 4);
 }
 
-TEST_CASE("rows cut at random places, on several devices in turn, with totals of columns") {
+TEST_CASE("rows cut at random places, on several devices in turn, with totals of columns, in every dtype of the result") {
   const testing::folder here;
   testing::numbers random(7);
   for (int round = 0; round < 40; ++round) {
     const dtype t = testing::every_dtype[static_cast<std::size_t>(random.below(7))];
     const shape extents{1 + random.below(round % 4 == 0 ? 9000 : 300), 1 + random.below(round % 4 == 1 ? 6000 : 40)};
     const std::int64_t chunk = 1 + random.below(200'000);
+    // Each of the dtypes that an .npy of floats has, as often as the usual one.
+    const auto pick = static_cast<std::size_t>(random.below(4));
+    const std::optional<dtype> to = pick < 3 ? std::optional(testing::floats[pick]) : std::nullopt;
     CAPTURE(name_of(t));
+    CAPTURE(pick);
     CAPTURE(extents.str());
     CAPTURE(chunk);
     const tensor a = testing::rough(extents, t, random.next());
     testing::write_file(here / "in", raw(a));
     const file_stream in(here / "in", {.dtype = t, .columns = extents[1], .chunk_bytes = chunk});
-    const auto done = rowsum_file(in, here / "out.npy", {.devices = in_turn(), .column_totals = here / "totals.npy"});
+    const auto done =
+        rowsum_file(in, here / "out.npy", {.devices = in_turn(), .column_totals = here / "totals.npy", .result_dtype = to});
     CHECK(done.devices == in_turn());
-    CHECK(testing::same_bits(read_npy(here / "out.npy"), reference_sums(a)));
-    CHECK(testing::same_bits(read_npy(here / "totals.npy"), reference_sums(a.transpose())));
+    CHECK(testing::same_bits(read_npy(here / "out.npy"), reference_sums(a, to)));
+    CHECK(testing::same_bits(read_npy(here / "totals.npy"), reference_sums(a.transpose(), to)));
     CHECK(here.count() == 3);
   }
 }

@@ -68,9 +68,11 @@ TEST_CASE("stopped at random points and resumed, again and again: the bits of on
   for (const auto& where : testing::one_of_each_backend())
     for (const shape& extents : {shape{30'000, 9}, shape{3000, 40}, shape{40, 9000}}) {
       const dtype t = testing::floats[static_cast<std::size_t>(random.below(4))];
+      const dtype result = testing::floats[static_cast<std::size_t>(random.below(3))];
       CAPTURE(where.str());
       CAPTURE(extents.str());
       CAPTURE(name_of(t));
+      CAPTURE(name_of(result));
       const tensor a = testing::rough(extents, t);
       testing::write_file(here / "in", raw(a));
       const auto in = [&](std::int64_t chunk) {
@@ -83,6 +85,7 @@ TEST_CASE("stopped at random points and resumed, again and again: the bits of on
         pipeline_options options = stopping_at(at, stop);
         options.where = where;
         options.column_totals = here / "totals.npy";
+        options.result_dtype = result;
         // Another chunk size every time: the journal's counts.
         const bool stopped = stops([&] {
           const auto done = rowsum_file(in(1 + random.below(50'000)), here / "out.npy", options);
@@ -94,13 +97,14 @@ TEST_CASE("stopped at random points and resumed, again and again: the bits of on
       pipeline_options options;
       options.where = where;
       options.column_totals = here / "totals.npy";
+      options.result_dtype = result;
       if (std::filesystem::exists(here / "out.npy.journal")) {
         options.resume = resume::required;
         went_on = rowsum_file(in(4096), here / "out.npy", options).resumed_bytes > 0 || went_on;
       }
       CHECK(went_on);
-      CHECK(testing::same_bits(read_npy(here / "out.npy"), rowsum(a)));
-      CHECK(testing::same_bits(read_npy(here / "totals.npy"), rowsum(a.transpose())));
+      CHECK(testing::same_bits(read_npy(here / "out.npy"), rowsum(a, {}, {.dtype = result})));
+      CHECK(testing::same_bits(read_npy(here / "totals.npy"), rowsum(a.transpose(), {}, {.dtype = result})));
       CHECK(here.count() == 3);
       std::filesystem::remove(here / "out.npy");
       std::filesystem::remove(here / "totals.npy");
@@ -189,6 +193,10 @@ TEST_CASE("what cannot be resumed is refused, and left alone") {
   SUBCASE("totals that were not asked for") {
     CHECK_REFUSED(rowsum_file(run.in(), run.out, {.column_totals = here / "totals.npy"}), invalid_argument,
                   "its column_totals was no");
+  }
+  SUBCASE("another dtype of the result") {
+    CHECK_REFUSED(rowsum_file(run.in(), run.out, {.result_dtype = dtype::f64}), invalid_argument,
+                  "its result_dtype was nothing, and is f64");
   }
   SUBCASE("bytes that come once") {
     const auto read = [](std::span<std::byte>) { return std::size_t{0}; };

@@ -48,6 +48,19 @@ TEST_CASE("the same bits as the sum of the whole, on every device, at every widt
       }
 }
 
+TEST_CASE("a dtype of the result is refused where it cannot be, before anything is written") {
+  const testing::folder here;
+  write_npy(here / "in.npy", testing::random({4, 5}, dtype::f32));
+  const file_stream in(here / "in.npy");
+  CHECK_REFUSED(rowsum_file(in, here / "out.npy", {.result_dtype = dtype::i64}), invalid_argument,
+                "sums of f32 are rounded to one of f64, f32, f16, bf16, not to i64");
+  CHECK_REFUSED(rowsum_file(in, here / "out.npy", {.result_dtype = dtype::bf16}), unsupported, "bf16");
+  CHECK_REFUSED(matmul_file(in, testing::random({5, 2}, dtype::f32), here / "out.npy", {.result_dtype = dtype::f32}),
+                invalid_argument, "result_dtype is rowsum_file's");
+  CHECK_REFUSED(for_each_chunk(in, [](const row_chunk&) {}, {.result_dtype = dtype::f32}), invalid_argument, "result_dtype");
+  CHECK(here.count() == 1);
+}
+
 TEST_CASE("rows that are cut join in the one order, through infinities and zeros") {
   const testing::folder here;
   const float inf = std::numeric_limits<float>::infinity();

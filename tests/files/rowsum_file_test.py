@@ -65,6 +65,16 @@ code, out, err = run("-", "--columns", "3", "-o", "sums.npy", "--progress", "non
 assert code == 0 and body("sums.npy") == struct.pack("<2f", 6, 15), (code, out, err)
 os.remove("totals.npy")
 
+# Sums in a dtype by choice, of which a run with another one is not resumed.
+assert run("raw.bin", "--columns", "3", "--offset", "4", "--result-dtype", "f64", "-o", "sums.npy", "-q") == (0, "", "")
+assert body("sums.npy") == struct.pack("<2d", 6, 15)
+assert run("raw.bin", "--columns", "3", "--offset", "4", "--result-dtype", "float16", "-o", "sums.npy", "-q") == (0, "", "")
+assert body("sums.npy") == struct.pack("<2e", 6, 15)
+fails(1, ["sums of f32 are rounded to one of f64, f32, f16, bf16, not to i64"], "raw.bin", "--columns", "3", "--offset", "4",
+      "--result-dtype", "i64", "-o", "no.npy")
+fails(1, ["bf16 has no .npy type"], "raw.bin", "--columns", "3", "--offset", "4", "--result-dtype", "bf16", "-o", "no.npy")
+fails(2, ["--result-dtype", "f8", "none of"], "raw.bin", "--columns", "3", "--result-dtype", "f8", "-o", "no.npy")
+
 assert run("--version")[1].startswith("sluice-rowsum ")
 assert "--columns" in run("--help")[1]
 

@@ -3,6 +3,7 @@
 
 #include "parity_views.hpp"
 #include "sluice/ops/rowsum.hpp"
+#include "sluice/placement.hpp"
 
 using namespace testing;
 
@@ -25,7 +26,10 @@ tensor sums_by_reference(const tensor& a, dtype out) {
   return s;
 }
 
-dtype unrounded(dtype t) { return sluice::is_floating(t) ? dtype::f64 : dtype::i64; }
+constexpr dtype chosen[] = {dtype::f64, dtype::f32, dtype::f16, dtype::bf16, dtype::i64};
+
+// Each dtype that sums of `t` may be rounded to.
+std::span<const dtype> results_of(dtype t) { return std::span(chosen).first(sluice::is_floating(t) ? 4 : 5); }
 
 void check_rowsum(const tensor& host, const tensor& there) {
   const dtype rounded = sluice::rowsum_dtype(host.dtype());
@@ -33,8 +37,21 @@ void check_rowsum(const tensor& host, const tensor& there) {
   const tensor s = sluice::rowsum(there);
   CHECK(s.device() == there.device());
   CHECK(same_bits(s, sums_by_reference(host, rounded)));
-  dirty(host.shape().first(host.rank() - 1), unrounded(host.dtype()));
-  CHECK(same_bits(sluice::rowsum_unrounded(there), sums_by_reference(host, unrounded(host.dtype()))));
+  const dtype unrounded = sluice::unrounded_rowsum_dtype(host.dtype());
+  dirty(host.shape().first(host.rank() - 1), unrounded);
+  CHECK(same_bits(sluice::rowsum_unrounded(there), sums_by_reference(host, unrounded)));
+}
+
+// The same rounded to every dtype that there is.
+void check_results(const tensor& host, const tensor& there) {
+  for (const dtype to : results_of(host.dtype())) {
+    INFO("as ", text(to));
+    dirty(host.shape().first(host.rank() - 1), to);
+    const tensor s = sluice::rowsum(there, {}, {.dtype = to});
+    CHECK(s.device() == there.device());
+    CHECK(s.dtype() == to);
+    CHECK(same_bits(s, sums_by_reference(host, to)));
+  }
 }
 
 constexpr std::int64_t widths[] = {1,    2,    3,    4,    5,    7,    8,    15,   16,   17,   31,   32,   33,   47,   63,
@@ -62,6 +79,7 @@ TEST_CASE("rowsum of every look in every dtype, bit for bit") {
         INFO(where.str(), ": ", l.name, ", ", text(type));
         const auto [host, there] = seen(l, type, where, 4);
         check_rowsum(host, there);
+        check_results(host, there);
       }
 }
 
@@ -154,7 +172,75 @@ TEST_CASE("rowsum of zeros, infinities and what is no number") {
           const tensor a = made({3, width}, type, [&](std::int64_t i) { return row[(i % width) % 4]; });
           check_rowsum(a, a.to(where));
           check_rowsum(a.transpose().clone().transpose(), a.to(where).transpose().clone().transpose());
+          check_results(a, a.to(where));
         }
+}
+
+TEST_CASE("rowsum rounded to a chosen dtype, bit for bit") {
+  for (const auto& where : one_of_each_backend())
+    for (const dtype type : every_dtype)
+      for (const std::int64_t width : {0, 1, 2, 33, 1000, 1025, 9001}) {
+        INFO(where.str(), ": ", text(type), " of ", width);
+        const tensor a = rough({70, width}, type, static_cast<std::uint64_t>(width + 1));
+        check_results(a, a.to(where));
+        check_results(a.slice(0, 1, 70, 3), a.to(where).slice(0, 1, 70, 3));
+        check_results(a.transpose(), a.to(where).transpose());
+      }
+}
+
+// Each is off by a bit where the sum is rounded twice, by way of f32 or f64, or elements are rounded before they are added.
+TEST_CASE("a sum is rounded once, to the dtype of the result") {
+  for (const auto& where : devices_under_test()) {
+    INFO(where.str());
+    const auto as = [&](const tensor& a, dtype to) {
+      const tensor s = sluice::rowsum(a.to(where), {}, {.dtype = to});
+      REQUIRE(s.dtype() == to);
+      return s.as(dtype::f64).item<double>();
+    };
+    // Half a step of the narrow dtype, and what f32 does not hold of it: to even by way of f32, up from f64.
+    CHECK(as(tensor::of<double>({1, 0x1p-11, 0x1p-40}), dtype::f16) == 1 + 0x1p-10);
+    CHECK(as(tensor::of<float>({1, 0x1p-11, 0x1p-40}), dtype::f16) == 1 + 0x1p-10);
+    CHECK(as(tensor::of<double>({1, 0x1p-8, 0x1p-40}), dtype::bf16) == 1 + 0x1p-7);
+    CHECK(as(tensor::of<double>({1, 0x1p-8}), dtype::bf16) == 1);
+    CHECK(as(tensor::of<double>({1, 0x1p-24, 0x1p-52}), dtype::f32) == 1 + 0x1p-23);
+    // Halfway between two f32, and 1: f64 holds the former alone.
+    const std::int64_t halfway = (std::int64_t{1} << 60) + (std::int64_t{1} << 36);
+    CHECK(as(tensor::of<std::int64_t>({halfway, 1}), dtype::f32) == 0x1p60 + 0x1p37);
+    CHECK(as(tensor::of<std::int64_t>({halfway, 0}), dtype::f32) == 0x1p60);
+    // Integers add in i64: neither is 2^53 + 2 a sum of rounded numbers, nor is it lost.
+    CHECK(as(tensor::of<std::int64_t>({(std::int64_t{1} << 53) + 1, 1}), dtype::f64) == 0x1p53 + 2);
+    CHECK(as(tensor::full({5000}, 255, dtype::u8), dtype::f64) == 5000.0 * 255);
+    CHECK(as(tensor::of<float>({65504, 65504}), dtype::f16) == std::numeric_limits<double>::infinity());
+    CHECK(as(tensor::of<float>({3e38f, 3e38f}), dtype::f64) == 2.0 * 3e38f);
+    CHECK(std::signbit(as(tensor::full({1500}, -0.0, dtype::f32), dtype::f16)));
+    CHECK(!std::signbit(as(tensor::full({0}, 1, dtype::f32), dtype::bf16)));
+  }
+}
+
+TEST_CASE("a dtype that sums cannot have is refused, with those that they can have") {
+  for (const dtype of : every_dtype) {
+    const tensor a = tensor::zeros({2, 3}, of);
+    for (const dtype to : {dtype::i64, dtype::i32, dtype::u8}) {
+      if (to == dtype::i64 && !sluice::is_floating(of)) continue;
+      INFO(text(of), " to ", text(to));
+      CHECK_REFUSED(sluice::rowsum(a, {}, {.dtype = to}), invalid_argument, "sums of " + text(of) + " are rounded to ",
+                    sluice::is_floating(of) ? "one of f64, f32, f16, bf16," : "one of i64, f64, f32, f16, bf16,",
+                    "not to " + text(to));
+      CHECK_REFUSED(sluice::result_of(sluice::rowsum_op(), {{of, {2, 3}}}, sluice::rowsum_options{to}), invalid_argument,
+                    "");
+    }
+  }
+}
+
+TEST_CASE("the options of sums reach what placement knows of a call") {
+  const sluice::operand_spec a{dtype::f32, {7, 3}};
+  const auto as = [&](std::optional<dtype> to) {
+    return sluice::work_of(sluice::rowsum_op(), {a}, sluice::rowsum_options{to}).result_bytes;
+  };
+  CHECK(as(std::nullopt) == 28);
+  CHECK(as(dtype::f64) == 56);
+  CHECK(as(dtype::bf16) == 14);
+  CHECK(sluice::result_of(sluice::rowsum_op(), {a}, sluice::rowsum_options{dtype::f16}).dtype == dtype::f16);
 }
 
 TEST_CASE("rowsum of NaNs with payloads is the canonical quiet NaN") {

@@ -193,7 +193,7 @@ A sum_in_order(const std::vector<A>& row) {
   return sums[0];
 }
 
-// a [rows, columns] -> out [rows].
+// a [rows, columns] -> out [rows], of any dtype.
 inline void rowsum(const sluice_array& a, const sluice_array& out) {
   const auto in = elements(a);
   const auto to = elements(out);
@@ -209,14 +209,13 @@ inline void rowsum(const sluice_array& a, const sluice_array& out) {
         floats.push_back(static_cast<double>(get(a.dtype, p)));
     }
     if (is_integer(a.dtype)) {
-      store(to[r], sum_in_order(integers));
+      const std::int64_t sum = sum_in_order(integers);
+      convert(out.dtype, to[r], SLUICE_I64, &sum);
       continue;
     }
-    const double sum = sum_in_order(floats);
-    if (out.dtype == SLUICE_F64)
-      store(to[r], std::isnan(sum) ? std::numeric_limits<double>::quiet_NaN() : sum);
-    else
-      store(to[r], std::isnan(sum) ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(sum));
+    double sum = sum_in_order(floats);
+    if (std::isnan(sum)) sum = std::numeric_limits<double>::quiet_NaN();
+    convert(out.dtype, to[r], SLUICE_F64, &sum);
   }
 }
 

@@ -57,6 +57,7 @@ TEST_CASE("a lost device is an error, is told of once, and decides readiness by 
   CHECK(model_not_ready.text() == R"({"name":"rowsum","ready":false})");
   CHECK(send(strict, "GET", "/v2/health/ready").status == 503);
   CHECK(says(send(strict, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":"a device)"));
+  CHECK(says(send(strict, "GET", "/v2/models"), R"("versions":["1"],"state":"UNAVAILABLE","reason":"a device)"));
   CHECK(send(lenient, "GET", "/v2/models/rowsum/ready").status == 200);
   for (int i = 0; i < 2; ++i) {
     const auto degraded = send(lenient, "GET", "/health/ready");
@@ -81,6 +82,7 @@ TEST_CASE("draining refuses new work and waits for what is under way") {
   CHECK(inference.status == 503);
   CHECK(says(inference, "{\"error\":\"[http] the server is shutting down"));
   CHECK(says(send(s, "POST", "/v2/repository/index"), R"("state":"UNAVAILABLE","reason":")"));
+  CHECK(says(send(s, "GET", "/v2/models"), R"("versions":["1"],"state":"UNAVAILABLE","reason":")"));
   const auto ready = send(s, "GET", "/health/ready");
   CHECK(ready.status == 503);
   CHECK(ready.text().starts_with(R"({"ready":false,"degraded":)"));

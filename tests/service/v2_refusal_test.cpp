@@ -160,14 +160,14 @@ TEST_CASE("limits, and numbers without JSON") {
 
 TEST_CASE("paths, methods and versions") {
   sluice::service s;
-  for (const char* path : {"/v2/x", "/v2/health", "/v2/health/x", "/v2/models", "/v2/models/matmul/x",
-                           "/v2/models/matmul/infer/x", "/v2/models/matmul/versions", "/v2/repository", "/v2/repository/x",
-                           "/v2/systemsharedmemory", "/v2/cudasharedmemory/x/status", "/v2//", "/v2/models/matmul/"})
+  for (const char* path : {"/v2/x", "/v2/health", "/v2/health/x", "/v2/models/matmul/x", "/v2/models/matmul/infer/x",
+                           "/v2/models/matmul/versions", "/v2/repository", "/v2/repository/x", "/v2/systemsharedmemory",
+                           "/v2/cudasharedmemory/x/status", "/v2//", "/v2/models/matmul/"})
     check_error(send(s, "POST", path), 404, "nothing is served at");
   for (const char* version : {"2", "", "x", "01"})
     check_error(send(s, "GET", cat("/v2/models/matmul/versions/", version, "/ready")), 404, "matmul has version 1, not");
   for (const char* path :
-       {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/matmul", "/v2/models/matmul/config",
+       {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/v2/models/matmul", "/v2/models/matmul/config",
         "/v2/models/matmul/ready", "/v2/models/matmul/stats", "/v2/models/stats", "/v2/systemsharedmemory/status"}) {
     const auto r = send(s, "POST", path);
     check_error(r, 405, "takes GET, HEAD, not POST");

@@ -72,6 +72,13 @@ TEST_CASE("an application's row is a model from the moment it is added") {
   CHECK(index().ends_with(R"({"name":"echo","version":"1","state":"READY","reason":""},)"
                           R"({"name":"echo_fp32","version":"1","state":"READY","reason":""}])"));
   CHECK(index().find(R"("name":"rowsum_uint8")") != std::string::npos);
+  const auto list = send(s, "GET", "/v2/models");
+  CHECK(list.status == 200);
+  CHECK(list.header("Content-Type") == "application/json");
+  CHECK(list.text().starts_with(R"({"models":[{"name":"matmul","versions":["1"],"state":"READY","reason":""},)"));
+  CHECK(list.text().ends_with(R"({"name":"echo_fp32","versions":["1"],"state":"READY","reason":""}]})"));
+  CHECK(send(s, "HEAD", "/v2/models").status == 200);
+  check_error(send(s, "GET", "/v2/models/"), 404, "there is no model");
   const auto r = infer(s, "echo_fp32", request(input("a", "FP32", "[2]", R"("data":[1,2])")));
   CHECK(r.text().find(R"("parameters":{"device":"cpu","reason":"cpu: the endpoint has no estimate of its work"},)") !=
         std::string::npos);

@@ -126,6 +126,9 @@ struct op_descriptor {
   /// Runs the op through a slot of the backend's table; operands and result are on one device. Null: the backend's find_op()
   /// knows the op by `name` and gets contiguous arrays.
   void (*run)(const operands& in, tensor& out, const op_options& options) = nullptr;
+  /// The options, otherwise the defaults, of a result of another dtype, which `check` may refuse; they stay valid. Null: the
+  /// dtype of the result cannot be chosen.
+  op_options (*options_for)(sluice::dtype result) = nullptr;
 };
 
 /// Checks operands, and returns the dtype and shape of the result. Throws invalid_argument, with the rule that does not

@@ -2,13 +2,17 @@
 /// The sum of every row, bit for bit the same on every device, with any number of threads and however rows are cut into
 /// chunks.
 ///
-///     auto s = sluice::rowsum(a);    // a (rows, columns) -> s (rows)
+///     auto s = sluice::rowsum(a);                                     // a (rows, columns) -> s (rows)
+///     auto d = sluice::rowsum(a, {}, {.dtype = sluice::dtype::f64});  // the same sums as f64
 ///
 /// The order of additions is a function of the row's length alone: element i of a block of 1,024 is added, in order, to lane
 /// i mod 32; the lanes fold by halves (j += j + 16, 8, 4, 2, 1); block sums join as adjacent pairs, level by level, an odd
-/// one carried up. Floats add in f64 and round once. Absent elements count as -0.0, so a sum of -0.0s is -0.0; an empty row
-/// is +0; a sum that is NaN is the canonical quiet NaN. Integers wrap.
+/// one carried up. Floats add in f64, integers in i64, and each sum is rounded once, to the dtype of the result. Absent
+/// elements count as -0.0, so a sum of -0.0s is -0.0; an empty row is +0; a sum that is NaN is the canonical quiet NaN.
+/// Integers wrap.
 #pragma once
+
+#include <optional>
 
 #include "sluice/ops/descriptor.hpp"
 
@@ -20,24 +24,32 @@ constexpr dtype rowsum_dtype(dtype t) noexcept {
   return is_floating(t) ? (t == dtype::f64 ? dtype::f64 : dtype::f32) : dtype::i64;
 }
 
+/// The dtype of sums before they are rounded: f64 for floats, i64 for integers.
+constexpr dtype unrounded_rowsum_dtype(dtype t) noexcept { return is_floating(t) ? dtype::f64 : dtype::i64; }
+
 /// What sums are returned as. The type of rowsum's options.
-enum class rowsum_result {
-  rounded,   ///< rowsum_dtype() of the operand's dtype
-  unrounded  ///< f64 for floats, i64 for integers
+struct rowsum_options {
+  /// Of the result: f64, f32, f16 or bf16, and i64 for integers too. Nothing: rowsum_dtype() of the operand's dtype. As in
+  /// NumPy's sum(dtype=), except that additions are always those above: a narrow dtype rounds, once, and what is too large
+  /// for it is an infinity.
+  std::optional<sluice::dtype> dtype{};
 };
 
 /// Its descriptor.
 SLUICE_API const op_descriptor& rowsum_op() noexcept;
 
 /// a (..., columns) gives (...): the last dimension is summed. Strides as they are, no copy. An operand elsewhere is copied
-/// to `where`, as matmul does. Throws invalid_argument for rank 0; unavailable when there is no device `where`;
-/// unsupported when it has no row sums; device_lost; out_of_memory. Later failures as in matmul().
-inline tensor rowsum(const tensor& a, const device_request& where = {}) { return apply(rowsum_op(), {a}, where); }
+/// to `where`, as matmul does. Throws invalid_argument for rank 0 and for a dtype of the result that the operand's sums
+/// cannot have; unavailable when there is no device `where`; unsupported when it has no row sums; device_lost;
+/// out_of_memory. Later failures as in matmul().
+inline tensor rowsum(const tensor& a, const device_request& where = {}, const rowsum_options& options = {}) {
+  return apply(rowsum_op(), {a}, where, options);
+}
 
-/// The same sums before rounding: f64 for floats, i64 for integers. Throws as rowsum() does. Parts of a row that begin at
+/// The same sums in unrounded_rowsum_dtype(). Throws as rowsum() does. Parts of a row that begin at
 /// multiples of 1,024 * 2^k elements and are that long (the last may be shorter) join into the row's sum by join_rowsums.
 inline tensor rowsum_unrounded(const tensor& a, const device_request& where = {}) {
-  return apply(rowsum_op(), {a}, where, rowsum_result::unrounded);
+  return rowsum(a, where, {.dtype = unrounded_rowsum_dtype(a.dtype())});
 }
 
 /// Joins the unrounded sums of a row's parts, in order, as adjacent pairs, level by level, an odd one carried up. T is

@@ -34,19 +34,24 @@
 /// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
 /// where it was computed, and why.
 ///
+/// ?result_dtype=f64 rounds sums of rows to that dtype, once, in place of the usual one: of /v1/rowsum, of /v1/rowsum/stream,
+/// of the models below and of each endpoint with endpoint::with_result_dtype; elsewhere it is refused.
+///
 /// /v1/rowsum/stream sums rows as they arrive, from a body that may be larger than memory: .npy, or application/octet-stream
 /// with ?columns=1024&dtype=f32, chunked or not. The sums are sent after the body has ended, as .npy unless Accept prefers
 /// JSON, and are held until then within stream_options::quota_bytes: 413 beyond, and the rest of the body is not read; 507
 /// when the disk is full.
 ///
 /// Under /v2 an endpoint NAME is a model of version 1, and so is NAME_fp64 and so on for every dtype that its first input
-/// takes after the first. Health, metadata, config, statistics, the repository's index, and POST /v2/models/NAME/infer with
-/// JSON or binary tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone.
-/// `timeout`, in microseconds from the request's arrival, and `priority` reach the endpoint; a call whose timeout has passed
-/// before it is computed is refused with 504. Other parameters are passed over, and null is as if it were not there; but
-/// `sequence_id`, `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in
-/// JSON of 1 KiB or more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone.
-/// Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+/// takes after the first. GET /v2/models lists all: {"models": [{"name": "matmul", "versions": ["1"], "state": "READY",
+/// "reason": ""}, ...]}; the state is UNAVAILABLE, with the reason, where /v2/health/ready is 503. Health, metadata, config,
+/// statistics, the repository's index (the same list as Triton has it), and POST /v2/models/NAME/infer with JSON or binary
+/// tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone. `timeout`, in
+/// microseconds from the request's arrival, and `priority` reach the endpoint; a call whose timeout has passed before it is
+/// computed is refused with 504. Other parameters are passed over, and null is as if it were not there; but `sequence_id`,
+/// `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in JSON of 1 KiB or
+/// more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone. Errors there are
+/// {"error": "..."}; what is 422 and 406 below is 400.
 ///
 /// Documents, metrics and other text of 1 KiB or more are compressed likewise; answers of calls under /v1 are not.
 ///

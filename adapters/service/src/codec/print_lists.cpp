@@ -18,15 +18,6 @@ namespace {
 // Elements of one piece, which one thread prints.
 constexpr std::int64_t block_elements = 1 << 14;
 
-template <class T>
-bool is_finite(T x) {
-  if constexpr (std::is_integral_v<T>) return true;
-  if constexpr (std::is_floating_point_v<T>)
-    return std::isfinite(x);
-  else
-    return std::isfinite(static_cast<float>(x));
-}
-
 // What print_block takes for `elements` of rows of `columns`.
 template <class T>
 std::int64_t block_bytes(int rank, std::int64_t columns, std::int64_t elements) {

@@ -1,6 +1,9 @@
 // Tensors as nested lists of JSON numbers.
 #pragma once
 
+#include <cmath>
+#include <type_traits>
+
 #include "openapi/document.hpp"
 #include "sluice/service.hpp"
 
@@ -12,6 +15,17 @@ enum class nonfinite {
   null,    // null
   string,  // "NaN", "Infinity", "-Infinity"
 };
+
+// An element of a tensor.
+template <class T>
+bool is_finite(T x) {
+  if constexpr (std::is_integral_v<T>) return true;
+  if constexpr (std::is_floating_point_v<T>)
+    return std::isfinite(x);
+  else
+    return std::isfinite(static_cast<float>(x));
+}
+
 // By ?nonfinite=null|string; refuse without it. Throws http_error (400) for anything else.
 nonfinite nonfinite_of(std::string_view query);
 // For documents.

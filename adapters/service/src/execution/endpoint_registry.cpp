@@ -69,7 +69,7 @@ std::vector<std::shared_ptr<const endpoint>> endpoint_registry::rows() const {
   return rows_;
 }
 
-endpoint endpoint_of(const op_descriptor& op) {
+endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
   const auto field_of = [](const op_field& f) {
     return field{.name = std::string(f.name),
                  .dtypes = {f.dtypes.begin(), f.dtypes.end()},
@@ -78,19 +78,22 @@ endpoint endpoint_of(const op_descriptor& op) {
                  .summary = std::string(f.summary),
                  .usual_rank = f.usual_rank};
   };
-  endpoint row{.name = std::string(op.name),
-               .summary = std::string(op.summary),
-               .outputs = {field_of(op.result)},
-               .run = [&op](std::span<const tensor> in,
-                            const call_context& c) { return std::vector{apply(op, operands(in), c.where)}; },
-               .estimate = [&op](std::span<const tensor> in) { return work_of(op, operands(in)); }};
-  row.results = [&op](std::span<const tensor> in) {
+  endpoint row{
+      .name = std::string(op.name),
+      .summary = std::string(op.summary),
+      .outputs = {field_of(op.result)},
+      .run = [&op, options](std::span<const tensor> in,
+                            const call_context& c) { return std::vector{apply(op, operands(in), c.where, options)}; },
+      .estimate = [&op, options](std::span<const tensor> in) { return work_of(op, operands(in), options); }};
+  row.results = [&op, options](std::span<const tensor> in) {
     std::array<operand_spec, max_operands> specs;
     for (std::size_t i = 0; i < in.size(); ++i) specs[i] = {.dtype = in[i].dtype(), .shape = in[i].shape()};
-    return std::vector{result_of(op, {specs.data(), in.size()})};
+    return std::vector{result_of(op, std::span<const operand_spec>(specs.data(), in.size()), options)};
   };
   for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
   if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
+  if (op.options_for != nullptr)
+    row.with_result_dtype = [&op](dtype t) { return std::make_shared<const endpoint>(endpoint_of(op, op.options_for(t))); };
   return row;
 }
 

@@ -22,8 +22,8 @@ class endpoint_registry {
   std::map<std::string, std::shared_ptr<const endpoint>, std::less<>> by_name_;
 };
 
-// What an op is served as.
-endpoint endpoint_of(const op_descriptor& op);
+// What an op is served as. The options stay valid.
+endpoint endpoint_of(const op_descriptor& op, const op_options& options = {});
 
 // Throws invalid_argument unless every input has a dtype and a rank that `row` takes.
 void check_inputs(const endpoint& row, std::span<const tensor> inputs);

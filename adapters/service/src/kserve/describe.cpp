@@ -150,30 +150,40 @@ std::string request_example(const model& m, int deepest) {
   return json_object({{"inputs", json_array(inputs)}});
 }
 
-route_description infer(std::string path, std::string summary, std::string schema, std::string example) {
-  return {.method = "POST",
-          .path = std::move(path),
-          .tag = "models",
-          .summary = std::move(summary),
-          .description =
-              "Tensors come in JSON, or in binary behind it: Inference-Header-Content-Length then says where the "
-              "JSON ends. f16 and bf16 come in binary alone. Parameters that are not known are passed over, and null is as "
-              "if it "
-              "were not there; sequence_id, classification and shared memory are refused.",
-          .parameters = {nonfinite_parameter(),
-                         timeout_parameter(),
-                         {.name = "Inference-Header-Content-Length",
-                          .summary = "Bytes of JSON before the binary tensors; 0: the body is the one input's data",
-                          .schema = at_least(0)}},
-          .takes = {{.schema = std::move(schema), .example = std::move(example)}, {.type = "application/octet-stream"}},
-          .needs_body = false,  // no bytes are a tensor of none
-          .gives = {{200,
-                     "The outputs",
-                     {{.schema = schema_ref("InferenceResult")}, {.type = "application/octet-stream"}},
-                     {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason", "Inference-Header-Content-Length",
-                      "Content-Encoding"}}},
-          .refusals = {404, 411, 413, 415, 429, 501, 504},
-          .refusal = "InferenceError"};
+// The dtypes of the result that a client may ask for.
+std::span<const dtype> choices_of(const endpoint& row) {
+  return row.with_result_dtype ? std::span<const dtype>(row.outputs[0].dtypes) : std::span<const dtype>();
+}
+
+// `types` are those of the result that a client may ask for.
+route_description infer(std::string path, std::string summary, std::string schema, std::string example,
+                        std::span<const dtype> types) {
+  route_description route{
+      .method = "POST",
+      .path = std::move(path),
+      .tag = "models",
+      .summary = std::move(summary),
+      .description =
+          "Tensors come in JSON, or in binary behind it: Inference-Header-Content-Length then says where the "
+          "JSON ends. f16 and bf16 come in binary alone. Parameters that are not known are passed over, and null is as "
+          "if it "
+          "were not there; sequence_id, classification and shared memory are refused.",
+      .parameters = {nonfinite_parameter(),
+                     timeout_parameter(),
+                     {.name = "Inference-Header-Content-Length",
+                      .summary = "Bytes of JSON before the binary tensors; 0: the body is the one input's data",
+                      .schema = at_least(0)}},
+      .takes = {{.schema = std::move(schema), .example = std::move(example)}, {.type = "application/octet-stream"}},
+      .needs_body = false,  // no bytes are a tensor of none
+      .gives = {{200,
+                 "The outputs",
+                 {{.schema = schema_ref("InferenceResult")}, {.type = "application/octet-stream"}},
+                 {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason", "Inference-Header-Content-Length",
+                  "Content-Encoding"}}},
+      .refusals = {404, 411, 413, 415, 429, 501, 504},
+      .refusal = "InferenceError"};
+  if (!types.empty()) route.parameters.push_back(result_dtype_parameter(types));
+  return route;
 }
 
 }  // namespace
@@ -207,7 +217,8 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     const model m{row};
     const std::string schema = row->name + ".infer";
     d.schema(schema, request_schema(m, limits.rank));
-    d.add(infer("/v2/models/" + row->name + "/infer", row->summary, schema_ref(schema), request_example(m, limits.rank)));
+    d.add(infer("/v2/models/" + row->name + "/infer", row->summary, schema_ref(schema), request_example(m, limits.rank),
+                choices_of(*row)));
   }
   for (const auto& m : all_models(rows)) names.push_back(m.name());
   const parameter model_name{.name = "model",
@@ -220,10 +231,14 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
                           .in = "path",
                           .schema = json_object({{"const", model_version}}),
                           .example = json_value(model_version)};
+  std::vector<dtype> choices;
+  for (const auto& row : rows.rows())
+    for (const auto t : choices_of(*row))
+      if (std::find(choices.begin(), choices.end(), t) == choices.end()) choices.push_back(t);
   for (const auto& [path, parameters] :
        {std::pair{std::string("/v2/models/{model}"), std::vector{model_name}},
         std::pair{std::string("/v2/models/{model}/versions/{version}"), std::vector{model_name, version}}}) {
-    auto call = infer(path + "/infer", "Any model", schema_ref("InferenceRequest"), "");
+    auto call = infer(path + "/infer", "Any model", schema_ref("InferenceRequest"), "", choices);
     call.parameters.insert(call.parameters.begin(), parameters.begin(), parameters.end());
     d.add(std::move(call));
     add("GET", path, "What a model takes and gives", ok(schema_ref("ModelMetadata")), parameters);
@@ -232,17 +247,23 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     add("GET", path + "/stats", "How often a model was asked, and where its time went", ok(schema_ref("ModelStatistics")),
         parameters);
   }
-  add("GET", "/v2/models/stats", "The same of all models", ok(schema_ref("ModelStatistics")));
+  const auto state_names = enum_of({"READY", "UNAVAILABLE"});
+  add("GET", "/v2/models", "All models",
+      ok(object_of(
+          {"models"},
+          {{"models", array_of(object_of(
+                          {"name", "versions", "state", "reason"},
+                          {{"name", text}, {"versions", array_of(text)}, {"state", state_names}, {"reason", text}}))}})));
+  add("GET", "/v2/models/stats", "The statistics of all models", ok(schema_ref("ModelStatistics")));
   add("GET", "/v2", "The server",
       ok(object_of({"name", "version", "extensions"}, {{"name", text}, {"version", text}, {"extensions", array_of(text)}})));
   add("GET", "/v2/health/live", "Whether the process answers",
       ok(object_of({"live"}, {{"live", json_object({{"const", true}})}})), {}, true);
   add("GET", "/v2/health/ready", "Whether the devices are healthy",
       state(object_of({"ready"}, {{"ready", type_of("boolean")}})), {}, true);
-  add("POST", "/v2/repository/index", "All models",
-      ok(array_of(
-          object_of({"name", "version", "state", "reason"},
-                    {{"name", text}, {"version", text}, {"state", enum_of({"READY", "UNAVAILABLE"})}, {"reason", text}}))),
+  add("POST", "/v2/repository/index", "All models, as Triton lists them",
+      ok(array_of(object_of({"name", "version", "state", "reason"},
+                            {{"name", text}, {"version", text}, {"state", state_names}, {"reason", text}}))),
       {}, false, {411, 413, 415});
   // Clients of Triton's ask for these; no model is loaded by them, and no memory shared.
   const parameter region{.name = "region", .summary = "Its name", .in = "path"};

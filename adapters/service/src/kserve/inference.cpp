@@ -7,6 +7,7 @@
 #include "codec/decoder_pool.hpp"
 #include "codec/json_writer.hpp"
 #include "execution/executor.hpp"
+#include "execution/result_dtype.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
@@ -63,7 +64,7 @@ class v2_protocol final : public protocol {
     const auto at = segments_of(r.path);
     if (at.empty()) return get(r, server_json());
     if (at[0] == "health" && at.size() == 2) return health(r, at[1]);
-    if (at[0] == "models" && at.size() > 1) return models(r, at, record);
+    if (at[0] == "models") return at.size() > 1 ? models(r, at, record) : list(r);
     if (at[0] == "repository" && at.size() > 1) return repository(r, at);
     if (at[0] == "systemsharedmemory" || at[0] == "cudasharedmemory") return shared_memory(r, at);
     fail_not_found(r);
@@ -95,6 +96,26 @@ class v2_protocol final : public protocol {
     return get(r, json_object({{"ready", ready}}), ready ? 200 : 503);
   }
 
+  // What all models share: they answer as the server does.
+  struct model_state {
+    std::string_view name, reason;
+  };
+  model_state state() {
+    const auto now = executor_.look();
+    if (now.ready) return {"READY", ""};
+    return {"UNAVAILABLE", now.degraded ? "a device is not healthy" : "the server is shutting down"};
+  }
+
+  // /v2/models
+  response list(const request& r) {
+    const auto now = state();
+    std::vector<json_value> all;
+    for (const auto& m : all_models(executor_.endpoints))
+      all.push_back(json_object(
+          {{"name", m.name()}, {"versions", json_array({model_version})}, {"state", now.name}, {"reason", now.reason}}));
+    return get(r, json_object({{"models", json_array(all)}}));
+  }
+
   // /v2/models/stats and /v2/models/NAME[/versions/1][/WHAT]
   response models(const request& r, std::vector<std::string_view> at, request_context& record) {
     if (at.size() == 2 && at[1] == "stats")
@@ -119,7 +140,7 @@ class v2_protocol final : public protocol {
     record.route = m->name();
     check_method(r, "POST");
     record.model = m->name();
-    return infer(r, *m, record);
+    return infer(r, {row_for(m->row, r.query), m->only}, record);
   }
 
   response infer(const request& r, const model& m, request_context& record) {
@@ -165,14 +186,11 @@ class v2_protocol final : public protocol {
       fail_unsupported(fmt::format("models are not to be {}ed by a client", at[3]));
     if (at.size() != 2 || at[1] != "index") fail_not_found(r);
     body_buffer::read(r, executor_.options.limits.body_bytes, host_allocator(device::cpu));
-    const auto now = executor_.look();
-    const std::string_view state = now.ready ? "READY" : "UNAVAILABLE";
-    const std::string_view reason = now.ready      ? ""
-                                    : now.degraded ? "a device is not healthy"
-                                                   : "the server is shutting down";
+    const auto now = state();
     std::vector<json_value> all;
     for (const auto& m : all_models(executor_.endpoints))
-      all.push_back(json_object({{"name", m.name()}, {"version", model_version}, {"state", state}, {"reason", reason}}));
+      all.push_back(
+          json_object({{"name", m.name()}, {"version", model_version}, {"state", now.name}, {"reason", now.reason}}));
     return json_response(json_array(all));
   }
 

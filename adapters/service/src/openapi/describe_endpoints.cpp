@@ -26,13 +26,16 @@ route_description describe_call(document& d, const endpoint& row, const service_
     if (auto body = c->describe_request(d, row, limits, codecs)) takes.push_back(std::move(*body));
     if (auto body = c->describe_answer(d, row)) gives.push_back(std::move(*body));
   }
+  std::vector<parameter> parameters{nonfinite_parameter()};
+  if (row.with_result_dtype) parameters.push_back(result_dtype_parameter(row.outputs[0].dtypes));
+  parameters.push_back(timeout_parameter());
   return {.method = "POST",
           .path = "/v1/" + row.name,
           .tag = "calls",
           .summary = row.summary,
           .description = fmt::format("In: {}. Out: {}. The answer comes in the form of the request, or that of Accept.",
                                      fields_text(row.inputs), fields_text(row.outputs)),
-          .parameters = {nonfinite_parameter(), timeout_parameter()},
+          .parameters = std::move(parameters),
           .takes = std::move(takes),
           .gives = {{200, "The result", std::move(gives), {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason"}}},
           .refusals = {406, 411, 413, 415, 422, 429, 501, 504}};

@@ -195,6 +195,15 @@ parameter timeout_parameter() {
           .example = "30"};
 }
 
+parameter result_dtype_parameter(std::span<const dtype> types) {
+  std::vector<std::string_view> names;
+  for (const auto t : types) names.push_back(name_of(t));
+  return {.name = "result_dtype",
+          .summary = "The dtype of the result, whose sums are rounded to it once; without it the one that the input's has",
+          .in = "query",
+          .schema = json_object({{"enum", json_array(names)}})};
+}
+
 void document::add(route_description r) {
   r.refusals.insert(r.refusals.end(), {400, 500, 503});
   if (secured_ && !r.open) r.refusals.push_back(401);

@@ -15,12 +15,13 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "codec/json_writer.hpp"
-#include "sluice/config.hpp"
+#include "sluice/dtype.hpp"
 
 namespace sluice::serving {
 
@@ -67,6 +68,8 @@ json_value reference(std::string_view name);
 
 // What a call may send about itself: X-Request-Timeout.
 parameter timeout_parameter();
+// What a call may ask of its results' dtype, one of `types`: ?result_dtype=f64.
+parameter result_dtype_parameter(std::span<const dtype> types);
 
 class SLUICE_API document {
  public:

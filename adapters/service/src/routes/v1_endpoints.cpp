@@ -2,6 +2,7 @@
 #include "codec/codec_registry.hpp"
 #include "codec/json_schema.hpp"
 #include "execution/executor.hpp"
+#include "execution/result_dtype.hpp"
 #include "http/protocol.hpp"
 #include "openapi/describe_endpoints.hpp"
 
@@ -23,7 +24,7 @@ class v1_protocol final : public protocol {
     record.route = row->name;
     check_method(r, "POST");
     record.model = row->name;
-    return respond(r, *row, record);
+    return respond(r, *row_for(row, r.query), record);
   }
 
   void describe(document& d) const override {

@@ -5,11 +5,13 @@
 
 #include "codec/media_type.hpp"
 #include "execution/executor.hpp"
+#include "execution/result_dtype.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/query.hpp"
 #include "http/text.hpp"
 #include "rowsum_stream/upload.hpp"
+#include "sluice/ops/rowsum.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -30,8 +32,9 @@ upload::form form_in(std::string_view query) {
         fail_query(fmt::format("columns is {}: it must be an integer, at least 1", json_string(shown(value))));
     } else if (name == "dtype") {
       f.dtype = parse_dtype(value);
-    } else if (name != "nonfinite") {
-      fail_query(fmt::format("the query names {}: only columns, dtype and nonfinite are known", json_string(shown(name))));
+    } else if (name != "nonfinite" && name != "result_dtype") {
+      fail_query(fmt::format("the query names {}: only columns, dtype, result_dtype and nonfinite are known",
+                             json_string(shown(name))));
     }
   }
   if (f.columns == 0) fail_query("the query names no columns");
@@ -76,8 +79,8 @@ class rowsum_stream final : public protocol {
     constexpr std::string_view types[] = {"application/json", "application/x-npy"};
     const auto numbers = nonfinite_of(r.query);
     const bool wants_json = accepted_type(header(r, "Accept"), types, 1) == 0;
-    const auto json = wants_json ? std::optional(numbers) : std::nullopt;
-    const auto u = std::make_shared<upload>(executor_, record, bytes_, take_permit(), json, form);
+    const upload::form_of_answer wanted{wants_json ? std::optional(numbers) : std::nullopt, result_dtype_in(r.query)};
+    const auto u = std::make_shared<upload>(executor_, record, bytes_, take_permit(), wanted, form);
     u->read(r);
     return upload::answer(u);
   }
@@ -99,6 +102,7 @@ class rowsum_stream final : public protocol {
                            .summary = "Of application/octet-stream: f32 unless given",
                            .in = "query",
                            .schema = R"({"enum":["f64","f32","f16","bf16","i64","i32","u8"]})"},
+                          result_dtype_parameter(rowsum_op().result.dtypes),
                           nonfinite_parameter(),
                           timeout_parameter()},
            .takes = {{.type = "application/octet-stream"}, npy},

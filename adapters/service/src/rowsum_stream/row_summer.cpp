@@ -17,19 +17,20 @@ std::int64_t row_bytes(dtype type, std::int64_t columns) {
 }
 
 // Bytes of complete rows, or of the longest part of a row that rowsum's order of additions has.
-std::int64_t buffer_size(dtype type, std::int64_t columns) {
-  const auto row = row_bytes(type, columns), sum = static_cast<std::int64_t>(size_of(rowsum_dtype(type)));
+std::int64_t buffer_size(dtype type, std::int64_t columns, dtype result) {
+  const auto row = row_bytes(type, columns), sum = static_cast<std::int64_t>(size_of(result));
   if (row > batch_bytes) return batch_bytes;
   return row * std::max<std::int64_t>(1, batch_bytes / std::max(row, sum));
 }
 
 }  // namespace
 
-row_summer::row_summer(dtype type, std::int64_t columns)
+row_summer::row_summer(dtype type, std::int64_t columns, dtype result)
     : type_(type),
+      result_(result),
       columns_(columns),
       part_(row_bytes(type, columns) > batch_bytes ? batch_bytes / static_cast<std::int64_t>(size_of(type)) : 0),
-      memory_(shape{buffer_size(type, columns)}, dtype::u8),
+      memory_(shape{buffer_size(type, columns, result)}, dtype::u8),
       data_(static_cast<char*>(memory_.data())),
       wanted_(memory_.bytes()) {}
 
@@ -39,7 +40,7 @@ void row_summer::sum(const receiver& keep) {
   filled_ = 0;
   if (rows == 0) return;
   const shape extents{rows, columns_};
-  keep(rowsum(tensor::wrap(data_, type_, extents, row_major(extents), nullptr), device::cpu));
+  keep(rowsum(tensor::wrap(data_, type_, extents, row_major(extents), nullptr), device::cpu, {.dtype = result_}));
 }
 
 // Parts begin at multiples of batch_bytes, which is 1,024 * 2^k elements of any type.
@@ -57,18 +58,14 @@ void row_summer::sum_part(const receiver& keep) {
   if (at_ == columns_) {
     at_ = 0;
     parts_ = 0;
-    tensor sum(shape{1}, rowsum_dtype(type_));
-    if (!is_floating(type_)) {
-      *static_cast<std::int64_t*>(sum.data()) = joined(whole_);
+    tensor sum(shape{1}, unrounded_rowsum_dtype(type_));
+    if (is_floating(type_)) {
+      const double total = joined(real_);
+      *static_cast<double*>(sum.data()) = total == total ? total : std::numeric_limits<double>::quiet_NaN();
     } else {
-      double total = joined(real_);
-      if (total != total) total = std::numeric_limits<double>::quiet_NaN();
-      if (sum.dtype() == dtype::f64)
-        *static_cast<double*>(sum.data()) = total;
-      else
-        *static_cast<float*>(sum.data()) = static_cast<float>(total);
+      *static_cast<std::int64_t*>(sum.data()) = joined(whole_);
     }
-    keep(sum);
+    keep(sum.as(result_));
   }
   wanted_ = static_cast<std::size_t>(std::min(part_, columns_ - at_)) * size_of(type_);
 }

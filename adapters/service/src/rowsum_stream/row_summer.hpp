@@ -17,7 +17,8 @@ class row_summer {
  public:
   using receiver = std::function<void(const tensor& sums)>;
 
-  row_summer(dtype type, std::int64_t columns);  // columns >= 1
+  // columns >= 1; the sums are rounded to `result`, which rowsum gives.
+  row_summer(dtype type, std::int64_t columns, dtype result);
 
   // Where the next bytes belong; empty only when sum() is due.
   [[nodiscard]] std::span<char> buffer() noexcept { return {data_ + filled_, wanted_ - filled_}; }
@@ -34,7 +35,7 @@ class row_summer {
   template <class T>
   T joined(std::vector<T>& levels);
 
-  dtype type_;
+  dtype type_, result_;
   std::int64_t columns_;
   std::int64_t part_ = 0;  // elements of a row that are summed at once, where a row is larger than the buffer; else 0
   std::int64_t at_ = 0;    // elements of the row that were

@@ -1,6 +1,5 @@
 #include "rowsum_stream/upload.hpp"
 
-#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -39,13 +38,13 @@ bool read_all(const std::function<bool(const body_receiver&)>& read, const std::
   return whole;
 }
 
-std::size_t sum_size(dtype rows) { return size_of(rowsum_dtype(rows)); }
-
-template <class T>
 void find_not_finite(const tensor& sums, std::int64_t before, std::int64_t& count, std::int64_t& first) {
-  const auto* const data = static_cast<const T*>(sums.data());
-  for (std::int64_t i = 0; i < sums.count(); ++i)
-    if (!std::isfinite(data[i]) && count++ == 0) first = before + i;
+  visit(sums.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto* const data = static_cast<const T*>(sums.data());
+    for (std::int64_t i = 0; i < sums.count(); ++i)
+      if (!is_finite(data[i]) && count++ == 0) first = before + i;
+  });
 }
 
 upload::form form_of(const npy_header& h) {
@@ -66,12 +65,12 @@ std::optional<npy_header> header_in(std::string_view bytes) try {
 }  // namespace
 
 upload::upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit,
-               std::optional<nonfinite> json, std::optional<form> known)
+               const form_of_answer& wanted, std::optional<form> known)
     : executor_(e),
       record_(&record),
       meter_(bytes),
       permit_(std::move(permit)),
-      json_(json),
+      wanted_(wanted),
       spool_(e.options.stream.spool_memory, e.options.stream.spool_directory) {
   if (known) begin(*known);
 }
@@ -183,11 +182,15 @@ void upload::receive_head() {
 void upload::begin(const form& f) {
   form_ = f;
   begun_ = true;
+  type_ = result_of(rowsum_op(), {{f.dtype, {0, f.columns}}}, rowsum_options{wanted_.dtype}).dtype;
+  if (type_ == dtype::bf16 && !wanted_.json)
+    throw http_error{422, "unsupported",
+                     "[rowsum/stream] the sums are to be of bf16, which .npy has no type for; ask for application/json"};
   if (f.sums) {
     check_quota(f.sums->count());
     check_empty(*f.sums);
   }
-  summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns));
+  summer_.emplace(f.dtype, std::max<std::int64_t>(1, f.columns), type_);
 }
 
 void upload::receive_rows(std::size_t bytes) {
@@ -233,7 +236,7 @@ void upload::add_empty_rows() {
   constexpr std::int64_t most = 1 << 16;
   for (auto left = form_.sums->count(); left > 0; left -= std::min(left, most)) {
     const shape extents{std::min(left, most), 0};
-    in_worker(0, [&] { keep(rowsum(tensor(extents, form_.dtype), device::cpu)); });
+    in_worker(0, [&] { keep(rowsum(tensor(extents, form_.dtype), device::cpu, {.dtype = type_})); });
   }
 }
 
@@ -243,10 +246,7 @@ void upload::sum() {
 
 void upload::keep(const tensor& sums) {
   check_quota(sums_ + sums.count());
-  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f32)
-    find_not_finite<float>(sums, sums_, not_finite_, first_not_finite_);
-  if (json_ == nonfinite::refuse && sums.dtype() == dtype::f64)
-    find_not_finite<double>(sums, sums_, not_finite_, first_not_finite_);
+  if (wanted_.json == nonfinite::refuse && is_floating(type_)) find_not_finite(sums, sums_, not_finite_, first_not_finite_);
   spool_.append({static_cast<const char*>(sums.data()), sums.bytes()});
   sums_ += sums.count();
 }
@@ -277,7 +277,7 @@ void upload::in_worker(std::size_t bytes, const std::function<void()>& work) {
 void upload::check_quota(std::int64_t rows) const {
   const auto& o = executor_.options.stream;
   const auto most = o.spool_directory.empty() ? std::min(o.quota_bytes, o.spool_memory) : o.quota_bytes;
-  const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
+  const auto size = static_cast<std::int64_t>(size_of(type_));
   if (rows > most / size)
     throw http_error{413, "limit_exceeded",
                      fmt::format("[rowsum/stream] {} rows have sums of {} bytes each: {} bytes of them are held at most",
@@ -287,14 +287,13 @@ void upload::check_quota(std::int64_t rows) const {
 // A header alone asks for what no bytes pay for: sums of rows without elements, and empty lists.
 void upload::check_empty(const shape& sums) const {
   const auto& limits = executor_.options.limits;
-  const auto size = static_cast<std::int64_t>(sum_size(form_.dtype));
+  const auto size = static_cast<std::int64_t>(size_of(type_));
   if (form_.columns == 0 && sums.count() > limits.result_bytes / size)
     throw http_error{413, "limit_exceeded",
                      fmt::format("[rowsum/stream] {} rows without elements have sums of {} bytes each: {} bytes of such are "
                                  "given at most",
                                  sums.count(), size, limits.result_bytes)};
-  if (json_ && sums.count() == 0)
-    static_cast<void>(lists_bytes({.dtype = rowsum_dtype(form_.dtype), .shape = sums}, limits));
+  if (wanted_.json && sums.count() == 0) static_cast<void>(lists_bytes({.dtype = type_, .shape = sums}, limits));
 }
 
 std::int64_t upload::row_bytes() const {
@@ -315,10 +314,10 @@ void upload::fail_late() const {
 }
 
 response upload::answer(const std::shared_ptr<upload>& self) {
-  const dtype type = rowsum_dtype(self->form_.dtype);
+  const dtype type = self->type_;
   const shape& extents = *self->form_.sums;
   response out{.headers = {{"X-Sluice-Device", device(device::cpu).str()}}};
-  if (!self->json_) {
+  if (!self->wanted_.json) {
     const auto head = npy_header_bytes(type, extents);
     out.headers.emplace_back("Content-Type", "application/x-npy");
     out.content_length = std::ssize(head) + self->spool_.size();
@@ -356,7 +355,7 @@ response upload::answer(const std::shared_ptr<upload>& self) {
 // A worker prints all but small results.
 body_piece upload::printed(std::int64_t first, std::string_view elements) {
   body_piece piece;
-  const auto print = [&] { piece = print_part(*form_.sums, rowsum_dtype(form_.dtype), *json_, first, elements); };
+  const auto print = [&] { piece = print_part(*form_.sums, type_, *wanted_.json, first, elements); };
   if (first == 0 && std::ssize(elements) < read_bytes)
     print();
   else

@@ -23,9 +23,15 @@ class upload {
   // Counts bytes as they arrive.
   using meter = std::atomic<std::uint64_t>;
 
-  // Holds `permit` until the answer is sent, which is JSON with such numbers, or an .npy. Without `known` the body is an
-  // .npy.
-  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, std::optional<nonfinite> json,
+  // What the answer is to be: JSON, with NaN in a form of it, else an .npy; its dtype, if it is not the usual one.
+  struct form_of_answer {
+    std::optional<nonfinite> json{};
+    std::optional<sluice::dtype> dtype{};
+  };
+
+  // Holds `permit` until the answer is sent. Without `known` the body is an .npy. Throws error (invalid_argument),
+  // http_error (422) for a dtype that the sums, or the answer's form, cannot have.
+  upload(executor& e, request_context& record, meter& bytes, std::shared_ptr<void> permit, const form_of_answer& wanted,
          std::optional<form> known);
 
   // Reads the body to its end and sums it. Throws http_error, error; the rest of the body must then not be read.
@@ -60,7 +66,8 @@ class upload {
   request_context* record_;  // while the request is read
   meter& meter_;
   std::shared_ptr<void> permit_;
-  std::optional<nonfinite> json_;
+  const form_of_answer wanted_;
+  dtype type_ = dtype::f32;  // of the sums, once the form is known
   form form_;
   std::string head_{};  // of an .npy, and free space behind it
   std::size_t head_size_ = 0;

@@ -30,8 +30,8 @@ class column_totals {
   void take(const tensor& unrounded);                 // totals of a chunk
   void take(std::int64_t chunk, const tensor& rows);  // its rows, on the CPU
 
-  // Of all rows.
-  [[nodiscard]] tensor finish();
+  // Of all rows, rounded to `to`.
+  [[nodiscard]] tensor finish(dtype to);
 
   // The state after `chunks` chunks: its length, the state itself, and the state put back.
   [[nodiscard]] std::size_t state_words(std::int64_t chunks) const;
@@ -45,7 +45,6 @@ class column_totals {
   void fold();
 
   chunk_plan chunks_;
-  dtype of_;
   bool floating_;
   bool by_chunk_;
   base::pairwise_accumulator blocks_;
@@ -57,7 +56,6 @@ inline constexpr std::int64_t most_lane_bytes = 256 << 20;  // 1,048,576 columns
 
 inline column_totals::column_totals(const chunk_plan& chunks, dtype of, const char* operation)
     : chunks_(chunks),
-      of_(of),
       floating_(is_floating(of)),
       by_chunk_(summed_by_chunk(chunks)),
       blocks_(floating_, static_cast<std::size_t>(chunks.columns)) {
@@ -102,14 +100,9 @@ inline void column_totals::take(std::int64_t chunk, const tensor& rows) {
   }
 }
 
-inline tensor column_totals::finish() {
+inline tensor column_totals::finish(dtype to) {
   if (open_) fold();
-  const dtype to = rowsum_dtype(of_);
-  std::vector<std::byte> rounded;
-  append_rounded(blocks_.take(), to, rounded);
-  tensor out({chunks_.columns}, to);
-  if (!rounded.empty()) std::memcpy(out.data(), rounded.data(), rounded.size());
-  return out;
+  return rounded(blocks_.take(), floating_, to);
 }
 
 inline void column_totals::clear_lanes() {

@@ -16,9 +16,10 @@ inline constexpr const char* for_each_name = "for_each_chunk";
 inline constexpr std::int64_t chosen_chunk_bytes = 16 << 20;
 
 inline void check_loop_options(const file_stream& in, const pipeline_options& options, std::int64_t first_row) {
-  if (options.resume != resume::automatic || !options.column_totals.empty())
+  if (options.resume != resume::automatic || !options.column_totals.empty() || options.result_dtype)
     throw error(error_code::invalid_argument,
-                fmt::format("[{}] nothing is written: resume and column_totals must keep their defaults", for_each_name));
+                fmt::format("[{}] nothing is written: resume, column_totals and result_dtype must keep their defaults",
+                            for_each_name));
   if (first_row < 0 || (in.rows() >= 0 && first_row > in.rows()))
     throw error(error_code::invalid_argument,
                 fmt::format("[{}] first_row is {}: {} has {} rows", for_each_name, first_row, in.path(), in.rows()));

@@ -71,6 +71,8 @@ inline pipeline_summary matmul_to(const destination& to, const file_stream& in, 
   constexpr const char* name = "matmul_file";
   if (!options.column_totals.empty())
     throw error(error_code::invalid_argument, "[matmul_file] column_totals are rowsum_file's: leave them out");
+  if (options.result_dtype)
+    throw error(error_code::invalid_argument, "[matmul_file] result_dtype is rowsum_file's: a product has the file's dtype");
   if (b.rank() != 2)
     throw error(error_code::invalid_argument,
                 fmt::format("[matmul_file] b is {}: it must have two dimensions", b.shape().str()));

@@ -169,7 +169,7 @@ inline result_file::result_file(const run_plan& plan, run_monitor& w)
       key_(key_of(plan)),
       lasts_(plan.in.seekable() && plan.to.write == nullptr),
       out_(open_target(plan)),
-      row_(is_floating(plan.type)) {
+      row_(is_floating(plan.in.dtype())) {
   const auto& totals_path = plan.options.column_totals;
   if (!totals_path.empty()) totals_out_.emplace(totals_path, plan.operation, source_of(plan.in).files());
   const bool fresh = plan.options.resume == resume::never || !out_->journal();
@@ -280,9 +280,7 @@ inline void result_file::take(chunk_result&& result) {
 inline void result_file::join(const tensor& parts) {
   row_.add(words_at(parts.data(), 1));
   if ((chunks_done_ + 1) % chunks_.chunks_per_row() != 0) return;
-  std::vector<std::byte> sum;
-  append_rounded(row_.take(), plan_.type, sum);
-  append(sum);
+  append(bytes_of_tensor(rounded(row_.take(), is_floating(plan_.in.dtype()), plan_.type)));
 }
 
 inline void result_file::append(std::span<const std::byte> bytes) {
@@ -346,7 +344,7 @@ inline void result_file::commit() {
   }
   if (totals_out_) {
     inconsistent_ = true;  // finish() consumes the sums
-    const tensor totals = totals_->finish();
+    const tensor totals = totals_->finish(plan_.type);
     const std::string text = npy_header_bytes(totals.dtype(), totals.shape());
     totals_out_->write(0, std::as_bytes(std::span(text)));
     totals_out_->write(static_cast<std::int64_t>(text.size()), bytes_of_tensor(totals));

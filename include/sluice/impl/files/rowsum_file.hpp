@@ -23,25 +23,27 @@ inline constexpr std::int64_t device_total_bytes = 128 << 20;
 
 class rowsum_chunks final : public chunk_op {
  public:
-  rowsum_chunks(const chunk_plan& chunks, totals_mode t) : unrounded_(chunks.splits_rows()), totals_(t) {}
+  // Sums of parts of rows are joined before they are rounded to `result`.
+  rowsum_chunks(const chunk_plan& chunks, totals_mode t, dtype of, dtype result)
+      : options_{chunks.splits_rows() ? unrounded_rowsum_dtype(of) : result}, totals_(t) {}
 
   [[nodiscard]] chunk_result run(const tensor& rows) const override {
     chunk_result r;
-    r.rows = unrounded_ ? rowsum_unrounded(rows, rows.device()) : rowsum(rows, rows.device());
+    r.rows = rowsum(rows, rows.device(), options_);
     if (totals_ == totals_mode::by_chunk) r.totals = rowsum_unrounded(rows.transpose(), rows.device());
     return r;
   }
   [[nodiscard]] bool keeps_rows() const noexcept override { return totals_ == totals_mode::from_rows; }
 
  private:
-  bool unrounded_;
+  rowsum_options options_;
   totals_mode totals_;
 };
 
-inline chunk_plan plan_for_rowsum(const file_stream& in, const pipeline_options& options,
-                                  const std::vector<device>& devices) {
+// `sum` bytes of the result a row.
+inline chunk_plan plan_for_rowsum(const file_stream& in, const pipeline_options& options, const std::vector<device>& devices,
+                                  std::int64_t sum) {
   const bool cpu = on_cpu(devices);
-  const auto sum = static_cast<std::int64_t>(size_of(rowsum_dtype(in.dtype())));
   const std::int64_t usual = cpu ? fitting_chunk_bytes(in, in.row_bytes(), sum, cpu_chunk_bytes) : device_chunk_bytes;
   std::int64_t bytes = in.chunk_bytes() > 0 ? in.chunk_bytes() : usual;
   if (cpu) bytes = std::min(bytes, usual);
@@ -75,19 +77,24 @@ inline void check_totals_path(const char* operation, const std::string& out_path
 inline pipeline_summary rowsum_to(const destination& to, const file_stream& in, const pipeline_options& options) {
   constexpr const char* name = "rowsum_file";
   check_totals_path(name, to.path, options);
+  const dtype type = result_of(rowsum_op(), {{in.dtype(), {0, in.columns()}}}, rowsum_options{options.result_dtype}).dtype;
+  static_cast<void>(npy_header_bytes(type, {0}));  // throws what no .npy has
   const auto where = choose_devices(name, in, options, nullptr);
-  const dtype type = rowsum_dtype(in.dtype());
+  const auto sum = static_cast<std::int64_t>(size_of(type));
+  run_key more;
+  if (type != rowsum_dtype(in.dtype())) more.emplace_back("result_dtype", name_of(type));
   const run_plan plan{name,
                       in,
                       options,
                       to,
-                      plan_for_rowsum(in, options, where.devices),
+                      plan_for_rowsum(in, options, where.devices, sum),
                       type,
                       in.shape().first(in.shape().rank() - 1),
-                      static_cast<std::int64_t>(size_of(type)),
-                      {},
+                      sum,
+                      more,
                       cpu_budget_bytes};
-  return run_to_file(plan, where, [](const result_file& out) { return rowsum_chunks(out.chunks(), out.totals()); });
+  return run_to_file(plan, where,
+                     [&](const result_file& out) { return rowsum_chunks(out.chunks(), out.totals(), in.dtype(), type); });
 }
 
 }  // namespace files

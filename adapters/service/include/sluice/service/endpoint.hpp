@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,9 @@ struct endpoint {
   /// The dtype and shape of each result, for the limits of results, as exactly as inputs tell them. May be null: not known
   /// before they are there. Throws invalid_argument as `run` would.
   std::function<std::vector<operand_spec>(std::span<const tensor>)> results{};
+  /// The same row with its results in another dtype, for ?result_dtype=f64: its `run`, `estimate` and `results` throw
+  /// invalid_argument for one that they do not give. May be null: the dtype is not to be chosen, and the query is refused.
+  std::function<std::shared_ptr<const endpoint>(sluice::dtype)> with_result_dtype{};
 };
 
 }  // namespace SLUICE_ABI

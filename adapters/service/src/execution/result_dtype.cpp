@@ -1,0 +1,25 @@
+#include "execution/result_dtype.hpp"
+
+#include <fmt/format.h>
+
+#include "http/query.hpp"
+
+namespace sluice::serving {
+
+std::optional<dtype> result_dtype_in(std::string_view query) {
+  const auto asked = query_value(query, "result_dtype");
+  if (asked.empty()) return std::nullopt;
+  return parse_dtype(asked);
+}
+
+std::shared_ptr<const endpoint> row_for(const std::shared_ptr<const endpoint>& row, std::string_view query) {
+  const auto asked = result_dtype_in(query);
+  if (!asked) return row;
+  if (!row->with_result_dtype)
+    throw error(
+        error_code::invalid_argument,
+        fmt::format("[{}] result_dtype is {}: the dtype of these results cannot be chosen", row->name, name_of(*asked)));
+  return row->with_result_dtype(*asked);
+}
+
+}  // namespace sluice::serving
