@@ -123,7 +123,9 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   /// As httplib's; true once it was stopped.
   bool listen_after_bind() {
     stopped_ = false;
-    return Base::listen_after_bind() || stopped_;
+    const bool ended = Base::listen_after_bind();
+    if (stopped_) Base::stop();  // newer httplibs take the end for a failure, and would not listen again
+    return ended || stopped_;
   }
   /// As httplib's; true once it was stopped.
   bool listen(const std::string& host, int port, int socket_flags = 0) {
