@@ -104,7 +104,8 @@ TEST_CASE("a job, below a prefix") {
     CHECK(part->get_header_value("Content-Range") == cat("bytes 100-299999/", std::to_string(whole.size())));
     CHECK(c.Get(where + "/result", {{"Range", "bytes=0-1,5-6"}})->body == whole);
     CHECK(c.Get(where + "/result", {{"Range", "bytes=9999999-"}})->status == 416);
-    const auto same = c.Get(where + "/result", {{"If-None-Match", tag}});
+    // httplib 0.11.4 reads a body after a 304, to the end of the connection.
+    const auto same = c.Get(where + "/result", {{"If-None-Match", tag}, {"Connection", "close"}});
     REQUIRE(same);
     CHECK(same->status == 304);
     CHECK(same->body.empty());
