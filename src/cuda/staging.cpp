@@ -37,7 +37,8 @@ class host_copy::ring {
 
   sluice_status upload(sluice_message* message) {
     on_threads(slots_, [this](std::int64_t i) { return stage_and_send(i); });
-    if (pieces_ > slots_ && error_.load() == cudaSuccess) {
+    // Of work that was cancelled no piece may have been sent; core discards its result.
+    if (pieces_ > slots_ && error_.load() == cudaSuccess && next_.load() >= slots_) {
       // Earlier work of the queue is waited for here, where no threads of the pool are held.
       if (const auto s = wait_for(slot_of(0).moved, message); s != SLUICE_OK) return s;
       on_threads(pieces_, [this](std::int64_t i) { return stage_and_send(i); });
@@ -59,7 +60,7 @@ class host_copy::ring {
   struct slot {
     std::atomic<std::int64_t> staged{-1};  // the piece that lies in the buffer, ready to be sent
     std::atomic<std::int64_t> issued{-1};  // the piece whose copy the queue has
-    position moved;                            // the end of that copy; written before `issued`
+    position moved;                        // the end of that copy; written before `issued`
   };
 
   slot& slot_of(std::int64_t piece) { return ring_[static_cast<std::size_t>(piece % ring_pieces)]; }

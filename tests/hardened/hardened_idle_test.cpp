@@ -269,3 +269,33 @@ TEST_CASE("options that cannot be") {
         sluice::hardened_options{.bytes_per_second = 0}})
     CHECK_THROWS_AS(sluice::hardened_server{o}, std::invalid_argument);
 }
+
+TEST_CASE("a client that pipelines without end leaves the thread to others") {
+  app a({.threads = 1});
+  a.start();
+  wire flood(a.port);
+  std::atomic<bool> over{false};
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += get;
+  std::thread sender([&] {
+    while (!over) flood.send(many);
+  });
+  std::thread reader([&] {
+    while (!over) flood.read_until("HTTP/1.1");
+  });
+  for (int i = 0; i < 5; ++i) CHECK(says(a.tell(last_get), "200"));
+  over = true;
+  a.stop();
+  sender.join();
+  reader.join();
+}
+
+TEST_CASE("a few empty lines before a request are passed over, many are none") {
+  app a;
+  a.start();
+  CHECK(says(a.tell("\r\n\r\n\r\n\r\n" + last_get), "200"));
+  CHECK(says(a.tell("\r\n\r\n\r\n\r\n\r\n" + last_get), "400"));
+  std::string lines;
+  for (int i = 0; i < 100'000; ++i) lines += "\r\n";
+  CHECK(says(a.tell(lines), "400"));
+}

@@ -86,6 +86,8 @@ bool compute_queue::withdraw(job& j) {
   const std::lock_guard lock(mutex_);
   if (!j.waiting || j.has_begun) return false;
   queue_.remove(&j);
+  resume_next();  // a worker that woke for this job may have left it the turn
+  if (has_next()) wanted_.notify_one();
   return true;
 }
 

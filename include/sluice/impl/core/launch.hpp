@@ -24,9 +24,11 @@ class launch {
   // Null pointers are skipped.
   launch(const device& where, const char* operation, std::array<storage*, 4> reads, std::array<storage*, 2> writes)
       : device_(find_awake(where)), operation_(operation), reads_(reads), writes_(writes) {
+    detail::check_not_cancelled();
     if (device_.table->queue_acquire != nullptr) {
       done_ = std::make_shared<event>(device_, operation_);
-      check(device_.table->queue_acquire(device_.index, &queue_, &message_));
+      // Not by check(): a queue that is acquired must be released, whatever was cancelled meanwhile.
+      core::check(device_, device_.table->queue_acquire(device_.index, &queue_, &message_), message_, operation_);
     }
     try {
       for (storage* s : reads_)

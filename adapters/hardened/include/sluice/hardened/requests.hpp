@@ -30,10 +30,13 @@ class requests {
       if (m.count == 0) return m.wait;
       c.at = phase::fresh;
     }
-    for (;;) {
+    for (int answers = 0;;) {
       bool answered = false;
-      for (; is_whole(c); answered = true)
+      for (; is_whole(c); answered = true) {
         if (!answer_one(c, scratch)) return linger(c);
+        // One that pipelines without end would keep its thread: others come first. (It can nearly always be written to.)
+        if (++answers >= most_in_turn) return c.received.empty() && !c.wire->holds() ? readable : writable;
+      }
       // The next request is rarely there yet; if it is, the poller reports it.
       if (answered && c.received.empty() && !c.wire->holds()) return readable;
       if (c.request && c.request->why) return refuse(c, c.request->why);
@@ -63,8 +66,12 @@ class requests {
   }
 
   bool read_head(connection& c) const {
-    while (c.scanned == 0 && c.received.starts_with("\r\n"))
-      c.received.erase(0, 2);  // some clients send an extra CR LF after a body
+    if (c.scanned == 0) {  // some clients send an extra CR LF after a body
+      std::size_t lines = 0;
+      while (lines < empty_lines && std::string_view(c.received).substr(2 * lines).starts_with("\r\n")) ++lines;
+      c.received.erase(0, 2 * lines);
+      if (c.received.starts_with("\r\n")) return false;  // too many
+    }
     const auto end = c.received.find("\r\n\r\n", c.scanned);
     if (end == std::string::npos) {
       c.scanned = c.received.size() < 3 ? 0 : c.received.size() - 3;
@@ -88,6 +95,7 @@ class requests {
 
   http_error too_long(const connection& c) const {
     if (c.request) return {};
+    if (c.scanned == 0 && c.received.starts_with("\r\n")) return {400, "more than four empty lines precede the request"};
     const auto line = std::min(c.received.find("\r\n"), c.received.size());
     if (line > options_.line_bytes) return {414, "the request line is longer than this server allows"};
     if (std::max(c.head_size, c.scanned) > line + options_.head_bytes)
@@ -132,6 +140,8 @@ class requests {
   }
 
   static constexpr std::size_t small_body = 64 << 10;
+  static constexpr std::size_t empty_lines = 4;
+  static constexpr int most_in_turn = 16;  // answers
   // Of a request: most are smaller, and what a large body's first receipt brings is copied.
   static constexpr std::size_t first_bytes = 16 << 10;
 

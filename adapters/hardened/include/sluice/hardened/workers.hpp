@@ -111,12 +111,12 @@ class workers {
   }
 
   void start_one() {
-    threads_.emplace_back([this] { run(); });
+    auto scratch = std::make_unique<char[]>(scratch_bytes);  // here, where a lack of memory is caught
+    threads_.emplace_back([this, scratch = std::move(scratch)] { run(scratch.get()); });
     ++started_;
   }
 
-  void run() {
-    const auto scratch = std::make_unique<char[]>(scratch_bytes);
+  void run(char* scratch) {
     while (void* const next = poller_.next()) {
       ++at_work_;
       auto& c = *static_cast<connection*>(next);
@@ -125,7 +125,7 @@ class workers {
       c.until = std::max(c.until, deadline);         // it may have been put off
       readiness events = 0;
       try {
-        do events = step_(c, {scratch.get(), scratch_bytes});
+        do events = step_(c, {scratch, scratch_bytes});
         while (events == readable && next_request_is_near(c));
       } catch (...) {  // no memory
         events = 0;
