@@ -101,8 +101,9 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   /// under way, or after `seconds`, and whether none is. Then listen() cuts off what is left, and returns.
   bool drain(double seconds) {
     if (!this->is_running()) return true;
+    const bool first = !stopped_;
     const auto end = hardened::clock::now() + hardened::seconds(seconds);
-    hardened::refuse_new_connections(this->svr_sock_, std::chrono::milliseconds(1000));
+    if (first) hardened::refuse_new_connections(this->svr_sock_, std::chrono::milliseconds(seconds < 1 ? 100 : 1000));
     const auto w = current();
     if (w) w->promise_time(end);
     stop();
@@ -111,19 +112,17 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   /// As httplib's: listen() returns once what is under way is answered, and cuts it off after grace_seconds. May be called
   /// again.
   void stop() {
-    if (!this->is_running()) return;
-    stopped_ = true;
+    if (!this->is_running() || stopped_.exchange(true)) return;
     // httplib's own would also end the answers that are being sent: it looks for INVALID_SOCKET before each of their pieces.
-    const auto listening = this->svr_sock_.exchange(closed_socket);
-    if (listening < 0) return;
-    ::shutdown(listening, SHUT_RDWR);  // accept() returns
-    ::close(listening);
+    // Here accept() fails, and httplib closes the socket.
+    ::shutdown(this->svr_sock_, SHUT_RDWR);
   }
 
   /// As httplib's; true once it was stopped.
   bool listen_after_bind() {
     stopped_ = false;
     const bool ended = Base::listen_after_bind();
+    this->svr_sock_ = INVALID_SOCKET;
     if (stopped_) Base::stop();  // newer httplibs take the end for a failure, and would not listen again
     return ended || stopped_;
   }
@@ -219,8 +218,6 @@ class basic_hardened_server : public Base, public detail::long_bodies {
 #else
   static constexpr bool is_tls = false;
 #endif
-
-  static constexpr socket_t closed_socket = -2;  // of no socket, and not INVALID_SOCKET
 
   const hardened_options options_;
   std::size_t body_bytes_ = 64 << 20;
