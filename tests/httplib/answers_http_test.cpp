@@ -1,6 +1,5 @@
 // Answers that clients read slowly, over sockets: what they hold, and when it is given back.
-#include "hardened_testing.hpp"
-#include "httplib_testing.hpp"
+#include "both_servers.hpp"
 #include "sluice/npy.hpp"
 
 #include <chrono>
@@ -11,21 +10,6 @@ namespace {
 
 constexpr std::int64_t n = 2800;  // a result of 31 MB: more than sockets hold
 constexpr std::int64_t large = n * n * 4;
-
-struct owned {
-  explicit owned(sluice::service_options o) : service(std::move(o)) {
-    sluice::mount(app.server, service);
-    app.start();
-  }
-  [[nodiscard]] int port() const { return app.port; }
-
-  sluice::service service;
-  testing::app app;
-};
-struct plain : running {
-  explicit plain(sluice::service_options o) : running("", std::move(o)) {}
-  [[nodiscard]] int port() const { return running::port; }
-};
 
 std::string product(std::int64_t size) {
   const auto body = cat(part("a", sluice::npy_header_bytes(sluice::dtype::f32, {size, 0})),

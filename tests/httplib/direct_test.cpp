@@ -6,7 +6,7 @@
 #include "sluice/npy.hpp"
 
 using namespace testing;
-using sluice::detail::direct_body;
+using sluice::detail::owned_request;
 
 namespace {
 
@@ -34,8 +34,8 @@ struct serving : app {
   explicit serving(const sluice::hardened_options& o = {}, const sluice::service_options& s = {}) : app(o), service(s) {
     server.Post("/door", [](const httplib::Request& req, httplib::Response& res, const httplib::ContentReader& read) {
       const httplib::Request copy = req;
-      auto* const door = direct_body::of(req);
-      std::string said = direct_body::of(copy) != nullptr ? "another's" : door != nullptr ? "open" : "shut";
+      auto* const door = owned_request::with_body(req);
+      std::string said = owned_request::with_body(copy) != nullptr ? "another's" : door != nullptr ? "open" : "shut";
       if (door != nullptr) {  // more is asked for than there is
         std::vector<char> room(1 << 20);
         std::ptrdiff_t all = 0, n = 0;

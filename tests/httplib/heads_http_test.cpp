@@ -1,26 +1,11 @@
 // Heads of requests for the service and of its answers, on either kind of server.
+#include "both_servers.hpp"
 #include "gzip.hpp"
-#include "hardened_testing.hpp"
-#include "httplib_testing.hpp"
 #include "sluice/npy.hpp"
 
 using namespace testing;
 
 namespace {
-
-struct owned {
-  owned() {
-    sluice::mount(app.server, service);
-    app.start();
-  }
-  [[nodiscard]] int port() const { return app.port; }
-
-  sluice::service service;
-  testing::app app;
-};
-struct plain : running {
-  [[nodiscard]] int port() const { return running::port; }
-};
 
 const std::string last = "Connection: close\r\n";
 const std::string sums = R"({"a":[[1,2],[3,4]]})";

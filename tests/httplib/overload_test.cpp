@@ -1,6 +1,5 @@
 // A service on a hardened server when more comes than it can compute, when clients leave, and when it ends.
-#include "hardened_testing.hpp"
-#include "httplib_testing.hpp"
+#include "both_servers.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -70,11 +69,8 @@ struct house {
                extra, "\r\n");
   }
   void until_metric(std::string_view line) {
-    for (int i = 0; i < 2000; ++i) {
-      if (send(service, "GET", "/metrics").text().find(line) != std::string::npos) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    FAIL("no metric ", line);
+    INFO(line);
+    REQUIRE(eventually([&] { return send(service, "GET", "/metrics").text().find(line) != std::string::npos; }));
   }
 
   gate door;
@@ -88,15 +84,6 @@ sluice::service_options narrow(int queue_length) {
   o.compute_workers = 1;
   o.queue_length = queue_length;
   return o;
-}
-
-template <class F>
-bool eventually(F holds) {
-  for (int i = 0; i < 4000; ++i) {
-    if (holds()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // POST /v1/rowsum/stream over sockets: bodies of any length, refused ones, slow ones, and clients that go.
+#include "both_servers.hpp"
 #include "files.hpp"
-#include "hardened_testing.hpp"
-#include "httplib_testing.hpp"
 #include "rowsum_stream_testing.hpp"
 #include "sluice/ops/rowsum.hpp"
 
@@ -24,51 +23,20 @@ int nameless_files() {
   return n;
 }
 
-// The service on a server that is ours.
-struct owned {
-  explicit owned(sluice::service_options o = {}, const sluice::hardened_options& h = {}, const std::string& prefix = "")
-      : service(std::move(o)), app(h) {
-    app.server.set_payload_max_length(100'000);
-    sluice::mount(app.server, service, prefix);
-    app.start();
-  }
-  [[nodiscard]] int port() const { return app.port; }
-  [[nodiscard]] httplib::Client client() const {
-    httplib::Client c("127.0.0.1", app.port);
-    c.set_keep_alive(true);
-    c.set_read_timeout(30);
-    return c;
-  }
-
-  sluice::service service;
-  testing::app app;
+// Other paths take no such bodies.
+struct limited : owned {
+  explicit limited(sluice::service_options o = {}, const sluice::hardened_options& h = {}, const std::string& prefix = "")
+      : owned(std::move(o), h, prefix, 100'000) {}
 };
-struct plain : running {
-  explicit plain(sluice::service_options o = {}) : running("", std::move(o)) {
-    server.set_payload_max_length(std::numeric_limits<std::size_t>::max());  // newer httplibs' is 100 MB
-  }
-  [[nodiscard]] int port() const { return running::port; }
-};
-
 std::string head(const std::string& extra, const std::string& query = "columns=1024&dtype=f32") {
   return cat("POST ", stream_path, "?", query, " HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n", extra,
              "\r\n");
 }
 const std::string chunks = "Transfer-Encoding: chunked\r\n";
 
-template <class F>
-bool eventually(F holds) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
-}
-
 }  // namespace
 
-TEST_CASE_TEMPLATE("over a socket, in chunks and with a length, compressed too", Server, plain, owned) {
+TEST_CASE_TEMPLATE("over a socket, in chunks and with a length, compressed too", Server, plain, limited) {
   Server running;
   auto client = running.client();
   const auto rows = rough({3000, 257}, dtype::f32, 11);  // 3 MB: more than the server takes elsewhere
@@ -103,7 +71,7 @@ TEST_CASE_TEMPLATE("over a socket, in chunks and with a length, compressed too",
 }
 
 TEST_CASE("only the stream's path takes bodies beyond the server's limit") {
-  owned running({}, {}, "/api");
+  limited running({}, {}, "/api");
   auto client = running.client();
   const std::string body(200'000, '\0');
   const auto status = [&](const std::string& target) {
@@ -116,7 +84,7 @@ TEST_CASE("only the stream's path takes bodies beyond the server's limit") {
   CHECK(status("/v1/rowsum/stream?columns=10") == 413);
 }
 
-TEST_CASE_TEMPLATE("over its quota an upload is refused at once, and not read on", Server, plain, owned) {
+TEST_CASE_TEMPLATE("over its quota an upload is refused at once, and not read on", Server, plain, limited) {
   Server running({.stream = {.quota_bytes = 4096}});
   const std::string zeros(1 << 16, '\0');
   const std::string length = cat("Content-Length: ", std::to_string(std::int64_t{1} << 40), "\r\n");
@@ -136,7 +104,7 @@ TEST_CASE_TEMPLATE("over its quota an upload is refused at once, and not read on
 }
 
 #if defined(CPPHTTPLIB_ZLIB_SUPPORT) && defined(CPPHTTPLIB_BROTLI_SUPPORT)
-TEST_CASE_TEMPLATE("a few bytes that decode to many are refused, by what came", Server, plain, owned) {
+TEST_CASE_TEMPLATE("a few bytes that decode to many are refused, by what came", Server, plain, limited) {
   Server running({.stream = {.decoded_bytes = 1 << 20, .decoded_ratio = 100}});
   auto client = running.client();
   const auto rows = rough({90, 257}, dtype::f32, 11);
@@ -187,7 +155,7 @@ TEST_CASE_TEMPLATE("a few bytes that decode to many are refused, by what came", 
 #endif
 
 TEST_CASE("what the head alone refuses is refused before 100 Continue") {
-  owned running({.tokens = {"secret"}, .stream = {.uploads = 1, .quota_bytes = 4096}});
+  limited running({.tokens = {"secret"}, .stream = {.uploads = 1, .quota_bytes = 4096}});
   const std::string waits = "Expect: 100-continue\r\nContent-Length: 40000\r\n";
   const std::string token = "Authorization: Bearer secret\r\n";
   const auto told = [&](const std::string& bytes) { return wire(running.port()).send(bytes).read_until("\r\n\r\n"); };
@@ -200,7 +168,7 @@ TEST_CASE("what the head alone refuses is refused before 100 Continue") {
   CHECK(says(first.send(std::string(40'000, '\0')).read_until("NUMPY"), "200"));
 }
 
-TEST_CASE_TEMPLATE("a client that goes leaves nothing behind", Server, plain, owned) {
+TEST_CASE_TEMPLATE("a client that goes leaves nothing behind", Server, plain, limited) {
   const folder here;
   Server running({.stream = {.uploads = 1, .spool_memory = 0, .spool_directory = here / ""}});
   {
@@ -220,7 +188,7 @@ TEST_CASE_TEMPLATE("a client that goes leaves nothing behind", Server, plain, ow
 }
 
 TEST_CASE("metrics know uploads while they come") {
-  owned running;
+  limited running;
   auto client = running.client();
   const auto metrics = [&] { return client.Get("/metrics")->body; };
   CHECK(metrics().find("\nsluice_uploads 0\n") != std::string::npos);
@@ -233,7 +201,7 @@ TEST_CASE("metrics know uploads while they come") {
   CHECK(metrics().find("sluice_stage_seconds_count{route=\"rowsum_stream\",stage=\"read\"} 1") != std::string::npos);
 }
 
-TEST_CASE_TEMPLATE("slow uploads hold no slot, and are bounded in number", Server, plain, owned) {
+TEST_CASE_TEMPLATE("slow uploads hold no slot, and are bounded in number", Server, plain, limited) {
   Server running({.compute_workers = 1, .queue_length = 0, .inline_bytes = -1, .stream = {.uploads = 5}});
   std::list<wire> slow;
   for (int i = 0; i < 5; ++i) slow.emplace_back(running.port()).send(head(chunks)).send(chunk(std::string(3'000'000, '\0')));
@@ -262,7 +230,7 @@ TEST_CASE_TEMPLATE("slow uploads hold no slot, and are bounded in number", Serve
   CHECK(eventually([&] { return over() == 200; }));
 }
 
-TEST_CASE_TEMPLATE("past its deadline an upload is refused while it comes", Server, plain, owned) {
+TEST_CASE_TEMPLATE("past its deadline an upload is refused while it comes", Server, plain, limited) {
   Server running;
   wire w(running.port());
   w.send(head(chunks + "X-Request-Timeout: 0.2\r\n"));
@@ -277,7 +245,7 @@ TEST_CASE_TEMPLATE("past its deadline an upload is refused while it comes", Serv
 }
 
 TEST_CASE("a long upload may pause, but for no longer than an idle connection") {
-  owned running({}, {.idle_seconds = 0.5, .grace_seconds = 0.2, .bytes_per_second = 1000, .body_seconds = 0.1});
+  limited running({}, {.idle_seconds = 0.5, .grace_seconds = 0.2, .bytes_per_second = 1000, .body_seconds = 0.1});
   wire w(running.port());
   w.send(head(chunks, "columns=1000"));
   // More than body_seconds in all; each byte of it buys a pause.
@@ -291,7 +259,7 @@ TEST_CASE("a long upload may pause, but for no longer than an idle connection") 
 }
 
 // Gigabytes in a few megabytes.
-TEST_CASE_TEMPLATE("two gigabytes in bounded memory", Server, plain, owned) {
+TEST_CASE_TEMPLATE("two gigabytes in bounded memory", Server, plain, limited) {
   std::ofstream("/proc/self/clear_refs") << '5';  // the peak begins anew
   const auto kilobytes = [](const std::string& key) {
     std::ifstream status("/proc/self/status");

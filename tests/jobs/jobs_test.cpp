@@ -54,6 +54,9 @@ TEST_CASE("from the request to the result") {
   const auto latest = s.handle({.method = "GET", .path = "/v1/jobs", .query = "x=1&limit=1"}).text();
   CHECK(latest.find(product) != latest.npos);
   CHECK(latest.find(raw) == latest.npos);
+  CHECK(s.handle({.method = "GET", .path = "/v1/jobs", .query = "limit=%31"}).text() == latest);
+  for (const char* wrong : {"limit=1&limit=2", "limit=%"})
+    CHECK(s.handle({.method = "GET", .path = "/v1/jobs", .query = wrong}).status == 400);
   for (const char* wrong : {"limit=0", "limit=1001", "limit=x", "limit="})
     check_problem(s.handle({.method = "GET", .path = "/v1/jobs", .query = wrong}), 422, "1 to 1000");
 

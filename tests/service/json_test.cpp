@@ -393,7 +393,7 @@ TEST_CASE("NaN and infinities as the client wants them") {
   CHECK(result(ask("nonfinite=null")) == "[[1.5,null],[null,null]]");
   CHECK(result(ask("nonfinite=string")) == R"([[1.5,"NaN"],["Infinity","-Infinity"]])");
   CHECK(result(ask("x=1&nonfinite=%6eull")) == "[[1.5,null],[null,null]]");
-  for (const char* wrong : {"nonfinite=NaN", "nonfinite=null&nonfinite=null", "nonfinite=%zz"})
+  for (const char* wrong : {"nonfinite=NaN", "nonfinite=", "nonfinite=null&nonfinite=null", "nonfinite=%zz"})
     CHECK_MESSAGE(ask(wrong).status == 400, wrong);
   CHECK(result(ask("columns=2&nonfinite=string", "/v1/rowsum/stream")) == R"(["NaN","NaN"])");
   CHECK(result(ask("nonfinite=null", "/v1/rowsum/stream")) == "[null,null]");

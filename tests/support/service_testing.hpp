@@ -4,10 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -73,6 +75,17 @@ class gate {
   std::condition_variable changed_;
   bool open_ = false;
 };
+
+// Whether it holds within 20 s.
+template <class F>
+bool eventually(F holds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
 
 // The answer's status, and its text without what stands around the result.
 inline std::string result(const sluice::response& r) {

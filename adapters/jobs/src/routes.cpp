@@ -6,6 +6,7 @@
 //   GET    /v1/jobs/ID/events          the same as server-sent events, until it ends
 //   GET    /v1/jobs/ID/result          .npy, whole or a range; /column_totals likewise
 //   DELETE /v1/jobs/ID                 cancels it, or removes one that has ended
+#include <array>
 #include <atomic>
 #include <charconv>
 
@@ -17,6 +18,7 @@
 #include "file_response.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
+#include "http/query.hpp"
 #include "http/text.hpp"
 #include "runner.hpp"
 #include "sluice/jobs.hpp"
@@ -34,8 +36,9 @@ std::string event_text(const jobs::job& j) { return fmt::format("id: {}\ndata: {
 // One client's stream.
 class event_stream {
  public:
-  event_stream(const jobs::runner& r, std::string id, std::int64_t seen, double heartbeat, std::shared_ptr<void> taken)
-      : runner_(r), id_(std::move(id)), seen_(seen), heartbeat_(heartbeat), taken_(std::move(taken)) {}
+  event_stream(const jobs::runner& r, std::string id, std::int64_t seen, double heartbeat,
+               std::array<std::shared_ptr<void>, 2> held)
+      : runner_(r), id_(std::move(id)), seen_(seen), heartbeat_(heartbeat), held_(std::move(held)) {}
 
   // Sends the next event, or waits a moment for it. False: the stream has ended, or the client has disconnected.
   bool next(const body_receiver& send) {
@@ -57,7 +60,7 @@ class event_stream {
   const std::string id_;
   std::int64_t seen_;
   const double heartbeat_;
-  const std::shared_ptr<void> taken_;
+  const std::array<std::shared_ptr<void>, 2> held_;  // a place among the streams, and one among the threads that wait
   bool begun_ = false;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
@@ -145,16 +148,11 @@ class jobs_protocol final : public protocol {
 
   response list(const request& r) {
     std::size_t most = 100;
-    constexpr std::string_view key = "limit=";
-    for (auto rest = std::string_view(r.query); !rest.empty();) {
-      const auto one = rest.substr(0, rest.find('&'));
-      rest.remove_prefix(std::min(rest.size(), one.size() + 1));
-      if (!one.starts_with(key)) continue;
-      const auto number = one.substr(key.size());
-      const auto [end, e] = std::from_chars(number.data(), number.data() + number.size(), most);
-      if (e != std::errc{} || end != number.data() + number.size() || most < 1 || most > 1000)
+    if (const auto number = query_value(r.query, "limit"); number) {
+      const auto [end, e] = std::from_chars(number->data(), number->data() + number->size(), most);
+      if (e != std::errc{} || end != number->data() + number->size() || most < 1 || most > 1000)
         throw http_error{422, "invalid_argument",
-                         fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(number)))};
+                         fmt::format("[jobs] limit is {}: it is 1 to 1000", json_string(shown(*number)))};
     }
     json_writer w;
     w.begin_object().key("jobs").begin_array();
@@ -183,7 +181,11 @@ class jobs_protocol final : public protocol {
                                    options_.event_streams),
                        {{"Retry-After", "5"}}};
     if (r.method == "HEAD") return out;
-    auto stream = std::make_shared<event_stream>(*runner_, id, seen, options_.heartbeat_seconds, std::move(taken));
+    const auto waiting = r.begin_wait ? r.begin_wait() : nullptr;
+    if (r.begin_wait && !waiting)
+      throw http_error{429, "busy", "[jobs] too many threads wait: request the job itself", {{"Retry-After", "5"}}};
+    auto stream = std::make_shared<event_stream>(*runner_, id, seen, options_.heartbeat_seconds,
+                                                 std::array{std::shared_ptr<void>(std::move(taken)), waiting});
     out.write_body = [stream](const body_receiver& send) { return stream->next(send); };
     return out;
   }

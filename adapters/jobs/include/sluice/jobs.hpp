@@ -29,8 +29,9 @@ struct job_options {
   int running = 1;  ///< at once; each has a thread of service_options::compute_nice, and the process's helpers
   int queued = 64;  ///< that may wait; beyond, the answer is 429
   int kept = 1000;  ///< that have ended; beyond, the oldest are removed, with their results
-  /// Streams of events at once, each of which occupies a thread of the transport: fewer than there are. Beyond, 429; GET
-  /// /v1/jobs/ID is always possible.
+  /// Streams of events at once; beyond, 429: GET /v1/jobs/ID is always possible. Each occupies a thread of the transport: a
+  /// hardened server replaces it, a tuned one lets a quarter of its threads have none, and another one must have more of
+  /// them.
   int event_streams = 16;
   double heartbeat_seconds = 15;  ///< between comments on a stream without events: they detect disconnected clients
   double sync_seconds = 1;        ///< between syncs: the work that a kill costs at most

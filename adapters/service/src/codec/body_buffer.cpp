@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -47,21 +47,11 @@ body_buffer body_buffer::read(const request& r, std::int64_t limit, const host_a
     b.pad();
     return b;
   }
-  bool large = false;
-  std::exception_ptr failure;
-  const bool whole = r.read_body([&](std::string_view bytes) {
-    large = bytes.size() > most - b.size_;
-    if (large) return false;
-    try {
-      b.append(bytes);
-      received(static_cast<std::int64_t>(b.size_));
-    } catch (...) {  // must not cross the transport's frames
-      failure = std::current_exception();
-    }
-    return !failure;
+  const bool whole = read_all(r.read_body, [&](std::string_view bytes) {
+    if (bytes.size() > most - b.size_) fail_large(limit, fmt::format("more than {}", limit));
+    b.append(bytes);
+    received(static_cast<std::int64_t>(b.size_));
   });
-  if (failure) std::rethrow_exception(failure);
-  if (large) fail_large(limit, fmt::format("more than {}", limit));
   if (!whole) fail_broken(b.size_);
   b.pad();
   return b;

@@ -58,6 +58,14 @@ class list_printer {
   }
 
   body_piece print_block(std::int64_t begin, std::int64_t end) const {
+    return numbers_ == nonfinite::refuse || std::is_integral_v<T>
+               ? print_block(begin, end, [](char* out, T x) { return print_number(out, x); })
+               : print_block(begin, end, [this](char* out, T x) { return print_any(out, x); });
+  }
+
+ private:
+  template <class F>
+  body_piece print_block(std::int64_t begin, std::int64_t end, F print_element) const {
     const std::int64_t columns = rank_ == 0 ? 1 : shape_[rank_ - 1];
     auto memory = std::make_shared<tensor>(shape{block_bytes<T>(rank_, columns, end - begin)}, dtype::u8);
     auto* const first = static_cast<char*>(memory->data());
@@ -75,10 +83,9 @@ class list_printer {
     return {std::string_view(first, static_cast<std::size_t>(out - first)), std::move(memory)};
   }
 
- private:
-  char* print_element(char* out, T x) const {
+  char* print_any(char* out, T x) const {
     if constexpr (!std::is_integral_v<T>)
-      if (numbers_ != nonfinite::refuse && !is_finite(x)) {
+      if (!is_finite(x)) {
         const auto value = static_cast<std::conditional_t<std::is_floating_point_v<T>, T, float>>(x);
         const std::string_view text = numbers_ == nonfinite::null ? "null"
                                       : std::isnan(value)         ? R"("NaN")"
@@ -168,11 +175,11 @@ std::int64_t flat_bytes(const operand_spec& of) { return lists_bytes({.dtype = o
 
 nonfinite nonfinite_of(std::string_view query) {
   const auto asked = query_value(query, "nonfinite");
-  if (asked.empty()) return nonfinite::refuse;
+  if (!asked) return nonfinite::refuse;
   if (asked == "null") return nonfinite::null;
   if (asked == "string") return nonfinite::string;
   throw http_error{400, "malformed",
-                   fmt::format("[json] nonfinite is {}: it must be null or string", json_string(shown(asked)))};
+                   fmt::format("[json] nonfinite is {}: it must be null or string", json_string(shown(*asked)))};
 }
 
 parameter nonfinite_parameter() {

@@ -49,7 +49,8 @@ compute_queue::outcome compute_queue::run(const terms& t, const std::function<vo
       lock.unlock();
       const outcome end = run_on_worker(j);
       lock.lock();
-      stop(j);
+      end_turn(j, end);
+      if (has_next()) wanted_.notify_one();
       if (j.error) std::rethrow_exception(j.error);
       return end;
     }
@@ -141,15 +142,8 @@ void compute_queue::serve() {
     lock.unlock();
     const outcome end = run_on_worker(j);
     lock.lock();
-    if (j.waiting) {  // its permit was not acquired again
-      --parked_;
-      --released_;
-    } else {
-      stop(j);
-    }
-    if (end == outcome::done) count_end(j);
     ++idle_;
-    resume_next();
+    end_turn(j, end);
     lock.unlock();
     {
       const std::lock_guard own(j.mutex);
@@ -158,6 +152,18 @@ void compute_queue::serve() {
     }  // `j` is the caller's, and may be destroyed from here on
     lock.lock();
   }
+}
+
+// Of a job that has run: others take its turn.
+void compute_queue::end_turn(job& j, outcome end) {
+  if (j.waiting) {  // its permit was not acquired again
+    --parked_;
+    --released_;
+  } else {
+    stop(j);
+  }
+  if (end == outcome::done) count_end(j);
+  resume_next();
 }
 
 // While others wait, the times from end to end are the rate at which the queue moves on, whatever the workers share.

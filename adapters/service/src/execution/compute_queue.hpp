@@ -105,6 +105,8 @@ class compute_queue {
   [[nodiscard]] int admitted() const;
   [[nodiscard]] bool has_free_permit() const { return static_cast<int>(working_.size()) < count_; }
   outcome run_on_worker(job& j);
+  void end_turn(job& j, outcome end);
+  void count_end(const job& j);
 
   mutable std::mutex mutex_;
   std::condition_variable wanted_;
@@ -112,11 +114,9 @@ class compute_queue {
   int idle_ = 0;                     // workers that wait for a job
   int parked_ = 0;                   // workers in a job without a permit; of these,
   int released_ = 0;                 // those that do not wait for one
-  void count_end(const job& j);
-
-  double usual_ = 0;              // seconds a job takes, the latest counting most
-  double interval_ = 0;           // seconds from one end to the next while others wait; likewise
-  clock::time_point last_end_{};  // of a job, while others wait; else none
+  double usual_ = 0;                 // seconds a job takes, the latest counting most
+  double interval_ = 0;              // seconds from one end to the next while others wait; likewise
+  clock::time_point last_end_{};     // of a job, while others wait; else none
   bool ending_ = false;
   const int count_;
   const int queue_length_;

@@ -8,8 +8,7 @@ namespace sluice::serving {
 
 std::optional<dtype> result_dtype_in(std::string_view query) {
   const auto asked = query_value(query, "result_dtype");
-  if (asked.empty()) return std::nullopt;
-  return parse_dtype(asked);
+  return asked ? std::optional(parse_dtype(*asked)) : std::nullopt;
 }
 
 std::shared_ptr<const endpoint> row_for(const std::shared_ptr<const endpoint>& row, std::string_view query) {

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <exception>
 
 #include <fmt/format.h>
 
@@ -48,6 +49,20 @@ std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route,
 
 response text_response(std::string_view type, std::string text, int status) {
   return {.status = status, .headers = {{"Content-Type", std::string(type)}}, .body = {body_piece::of(std::move(text))}};
+}
+
+bool read_all(const std::function<bool(const body_receiver&)>& read, const std::function<void(std::string_view)>& take) {
+  std::exception_ptr failure;
+  const bool whole = read([&](std::string_view bytes) {
+    try {
+      take(bytes);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    return !failure;
+  });
+  if (failure) std::rethrow_exception(failure);
+  return whole;
 }
 
 std::string read_text(const request& r, std::int64_t limit, request_context& record) {

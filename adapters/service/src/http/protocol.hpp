@@ -2,6 +2,7 @@
 // service.cpp, or in a library of its own is passed to service::add_protocol, as jobs is.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -67,6 +68,10 @@ std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono:
 std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route, std::shared_ptr<answer_share> memory);
 
 SLUICE_API response text_response(std::string_view type, std::string text, int status = 200);
+
+// Whether `read`, a function of a request's, passed all of its body on to `take`. What that throws is thrown here, and does
+// not cross the transport's frames.
+bool read_all(const std::function<bool(const body_receiver&)>& read, const std::function<void(std::string_view)>& take);
 
 // A short body as text, and its length in `record`. Throws http_error (413, 400) as body_buffer::read.
 SLUICE_API std::string read_text(const request& r, std::int64_t limit, request_context& record);

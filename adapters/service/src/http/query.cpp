@@ -52,11 +52,10 @@ std::vector<std::pair<std::string, std::string>> parse_query(std::string_view qu
   return all;
 }
 
-std::string query_value(std::string_view query, std::string_view name) {
-  if (query.empty()) return {};
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
   for (auto& [key, value] : parse_query(query))
     if (key == name) return std::move(value);
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace sluice::serving

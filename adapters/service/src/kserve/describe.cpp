@@ -165,9 +165,8 @@ route_description infer(std::string path, std::string summary, std::string schem
       .summary = std::move(summary),
       .description =
           "Tensors come in JSON, or in binary behind it: Inference-Header-Content-Length then says where the "
-          "JSON ends. f16 and bf16 come in binary alone. Parameters that are not known are passed over, and null is as "
-          "if it "
-          "were not there; sequence_id, classification and shared memory are refused.",
+          "JSON ends. f16 and bf16 come in binary alone. Parameters that are not known are passed over, and null is "
+          "as if it were not there; sequence_id, classification and shared memory are refused.",
       .parameters = {nonfinite_parameter(),
                      timeout_parameter(),
                      {.name = "Inference-Header-Content-Length",

@@ -6,6 +6,7 @@
 
 #include "codec/json_writer.hpp"
 #include "http/http_error.hpp"
+#include "http/protocol.hpp"
 #include "rowsum_stream/coded_body.hpp"
 #include "sluice/ops/rowsum.hpp"
 
@@ -22,21 +23,6 @@ constexpr std::int64_t read_bytes = 64 << 10;      // of sums that are printed a
 
 // Of the time to decode, for whether a worker is woken for it.
 constexpr std::size_t usual_ratio = 8;
-
-// Whether `read` passed all of a body on to `take`, which may throw.
-bool read_all(const std::function<bool(const body_receiver&)>& read, const std::function<void(std::string_view)>& take) {
-  std::exception_ptr failure;
-  const bool whole = read([&](std::string_view bytes) {
-    try {
-      take(bytes);
-    } catch (...) {  // must not cross the transport's frames
-      failure = std::current_exception();
-    }
-    return !failure;
-  });
-  if (failure) std::rethrow_exception(failure);
-  return whole;
-}
 
 void find_not_finite(const tensor& sums, std::int64_t before, std::int64_t& count, std::int64_t& first) {
   visit(sums.dtype(), [&](auto tag) {

@@ -66,6 +66,15 @@ struct zip_entry {
   std::uint64_t flags = 0, method = 0, crc = 0, stored = 0, bytes = 0, offset = 0;
   std::string name;
 
+  void read_common(zip_fields& f) {
+    flags = f.take(2);
+    method = f.take(2);
+    f.take(4);  // time
+    crc = f.take(4);
+    stored = f.take(4);
+    bytes = f.take(4);
+  }
+
   static constexpr std::uint64_t encrypted = 1 << 0 | 1 << 6 | 1 << 13;
   static constexpr std::uint64_t sizes_follow = 1 << 3;  // the local header does not know them
   static constexpr std::uint64_t known = 1 << 1 | 1 << 2 | sizes_follow | 1 << 11;
@@ -172,12 +181,7 @@ class zip_directory {
     zip_entry e;
     const bool is_one = f.take(4) == 0x02014b50;
     f.take(4);  // versions
-    e.flags = f.take(2);
-    e.method = f.take(2);
-    f.take(4);  // time
-    e.crc = f.take(4);
-    e.stored = f.take(4);
-    e.bytes = f.take(4);
+    e.read_common(f);
     const auto name = f.take(2), extra = f.take(2), comment = f.take(2), disk = f.take(2);
     f.take(6);  // attributes
     e.offset = f.take(4);
@@ -215,12 +219,7 @@ class zip_directory {
     zip_entry local;
     const bool is_one = f.take(4) == 0x04034b50;
     f.take(2);  // version
-    local.flags = f.take(2);
-    local.method = f.take(2);
-    f.take(4);  // time
-    local.crc = f.take(4);
-    local.stored = f.take(4);
-    local.bytes = f.take(4);
+    local.read_common(f);
     const auto name = static_cast<std::int64_t>(f.take(2)), extra = static_cast<std::int64_t>(f.take(2));
     const std::string texts = read(at + local_bytes, name + extra);
     zip_fields t(texts);

@@ -21,7 +21,7 @@ namespace hardened {
 // httplib reads the rewritten head from memory, then the body without its trailers, and not a byte beyond it. An error in
 // the body before the answer has begun is answered here, whatever the handler does with it. (Which of these members override
 // differs between versions of httplib, so none is marked.)
-class stream final : public httplib::Stream, public detail::direct_body {
+class stream final : public httplib::Stream, public detail::owned_request {
  public:
   // Bytes are received into `scratch` in large blocks: httplib asks for 4 KiB at a time.
   stream(connection& c, const head& h, std::uint64_t limit, const hardened_options& o, shared_threads& threads,

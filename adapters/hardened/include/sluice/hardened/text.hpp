@@ -4,17 +4,15 @@
 #include <algorithm>
 #include <string_view>
 
-#include "sluice/config.hpp"
+#include "sluice/httplib/server_extensions.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace hardened {
 
-inline char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+using detail::lower;
 
-inline bool same(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
+inline bool same(std::string_view a, std::string_view b) noexcept { return detail::same_ignoring_case(a, b); }
 
 inline std::string_view trimmed(std::string_view s) noexcept {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);

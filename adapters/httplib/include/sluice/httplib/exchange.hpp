@@ -31,14 +31,9 @@ struct framing : body_framing {
   int status = 400;
 };
 
-inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 inline framing framing_of(const httplib::Request& req) {
   framing f;
-  if (const auto* const known = direct_body::framing_of(req)) return {*known};
+  if (const auto* const known = owned_request::framing_of(req)) return {*known};
   const auto refuse = [&](bool chunked, std::string error, int status = 400) {
     return framing{{chunked, chunked ? 0 : 1}, std::move(error), status};
   };
@@ -47,23 +42,23 @@ inline framing framing_of(const httplib::Request& req) {
   for (const auto& [name, value] : req.headers) {
     if (name.find_first_of(" \t\v\f\r\n") != std::string::npos)
       return {{}, "a header name contains a blank: \"" + name + "\""};
-    if (equals_ignoring_case(name, "Transfer-Encoding")) {
+    if (same_ignoring_case(name, "Transfer-Encoding")) {
       codings = coding != nullptr;
       if (!codings) coding = &value;
-    } else if (length == nullptr && equals_ignoring_case(name, "Content-Length")) {
+    } else if (length == nullptr && same_ignoring_case(name, "Content-Length")) {
       length = &value;
     }
   }
   if (coding != nullptr) {
     f.chunked = true;
-    if (codings || !equals_ignoring_case(*coding, "chunked"))
+    if (codings || !same_ignoring_case(*coding, "chunked"))
       return refuse(true, "Transfer-Encoding is \"" + *coding + "\": only \"chunked\" is supported", 501);
     if (length != nullptr) return refuse(true, "both Transfer-Encoding and Content-Length are present");
     return f;
   }
   if (length == nullptr) return f;
   for (const auto& [name, text] : req.headers) {
-    if (!equals_ignoring_case(name, "Content-Length")) continue;
+    if (!same_ignoring_case(name, "Content-Length")) continue;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), f.length);
     if (error != std::errc{} || end != text.data() + text.size() || f.length < 0 || text.front() == '-')
       return refuse(false, "Content-Length is \"" + text + "\": not a number of bytes");
@@ -96,7 +91,7 @@ class exchange {
     };
     if (!framing_.error.empty()) return refusal(framing_.status, "malformed", framing_.error);
     // A hardened server has looked, for all routes.
-    if (direct_body::under_way(req_) == nullptr && changes_something(req_.method) &&
+    if (owned_request::under_way(req_) == nullptr && changes_something(req_.method) &&
         is_cross_site(req_.get_header_value("Sec-Fetch-Site"), req_.get_header_value("Origin"),
                       req_.get_header_value("Host"), service_.options().origins))
       return refusal(403, "forbidden", "a web page of another origin may not change anything here");
@@ -118,13 +113,13 @@ class exchange {
     if (const auto at = req_.target.find('?'); at != std::string::npos) r.query = req_.target.substr(at + 1);
     r.header = [this](std::string_view name) -> std::string_view {
       for (const auto& [key, value] : req_.headers)  // few headers: a scan is faster than httplib's look-up
-        if (equals_ignoring_case(key, name)) return value;
+        if (same_ignoring_case(key, name)) return value;
       return {};
     };
     r.client = req_.remote_addr;
     r.gone = gone(req_);
-    r.begin_wait = thread_pool::begin_wait;
-    if (auto* const own = direct_body::under_way(req_)) {
+    if (auto* const pool = thread_pool::of_this_thread()) r.begin_wait = [pool] { return pool->begin_wait(); };
+    if (auto* const own = owned_request::under_way(req_)) {
       r.begin_wait = [own] { return own->begin_wait(); };
       r.gone = [own] { return own->is_gone(); };
     }
@@ -141,7 +136,7 @@ class exchange {
           return bytes.empty() ? coded->at_end() : coded->decode(bytes, take);
         };
       }
-      if (auto* const direct = direct_body::of(req_); direct != nullptr && reader_ != nullptr)
+      if (auto* const direct = owned_request::with_body(req_); direct != nullptr && reader_ != nullptr)
         r.read_some = [this, direct](char* to, std::size_t size) { return read_some(*direct, to, size); };
     }
     return r;
@@ -182,7 +177,7 @@ class exchange {
     return drained_ && taking;
   }
 
-  std::ptrdiff_t read_some(direct_body& from, char* to, std::size_t size) {
+  std::ptrdiff_t read_some(owned_request& from, char* to, std::size_t size) {
     const auto n = from.read_body(to, size);
     direct_ += n > 0 ? n : 0;
     drained_ = n >= 0 && direct_ == framing_.length;
@@ -213,7 +208,8 @@ class exchange {
   void send(response&& answer) {
     const bool close = !framing_.error.empty() || (framing_.has_body() && !drained_);
     // A body with broken framing has no known end; for a DELETE without a body httplib would read the next request as one.
-    const bool owned = direct_body::under_way(req_) != nullptr;  // by a server that drops the rest itself, without a thread
+    const bool owned =
+        owned_request::under_way(req_) != nullptr;  // by a server that drops the rest itself, without a thread
     if (!framing_.error.empty() || long_ || !framing_.has_body() || (close && owned)) detail::mark_read(req_);
     // httplib closes no connection after an answer to HEAD: it takes it for a GET whose body breaks off before its first
     // byte.
@@ -240,7 +236,8 @@ class exchange {
     if (head_only) return send_head(size, type, in_chunks);
     if ((answer.status == 204 || answer.status == 304) &&
         !close)  // they have no length: httplib gives 0 where there is no provider
-      return res_.set_content_provider(type, [](std::size_t, httplib::DataSink& sink) { return sink.done(), true; });
+      return res_.set_content_provider(
+          type, [under_way = under_way_](std::size_t, httplib::DataSink& sink) { return sink.done(), true; });
     if (size == 0 && !close && !in_chunks) return;  // httplib 0.11.4 would call a provider of 0 bytes for ever
     const auto sent = [close, rest, under_way = under_way_, sending = std::move(answer.sending),
                        spare = service_.options().limits.body_bytes] { return !(close && linger(rest, spare)); };

@@ -31,14 +31,18 @@ void mark_read(Request& r) {
   if constexpr (requires { r.body_consumed_; }) r.body_consumed_ = true;
 }
 
+inline char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+// For names that HTTP writes in any case.
+inline bool same_ignoring_case(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
 // The coding that a Content-Encoding names, as httplib reads it: "gzip", "deflate", "br", or "" where the bytes are as they
 // were. Nothing where it cannot be decoded: httplib takes any value with "br" in it for brotli's, so none but these may
 // reach it.
 inline std::optional<std::string_view> decoded_coding(std::string_view value) noexcept {
-  const auto is = [value](std::string_view name) {
-    return std::equal(value.begin(), value.end(), name.begin(), name.end(),
-                      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
-  };
+  const auto is = [value](std::string_view name) { return same_ignoring_case(value, name); };
   if (value.empty() || is("identity")) return "";
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
   if (is("gzip") || is("x-gzip")) return "gzip";
@@ -64,10 +68,7 @@ inline bool is_cross_site(std::string_view fetch_site, std::string_view origin, 
   for (auto* const name : {&own, &host})
     for (const std::string_view port : {":80", ":443"})
       if (name->ends_with(port)) name->remove_suffix(port.size());
-  return own.empty() || !std::equal(own.begin(), own.end(), host.begin(), host.end(), [](char a, char b) {
-           const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-           return lower(a) == lower(b);
-         });
+  return own.empty() || !same_ignoring_case(own, host);
 }
 
 inline bool changes_something(std::string_view method) noexcept {
@@ -89,6 +90,7 @@ inline std::string http_date(
                 static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
   return text;
 }
+
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
 template <class Server>
 SSL_CTX* tls_context_of(Server& s) {
@@ -119,12 +121,13 @@ struct body_framing {
 };
 
 // The request under way on a server that owns its connections, for the handler that this thread calls: its framing, parsed
-// once, and a way to its body past httplib, which reads 4 KiB at a time and passes on a copy.
-class direct_body {
+// once; a way to its body past httplib, which reads 4 KiB at a time and passes on a copy; and what only its connection
+// knows.
+class owned_request {
  public:
-  direct_body() = default;
-  direct_body(const direct_body&) = delete;
-  direct_body& operator=(const direct_body&) = delete;
+  owned_request() = default;
+  owned_request(const owned_request&) = delete;
+  owned_request& operator=(const owned_request&) = delete;
 
   // Reads the next bytes of the body, at most `size`, to `to`. Returns how many; 0 at the end, -1 when the body broke off.
   // Waits for the first byte.
@@ -136,11 +139,11 @@ class direct_body {
   virtual bool is_gone() = 0;
 
   // The request `r` itself; null on another server.
-  static direct_body* under_way(const httplib::Request& r) noexcept {
+  static owned_request* under_way(const httplib::Request& r) noexcept {
     return current != nullptr && current->request_ == &r ? current : nullptr;
   }
   // That of `r`; null on another server, and for a body that is chunked or compressed.
-  static direct_body* of(const httplib::Request& r) noexcept {
+  static owned_request* with_body(const httplib::Request& r) noexcept {
     return current != nullptr && current->request_ == &r && current->readable_ ? current : nullptr;
   }
   // The framing of `r`, checked by the server; null on another server.
@@ -149,7 +152,7 @@ class direct_body {
   }
 
  protected:
-  ~direct_body() {
+  ~owned_request() {
     if (current == this) current = nullptr;
   }
   // `readable`: the body's bytes are its content, without chunks or coding.
@@ -166,7 +169,7 @@ class direct_body {
   httplib::Request* request_ = nullptr;
   body_framing framing_{};
   bool readable_ = false;
-  inline static thread_local direct_body* current = nullptr;
+  inline static thread_local owned_request* current = nullptr;
 };
 
 // A server that limits bodies itself, and lifts the limit for some paths.

@@ -30,15 +30,13 @@ class thread_pool final : public httplib::TaskQueue {
   }
   void shutdown() override { threads_.shutdown(); }
 
-  // Before a thread of a server waits for something else than its client: held while it waits. Null: it must not. On another
-  // server's thread it may always.
-  static std::shared_ptr<void> begin_wait() {
-    thread_pool* const own = current;
-    if (own == nullptr) return std::make_shared<char>();
-    if (own->waiting_.fetch_add(1) < own->may_wait_)
-      return {own, [](thread_pool* p) { --p->waiting_; }};  // also called when there is no memory for the pointer
-    --own->waiting_;
-    return nullptr;
+  // That of the calling thread; null on another server's.
+  static thread_pool* of_this_thread() noexcept { return current; }
+  // Before a thread waits for something else than its client: held while it waits. Null: it must not.
+  std::shared_ptr<void> begin_wait() {
+    const bool may_wait = waiting_.fetch_add(1) < may_wait_;
+    const std::shared_ptr<void> waiting(this, [](thread_pool* p) { --p->waiting_; });  // called also when there is no memory
+    return may_wait ? waiting : nullptr;
   }
 
  private:
