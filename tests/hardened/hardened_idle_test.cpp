@@ -94,6 +94,19 @@ TEST_CASE("when all threads wait, the slowest client of the address with most of
                "200"));
 }
 
+TEST_CASE("an address that takes most of the threads gives one back at once") {
+  app a({.threads = 1, .waiting_threads = 4, .grace_seconds = 20});
+  a.start();
+  const auto head = post("Content-Length: 1000000\r\n");
+  auto greedy = wires(4, a.port);
+  for (auto& w : greedy) w->send(head);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // until all are waited for
+  wire other(a.port, "127.0.0.2");
+  other.send(head + "x");
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK(says(other.send(std::string(999'999, 'x')).read_until("1000000"), "200"));
+}
+
 TEST_CASE("a deadline is the client's: a request that waits for a thread is not late") {
   app a({.threads = 1, .head_seconds = 0.2, .grace_seconds = 0.2});
   gated_route g;

@@ -1,7 +1,10 @@
 // matmul on every device present, within the error that rounding may cost: (k + 1) units in the last place of what it
 // accumulates in, and one rounding to the dtype of the result.
+#include <atomic>
+
 #include "parity_views.hpp"
 #include "sluice/ops/matmul.hpp"
+#include "sluice/parallel.hpp"
 
 using namespace testing;
 using reference::real;
@@ -229,5 +232,19 @@ TEST_CASE("matmul in tensor_core precision keeps 10 bits of mantissa at least") 
     const auto exact = reference::products(as_batch(a), as_batch(b));
     const auto* got = static_cast<const float*>(c.data());
     for (std::size_t i = 0; i < exact.size(); ++i) REQUIRE(std::fabs(got[i] - exact[i].sum) <= 0x1p-9L * exact[i].magnitude);
+  }
+}
+
+TEST_CASE("work that is cancelled leaves its device as it was") {
+  for (const auto& where : one_of_each_backend()) {
+    INFO(where.str());
+    const tensor a = random({64, 64}, dtype::f32, 1).to(where);
+    const tensor before = sluice::matmul(a, a).to("cpu");
+    std::atomic<bool> cancelled{true};
+    for (int i = 0; i < 50; ++i) {  // more than a device has queues
+      const sluice::parallel_cancellation scope(cancelled);
+      CHECK(refused([&] { static_cast<void>(sluice::matmul(a, a)); }, sluice::error_code::cancelled, {"cancelled"}) == "");
+    }
+    CHECK(same_bits(sluice::matmul(a, a).to("cpu"), before));
   }
 }

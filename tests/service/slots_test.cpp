@@ -228,6 +228,36 @@ TEST_CASE("a job whose priority is known late waits for those before it, within 
   CHECK(s.now().free == 1);
 }
 
+// The worker that wakes for a job which is withdrawn meanwhile must not leave one that waits for a permit without its turn.
+TEST_CASE("a job that is withdrawn passes its turn on") {
+  compute_queue s(1, 10, 0);
+  for (int i = 0; i < 300; ++i) {
+    gate parked, holder;
+    std::atomic<bool> resumed{false};
+    std::thread low([&] {  // gives way to the holder, and waits for a permit behind it and the withdrawn job
+      const std::function<void(compute_queue::permit&)> work = [&](compute_queue::permit& own) {
+        parked.pass();
+        CHECK(own.requeue(6) == outcome::done);
+        resumed = true;
+      };
+      CHECK(s.run({}, work) == outcome::done);
+    });
+    parked.wait_for(1);
+    std::thread first([&] { s.run({.priority = 1}, [&] { holder.pass(); }); });
+    wait_until_waiting(s, 1);
+    parked.open();
+    holder.wait_for(1);
+    const auto soon = compute_queue::clock::now() + std::chrono::microseconds(500);
+    std::thread withdrawn([&] { s.run({.deadline = soon, .priority = 1}, [] {}); });
+    std::this_thread::sleep_until(soon - std::chrono::microseconds(i % 20));
+    holder.open();
+    const auto end = compute_queue::clock::now() + std::chrono::seconds(20);
+    while (!resumed && compute_queue::clock::now() < end) std::this_thread::yield();
+    REQUIRE(resumed);
+    for (auto* t : {&low, &first, &withdrawn}) t->join();
+  }
+}
+
 TEST_CASE("the time to wait grows with what is at work and in the queue") {
   compute_queue s(1, 100, 0);
   CHECK(s.seconds_to_wait() == 1);

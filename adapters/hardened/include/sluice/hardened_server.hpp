@@ -159,7 +159,7 @@ class basic_hardened_server : public Base, public detail::long_bodies {
   // Called by httplib for what it has accepted.
   bool process_and_close_socket(socket_t socket) override {
     try {
-      auto c = std::make_unique<hardened::connection>(channel_of(socket));
+      auto c = std::make_unique<hardened::connection>(channel_of(hardened::descriptor(socket)));
       if (current()->add(c)) return true;
       if constexpr (!is_tls) {
         const auto text = hardened::refusal({503, "this server has reached its limit of connections"});
@@ -170,11 +170,11 @@ class basic_hardened_server : public Base, public detail::long_bodies {
     return false;
   }
 
-  std::unique_ptr<hardened::channel> channel_of(socket_t socket) {
+  std::unique_ptr<hardened::channel> channel_of(hardened::descriptor d) {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(socket, detail::tls_context_of(*this));
+    if constexpr (is_tls) return std::make_unique<hardened::tls_channel>(std::move(d), detail::tls_context_of(*this));
 #endif
-    return std::make_unique<hardened::channel>(socket);
+    return std::make_unique<hardened::channel>(std::move(d));
   }
 
   // One request, by httplib. Returns whether the connection stays open.

@@ -112,7 +112,12 @@ inline void tune(httplib::Server& server, std::size_t connections = 256) {
   server.new_task_queue = [connections] { return new detail::thread_pool(connections); };
   server.set_socket_options([](auto socket) {
     const int on = 1;
-    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof on);
+#if defined(_WIN32)
+    constexpr int alone = SO_EXCLUSIVEADDRUSE;  // there SO_REUSEADDR lets others in
+#else
+    constexpr int alone = SO_REUSEADDR;
+#endif
+    ::setsockopt(socket, SOL_SOCKET, alone, reinterpret_cast<const char*>(&on), sizeof on);
   });
 }
 

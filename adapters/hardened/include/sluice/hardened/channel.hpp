@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include "sluice/hardened/platform.hpp"
 
@@ -11,7 +12,7 @@ namespace hardened {
 
 class channel {
  public:
-  explicit channel(int fd) noexcept : socket_(fd) {}  // takes ownership
+  explicit channel(descriptor d) noexcept : socket_(std::move(d)) {}
   virtual ~channel() = default;
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
@@ -20,8 +21,6 @@ class channel {
   // count is 1 when done.
   virtual moved handshake() { return {.count = 1}; }
   virtual moved receive(char* to, std::size_t size) { return socket_.receive(to, size); }
-  // Receives and drops some bytes; `scratch` may be used for them.
-  virtual moved discard(char*, std::size_t size) { return socket_.discard(size); }
   virtual moved send(const char* from, std::size_t size) { return socket_.send(from, size); }
   // Likewise, when more follows at once.
   virtual moved send_ahead(const char* from, std::size_t size) { return socket_.send(from, size, true); }

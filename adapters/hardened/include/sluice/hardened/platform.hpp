@@ -29,6 +29,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "sluice/config.hpp"
 
@@ -52,11 +53,22 @@ struct address {
   int port = 0;
 };
 
+// Owns one; negative: none.
+class descriptor {
+ public:
+  explicit descriptor(int owned) noexcept : fd(owned) {}
+  descriptor(descriptor&& other) noexcept : fd(std::exchange(other.fd, -1)) {}
+  ~descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+
+  int fd;
+};
+
 // Owns a connected socket. Only wait() blocks.
 class socket {
  public:
-  explicit socket(int fd) noexcept : fd_(fd) {}
-  ~socket() { ::close(fd_); }
+  explicit socket(descriptor d) noexcept : owner_(std::move(d)), fd_(owner_.fd) {}
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
 
@@ -75,10 +87,10 @@ class socket {
   [[nodiscard]] bool has_received() const noexcept { return count(FIONREAD) > 0; }
   [[nodiscard]] bool has_unconfirmed() const noexcept { return count(SIOCOUTQ) > 0; }
   // Whether the client has closed its side, or the connection has failed. (A client that only ends its sending looks the
-  // same.)
-  [[nodiscard]] bool is_closed_by_peer() const noexcept {
+  // same.) `finished`: finish_receiving() was called, which looks the same too.
+  [[nodiscard]] bool is_closed_by_peer(bool finished) const noexcept {
     pollfd p{.fd = fd_, .events = POLLRDHUP, .revents = 0};
-    return ::poll(&p, 1, 0) > 0;
+    return ::poll(&p, 1, 0) > 0 && (!finished || (p.revents & (POLLHUP | POLLERR)) != 0);
   }
   void finish_sending() noexcept { ::shutdown(fd_, SHUT_WR); }
   void finish_receiving() noexcept { ::shutdown(fd_, SHUT_RD); }
@@ -124,7 +136,8 @@ class socket {
     return {};
   }
 
-  int fd_;
+  const descriptor owner_;
+  const int fd_;
 };
 
 // Sockets waiting for one event each, which one thread gets.
@@ -155,13 +168,6 @@ class poller {
   }
 
  private:
-  struct descriptor {
-    int fd;
-    ~descriptor() {
-      if (fd >= 0) ::close(fd);
-    }
-  };
-
   void arm(int what, const socket& s, readiness events, void* owner) noexcept {
     control(what, s.fd(), static_cast<unsigned>(events == writable ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT, owner);
   }

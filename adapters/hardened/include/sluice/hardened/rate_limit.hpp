@@ -50,25 +50,24 @@ class waiting_threads {
     client_wait(waiting_threads& all, const client& c) : all_(all) {
       {
         const std::lock_guard lock(all_.mutex_);
-        if (!all_.make_room()) return;
+        if (!all_.make_room(c.address)) return;
         at_ = all_.clients_.insert(all_.clients_.end(), c);
         taken_ = true;
       }
       all_.on_wait_();
     }
-    ~client_wait() {
-      if (!taken_) return;
-      const std::lock_guard lock(all_.mutex_);
-      if (at_->given_up) --all_.given_up_;
-      all_.clients_.erase(at_);
-    }
+    ~client_wait() { end(); }
     client_wait(const client_wait&) = delete;
     client_wait& operator=(const client_wait&) = delete;
     explicit operator bool() const noexcept { return taken_; }
     // Whether another took the place: nothing more comes from the client.
-    [[nodiscard]] bool given_up() const {
+    bool end() {
+      if (!std::exchange(taken_, false)) return false;
       const std::lock_guard lock(all_.mutex_);
-      return at_->given_up;
+      const bool given_up = at_->given_up;
+      all_.given_up_ -= given_up ? 1 : 0;
+      all_.clients_.erase(at_);
+      return given_up;
     }
 
    private:
@@ -77,13 +76,13 @@ class waiting_threads {
     bool taken_ = false;
   };
 
-  // Likewise, for something else.
+  // Likewise, for something else, on behalf of a client.
   class other_wait {
    public:
-    explicit other_wait(waiting_threads& all) : all_(all) {
+    other_wait(waiting_threads& all, std::string_view address) : all_(all) {
       {
         const std::lock_guard lock(all_.mutex_);
-        if (!all_.make_room()) return;
+        if (!all_.make_room(address)) return;
         ++all_.others_;
         taken_ = true;
       }
@@ -104,10 +103,11 @@ class waiting_threads {
   };
 
  private:
-  // Called with the mutex held. True if one more may wait, because a slow client was given up if need be.
-  bool make_room() {
+  // Called with the mutex held. True if one more may wait for a client at `address`, because another was given up if need
+  // be.
+  bool make_room(std::string_view address) {
     if (clients_.size() - given_up_ + others_ < size_) return true;
-    client* const slowest = find_slowest();
+    client* const slowest = find_slowest(address);
     if (slowest == nullptr) return false;
     slowest->given_up = true;
     ++given_up_;
@@ -116,16 +116,18 @@ class waiting_threads {
     return true;
   }
 
-  // Of the address that most threads wait for, the client that moved least a second. A client is slow only after a second.
-  client* find_slowest() {
+  // Of the address that most threads wait for, the client that moved least a second. A client is slow only after a second;
+  // but an address that takes many more places than the newcomer's gives one back at once.
+  client* find_slowest(std::string_view newcomer) {
     std::unordered_map<std::string_view, std::size_t> counts;
     for (const auto& c : clients_)
       if (!c.given_up) ++counts[c.address];
+    const auto many = counts[newcomer] + size_ / 4;
     const auto now = clock::now();
     const auto rate = [&](const client& c) { return c.bytes / c.seconds_waited(now); };
     client* slowest = nullptr;
     for (auto& c : clients_) {
-      if (c.given_up || c.seconds_waited(now) < 1) continue;
+      if (c.given_up || (c.seconds_waited(now) < 1 && counts[c.address] <= many)) continue;
       const auto most = slowest != nullptr ? counts[slowest->address] : 0;
       if (counts[c.address] > most || (counts[c.address] == most && rate(c) < rate(*slowest))) slowest = &c;
     }
@@ -181,7 +183,7 @@ class rate_limit {
   // Waits until the connection can be read or written. An error when the time is used up or no thread may wait.
   http_error wait(readiness events) {
     socket& s = connection_.wire->below();
-    const waiting_threads::client_wait place(
+    waiting_threads::client_wait place(
         waiting_, {.address = connection_.remote.ip, .wire = s, .events = events, .bytes = bytes_, .waited = waited_});
     if (!place) return {503, "too many threads wait for slow clients"};
     const auto begin = clock::now();
@@ -189,7 +191,7 @@ class rate_limit {
     const double took = std::chrono::duration<double>(clock::now() - begin).count();
     waited_ += took;
     credit_ -= took;
-    if (place.given_up()) return {503, "all threads wait for slow clients, and this one was the slowest of its address"};
+    if (place.end()) return {503, "all threads wait for slow clients, and this one was the slowest of its address"};
     return ready ? http_error{} : http_error{408, "the client was too slow"};
   }
 

@@ -24,7 +24,7 @@ class requests {
 
   // Returns what to wait for next; 0: close the connection.
   readiness serve(connection& c, std::span<char> scratch) const {
-    if (c.at == phase::lingering) return discard(c, scratch);
+    if (c.at == phase::lingering) return discard(c);
     if (c.at == phase::handshake) {
       const auto m = c.wire->handshake();
       if (m.count == 0) return m.wait;
@@ -131,9 +131,9 @@ class requests {
     return readable;
   }
 
-  static readiness discard(connection& c, std::span<char> scratch) {
+  static readiness discard(connection& c) {
     for (int i = 0; i < 8; ++i) {
-      const auto m = c.wire->discard(scratch.data(), scratch.size());
+      const auto m = c.wire->below().discard(256 << 10);  // as it came: of TLS too, where nothing is read any more
       if (m.count == 0) return m.wait;
     }
     return readable;

@@ -72,10 +72,10 @@ class stream final : public httplib::Stream, public detail::owned_request {
   }
 
   std::shared_ptr<void> begin_wait() {
-    auto place = std::make_shared<waiting_threads::other_wait>(threads_.waiting);
+    auto place = std::make_shared<waiting_threads::other_wait>(threads_.waiting, connection_.remote.ip);
     return *place ? place : nullptr;
   }
-  bool is_gone() { return connection_.wire->below().is_closed_by_peer(); }
+  bool is_gone() { return connection_.wire->below().is_closed_by_peer(connection_.expired); }
 
   ssize_t write(const char* from, std::size_t size) {
     if (why_) return -1;

@@ -17,13 +17,13 @@ namespace hardened {
 
 class tls_channel final : public channel {
  public:
-  tls_channel(int fd, SSL_CTX* context) : channel(fd), ssl_(::SSL_new(context)) {
+  tls_channel(descriptor d, SSL_CTX* context) : channel(std::move(d)), ssl_(::SSL_new(context)) {
     if (!ssl_) throw std::bad_alloc();
     below().never_wait();
     ::SSL_set_options(ssl_.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1);
     ::SSL_set_mode(ssl_.get(),
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    ::SSL_set_fd(ssl_.get(), fd);
+    ::SSL_set_fd(ssl_.get(), below().fd());
     ::SSL_set_accept_state(ssl_.get());
   }
 

@@ -58,9 +58,9 @@ class workers {
   // Called by a thread that begins to wait: when few threads are free, another is started.
   void replace_waiting() noexcept try {
     const auto free = started_ - std::min(started_.load(), at_work_.load());
-    if (free * 4 >= options_.threads || started_ >= options_.threads + options_.waiting_threads) return;
+    if (free * 4 >= options_.threads) return;
     const std::lock_guard lock(mutex_);
-    if (!ending_) start_one();
+    if (!ending_ && started_ < options_.threads + options_.waiting_threads) start_one();
   } catch (...) {  // the system has no more threads
   }
 
@@ -69,16 +69,7 @@ class workers {
   // From now on answers close their connections, and idle ones are closed soon. Waits until no request is under way and all
   // answers have reached their clients' systems, at most `time`.
   bool drain(double time) {
-    const auto end = clock::now() + seconds(time);
-    std::unique_lock lock(mutex_);
-    if (!draining_) draining_since_ = clock::now();
-    draining_ = true;
-    wake_.notify_all();
-    for (;;) {
-      if (std::none_of(open_.begin(), open_.end(), is_under_way)) return true;
-      if (clock::now() >= end) return false;
-      drained_.wait_until(lock, std::min(end, clock::now() + drain_tick));
-    }
+    return drain_until([end = clock::now() + seconds(time)] { return end; });
   }
 
   // stop() cuts nobody off before `end`.
@@ -90,11 +81,8 @@ class workers {
   // Waits for the answers under way, at most `time` or as long as was promised, then cuts the remaining clients off, after
   // `on_cut` was called.
   void stop(double time, const std::function<void()>& on_cut) {
-    const auto promised = [this] {
-      const std::lock_guard lock(mutex_);
-      return std::chrono::duration<double>(drain_end_ - clock::now()).count() + 0.1;  // the drain returns first
-    };
-    if (!drain(std::max(time, promised()))) {
+    const auto end = clock::now() + seconds(time);
+    if (!drain_until([&] { return std::max(end, drain_end_ + 10 * drain_tick); })) {  // a drain returns first
       on_cut();
       const std::lock_guard lock(mutex_);
       for (const auto& [c, owner] : open_) c->wire->below().cut();
@@ -103,6 +91,20 @@ class workers {
   }
 
  private:
+  // `end` is called with the mutex held, and may move on.
+  template <class F>
+  bool drain_until(F&& end) {
+    std::unique_lock lock(mutex_);
+    if (!draining_) draining_since_ = clock::now();
+    draining_ = true;
+    wake_.notify_all();
+    while (!std::none_of(open_.begin(), open_.end(), is_under_way)) {
+      if (clock::now() >= end()) return false;
+      drained_.wait_until(lock, std::min<clock::time_point>(end(), clock::now() + drain_tick));
+    }
+    return true;
+  }
+
   using owned = std::unordered_map<connection*, std::unique_ptr<connection>>;
 
   // Closing a connection drops what its client's system has not confirmed.
