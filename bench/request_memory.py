@@ -3,6 +3,7 @@
 that asks for much, each on a fresh server: its peak (VmHWM of Linux), the answer's status and bytes, and the time until the
 answer was read, or until it was given up after S seconds or 12 GB."""
 import argparse
+import base64
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import zlib
 
 LARGEST = 12 << 20  # KiB: a server that holds more is stopped
 
@@ -67,9 +69,17 @@ def requests():
     yield "parts (50000000,0)x(0,0) as JSON", MATMUL, [MULTIPART, AS_JSON], parts(a=npy((50000000, 0)), b=npy((0, 0)))
     yield "largest: parts (4096,1)x(1,4096)", MATMUL, [MULTIPART], parts(
         a=npy((4096, 1), data=bytes(4 * 4096)), b=npy((1, 4096), data=bytes(4 * 4096)))
+    for coding in ("br", "xbr", "gzip, br"):
+        yield f"1 GiB to /items, coded {coding}", "/items", [JSON, ("Content-Encoding", coding)], BROTLI
     thirds = struct.pack("<f", 1 / 3) * 4096
     yield "largest: the same as JSON", MATMUL, [MULTIPART, AS_JSON], parts(a=npy((4096, 1), data=thirds),
                                                                            b=npy((1, 4096), data=thirds))
+
+
+# 1 GiB of zeros by brotli, and that by zlib.
+BROTLI = zlib.decompress(base64.b64decode(
+    "eNo7/f+//Q91hkcbHRS+/+v//7/+gz/DkUTBhnd/5f////9gPkPHYSaGu7/t//3/f9CeUaCdlWHX9/o///831zMp8HEzlLz//+P/f/b/LA4yYgwv7v3/+P8//z/OBgsdhgt7"
+    "/z/+/1/+jzBDYQTDgur/x6EWbWBwQLKIcdSiUYtGLRq1aNSiUYtAFpkDAPJDrOo="))
 
 
 def bomb():
@@ -98,7 +108,7 @@ class Server:
     def send(self, path, headers, body):
         s = socket.create_connection(("127.0.0.1", self.port))
         lines = "".join(f"{k}: {v}\r\n" for k, v in headers)
-        s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode())
+        s.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode())
         try:
             s.sendall(body)
         except OSError:  # refused before its end

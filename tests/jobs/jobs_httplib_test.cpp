@@ -235,6 +235,29 @@ TEST_CASE("ranges of any number of digits reach a result through a hardened serv
   CHECK(beyond->get_header_value("Content-Range") == cat("bytes */", size));
 }
 
+TEST_CASE("streams of events leave threads to others, and those that may not wait are refused") {
+  const house h;
+  sluice::service service;
+  sluice::add_jobs(service, h.options());
+  sluice::hardened_server server({.threads = 1, .waiting_threads = 2});
+  sluice::mount(server, service);
+  const int port = server.bind_to_any_port("127.0.0.1");
+  std::thread thread([&] { server.listen_after_bind(); });
+  while (!server.is_running()) std::this_thread::yield();
+  httplib::Client c("127.0.0.1", port);
+  const auto where = started(c, "", long_job);
+  wire one(port), two(port), three(port);
+  for (wire* w : {&one, &two}) {
+    w->send(get(where + "/events"));
+    CHECK(w->read_until("retry: 2000").find(" 200 ") != std::string::npos);
+  }
+  CHECK(three.send(get(where + "/events")).read_until("}").find(" 429 ") != std::string::npos);
+  CHECK(c.Get("/health/live")->status == 200);
+  CHECK(c.Delete(where)->status == 202);
+  CHECK(sluice::shut_down(server, service, 20));
+  thread.join();
+}
+
 TEST_CASE("events by a hardened server, and by HTTP/1.0") {
   hardened_jobs app;
   auto& service = app.service;
