@@ -58,8 +58,9 @@ typedef enum sluice_memory_kind {
 
 /** What a product may do to its inputs. */
 typedef enum sluice_precision {
-  SLUICE_PRECISION_STRICT = 0,     /**< IEEE arithmetic of the dtype (f16 and bf16 accumulate in f32) */
-  SLUICE_PRECISION_TENSOR_CORE = 1 /**< f32 products may round their inputs to TF32 */
+  SLUICE_PRECISION_STRICT = 0,      /**< the order of additions written in sluice/ops/matmul.hpp, bit for bit */
+  SLUICE_PRECISION_TENSOR_CORE = 1, /**< as FAST; f32 may round its inputs to TF32, bf16 may lose denormals */
+  SLUICE_PRECISION_FAST = 2         /**< sums in any order, in f32 (f64 for f64), rounded once */
 } sluice_precision;
 
 /** One sentence, zero-terminated. */

@@ -1,9 +1,16 @@
 /// @file
-/// The product of two matrices, or of two batches of matrices.
+/// The product of two matrices, or of two batches of matrices, bit for bit the same on every device.
 ///
-///     auto c = sluice::matmul(a, b);               // on the device that finishes soonest; the result is where the operands
-///     are auto d = sluice::matmul(a.transpose(), b);   // no copy is made for the transpose auto e = sluice::matmul(a, b,
-///     "cuda:0");     // on that device, or an error
+///     auto c = sluice::matmul(a, b);              // on the device that finishes soonest; the result is where the operands are
+///     auto d = sluice::matmul(a.transpose(), b);  // no copy is made for the transpose
+///     auto e = sluice::matmul(a, b, "cuda:0");    // on that device, or an error
+///
+/// The order of additions (precision::strict) is a function of k alone. Element (i, j) is the sum of a(i, p) * b(p, j): each
+/// block of 1,024 of p is a chain of fused multiply-adds over ascending p, which begins at +0; block sums are added in
+/// ascending order, each addition rounded. f64 is computed in f64, f32 in f32; f16 and bf16 are widened to f32, follow the
+/// same chain, and the sum is rounded once to the dtype, to nearest even. NaN, infinities, denormals and signed zeros are as
+/// IEEE 754 has them; a result that is NaN is the canonical quiet NaN. The bits depend on no device, instruction set, number
+/// of threads, batch, layout or stride, and a row's not on the rows beside it.
 #pragma once
 
 #include "sluice/ops/descriptor.hpp"
@@ -11,10 +18,11 @@
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-/// What a product may do to its operands. The type of matmul's options.
+/// What a product promises. The type of matmul's options.
 enum class precision {
-  strict = 0,      ///< IEEE arithmetic of the dtype; f16 and bf16 accumulate in f32 and round once
-  tensor_core = 1  ///< f32 operands may be rounded to TF32 (10 bits of mantissa) on devices that gain from it
+  strict = 0,       ///< the order of additions above: the same bits everywhere
+  tensor_core = 1,  ///< as fast; moreover f32 may be rounded to TF32 (10 bits of mantissa), and bf16 may lose denormals
+  fast = 2          ///< sums in any order, in f32 (f64 for f64), rounded once: bits depend on device, shape and version
 };
 
 /// Its descriptor.
