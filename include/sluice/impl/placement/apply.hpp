@@ -37,11 +37,13 @@ class operand_specs {
 };
 
 // Of operands whose result is `out`.
-inline work make_work(const op_descriptor& op, std::span<const operand_spec> in, const operand_spec& out) {
+inline work make_work(const op_descriptor& op, std::span<const operand_spec> in, const operand_spec& out,
+                      const op_options& options) {
   const op_cost cost = op.cost != nullptr ? op.cost(in, out) : op_cost{.flops = static_cast<double>(out.shape.count())};
   work w;
   w.operation = op.name;
   w.op = &op;
+  w.precision = precision_of(op, options);
   w.dtype = in[0].dtype;
   w.flops = cost.flops;
   w.result_bytes = bytes_of(out);
@@ -65,9 +67,9 @@ struct placed {
 };
 
 inline placed place_call(const op_descriptor& op, std::span<const operand_spec> in, const operand_spec& out,
-                         const device_request& wanted, open_call& call) {
+                         const op_options& options, const device_request& wanted, open_call& call) {
   if (wanted.is_required() && published() == nullptr) return {wanted.where};
-  const work w = make_work(op, in, out);
+  const work w = make_work(op, in, out, options);
   // No device that has to be asked is faster for small work of operands on the CPU.
   if (wanted.is_automatic() && w.flops < least_flops && w.result_to.is_cpu() && environment_device().is_automatic())
     return {device::cpu};
@@ -82,7 +84,7 @@ inline placed place_call(const op_descriptor& op, std::span<const operand_spec> 
 }  // namespace placement
 
 SLUICE_FUNC work work_of(const op_descriptor& op, std::span<const operand_spec> in, const op_options& options) {
-  return placement::make_work(op, in, result_of(op, in, options));
+  return placement::make_work(op, in, result_of(op, in, options), options);
 }
 
 SLUICE_FUNC work work_of(const op_descriptor& op, const operands& in, const op_options& options) {
@@ -93,7 +95,7 @@ SLUICE_FUNC tensor apply(const op_descriptor& op, operands in, const device_requ
   const placement::operand_specs specs(in);
   const operand_spec result = result_of(op, specs.span(), options);
   placement::open_call call;
-  const placement::placed at = placement::place_call(op, specs.span(), result, where, call);
+  const placement::placed at = placement::place_call(op, specs.span(), result, options, where, call);
   tensor out(result.shape, result.dtype, at.where);
   std::array<std::optional<tensor>, max_operands> copies;
   for (int i = 0; i < in.size(); ++i)
