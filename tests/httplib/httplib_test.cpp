@@ -33,7 +33,7 @@ TEST_CASE("every route, beside the application's own") {
     const auto r = c.Post(prefix + "/v1/matmul", R"({"a":[[1,2],[3,4]],"b":[[5,6],[7,8]]})", "application/json");
     REQUIRE(r);
     CHECK(r->status == 200);
-    CHECK(r->body == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu"})");
+    CHECK(r->body == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu","precision":"strict"})");
     CHECK(r->get_header_value("Content-Type") == "application/json");
     CHECK(r->get_header_value("X-Sluice-Device") == "cpu");
     CHECK(c.Post(prefix + "/v1/rowsum", sums, "application/json")->body.starts_with("{\"result\":[3,7]"));
