@@ -25,31 +25,43 @@ SLUICE_INLINE void add_steps(const vector_product<T>& p, std::int64_t d) {
   }
 }
 
-// L lines, each contiguous along k, transposed a square of lanes at a time.
+// Groups of L lines, each contiguous along k, transposed a square of lanes at a time. A group's chain waits for each of its
+// fused multiply-adds: several groups go side by side.
+template <class T>
+constexpr int line_groups() {
+  return std::max(1, 16 / lanes<sum_of<T>>());
+}
 template <class T>
 SLUICE_INLINE void add_lines(const vector_product<T>& p, std::int64_t line) {
   using S = sum_of<T>;
   constexpr int L = lanes<S>();
-  const T* at[L];
-  for (int i = 0; i < L; ++i) at[i] = p.lines + std::min(line + i, p.count - 1) * p.line_stride;
-  vec<S> sum{};
+  constexpr int G = line_groups<T>();
+  const T* at[G * L];
+  for (int i = 0; i < G * L; ++i) at[i] = p.lines + std::min(line + i, p.count - 1) * p.line_stride;
+  vec<S> sums[G] = {};
   std::int64_t d = 0;
   for (; d + L <= p.depth; d += L) {
-    vec<S> x[L];
     SLUICE_UNROLL
-    for (int i = 0; i < L; ++i) x[i] = load(at[i] + d);
-    transpose<S>(x);
-    SLUICE_UNROLL
-    for (int i = 0; i < L; ++i) sum = fma(set(p.x[d + i]), x[i], sum);
+    for (int g = 0; g < G; ++g) {
+      vec<S> x[L];
+      SLUICE_UNROLL
+      for (int i = 0; i < L; ++i) x[i] = load(at[g * L + i] + d);
+      transpose<S>(x);
+      SLUICE_UNROLL
+      for (int i = 0; i < L; ++i) sums[g] = fma(set(p.x[d + i]), x[i], sums[g]);
+    }
   }
-  if (d < p.depth) {
-    const auto some = static_cast<int>(p.depth - d);
-    vec<S> x[L];
-    for (int i = 0; i < L; ++i) x[i] = load_some(at[i] + d, some);
-    transpose<S>(x);
-    for (int i = 0; i < some; ++i) sum = fma(set(p.x[d + i]), x[i], sum);
+  const auto some = static_cast<int>(p.depth - d);
+  for (int g = 0; g < G; ++g) {
+    if (some > 0) {
+      vec<S> x[L];
+      for (int i = 0; i < L; ++i) x[i] = load_some(at[g * L + i] + d, some);
+      transpose<S>(x);
+      for (int i = 0; i < some; ++i) sums[g] = fma(set(p.x[d + i]), x[i], sums[g]);
+    }
+    const std::int64_t left = std::min<std::int64_t>(L, p.count - line - g * L);
+    if (left > 0) store(p.y + line + g * L, sums[g], first_lanes(static_cast<int>(left)));
   }
-  store(p.y + line, sum, first_lanes(static_cast<int>(std::min<std::int64_t>(L, p.count - line))));
 }
 
 template <class T>
@@ -62,7 +74,7 @@ SLUICE_TARGET void run_vector(const vector_product<T>& p) {
     for (; d + 8 <= p.depth; d += 8) add_steps<8>(p, d);
     for (; d < p.depth; ++d) add_steps<1>(p, d);
   } else if (p.step_stride == 1) {
-    for (std::int64_t l = 0; l < p.count; l += L) add_lines(p, l);
+    for (std::int64_t l = 0; l < p.count; l += line_groups<T>() * L) add_lines(p, l);
   } else {
     for (std::int64_t l = 0; l < p.count; ++l) {
       vec<S> sum{};
