@@ -162,7 +162,8 @@ TEST_CASE("products that were stopped use the same chunks") {
     CHECK_REFUSED(matmul_file(in(7000), testing::random({33, 17}, dtype::f32, 9), here / "out.npy", there), invalid_argument,
                   "its b was", "resume::never");
     CHECK_REFUSED(matmul_file(in(7000), b, here / "out.npy", there, precision::tensor_core), invalid_argument,
-                  "precision was strict");
+                  "precision was strict, and is tensor_core");
+    CHECK_REFUSED(matmul_file(in(7000), b, here / "out.npy", there, precision::fast), invalid_argument, "and is fast");
     const auto done = matmul_file(in(12'345), b, here / "out.npy", there);
     CHECK(done.resumed_bytes > 0);
     CHECK(testing::read_file(here / "out.npy") == testing::read_file(here / "whole.npy"));
