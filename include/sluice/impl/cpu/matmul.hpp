@@ -24,8 +24,8 @@ inline void fold_batch(gemm::problem<T>& p) {
 template <class T>
 inline sluice_status matmul_as(const sluice_array& a, const sluice_array& b, const sluice_array& out,
                                sluice_message* message) {
-  gemm::problem<T> p{gemm::operand<T>(a), gemm::operand<T>(b), static_cast<T*>(out.data), out.extents[0],
-                     out.extents[1],      out.extents[2],      a.extents[2]};
+  gemm::problem<T> p{gemm::operand<T>(a), gemm::operand<T>(b), static_cast<T*>(out.data), out.extents[0], out.extents[1],
+                     out.extents[2],      a.extents[2]};
   if (p.batch * p.m * p.n == 0) return SLUICE_OK;
   if (p.k == 0) {
     std::memset(out.data, 0, static_cast<std::size_t>(p.batch * p.m * p.n) * sizeof(T));

@@ -100,7 +100,7 @@ struct panel_product {
   std::int64_t rows;
   std::int64_t columns;
   std::int64_t depth;
-  bool add;     // a later block: c += its sums
+  bool add;    // a later block: c += its sums
   S* partial;  // rows * panel columns, for chains that are cut to fit the first-level cache
 };
 
@@ -119,10 +119,10 @@ struct vector_product {
 // The kernels of one instruction set.
 template <class S>
 struct product_kernels {
-  std::int64_t rows;      // of a tile
-  std::int64_t columns;   // of a tile: a panel of b
-  std::int64_t lanes;     // of a vector
-  bool any_columns;       // direct() takes less than a vector of columns
+  std::int64_t rows;     // of a tile
+  std::int64_t columns;  // of a tile: a panel of b
+  std::int64_t lanes;    // of a vector
+  bool any_columns;      // direct() takes less than a vector of columns
   void (*direct)(const direct_product<S>&);
   void (*panels)(const panel_product<S>&);
 };

@@ -1,4 +1,5 @@
-// Products of operands where they are: small ones, and those of few rows, which read b about once. b's columns are contiguous.
+// Products of operands where they are: small ones, and those of few rows, which read b about once. b's columns are
+// contiguous.
 #pragma once
 
 #include "sluice/impl/cpu/gemm/plan.hpp"
@@ -29,7 +30,9 @@ inline bool multiply_direct(const problem<T>& p) {
   const double each = p.work() / static_cast<double>(p.batch);
   const double threads = p.work() < share_from ? 1 : host().parallel_size();
   const double wanted = std::min(threads * task_split / static_cast<double>(p.batch), each / least_task);
-  const grid g = cut(p.m, p.n, kernels.rows, kernels.columns, wanted);
+  grid g = cut(p.m, p.n, kernels.rows, kernels.columns, wanted);
+  // The last task has a vector of columns at least: with less it would reach into the columns of another.
+  if (g.column_tasks > 1 && p.n - (g.column_tasks - 1) * g.columns < kernels.lanes) --g.column_tasks;
   const std::int64_t blocks = divide_up(p.k, block_depth);
   // Few outputs, long sums: a task a block.
   const bool by_blocks = blocks > 1 && static_cast<double>(p.batch * g.tasks()) < threads && p.m * p.n * p.batch <= 64 << 10;
@@ -40,14 +43,16 @@ inline bool multiply_direct(const problem<T>& p) {
   share(p.batch * g.tasks() * slices, p.work(), [&](std::int64_t i) {
     const std::int64_t slice = i % slices;
     i /= slices;
-    const std::int64_t column = i % g.column_tasks * g.columns;
+    const std::int64_t column_task = i % g.column_tasks;
+    const std::int64_t column = column_task * g.columns;
+    const std::int64_t columns = column_task + 1 == g.column_tasks ? p.n - column : g.columns;
     i /= g.column_tasks;
     const std::int64_t row = i % g.row_tasks * g.rows;
     const std::int64_t batch = i / g.row_tasks;
     T* c = by_blocks ? sums.data() + slice * size : p.out;
     kernels.direct({p.a.at(batch, row, slice * block_depth), p.a.row_stride, p.a.column_stride,
                     p.b.at(batch, slice * block_depth, column), p.b.row_stride, c + (batch * p.m + row) * p.n + column, p.n,
-                    std::min(g.rows, p.m - row), std::min(g.columns, p.n - column),
+                    std::min(g.rows, p.m - row), columns,
                     by_blocks ? std::min(block_depth, p.k - slice * block_depth) : p.k});
   });
   if (by_blocks) join_blocks(sums.data(), blocks, size, p.out);

@@ -1,5 +1,5 @@
-// A matrix times a vector along at most a block of k: bound by reading the matrix once. levels.hpp includes this once for each
-// instruction set, after vectors.hpp.
+// A matrix times a vector along at most a block of k: bound by reading the matrix once. levels.hpp includes this once for
+// each instruction set, after vectors.hpp.
 
 // Lines side by side in memory: Steps of k at once.
 template <int Steps, class T>

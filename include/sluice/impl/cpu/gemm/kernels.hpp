@@ -1,8 +1,10 @@
 // All kernels of products for one instruction set. levels.hpp says what it defines before.
+// clang-format off
 #include "sluice/impl/cpu/gemm/vectors.hpp"
 #include "sluice/impl/cpu/gemm/tile.hpp"
 #include "sluice/impl/cpu/gemm/pack.hpp"
 #include "sluice/impl/cpu/gemm/gemv.hpp"
+// clang-format on
 
 template <class S>
 inline const product_kernels<S>& products_of_level() {

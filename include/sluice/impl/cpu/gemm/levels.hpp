@@ -77,18 +77,20 @@ inline constexpr int piece_bytes = 32 << 10;
 }  // namespace avx512
 #endif
 
-#define SLUICE_OF_LEVEL(make)                       \
-  switch (simd()) {                                 \
-    SLUICE_WIDE_LEVELS(make)                        \
-    default: return plain::make();                  \
+#define SLUICE_OF_LEVEL(make)      \
+  switch (simd()) {                \
+    SLUICE_WIDE_LEVELS(make)       \
+    default: return plain::make(); \
   }
 #if defined(__x86_64__)
-#define SLUICE_WIDE_LEVELS(make)                    \
-  case simd_level::avx512: return avx512::make();   \
-  case simd_level::avx2: return avx2::make();
+#define SLUICE_WIDE_LEVELS(make)                  \
+  case simd_level::avx512: return avx512::make(); \
+  case simd_level::avx2:                          \
+    return avx2::make();
 #elif defined(__aarch64__)
 #define SLUICE_WIDE_LEVELS(make) \
-  case simd_level::neon: return neon::make();
+  case simd_level::neon:         \
+    return neon::make();
 #else
 #define SLUICE_WIDE_LEVELS(make)
 #endif

@@ -1,4 +1,5 @@
-// Copies lines of an operand into panels, widened. levels.hpp includes this once for each instruction set, after vectors.hpp.
+// Copies lines of an operand into panels, widened. levels.hpp includes this once for each instruction set, after
+// vectors.hpp.
 //
 // A store of a whole vector may write beyond a step's lanes, into the next step, which is written after it, or into the
 // panel's slack.
@@ -39,7 +40,8 @@ SLUICE_TARGET inline void pack_straight(const packing<T>& p, const T* from, std:
   for (std::int64_t d = 0; d < p.depth; ++d, from += p.step_stride, to += width)
     for (std::int64_t line = 0; line < width; line += L) {
       const std::int64_t some = available - line;
-      store(to + line, some >= L ? load(from + line) : load_some(from + line, static_cast<int>(std::max<std::int64_t>(0, some))));
+      store(to + line,
+            some >= L ? load(from + line) : load_some(from + line, static_cast<int>(std::max<std::int64_t>(0, some))));
     }
 }
 

@@ -51,9 +51,8 @@ class packed_product {
       if (!multiply(d)) return false;
     }
     if constexpr (!std::is_same_v<T, S>) {
-      spread(rows_, static_cast<double>(rows_ * columns_), [&](std::int64_t i) {
-        narrow(c_ + i * columns_, columns_, out + i * p_.n);
-      });
+      spread(rows_, static_cast<double>(rows_ * columns_),
+             [&](std::int64_t i) { narrow(c_ + i * columns_, columns_, out + i * p_.n); });
     }
     return true;
   }
@@ -101,8 +100,8 @@ class packed_product {
       const scratch<S> partial((g.rows + 1) * kernels_.columns);
       if (partial.data() == nullptr) return out_of_memory.store(true);
       kernels_.panels({a_ + row / kernels_.rows * a_panel_, a_panel_, b_ + column / kernels_.columns * b_panel_, b_panel_,
-                       c_ + row * c_row_ + column, c_row_, std::min(g.rows, rows_ - row), std::min(g.columns, columns_ - column),
-                       depth, d > 0, partial.data()});
+                       c_ + row * c_row_ + column, c_row_, std::min(g.rows, rows_ - row),
+                       std::min(g.columns, columns_ - column), depth, d > 0, partial.data()});
     });
     return !out_of_memory.load();
   }

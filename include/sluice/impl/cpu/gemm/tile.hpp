@@ -1,5 +1,5 @@
-// The inner kernels: a tile of c, held in registers, along a stretch of k. levels.hpp includes this once for each instruction
-// set, after vectors.hpp, with
+// The inner kernels: a tile of c, held in registers, along a stretch of k. levels.hpp includes this once for each
+// instruction set, after vectors.hpp, with
 //   tile_rows, tile_vectors   the largest tile
 //   piece_bytes               of a panel of b that stays in the first-level cache
 
@@ -186,20 +186,22 @@ SLUICE_TARGET void run_direct(const direct_product<S>& o) {
   constexpr std::int64_t L = lanes<S>();
   constexpr std::int64_t width = tile_vectors * L;
   const std::int64_t rows = even_rows(o.rows);
-  for (std::int64_t j = 0; j < o.columns; j += width) {
-    const std::int64_t columns = std::min(width, o.columns - j);
-    const std::int64_t vectors = (columns + L - 1) / L;
-    const auto tile = tiles<S>::of_direct(rows, vectors);
+  for (std::int64_t j = 0; j < o.columns;) {
+    const std::int64_t left = std::min(width, o.columns - j);
 #if SLUICE_SIMD_AVX512
+    const std::int64_t vectors = (left + L - 1) / L;
     const std::int64_t column = j;
-#else
-    const std::int64_t column = std::min(j, o.columns - vectors * L);  // whole vectors
+#else  // whole vectors, the last one perhaps over columns of the one before it
+    const std::int64_t vectors = std::max<std::int64_t>(1, left / L);
+    const std::int64_t column = std::min(j, o.columns - L);
 #endif
-    const auto last = static_cast<int>(columns - (vectors - 1) * L);
+    const auto tile = tiles<S>::of_direct(rows, vectors);
+    const auto last = static_cast<int>(std::min(L, left - (vectors - 1) * L));
     for (std::int64_t i = 0; i < o.rows; i += rows) {
       const std::int64_t row = std::min(i, o.rows - rows);
       tile(o, o.a + row * o.a_row, o.b + column, o.c + row * o.c_row + column, last);
     }
+    j = column + vectors * L;
   }
 }
 
@@ -219,11 +221,15 @@ SLUICE_TARGET void run_panels(const panel_product<S>& o) {
       for (std::int64_t i = 0; i < o.rows; i += tile_rows) {
         const std::int64_t rows = std::min<std::int64_t>(tile_rows, o.rows - i);
         S* chains = o.partial + i * width;
-        const tile_ends<S> ends{d > 0 ? chains : nullptr,      d + depth < o.depth ? chains : nullptr,
-                                o.c + i * o.c_row + j, o.c_row, o.add,
-                                rows,                          columns};
-        tiles<S>::of_packed(rows, vectors)(o.a + i / tile_rows * o.a_panel + d * padded_rows(rows), b + d * vectors * L, depth,
-                                           ends);
+        const tile_ends<S> ends{d > 0 ? chains : nullptr,
+                                d + depth < o.depth ? chains : nullptr,
+                                o.c + i * o.c_row + j,
+                                o.c_row,
+                                o.add,
+                                rows,
+                                columns};
+        tiles<S>::of_packed(rows, vectors)(o.a + i / tile_rows * o.a_panel + d * padded_rows(rows), b + d * vectors * L,
+                                           depth, ends);
       }
     }
   }
