@@ -1,6 +1,7 @@
 // A library's side of bench/peers/products: a process that multiplies when it is told to. A line of standard input,
 // "DTYPE M K N CALLERS SECONDS", is a turn: CALLERS threads multiply the same operands, each into memory of its own, for
-// SECONDS. The answer is a line of JSON: calls a second of all callers together, and the median and the longest of their calls.
+// SECONDS. The answer is a line of JSON: calls a second of all callers together, and the median and the longest of their
+// calls.
 #pragma once
 
 #include <algorithm>
@@ -40,9 +41,7 @@ struct library {
 
 using clock = std::chrono::steady_clock;
 
-inline double seconds_since(clock::time_point start) {
-  return std::chrono::duration<double>(clock::now() - start).count();
-}
+inline double seconds_since(clock::time_point start) { return std::chrono::duration<double>(clock::now() - start).count(); }
 
 struct buffer {
   explicit buffer(std::size_t bytes) : data(std::aligned_alloc(64, (bytes + 63) / 64 * 64), std::free) {}
@@ -96,8 +95,7 @@ class work {
     for (std::int64_t at = 0; at < p.m * p.n; at += step) {
       double sum = 0, bound = 1;
       for (std::int64_t l = 0; l < p.k; ++l) {
-        const double term =
-            element(p, a_.data.get(), at / p.n * p.k + l) * element(p, b_.data.get(), l * p.n + at % p.n);
+        const double term = element(p, a_.data.get(), at / p.n * p.k + l) * element(p, b_.data.get(), l * p.n + at % p.n);
         sum += term;
         bound += std::abs(term);
       }
@@ -119,7 +117,8 @@ struct times {
   clock::time_point first, last;
 };
 
-// How many calls are long against the clock, once the caches, the processor's frequency and sleeping threads have been warmed.
+// How many calls are long against the clock, once the caches, the processor's frequency and sleeping threads have been
+// warmed.
 inline int batch_after_warming(const call& multiply, double seconds) {
   double once = 0;
   for (double spent = 0; spent == 0 || spent < seconds / 4; spent += once) {

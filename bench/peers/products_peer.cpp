@@ -40,6 +40,7 @@ driver::call cblas_call(cblas_gemm<T>* gemm, const driver::product& p, const voi
 std::string version_of_blas(void* handle, const std::string& prefix) {
   if (auto* f = dlsym(handle, (prefix + "openblas_get_config").c_str())) return reinterpret_cast<char* (*)()>(f)();
   if (auto* f = dlsym(handle, "bli_info_get_version_str")) {
+    found<void()>(handle, "bli_init")();
     std::string text = reinterpret_cast<const char* (*)()>(f)();
     if (auto* arch = dlsym(handle, "bli_arch_query_id"))
       if (auto* name = dlsym(handle, "bli_arch_string"))
