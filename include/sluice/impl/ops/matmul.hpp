@@ -39,6 +39,7 @@ inline operand_spec check_matmul(std::span<const operand_spec> in, const op_opti
   if (!is_floating(a.dtype)) throw refuse("the dtype must be f64, f32, f16 or bf16");
   if (a.shape.back() != b.shape.back(1))
     throw refuse(fmt::format("a.extent({}) must equal b.extent({})", a.shape.rank() - 1, b.shape.rank() - 2));
+  if (a.shape.rank() == 2 && b.shape.rank() == 2) return {a.dtype, {a.shape[0], b.shape[1]}};
   return {a.dtype, broadcast_leading(a.shape, b.shape).with(a.shape.back(1)).with(b.shape.back())};
 }
 
@@ -72,10 +73,14 @@ inline void run_matmul(const operands& in, tensor& out, const op_options& option
   const tensor& b = in[1];
   core::launch l(out.device(), "matmul", {core::storage_of(a), core::storage_of(b)}, {core::storage_of(out)});
   l.require(l.table().matmul);
+  const auto p = options.value_or(precision::strict);
+  if (a.rank() == 2 && b.rank() == 2) {
+    matmul_batches(l, a, b, out, p);
+    return l.finish();
+  }
   const shape batch = out.shape().first(out.rank() - 2);
   matmul_batches(l, a.broadcast_to(batch.with(a.shape().back(1)).with(a.shape().back())),
-                 b.broadcast_to(batch.with(b.shape().back(1)).with(b.shape().back())), out,
-                 options.value_or(precision::strict));
+                 b.broadcast_to(batch.with(b.shape().back(1)).with(b.shape().back())), out, p);
   l.finish();
 }
 
