@@ -171,8 +171,10 @@ inline std::string turn(const work& w, int callers, double seconds) {
   std::sort(calls.begin(), calls.end());
   const double median = calls[calls.size() / 2];
   const double rate = callers == 1 ? 1 / median : count / std::chrono::duration<double>(last - first).count();
+  const double fastest = callers == 1 ? 1 / calls.front() : rate;
   char text[200];
-  std::snprintf(text, sizeof text, R"({"rate": %.9g, "median": %.9g, "longest": %.9g})", rate, median, calls.back());
+  std::snprintf(text, sizeof text, R"({"rate": %.9g, "fastest": %.9g, "median": %.9g, "longest": %.9g})", rate, fastest,
+                median, calls.back());
   return text;
 }
 

@@ -54,7 +54,8 @@ def turn(calls, seconds):
     each = [s for t in all_times for s in t[0]]
     median = statistics.median(each)
     took = max(t[3] for t in all_times) - min(t[2] for t in all_times)
-    return {"rate": 1 / median if len(calls) == 1 else sum(t[1] for t in all_times) / took, "median": median, "longest": max(each)}
+    rate = 1 / median if len(calls) == 1 else sum(t[1] for t in all_times) / took
+    return {"rate": rate, "fastest": 1 / min(each) if len(calls) == 1 else rate, "median": median, "longest": max(each)}
 
 
 def work(dtype, m, k, n, callers):
