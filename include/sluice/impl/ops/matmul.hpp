@@ -53,6 +53,15 @@ inline void calibrate_matmul(shape_class shapes, std::int64_t n, dtype type, std
   in[1] = {type, {n, n}};
 }
 
+// On a CPU `fast` is `strict`, and so is `tensor_core` but for the 16-bit floats; on other devices `tensor_core` of f64 is
+// `fast`. As numbered in the descriptor.
+inline std::size_t matmul_computed_as(std::size_t i, dtype type, const device& where) {
+  constexpr std::size_t strict = 0, fast = 1, tensor_core = 2;
+  if (i != tensor_core) return where.is_cpu() ? strict : i;
+  if (where.is_cpu()) return type == dtype::f16 || type == dtype::bf16 ? tensor_core : strict;
+  return type == dtype::f64 ? fast : tensor_core;
+}
+
 inline void matmul_batches(core::launch& l, const tensor& a, const tensor& b, const tensor& out, precision p) {
   const int n = out.rank() - 2;
   std::int64_t sa = 0;
@@ -92,6 +101,11 @@ SLUICE_FUNC const op_descriptor& matmul_op() noexcept {
                                         {.name = "b", .dtypes = floats, .min_rank = 2, .summary = "(..., k, n)"}};
   static constexpr std::int64_t square[] = {8, 32, 128, 512, 1024, 2048};
   static constexpr std::int64_t skinny[] = {32, 256, 1024, 2048};
+  static constexpr precision values[] = {precision::strict, precision::fast, precision::tensor_core};
+  static constexpr op_precision precisions[] = {
+      {"strict", "One order of additions: the same bits on every device", values[0]},
+      {"fast", "Sums in any order, in f32 (f64 for f64), rounded once", values[1]},
+      {"tensor_core", "As fast; f32 may be rounded to TF32, and bf16 may lose denormals", values[2]}};
   static constexpr op_descriptor op{.name = "matmul",
                                     .summary = "The product of two matrices, or of two batches of matrices",
                                     .inputs = inputs,
@@ -102,7 +116,9 @@ SLUICE_FUNC const op_descriptor& matmul_op() noexcept {
                                     .square_sizes = square,
                                     .skinny_sizes = skinny,
                                     .calibration_operands = ops::calibrate_matmul,
-                                    .run = ops::run_matmul};
+                                    .run = ops::run_matmul,
+                                    .precisions = precisions,
+                                    .computed_as = ops::matmul_computed_as};
   return op;
 }
 
