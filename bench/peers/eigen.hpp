@@ -1,7 +1,11 @@
-// c = a b by Eigen, row-major, and how many threads it takes.
+// c = a b by Eigen, row-major, and how many threads it takes. C's names: products_peer finds them at run time.
 #pragma once
 
 #include <cstdint>
 
-void eigen_product(const float* a, const float* b, float* c, std::int64_t m, std::int64_t k, std::int64_t n);
+extern "C" {
+void eigen_product_f32(const float* a, const float* b, float* c, std::int64_t m, std::int64_t k, std::int64_t n);
+void eigen_product_f64(const double* a, const double* b, double* c, std::int64_t m, std::int64_t k, std::int64_t n);
 void eigen_threads(int count);
+const char* eigen_version();
+}

@@ -80,7 +80,7 @@ void add_library(const std::string& name, const way& make, const std::function<v
 #if SLUICE_BENCH_EIGEN
 sluice::tensor by_eigen(const operands& o) {
   sluice::tensor c({o.e.m, o.e.n});
-  eigen_product(data_of(o.a), data_of(o.b), static_cast<float*>(c.data()), o.e.m, o.e.k, o.e.n);
+  eigen_product_f32(data_of(o.a), data_of(o.b), static_cast<float*>(c.data()), o.e.m, o.e.k, o.e.n);
   return c;
 }
 #endif

@@ -80,6 +80,7 @@ def run_all(folder):
     table = open(f"{folder}/tiny/table.md").read()
     check("| matmul | f32 | 8x8x8 |" in table and "- peers in Python: --no-peers" in table, table)
 
+    products(folder, bin_folder)
     files = draw(folder)
     for words in ("| rowsum | f32 | 1024 columns |  |  |  |  | 4 TB/s | 0.95 | 2 TB/s (CuPy) | 2.00 |",
                   "| matmul from pinned | f32 | 8x8x8 |  |  |  |  | 20 us |  | 30 us (CuPy) | 1.50 |",
@@ -118,6 +119,24 @@ def run_all(folder):
     of = {(r["op"], r["by"]): r for r in rows}
     check(of["rowsum", "sluice"]["share"] == 0.75 and of["rowsum", "CUB segmented"]["rates"] == [1.5e12], rows)
     check(of["matmul from host", "sluice"]["size"] == "8x8x8" and of["matmul from host", "sluice"]["share"] == 1.25, rows)
+
+
+def products(folder, bin_folder):
+    """bench/peers/products with sluice alone; then its table with another library beside it."""
+    command = [f"{bench}/peers/products", "--bin", bin_folder, "--peers", folder, "--out", f"{folder}/products", "--libraries", "BLIS"]
+    said = run(*command, "--shapes", "8x8x8,1x16x4", "--rounds", "2", "--turn", "0.0001", "--threads", "1", "--callers", "1,2")
+    check("\n| 1x16x4 | " in said and "\n| f32 | 2 callers |" in said and "0 of 0 goals" in said and "Missing: BLIS: ended with" in said, said)
+    path = f"{folder}/products/products.json"
+    with open(path) as f:
+        document = json.load(f)
+    cell = next(c for c in document["cells"] if c["shape"] == "8x8x8" and c["how"] == "threads" and c["dtype"] == "f32")
+    check(len(cell["gflops"]["sluice"]) == 2 and not cell["none"], cell)
+    cell.update(gflops={"sluice": [8, 30, 8], "BLIS": [10, 20, 10]}, fastest_gflops={"sluice": 30, "BLIS": 20})
+    with open(path, "w") as f:
+        json.dump(document, f)
+    for option, words, met in (((), "| 8x8x8 | 8.00 10.0 BLIS **0.80** |", "0 of 1"), (("--fastest",), "| 8x8x8 | 30.0 20.0 BLIS 1.50 |", "1 of 1")):
+        said = run(f"{bench}/peers/products", "--draw", path, *option)
+        check(words in said and f"{met} goals" in said, said)
 
 
 def known_program(folder, factor):
