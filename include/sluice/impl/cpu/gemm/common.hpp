@@ -22,6 +22,7 @@ namespace cpu {
 namespace gemm {
 
 inline constexpr std::int64_t block_depth = base::block_size;  // of k: a chain of fused multiply-adds
+inline constexpr std::int64_t far_bytes = 1 << 20;             // of b in memory: more than the second-level cache keeps
 inline constexpr std::int64_t panel_slack = 16;                // elements after a panel that packing may overwrite
 
 template <class S>
@@ -76,13 +77,14 @@ struct direct_product {
   std::int64_t depth;
 };
 
-// Lines of an operand, rows of a or columns of b, to be packed: panel[d][line], `width` lines a panel.
+// Lines of an operand, rows of a or columns of b, to be packed: panel[d][line].
 template <class T>
 struct packing {
   const T* from;
   std::int64_t line_stride;
   std::int64_t step_stride;
   std::int64_t lines;
+  std::int64_t width;  // lines of a panel; the last is narrower
   std::int64_t depth;
   sum_of<T>* to;
   std::int64_t panel_stride;  // at least width * depth + panel_slack
@@ -99,6 +101,7 @@ struct panel_product {
   std::int64_t c_row;
   std::int64_t rows;
   std::int64_t columns;
+  std::int64_t panel_rows;  // of a
   std::int64_t depth;
   bool add;    // a later block: c += its sums
   S* partial;  // rows * panel columns, for chains that are cut to fit the first-level cache
@@ -129,8 +132,8 @@ struct product_kernels {
 
 template <class T>
 struct operand_kernels {
-  void (*pack_rows)(const packing<T>&);     // a: panels of product_kernels::rows lines
-  void (*pack_columns)(const packing<T>&);  // b: of product_kernels::columns
+  void (*pack_rows)(const packing<T>&);     // of a
+  void (*pack_columns)(const packing<T>&);  // of b
   void (*vector)(const vector_product<T>&);
 };
 

@@ -9,8 +9,8 @@ inline namespace SLUICE_ABI {
 namespace cpu {
 namespace gemm {
 
-inline constexpr std::int64_t direct_bytes = 1 << 20;  // spanned by b: about what the second-level cache keeps
-inline constexpr std::int64_t task_split = 2;          // tasks a thread
+inline constexpr std::int64_t few_rows = 112;  // which read b so seldom that packing it does not pay
+inline constexpr std::int64_t task_split = 2;  // tasks a thread
 
 template <class T>
 inline bool suits_direct(const problem<T>& p) {
@@ -19,7 +19,10 @@ inline bool suits_direct(const problem<T>& p) {
   } else {
     const auto& kernels = products<T>();
     if (p.b.column_stride != 1 || (p.n < kernels.lanes && !kernels.any_columns)) return false;
-    return p.m <= 2 * kernels.rows || p.b.row_stride <= direct_bytes / static_cast<std::int64_t>(sizeof(T)) / p.k;
+    const std::int64_t row_bytes = p.b.row_stride * static_cast<std::int64_t>(sizeof(T));
+    if (p.m <= kernels.rows || row_bytes * p.k <= far_bytes) return true;
+    // Rows of b that are a power of two apart displace each other in the caches. Wide tiles come back to them seldom enough.
+    return p.m <= few_rows && (kernels.any_columns || row_bytes % 1024 != 0);
   }
 }
 

@@ -13,8 +13,8 @@ inline const product_kernels<S>& products_of_level() {
 #else
   constexpr bool any_columns = false;
 #endif
-  static constexpr product_kernels<S> kernels{tile_rows,   tile_vectors * lanes<S>(), lanes<S>(),
-                                              any_columns, run_direct<S>,             run_panels<S>};
+  static constexpr product_kernels<S> kernels{
+      tile_rows, tile_vectors * lanes<S>(), lanes<S>(), any_columns, run_direct<S>, run_panels<S>};
   return kernels;
 }
 

@@ -18,6 +18,7 @@
 #define SLUICE_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define SLUICE_UNROLL _Pragma("GCC unroll 32")
+#pragma GCC optimize("no-version-loops-for-strides")  // a second copy of each loop, which is no faster
 #endif
 
 namespace sluice {
@@ -70,7 +71,7 @@ namespace avx512 {
 inline constexpr int vector_bytes = 64;
 inline constexpr int tile_rows = 14;
 inline constexpr int tile_vectors = 2;
-inline constexpr int piece_bytes = 32 << 10;
+inline constexpr int piece_bytes = 16 << 10;
 #include "sluice/impl/cpu/gemm/kernels.hpp"
 #undef SLUICE_SIMD_AVX512
 #undef SLUICE_TARGET

@@ -39,6 +39,7 @@ SLUICE_TARGET inline void pack_straight(const packing<T>& p, const T* from, std:
   constexpr int L = lanes<S>();
   for (std::int64_t d = 0; d < p.depth; ++d, from += p.step_stride, to += width)
     for (std::int64_t line = 0; line < width; line += L) {
+      __builtin_prefetch(from + 16 * p.step_stride + line);
       const std::int64_t some = available - line;
       store(to + line,
             some >= L ? load(from + line) : load_some(from + line, static_cast<int>(std::max<std::int64_t>(0, some))));
@@ -54,14 +55,14 @@ SLUICE_TARGET inline void pack_scattered(const packing<T>& p, const T* from, std
 }
 
 template <class T>
-SLUICE_TARGET inline void pack(const packing<T>& p, std::int64_t width, bool rows) {
+SLUICE_TARGET inline void pack(const packing<T>& p, bool rows) {
   constexpr std::int64_t L = lanes<sum_of<T>>();
-  for (std::int64_t line = 0; line < p.lines; line += width) {
+  for (std::int64_t line = 0; line < p.lines; line += p.width) {
     const std::int64_t available = p.lines - line;
-    std::int64_t lines = std::min(width, available);
+    std::int64_t lines = std::min(p.width, available);
     lines = rows ? padded_rows(lines) : (lines + L - 1) / L * L;
     const T* from = p.from + line * p.line_stride;
-    sum_of<T>* to = p.to + line / width * p.panel_stride;
+    sum_of<T>* to = p.to + line / p.width * p.panel_stride;
     if (p.step_stride == 1)
       pack_transposed(p, from, available, lines, to);
     else if (p.line_stride == 1)
@@ -73,9 +74,9 @@ SLUICE_TARGET inline void pack(const packing<T>& p, std::int64_t width, bool row
 
 template <class T>
 SLUICE_TARGET void pack_rows(const packing<T>& p) {
-  pack(p, tile_rows, true);
+  pack(p, true);
 }
 template <class T>
 SLUICE_TARGET void pack_columns(const packing<T>& p) {
-  pack(p, tile_vectors * lanes<sum_of<T>>(), false);
+  pack(p, false);
 }

@@ -9,8 +9,9 @@ namespace cpu {
 namespace gemm {
 
 inline constexpr std::int64_t chunk_extent = 4096;  // rows and columns packed at once: 16 MiB each for f32
-inline constexpr std::int64_t task_tiles = 8;       // rows of packed a, 448 KiB for f32: they stay in the second-level cache
+inline constexpr std::int64_t task_rows = 112;      // of packed a, 448 KiB for f32: they stay in the second-level cache
 inline constexpr std::int64_t task_columns = 256;
+inline constexpr std::int64_t strip_columns = 64;  // of a task that packs b for itself
 
 template <class T>
 class packed_product {
@@ -28,14 +29,18 @@ class packed_product {
     columns_ = std::min(chunk_extent, p_.n - column);
     alone_ = alone;
     const std::int64_t depth = std::min(block_depth, p_.k);
-    a_panel_ = round_up(kernels_.rows * depth, panel_slack) + panel_slack;
+    const std::int64_t even = divide_up(rows_, divide_up(rows_, kernels_.rows));
+    panel_rows_ = std::min(kernels_.rows, round_up(even, 2));
+    a_panel_ = round_up(panel_rows_ * depth, panel_slack) + panel_slack;
     b_panel_ = kernels_.columns * depth + panel_slack;
-    const std::int64_t a_panels = divide_up(rows_, kernels_.rows);
+    const std::int64_t a_panels = divide_up(rows_, panel_rows_);
     const std::int64_t b_panels = divide_up(columns_, kernels_.columns);
     const scratch<S> a(a_panels * a_panel_);
-    const scratch<S> b(b_panels * b_panel_);
+    own_b_ = rows_ <= task_rows;
+    const scratch<S> b(own_b_ ? 0 : b_panels * b_panel_);
     const scratch<S> c(std::is_same_v<T, S> ? 0 : rows_ * columns_);
-    if (a.data() == nullptr || b.data() == nullptr || (!std::is_same_v<T, S> && c.data() == nullptr)) return false;
+    if (a.data() == nullptr || (!own_b_ && b.data() == nullptr) || (!std::is_same_v<T, S> && c.data() == nullptr))
+      return false;
     a_ = a.data();
     b_ = b.data();
     T* out = p_.out + (batch * p_.m + row) * p_.n + column;
@@ -47,7 +52,7 @@ class packed_product {
       c_row_ = columns_;
     }
     for (std::int64_t d = 0; d < p_.k; d += block_depth) {
-      pack(d, a_panels, b_panels);
+      pack(d, a_panels, own_b_ ? 0 : b_panels);
       if (!multiply(d)) return false;
     }
     if constexpr (!std::is_same_v<T, S>) {
@@ -68,40 +73,46 @@ class packed_product {
   void pack(std::int64_t d, std::int64_t a_panels, std::int64_t b_panels) {
     const auto& packers = operands<T>();
     const std::int64_t depth = depth_of(d);
-    const double elements = static_cast<double>((rows_ + columns_) * depth);
+    const double elements = static_cast<double>((rows_ + (b_panels > 0 ? columns_ : 0)) * depth);
     spread(a_panels + b_panels, 8 * elements, [&](std::int64_t i) {
       if (i < a_panels) {
-        const std::int64_t line = i * kernels_.rows;
+        const std::int64_t line = i * panel_rows_;
         packers.pack_rows({p_.a.at(batch_, row_ + line, d), p_.a.row_stride, p_.a.column_stride,
-                           std::min(kernels_.rows, rows_ - line), depth, a_ + i * a_panel_, a_panel_});
+                           std::min(panel_rows_, rows_ - line), panel_rows_, depth, a_ + i * a_panel_, a_panel_});
         return;
       }
       i -= a_panels;
-      const std::int64_t line = i * kernels_.columns;
-      packers.pack_columns({p_.b.at(batch_, d, column_ + line), p_.b.column_stride, p_.b.row_stride,
-                            std::min(kernels_.columns, columns_ - line), depth, b_ + i * b_panel_, b_panel_});
+      pack_b(d, i * kernels_.columns, kernels_.columns, b_ + i * b_panel_);
     });
+  }
+
+  void pack_b(std::int64_t d, std::int64_t column, std::int64_t columns, S* to) const {
+    operands<T>().pack_columns({p_.b.at(batch_, d, column_ + column), p_.b.column_stride, p_.b.row_stride,
+                                std::min(columns, columns_ - column), kernels_.columns, depth_of(d), to, b_panel_});
   }
 
   bool multiply(std::int64_t d) {
     const std::int64_t depth = depth_of(d);
     const double work = static_cast<double>(rows_) * static_cast<double>(columns_) * static_cast<double>(depth);
-    const std::int64_t task_rows = task_tiles * kernels_.rows;
     const double wanted = alone_ || work < share_from ? 1 : std::min(4.0 * host().parallel_size(), work / (4 * least_task));
-    grid g = cut(rows_, columns_, kernels_.rows, kernels_.columns, wanted);
-    g.rows = std::min(round_up(g.rows, kernels_.rows), task_rows);
-    g.columns = std::min(round_up(g.columns, kernels_.columns), round_up(task_columns, kernels_.columns));
+    grid g = own_b_ ? grid{rows_, columns_, 1, 1} : cut(rows_, columns_, panel_rows_, kernels_.columns, wanted);
+    const std::int64_t most_columns = own_b_ ? strip_columns : task_columns;
+    g.rows = std::min(round_up(g.rows, panel_rows_), round_up(task_rows, panel_rows_));
+    g.columns = std::min(round_up(g.columns, kernels_.columns), round_up(most_columns, kernels_.columns));
     g.row_tasks = divide_up(rows_, g.rows);
     g.column_tasks = divide_up(columns_, g.columns);
     std::atomic<bool> out_of_memory{false};
     spread(g.tasks(), work, [&](std::int64_t i) {
       const std::int64_t row = i % g.row_tasks * g.rows;
       const std::int64_t column = i / g.row_tasks * g.columns;
-      const scratch<S> partial((g.rows + 1) * kernels_.columns);
-      if (partial.data() == nullptr) return out_of_memory.store(true);
-      kernels_.panels({a_ + row / kernels_.rows * a_panel_, a_panel_, b_ + column / kernels_.columns * b_panel_, b_panel_,
-                       c_ + row * c_row_ + column, c_row_, std::min(g.rows, rows_ - row),
-                       std::min(g.columns, columns_ - column), depth, d > 0, partial.data()});
+      const std::int64_t chains = round_up(g.rows, 2) * kernels_.columns;
+      const scratch<S> memory(chains + (own_b_ ? divide_up(g.columns, kernels_.columns) * b_panel_ : 0));
+      if (memory.data() == nullptr) return out_of_memory.store(true);
+      const S* b = own_b_ ? memory.data() + chains : b_ + column / kernels_.columns * b_panel_;
+      if (own_b_) pack_b(d, column, g.columns, memory.data() + chains);
+      kernels_.panels({a_ + row / panel_rows_ * a_panel_, a_panel_, b, b_panel_, c_ + row * c_row_ + column, c_row_,
+                       std::min(g.rows, rows_ - row), std::min(g.columns, columns_ - column), panel_rows_, depth, d > 0,
+                       memory.data()});
     });
     return !out_of_memory.load();
   }
@@ -111,7 +122,9 @@ class packed_product {
   std::int64_t batch_ = 0, row_ = 0, column_ = 0;
   std::int64_t rows_ = 0, columns_ = 0;  // of the chunk
   bool alone_ = false;
-  std::int64_t a_panel_ = 0, b_panel_ = 0;
+  bool own_b_ = false;  // tasks pack the columns of b that they alone multiply by
+  std::int64_t panel_rows_ = 0;
+  std::int64_t a_panel_ = 0, b_panel_ = 0;  // strides
   S* a_ = nullptr;
   S* b_ = nullptr;
   S* c_ = nullptr;
