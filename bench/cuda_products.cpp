@@ -1,0 +1,550 @@
+// Every way to make a product on a GPU beside cuBLAS's default: each tile of src/cuda/matmul_chain.cu, and each of
+// cuBLASLt's algorithms with whether it keeps the order of additions of precision::strict. What src/cuda chooses by is read
+// from here.
+//
+//     cuda_products [FILE]     a summary; every figure goes to FILE
+//
+// Times are microseconds of the device: medians of graphs of launches, one behind the other, operands in the cache where
+// they fit.
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <cublasLt.h>
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+
+#include "cuda_products.hpp"
+
+using namespace sluice::cuda;
+
+namespace {
+
+FILE* details = nullptr;
+cudaStream_t stream;
+cublasHandle_t blas;
+cublasLtHandle_t lt;
+void* workspace;
+constexpr std::size_t workspace_bytes = 32u << 20;
+unsigned* counters;
+unsigned* differences;
+int processors = 0;
+
+void must(cudaError_t e, const char* what, int line) {
+  if (e == cudaSuccess) return;
+  std::printf("line %d: %s: %s\n", line, what, cudaGetErrorString(e));
+  std::exit(1);
+}
+#define MUST(x) must(x, #x, __LINE__)
+
+void say(const char* format, ...) {
+  va_list list;
+  va_start(list, format);
+  std::vprintf(format, list);
+  va_end(list);
+  std::fflush(stdout);
+}
+void note(const char* format, ...) {
+  va_list list;
+  va_start(list, format);
+  std::vfprintf(details, format, list);
+  va_end(list);
+}
+
+std::size_t size_of(int dtype) { return dtype == 0 ? 8 : dtype == 1 ? 4 : 2; }
+const char* const names[] = {"f64", "f32", "f16", "bf16"};
+
+unsigned count_different(const void* x, const void* y, std::int64_t bytes) {
+  MUST(cudaMemsetAsync(differences, 0, 4, stream));
+  compare(x, y, bytes, differences, stream);
+  unsigned n = 0;
+  MUST(cudaMemcpyAsync(&n, differences, 4, cudaMemcpyDeviceToHost, stream));
+  MUST(cudaStreamSynchronize(stream));
+  return n;
+}
+
+struct buffer {
+  void* data = nullptr;
+  explicit buffer(std::size_t bytes) { MUST(cudaMalloc(&data, bytes + 256)); }
+  ~buffer() { cudaFree(data); }
+  buffer(const buffer&) = delete;
+  buffer& operator=(const buffer&) = delete;
+};
+
+// Median microseconds of one `f`, in a graph of `launches`; negative where it cannot be captured.
+double time_of(const std::function<bool()>& f, int launches, int rounds = 7) {
+  if (!f()) return -1;
+  MUST(cudaStreamSynchronize(stream));
+  cudaGraph_t graph;
+  cudaGraphExec_t whole;
+  MUST(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  bool good = true;
+  for (int i = 0; i < launches; ++i) good = f() && good;
+  if (cudaStreamEndCapture(stream, &graph) != cudaSuccess || !good) {
+    static_cast<void>(cudaGetLastError());
+    return -2;
+  }
+  MUST(cudaGraphInstantiate(&whole, graph, 0));
+  cudaEvent_t begin, end;
+  MUST(cudaEventCreate(&begin));
+  MUST(cudaEventCreate(&end));
+  std::vector<double> times;
+  for (int round = -1; round < rounds; ++round) {
+    MUST(cudaEventRecord(begin, stream));
+    MUST(cudaGraphLaunch(whole, stream));
+    MUST(cudaEventRecord(end, stream));
+    MUST(cudaEventSynchronize(end));
+    float milliseconds = 0;
+    MUST(cudaEventElapsedTime(&milliseconds, begin, end));
+    if (round >= 0) times.push_back(milliseconds * 1e3 / launches);
+  }
+  std::sort(times.begin(), times.end());
+  cudaGraphExecDestroy(whole);
+  cudaGraphDestroy(graph);
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return times[times.size() / 2];
+}
+
+// Host microseconds to enqueue one.
+double host_time(const std::function<bool()>& f) {
+  std::vector<double> times;
+  for (int round = 0; round < 15; ++round) {
+    MUST(cudaStreamSynchronize(stream));
+    timespec t0, t1;
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    for (int i = 0; i < 100; ++i) f();
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    times.push_back(((t1.tv_sec - t0.tv_sec) * 1e9 + (t1.tv_nsec - t0.tv_nsec)) / 1e5);
+  }
+  std::sort(times.begin(), times.end());
+  return times[7];
+}
+
+chain_matrix matrix(const void* data, std::int64_t rows, std::int64_t columns, bool transposed) {
+  chain_matrix made;
+  made.data = data;
+  made.row = transposed ? 1 : columns;
+  made.column = transposed ? rows : 1;
+  return made;
+}
+
+struct problem {
+  int dtype;
+  std::int64_t m, k, n;
+  bool a_transposed = false, b_transposed = false;
+  buffer a, b, c, expected;
+
+  problem(int type, std::int64_t m_, std::int64_t k_, std::int64_t n_, bool ta = false, bool tb = false)
+      : dtype(type),
+        m(m_),
+        k(k_),
+        n(n_),
+        a_transposed(ta),
+        b_transposed(tb),
+        a(m_ * k_ * size_of(type)),
+        b(k_ * n_ * size_of(type)),
+        c(m_ * n_ * size_of(type)),
+        expected(m_ * n_ * size_of(type)) {
+    fill_random(dtype, a.data, m * k, 1, stream);
+    fill_random(dtype, b.data, k * n, 2, stream);
+    run_slow(product(expected.data), stream);
+  }
+  [[nodiscard]] chain_product product(void* out) const {
+    chain_product made{dtype, 1, m, n, k, {}, {}, {}};
+    made.a = matrix(a.data, m, k, a_transposed);
+    made.b = matrix(b.data, k, n, b_transposed);
+    made.out = matrix(out, m, n, false);
+    return made;
+  }
+  [[nodiscard]] int launches() const {
+    const double flops = 2.0 * m * n * k;
+    return flops < 5e8 ? 20 : flops < 2e10 ? 5 : 2;
+  }
+  [[nodiscard]] unsigned wrong() const {
+    return count_different(c.data, expected.data, m * n * static_cast<std::int64_t>(size_of(dtype)));
+  }
+  void wipe() const { MUST(cudaMemsetAsync(c.data, 0xff, m * n * size_of(dtype), stream)); }
+  [[nodiscard]] std::string str() const {
+    char text[80];
+    std::snprintf(text, sizeof text, "%s %lldx%lldx%lld%s%s", names[dtype], (long long)m, (long long)k, (long long)n,
+                  a_transposed ? " aT" : "", b_transposed ? " bT" : "");
+    return text;
+  }
+};
+
+cudaDataType cuda_type(int dtype) {
+  return dtype == 0 ? CUDA_R_64F : dtype == 1 ? CUDA_R_32F : dtype == 2 ? CUDA_R_16F : CUDA_R_16BF;
+}
+
+bool default_blas(const problem& p) {
+  const float one = 1, zero = 0;
+  const double one64 = 1, zero64 = 0;
+  const bool wide = p.dtype == 0;
+  const auto type = cuda_type(p.dtype);
+  return cublasGemmEx(blas, p.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, p.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, (int)p.n,
+                      (int)p.m, (int)p.k, wide ? (const void*)&one64 : &one, p.b.data, type,
+                      (int)(p.b_transposed ? p.k : p.n), p.a.data, type, (int)(p.a_transposed ? p.m : p.k),
+                      wide ? (const void*)&zero64 : &zero, p.c.data, type, (int)p.n,
+                      wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT) == CUBLAS_STATUS_SUCCESS;
+}
+
+// cuBLASLt, blocks of k one after the other.
+struct lt_product {
+  cublasLtMatmulDesc_t operation = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr, a_rest = nullptr, b_rest = nullptr;
+  std::vector<cublasLtMatmulHeuristicResult_t> found;
+  const problem& p;
+  std::int64_t first;
+
+  lt_product(const problem& of, bool pedantic, std::size_t most_workspace)
+      : p(of), first(std::min<std::int64_t>(of.k, 1024)) {
+    const auto type = cuda_type(p.dtype);
+    const bool wide = p.dtype == 0;
+    cublasLtMatmulDescCreate(&operation,
+                             wide ? (pedantic ? CUBLAS_COMPUTE_64F_PEDANTIC : CUBLAS_COMPUTE_64F)
+                                  : (pedantic ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_32F),
+                             wide ? CUDA_R_64F : CUDA_R_32F);
+    const cublasOperation_t x = p.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, y = p.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSA, &x, sizeof x);
+    cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSB, &y, sizeof y);
+    const auto layout = [&](cublasLtMatrixLayout_t* l, bool t, std::int64_t rows, std::int64_t columns,
+                            std::int64_t leading) {
+      cublasLtMatrixLayoutCreate(l, type, t ? columns : rows, t ? rows : columns, leading);
+    };
+    const std::int64_t rest = p.k % 1024;
+    const std::int64_t leading_b = p.b_transposed ? p.k : p.n, leading_a = p.a_transposed ? p.m : p.k;
+    layout(&a, p.b_transposed, p.n, first, leading_b);
+    layout(&b, p.a_transposed, first, p.m, leading_a);
+    if (p.k > 1024 && rest != 0) {
+      layout(&a_rest, p.b_transposed, p.n, rest, leading_b);
+      layout(&b_rest, p.a_transposed, rest, p.m, leading_a);
+    }
+    cublasLtMatrixLayoutCreate(&c, type, p.n, p.m, p.n);
+    cublasLtMatmulPreference_t wish;
+    cublasLtMatmulPreferenceCreate(&wish);
+    cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most_workspace,
+                                         sizeof most_workspace);
+    const std::uint32_t none = CUBLASLT_REDUCTION_SCHEME_NONE;
+    cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &none, sizeof none);
+    found.resize(24);
+    int count = 0;
+    if (cublasLtMatmulAlgoGetHeuristic(lt, operation, a, b, c, c, wish, (int)found.size(), found.data(), &count) !=
+        CUBLAS_STATUS_SUCCESS)
+      count = 0;
+    found.resize(count);
+    cublasLtMatmulPreferenceDestroy(wish);
+  }
+  ~lt_product() {
+    for (auto l : {a, b, c, a_rest, b_rest})
+      if (l != nullptr) cublasLtMatrixLayoutDestroy(l);
+    cublasLtMatmulDescDestroy(operation);
+  }
+  bool run(const cublasLtMatmulAlgo_t& algorithm) const {
+    const float one = 1, zero = 0;
+    const double one64 = 1, zero64 = 0;
+    const bool wide = p.dtype == 0;
+    const std::size_t element = size_of(p.dtype);
+    for (std::int64_t at = 0; at < p.k; at += 1024) {
+      const bool last = p.k - at < 1024 && at > 0;
+      const char* x = static_cast<const char*>(p.b.data) + at * (p.b_transposed ? 1 : p.n) * element;
+      const char* y = static_cast<const char*>(p.a.data) + at * (p.a_transposed ? p.m : 1) * element;
+      const void* beta = wide ? (at ? (const void*)&one64 : &zero64) : (at ? (const void*)&one : &zero);
+      if (cublasLtMatmul(lt, operation, wide ? (const void*)&one64 : &one, x, last ? a_rest : a, y, last ? b_rest : b, beta,
+                         p.c.data, c, p.c.data, c, &algorithm, workspace, workspace_bytes, stream) != CUBLAS_STATUS_SUCCESS)
+        return false;
+    }
+    return true;
+  }
+};
+
+std::string describe(const cublasLtMatmulAlgo_t& algorithm) {
+  std::string text;
+  const auto add = [&](cublasLtMatmulAlgoConfigAttributes_t what, const char* name) {
+    std::uint32_t value = 0;
+    std::size_t written = 0;
+    const std::size_t bytes =
+        what == CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID || what == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID ? 2 : 4;
+    if (cublasLtMatmulAlgoConfigGetAttribute(&algorithm, what, &value, bytes, &written) == CUBLAS_STATUS_SUCCESS)
+      text += std::string(name) + std::to_string(value) + " ";
+  };
+  add(CUBLASLT_ALGO_CONFIG_ID, "id");
+  add(CUBLASLT_ALGO_CONFIG_TILE_ID, "tile");
+  add(CUBLASLT_ALGO_CONFIG_STAGES_ID, "st");
+  add(CUBLASLT_ALGO_CONFIG_SPLITK_NUM, "k");
+  add(CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, "o");
+  add(CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, "in");
+  return text;
+}
+
+// Which algorithms are the chain, and the fastest of them.
+double try_algorithms(const problem& p, bool pedantic, std::size_t most_workspace, std::string& summary) {
+  lt_product all(p, pedantic, most_workspace);
+  int good = 0, first_good = -1;
+  double first_time = -1, best = -1;
+  std::string best_is = "-";
+  for (std::size_t i = 0; i < all.found.size(); ++i) {
+    if (all.found[i].state != CUBLAS_STATUS_SUCCESS) continue;
+    const auto& algorithm = all.found[i].algo;
+    p.wipe();
+    if (!all.run(algorithm)) continue;
+    const unsigned wrong = p.wrong();
+    const double t = time_of([&] { return all.run(algorithm); }, p.launches(), 5);
+    note("lt %s%s ws%zu #%zu %s: %u different, %.2f us, workspace %zu\n", p.str().c_str(), pedantic ? " pedantic" : "",
+         most_workspace, i, describe(algorithm).c_str(), wrong, t, all.found[i].workspaceSize);
+    if (wrong != 0) continue;
+    ++good;
+    if (first_good < 0) first_good = static_cast<int>(i), first_time = t;
+    if (best < 0 || t < best) best = t, best_is = describe(algorithm);
+  }
+  char text[200];
+  std::snprintf(text, sizeof text, "%d/%zu chain, first #%d %.2f, best %.2f (%s)", good, all.found.size(), first_good,
+                first_time, best, best_is.c_str());
+  summary = text;
+  return best;
+}
+
+struct timed {
+  double time;
+  std::string what;
+};
+
+// All tiles; the fastest three.
+std::vector<timed> try_tiles(const problem& p, unsigned& wrong) {
+  std::vector<timed> all;
+  const chain_product product = p.product(p.c.data);
+  wrong = 0;
+  for (int tile = 0; tile < chain_tiles(p.dtype); ++tile)
+    for (const bool parallel : {false, true}) {
+      if (parallel && p.k <= chain_block) continue;
+      const chain_cut cut{tile, parallel};
+      if (!chain_tile_suits(product, cut) || chain_workspace(product, cut) > workspace_bytes ||
+          chain_counters(product, cut) > 65536)
+        continue;
+      int bm = 0, bn = 0;
+      std::sscanf(chain_tile_name(p.dtype, tile), "%d, %d", &bm, &bn);
+      if ((bm > 2 * p.m && bm > 8) || (bn > 2 * p.n && bn > 8)) continue;
+      if (2.0 * p.m * p.n * p.k > 1e10 && bm * bn < 2048) continue;  // seconds
+      const auto run = [&] { return run_chain(product, cut, workspace, counters, stream) == cudaSuccess; };
+      p.wipe();
+      run();
+      const unsigned different = p.wrong();
+      wrong += different;
+      const double t = time_of(run, p.launches(), 5);
+      std::string what = chain_tile_name(p.dtype, tile);
+      what.erase(std::remove(what.begin(), what.end(), ' '), what.end());
+      if (parallel) what += "/k";
+      note("tile %s %s: %u different, %.2f us\n", p.str().c_str(), what.c_str(), different, t);
+      all.push_back({t, what});
+    }
+  std::sort(all.begin(), all.end(), [](auto& x, auto& y) { return x.time < y.time; });
+  if (all.size() > 3) all.resize(3);
+  return all;
+}
+
+void shape(int dtype, std::int64_t m, std::int64_t k, std::int64_t n, bool ta = false, bool tb = false,
+           bool algorithms = true) {
+  const problem p(dtype, m, k, n, ta, tb);
+  p.wipe();
+  default_blas(p);
+  const unsigned different = p.wrong();
+  const double theirs = time_of([&] { return default_blas(p); }, p.launches());
+  unsigned wrong = 0;
+  const auto tiles = try_tiles(p, wrong);
+  say("%-22s blas %.2f%s tiles:", p.str().c_str(), theirs, different == 0 ? " (chain)" : "");
+  for (const auto& t : tiles) say(" %.2f %s", t.time, t.what.c_str());
+  if (wrong != 0) say(" WRONG %u", wrong);
+  note("blas %s: %.2f us, %u different\n", p.str().c_str(), theirs, different);
+  if (algorithms && (dtype == 0 || dtype == 1)) {
+    std::string summary;
+    try_algorithms(p, false, workspace_bytes, summary);
+    say("\n   lt %s", summary.c_str());
+    if (dtype == 0) {
+      try_algorithms(p, true, workspace_bytes, summary);
+      say("\n   pedantic %s", summary.c_str());
+    }
+  }
+  say("\n");
+}
+
+// Every tile over odd shapes, strides, batches; parallel and not.
+void correctness() {
+  unsigned cases = 0, bad = 0;
+  const std::int64_t sizes[][3] = {{1, 1, 1},    {3, 5, 7},      {17, 33, 65},  {129, 1023, 70}, {70, 1024, 130},
+                                   {5, 1025, 9}, {33, 2051, 31}, {1, 3001, 37}, {41, 3001, 1}};
+  for (int dtype = 0; dtype < 4; ++dtype)
+    for (const auto& s : sizes)
+      for (int form = 0; form < 6; ++form) {
+        const std::int64_t m = s[0], k = s[1], n = s[2], batch = form == 4 ? 3 : 1, step = form == 5 ? 3 : 1;
+        const std::int64_t count = 3 * 3 * std::max({m * k, k * n, m * n});
+        const buffer a(count * 8 + 4096), b(count * 8 + 4096), c(count * 8), expected(count * 8);
+        fill_random(dtype, a.data, count, 3, stream);
+        fill_random(dtype, b.data, count, 4, stream);
+        chain_product p{dtype, batch, m, n, k, {}, {}, {}};
+        p.a = matrix(a.data, m, k * step, (form & 1) != 0 && form < 4);
+        p.b = matrix(b.data, k, n * step, (form & 2) != 0 && form < 4);
+        p.out = matrix(expected.data, m, n, false);
+        p.a.batch = m * k;
+        p.out.batch = m * n;
+        if (step > 1) p.a.column = p.b.column = step;
+        run_slow(p, stream);
+        p.out.data = c.data;
+        for (int tile = 0; tile < chain_tiles(dtype); ++tile)
+          for (const bool parallel : {false, true}) {
+            const chain_cut cut{tile, parallel};
+            if (!chain_tile_suits(p, cut)) continue;
+            const buffer space(chain_workspace(p, cut));
+            MUST(cudaMemsetAsync(c.data, 0xff, count * size_of(dtype), stream));
+            MUST(run_chain(p, cut, space.data, counters, stream));
+            const unsigned d =
+                count_different(c.data, expected.data, batch * m * n * static_cast<std::int64_t>(size_of(dtype)));
+            ++cases;
+            if (d != 0 && ++bad < 10)
+              say("WRONG %s %lldx%lldx%lld form %d tile %s parallel %d: %u\n", names[dtype], (long long)m, (long long)k,
+                  (long long)n, form, chain_tile_name(dtype, tile), parallel, d);
+          }
+      }
+  say("tiles beside the slow chain: %u cases, %u wrong\n", cases, bad);
+}
+
+// The slow chain beside the processor's fma.
+void reference_check() {
+  const problem p(1, 4, 2051, 4);
+  std::vector<float> a(4 * 2051), b(2051 * 4), c(16);
+  MUST(cudaMemcpy(a.data(), p.a.data, a.size() * 4, cudaMemcpyDefault));
+  MUST(cudaMemcpy(b.data(), p.b.data, b.size() * 4, cudaMemcpyDefault));
+  MUST(cudaMemcpy(c.data(), p.expected.data, 64, cudaMemcpyDefault));
+  int wrong = 0;
+  for (int i = 0; i < 16; ++i) {
+    float total = 0;
+    for (int begin = 0; begin < 2051; begin += 1024) {
+      float block = 0;
+      for (int q = begin; q < std::min(2051, begin + 1024); ++q)
+        block = __builtin_fmaf(a[i / 4 * 2051 + q], b[q * 4 + i % 4], block);
+      total = begin == 0 ? block : total + block;
+    }
+    wrong += std::memcmp(&total, &c[i], 4) != 0;
+  }
+  say("slow chain beside the CPU: %d of 16 wrong\n", wrong);
+}
+
+void tensor_orders() {
+  for (const int k : {4, 16}) {
+    const int m = k == 4 ? 8 : 16;
+    int up = 0, down = 0, exact = 0, total = 0;
+    for (int round = 0; round < 50; ++round) {
+      std::vector<double> a(m * k), b(k * 8), c(m * 8), out(m * 8);
+      const buffer da(a.size() * 8), db(b.size() * 8), dc(c.size() * 8), dout(out.size() * 8);
+      fill_random(0, da.data, m * k, 10 + round, stream);
+      fill_random(0, db.data, k * 8, 110 + round, stream);
+      fill_random(0, dc.data, m * 8, 210 + round, stream);
+      tensor_order(k, (double*)da.data, (double*)db.data, (double*)dc.data, (double*)dout.data, stream);
+      MUST(cudaStreamSynchronize(stream));
+      MUST(cudaMemcpy(a.data(), da.data, a.size() * 8, cudaMemcpyDefault));
+      MUST(cudaMemcpy(b.data(), db.data, b.size() * 8, cudaMemcpyDefault));
+      MUST(cudaMemcpy(c.data(), dc.data, c.size() * 8, cudaMemcpyDefault));
+      MUST(cudaMemcpy(out.data(), dout.data, out.size() * 8, cudaMemcpyDefault));
+      for (int i = 0; i < m; ++i)
+        for (int j = 0; j < 8; ++j) {
+          double x = c[i * 8 + j], y = x;
+          long double z = 0;
+          for (int q = 0; q < k; ++q) {
+            x = __builtin_fma(a[i * k + q], b[q * 8 + j], x);
+            y = __builtin_fma(a[i * k + k - 1 - q], b[(k - 1 - q) * 8 + j], y);
+            z += static_cast<long double>(a[i * k + q]) * b[q * 8 + j];
+          }
+          z += c[i * 8 + j];
+          ++total;
+          up += x == out[i * 8 + j];
+          down += y == out[i * 8 + j];
+          exact += static_cast<double>(z) == out[i * 8 + j];
+        }
+    }
+    say("f64 mma k%d: of %d ascending chain %d, descending %d, one rounding %d\n", k, total, up, down, exact);
+  }
+}
+
+void nan_pass() {
+  for (const std::int64_t n : {1024, 2048, 4096}) {
+    const problem p(1, n, n, n);
+    const auto pass = [&](bool overlapped) {
+      return canonical(static_cast<float*>(p.c.data), n * n, overlapped, stream) == cudaSuccess;
+    };
+    const double alone = time_of([&] { return default_blas(p); }, 10);
+    const double with = time_of([&] { return default_blas(p) && pass(false); }, 10);
+    const double overlapped = time_of([&] { return default_blas(p) && pass(true); }, 10);
+    say("NaN pass at %lld: product %.2f, with pass %.2f (+%.1f%%), overlapped %.2f (+%.1f%%)\n", (long long)n, alone, with,
+        100 * (with / alone - 1), overlapped, 100 * (overlapped / alone - 1));
+  }
+}
+
+void host_costs() {
+  const problem p(1, 8, 8, 8);
+  const chain_product product = p.product(p.c.data);
+  const double ours = host_time([&] {
+    return run_chain(product, {chain_tiles(1) - 9, false}, workspace, counters, stream) == cudaSuccess;
+  });
+  const double theirs = host_time([&] { return default_blas(p); });
+  lt_product l(p, false, 0);
+  const double planned = l.found.empty() ? -1 : host_time([&] { return l.run(l.found[0].algo); });
+  say("host, 8x8: a tile %.2f, cublasGemmEx %.2f, cublasLtMatmul %.2f us\n", ours, theirs, planned);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  details = std::fopen(argc > 1 ? argv[1] : "/dev/null", "w");
+  if (details == nullptr) return 1;
+  MUST(cudaSetDevice(0));
+  cudaDeviceProp device;
+  MUST(cudaGetDeviceProperties(&device, 0));
+  processors = device.multiProcessorCount;
+  MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  if (cublasCreate(&blas) != CUBLAS_STATUS_SUCCESS || cublasLtCreate(&lt) != CUBLAS_STATUS_SUCCESS) return 1;
+  MUST(cudaMalloc(&workspace, workspace_bytes));
+  MUST(cudaMalloc(&counters, 65536 * 16));
+  MUST(cudaMemset(counters, 0, 65536 * 16));
+  MUST(cudaMalloc(&differences, 4));
+  cublasSetStream(blas, stream);
+  cublasSetWorkspace(blas, workspace, workspace_bytes);
+  say("%s, %d multiprocessors, cuBLAS %zu\n", device.name, processors, cublasLtGetVersion());
+  reference_check();
+  correctness();
+  tensor_orders();
+  {
+    const problem warm(1, 4096, 4096, 4096);
+    for (int i = 0; i < 100; ++i) default_blas(warm);
+    MUST(cudaStreamSynchronize(stream));
+  }
+  for (const std::int64_t n : {8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096}) shape(1, n, n, n);
+  shape(1, 1, 1024, 1024);
+  shape(1, 1024, 1024, 8);
+  shape(1, 64, 4096, 64);
+  shape(1, 1024, 1024, 1);
+  shape(1, 1, 4096, 4096);
+  shape(1, 4096, 4096, 1);
+  shape(1, 16, 4096, 4096);
+  shape(1, 4096, 4096, 16);
+  shape(1, 1000, 1000, 1000);
+  shape(1, 768, 768, 768);
+  shape(1, 300, 3000, 200);
+  for (const std::int64_t n : {256, 1024, 2048})
+    for (int form = 1; form < 4; ++form) shape(1, n, n, n, (form & 1) != 0, (form & 2) != 0);
+  shape(1, 1, 1024, 1024, false, true);
+  for (const std::int64_t n : {64, 256, 512, 1024, 2048, 4096}) shape(0, n, n, n);
+  shape(0, 1, 1024, 1024);
+  shape(0, 1024, 1024, 8);
+  shape(0, 64, 4096, 64);
+  for (const std::int64_t n : {64, 256, 1024}) shape(2, n, n, n);
+  shape(3, 1024, 1024, 1024);
+  nan_pass();
+  host_costs();
+  std::fclose(details);
+  return 0;
+}
