@@ -316,16 +316,17 @@ struct timed {
 };
 
 // All tiles; the fastest three.
-std::vector<timed> try_tiles(const problem& p, unsigned& wrong) {
+std::vector<timed> try_tiles(const problem& p, unsigned& wrong, timed& chosen) {
   std::vector<timed> all;
   const chain_product product = p.product(p.c.data);
   wrong = 0;
+  const chain_cut choice = choose_cut(product, processors, 16u << 20);
   for (int tile = 0; tile < chain_tiles(p.dtype); ++tile)
     for (const bool parallel : {false, true}) {
       if (parallel && p.k <= chain_block) continue;
       const chain_cut cut{tile, parallel};
       if (!chain_tile_suits(product, cut) || chain_workspace(product, cut) > workspace_bytes ||
-          chain_counters(product, cut) > 65536)
+          chain_counters(product, cut) > most_counters)
         continue;
       int bm = 0, bn = 0;
       std::sscanf(chain_tile_name(p.dtype, tile), "%d, %d", &bm, &bn);
@@ -342,6 +343,7 @@ std::vector<timed> try_tiles(const problem& p, unsigned& wrong) {
       if (parallel) what += "/k";
       note("tile %s %s: %u different, %.2f us\n", p.str().c_str(), what.c_str(), different, t);
       all.push_back({t, what});
+      if (tile == choice.tile && parallel == choice.parallel) chosen = all.back();
     }
   std::sort(all.begin(), all.end(), [](auto& x, auto& y) { return x.time < y.time; });
   if (all.size() > 3) all.resize(3);
@@ -356,9 +358,11 @@ void shape(int dtype, std::int64_t m, std::int64_t k, std::int64_t n, bool ta = 
   const unsigned different = p.wrong();
   const double theirs = time_of([&] { return default_blas(p); }, p.launches());
   unsigned wrong = 0;
-  const auto tiles = try_tiles(p, wrong);
+  timed chosen{-1, "not among them"};
+  const auto tiles = try_tiles(p, wrong, chosen);
   say("%-22s blas %.2f%s tiles:", p.str().c_str(), theirs, different == 0 ? " (chain)" : "");
   for (const auto& t : tiles) say(" %.2f %s", t.time, t.what.c_str());
+  say(" chosen %.2f %s", chosen.time, chosen.what.c_str());
   if (wrong != 0) say(" WRONG %u", wrong);
   note("blas %s: %.2f us, %u different\n", p.str().c_str(), theirs, different);
   if (algorithms && (dtype == 0 || dtype == 1)) {
@@ -508,8 +512,8 @@ int main(int argc, char** argv) {
   MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   if (cublasCreate(&blas) != CUBLAS_STATUS_SUCCESS || cublasLtCreate(&lt) != CUBLAS_STATUS_SUCCESS) return 1;
   MUST(cudaMalloc(&workspace, workspace_bytes));
-  MUST(cudaMalloc(&counters, 65536 * 16));
-  MUST(cudaMemset(counters, 0, 65536 * 16));
+  MUST(cudaMalloc(&counters, most_counters * 16));
+  MUST(cudaMemset(counters, 0, most_counters * 16));
   MUST(cudaMalloc(&differences, 4));
   cublasSetStream(blas, stream);
   cublasSetWorkspace(blas, workspace, workspace_bytes);

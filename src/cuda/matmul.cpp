@@ -1,9 +1,11 @@
-// Products by cuBLAS, small ones by cuBLASLt. They count columns first where tensors count rows first, so they are asked for
-// the transposed product: out' = b' x a', which needs no copy of anything.
+// Products. Strict ones are those of matmul_strict.cpp; the others are cuBLAS's, small ones cuBLASLt's. Those count columns
+// first where tensors count rows first, so they are asked for the transposed product: out' = b' x a', which needs no copy of
+// anything.
 #include <limits>
 #include <new>
 
 #include "matmul_plans.hpp"
+#include "matmul_strict.hpp"
 #include "queue.hpp"
 
 namespace sluice::cuda {
@@ -103,6 +105,7 @@ sluice_status cuda_matmul(std::int32_t index, sluice_queue* queue, const sluice_
   const std::int64_t k = a->extents[2];
   if (batch * m * n == 0) return SLUICE_OK;
   if (k == 0) return d.check(fill(*queue, *out, 0), "writing zeros", message);
+  if (precision == SLUICE_PRECISION_STRICT) return strict_product(d, *queue, *a, *b, *out, message);
 
   scratch a_copy(d, *d.memory, queue);
   scratch b_copy(d, *d.memory, queue);
@@ -135,7 +138,7 @@ sluice_status cuda_matmul(std::int32_t index, sluice_queue* queue, const sluice_
   const bool wide = how.compute == CUBLAS_COMPUTE_64F;
   const void* one = wide ? static_cast<const void*>(&one_f64) : &one_f32;
   const void* zero = wide ? static_cast<const void*>(&zero_f64) : &zero_f32;
-  // Strict sums stay in f32 until the end, those of split products too.
+  // Sums stay in f32 until the end, those of split products too.
   const auto mode = precision == SLUICE_PRECISION_TENSOR_CORE
                         ? CUBLAS_DEFAULT_MATH
                         : static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION);

@@ -1,5 +1,6 @@
 // The tiles that products in chains are cut into, and the choice of one.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -12,18 +13,26 @@ using kernel = void (*)(chain_arguments);
 
 struct tile_entry {
   const char* name;
-  int bm, bn, bk, threads, computing;
+  int bm, bn, threads, resident;
+  double fused;  // multiply-adds a cycle of a multiprocessor
   kernel strided, vectors;
 };
+
+// Shared memory gives a warp an operand in a cycle, and a warp makes 32 of a multiprocessor's 128 multiply-adds a cycle.
+template <class Tile>
+constexpr double rate_of() {
+  const double reads = (0.25 * Tile::tm + (Tile::tn + 3) / 4) / (Tile::tm * Tile::tn);
+  return 120 / (reads * 4 > 1 ? reads * 4 : 1);
+}
 
 template <class T, class Tile>
 constexpr tile_entry entry(const char* name) {
   return {name,
           Tile::bm,
           Tile::bn,
-          Tile::bk,
           Tile::threads,
-          Tile::computing,
+          Tile::blocks,
+          rate_of<Tile>(),
           &multiply_in_chains<T, Tile, false>,
           &multiply_in_chains<T, Tile, true>};
 }
@@ -93,7 +102,38 @@ bool aligned(const chain_matrix& m, std::size_t element, std::int64_t pitch, std
 
 std::int64_t magnitude(std::int64_t x) { return x < 0 ? -x : x; }
 
+// Cycles of a multiprocessor, by estimate: what its share of the tiles takes in arithmetic, in loads from the cache at 40
+// bytes a cycle, or in chains, at least 4.5 cycles an element of k; and the start.
+double cycles_of(const chain_product& p, const tile_entry& t, std::int64_t parts, int multiprocessors) {
+  const double tiles = static_cast<double>(tiles_in(p, t) * parts);
+  const double k = static_cast<double>(p.k) / static_cast<double>(parts);
+  const double share = std::ceil(tiles / multiprocessors);
+  const double arithmetic = share * t.bm * t.bn * k / (t.fused * (p.dtype == 0 ? 0.5 : 1));
+  const double loads = share * (t.bm + t.bn) * k * static_cast<double>(size_of(p.dtype)) / 40;
+  const double chains = std::ceil(tiles / (multiprocessors * t.resident)) * k * 4.5;
+  return std::max({arithmetic, loads, chains}) + (parts > 1 ? 3500 : 2000);
+}
+
 }  // namespace
+
+chain_cut choose_cut(const chain_product& p, int multiprocessors, std::size_t most_workspace) {
+  chain_cut best;
+  double least = std::numeric_limits<double>::infinity();
+  const tile_list tiles = tiles_of(p.dtype);
+  for (int tile = 0; tile < tiles.count; ++tile)
+    for (const bool parallel : {false, true}) {
+      const chain_cut cut{tile, parallel};
+      if (parallel &&
+          (p.k <= chain_block || chain_workspace(p, cut) > most_workspace || tiles_in(p, tiles[tile]) > most_counters))
+        continue;
+      if (!chain_tile_suits(p, cut)) continue;
+      const double cycles = cycles_of(p, tiles[tile], parts_of(p, cut), multiprocessors);
+      if (cycles >= least) continue;
+      least = cycles;
+      best = cut;
+    }
+  return best;
+}
 
 int chain_tiles(std::int32_t dtype) { return tiles_of(dtype).count; }
 const char* chain_tile_name(std::int32_t dtype, int tile) { return tiles_of(dtype)[tile].name; }

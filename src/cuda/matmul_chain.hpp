@@ -9,6 +9,7 @@
 namespace sluice::cuda {
 
 constexpr std::int64_t chain_block = 1024;  // elements of k in one chain
+constexpr std::int64_t most_counters = 1 << 14;
 
 // One operand or the result: a matrix for every batch, strides in elements.
 struct chain_matrix {
@@ -35,8 +36,8 @@ struct chain_cut {
 int chain_tiles(std::int32_t dtype);
 const char* chain_tile_name(std::int32_t dtype, int tile);
 bool chain_tile_suits(const chain_product& p, chain_cut cut);
-// The cut that is estimated to be fastest on a device with so many multiprocessors.
-chain_cut choose_cut(const chain_product& p, int multiprocessors);
+// The cut that is estimated to be fastest on a device with so many multiprocessors, its workspace within the limit.
+chain_cut choose_cut(const chain_product& p, int multiprocessors, std::size_t most_workspace);
 // Bytes of workspace, and how many counters, which are zero before and after.
 std::size_t chain_workspace(const chain_product& p, chain_cut cut);
 std::size_t chain_counters(const chain_product& p, chain_cut cut);
