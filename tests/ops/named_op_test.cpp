@@ -12,7 +12,8 @@ namespace {
 
 constexpr dtype only_f32[] = {dtype::f32};
 constexpr sluice::op_field one_input[] = {{.name = "a", .dtypes = only_f32, .min_rank = 1, .max_rank = 2}};
-constexpr op_descriptor scale{.name = "scale", .summary = "", .inputs = one_input, .result = {.name = "result", .dtypes = only_f32}};
+constexpr op_descriptor scale{
+    .name = "scale", .summary = "", .inputs = one_input, .result = {.name = "result", .dtypes = only_f32}};
 constexpr op_descriptor absent{.name = "absent", .summary = "", .inputs = one_input, .result = scale.result};
 
 }  // namespace

@@ -1,0 +1,124 @@
+// The bits of strict products: those of the slow chain, on every device, however the operands lie and whatever is beside
+// them.
+//
+//   SLUICE_TEST_SHAPES=2000   random products; 150 by default, smaller ones
+//   SLUICE_TEST_DIGEST=FILE   gets a line each with a digest of its bits, to be compared with that of another machine
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+
+#include "matmul_random.hpp"
+
+using namespace testing;
+
+namespace {
+
+// Contiguous tensors of rank 3.
+tensor chained(const tensor& a, const tensor& b) {
+  tensor out({a.extent(0), a.extent(1), b.extent(2)}, a.dtype());
+  reference::chained_matmul(sluice::core::array_of(a), sluice::core::array_of(b), sluice::core::array_of(out));
+  return out;
+}
+
+std::uint64_t digest_of(const tensor& t) {
+  std::uint64_t hash = 1469598103934665603u;  // FNV-1a
+  for (const auto byte : bytes_of(t)) hash = (hash ^ byte) * 1099511628211u;
+  return hash;
+}
+
+int wanted_shapes() {
+  const char* text = std::getenv("SLUICE_TEST_SHAPES");
+  return text != nullptr ? std::atoi(text) : 0;
+}
+
+}  // namespace
+
+TEST_CASE("products have the bits of the chain, whatever their extents") {
+  const std::int64_t lengths[] = {1, 2, 3, 7, 16, 33, 255, 256, 257, 1023, 1024, 1025, 2048, 2051, 3079};
+  for (const auto& where : one_of_each_backend())
+    for (const dtype type : floats)
+      for (const std::int64_t k : lengths)
+        for (const auto& [m, n] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+                 {1, 1}, {1, 70}, {67, 1}, {2, 5}, {3, 9}, {5, 33}, {13, 16}, {14, 32}, {29, 47}, {9, 65}}) {
+          INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n);
+          const tensor a = rough({1, m, k}, type, 11);
+          const tensor b = rough({1, k, n}, type, 12);
+          CHECK(same_bits(sluice::matmul(a.to(where), b.to(where)).to("cpu"), chained(a, b)));
+        }
+}
+
+TEST_CASE("random products have the bits of the chain in every layout") {
+  const int wanted = wanted_shapes();
+  const int count = wanted > 0 ? wanted : 150;
+  const char* path = std::getenv("SLUICE_TEST_DIGEST");
+  std::ofstream digests;
+  if (path != nullptr) digests.open(path);
+  for (int i = 0; i < count; ++i) {
+    const random_product p = draw_product(static_cast<std::uint64_t>(i) + 1, 3000, wanted > 0 ? 2e8 : 4e6);
+    INFO(i, ": ", p.str());
+    const tensor a = p.a.view(p.a.base(p.type, p.seed));
+    const tensor b = p.b.view(p.b.base(p.type, p.seed + 1));
+    tensor first;
+    for (const auto& where : one_of_each_backend()) {
+      const tensor c = p.on(where);
+      if (where.is_cpu()) first = c;
+      CHECK_MESSAGE(same_bits(c, first), where.str());
+    }
+    digests << p.str() << ' ' << std::hex << digest_of(first) << std::dec << '\n';
+    numbers n(static_cast<std::uint64_t>(i) + 77);
+    const auto size = sluice::size_of(p.type);
+    const std::int64_t rows = first.extent(first.rank() - 2);
+    const std::int64_t columns = first.extent(first.rank() - 1);
+    for (int sample = 0; sample < 8; ++sample) {
+      const std::int64_t at = n.below(first.count());
+      std::uint64_t bits = 0;
+      std::memcpy(&bits, static_cast<const char*>(first.data()) + static_cast<std::size_t>(at) * size, size);
+      CHECK(bits == chained_element(a, b, at / (rows * columns), at / columns % rows, at % columns));
+    }
+  }
+}
+
+TEST_CASE("a row has the same bits alone, among others and in a batch") {
+  for (const auto& where : one_of_each_backend())
+    for (const dtype type : floats)
+      for (const auto& [k, n] :
+           std::vector<std::pair<std::int64_t, std::int64_t>>{{40, 24}, {300, 513}, {1500, 40}, {2100, 7}}) {
+        INFO(where.str(), ": ", text(type), " ", k, " x ", n);
+        const tensor a = rough({150, k}, type, 21).to(where);
+        const tensor b = rough({k, n}, type, 22).to(where);
+        const tensor all = sluice::matmul(a, b).to("cpu");
+        CHECK(same_bits(sluice::matmul(a.reshape({10, 15, k}), b).to("cpu").reshape({150, n}), all));
+        for (const std::int64_t row : {0, 77, 149}) {
+          CHECK(same_bits(sluice::matmul(a.slice(0, row, row + 1), b).to("cpu"), all.slice(0, row, row + 1).clone()));
+          const tensor column = b.slice(1, n / 2, n / 2 + 1);
+          CHECK(same_bits(sluice::matmul(a.slice(0, row, row + 1), column).to("cpu"),
+                          all.slice(0, row, row + 1).slice(1, n / 2, n / 2 + 1).clone()));
+        }
+      }
+}
+
+TEST_CASE("zeros keep their signs, denormals their bits, and NaN is the one NaN") {
+  const double inf = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& where : one_of_each_backend())
+    for (const dtype type : floats) {
+      // Of f16 widened to f32 no product is lost; its sums are denormal where they are rounded.
+      const double tiny = type == dtype::f64 ? 0x1p-1070 : type == dtype::f16 ? 0x1p-20 : 0x1p-130;
+      const std::vector<double> values{0.0, -0.0, 1, -1, tiny, -tiny, inf, -inf, nan, -nan, 0x1p-8, -0x1p-8};
+      for (const std::int64_t k : {1, 2, 3, 1025}) {
+        INFO(where.str(), ": ", text(type), " ", k);
+        numbers n(static_cast<std::uint64_t>(k));
+        const auto pick = [&](std::int64_t) {
+          const auto among = k > 3 ? 6 : static_cast<std::int64_t>(values.size());  // else all sums are NaN
+          return static_cast<reference::real>(values[static_cast<std::size_t>(n.below(among))]);
+        };
+        const tensor a = made({1, 40, k}, type, pick);
+        const tensor b = made({1, k, 37}, type, pick);
+        CHECK(same_bits(sluice::matmul(a.to(where), b.to(where)).to("cpu"), chained(a, b)));
+        const tensor at = a.transpose().contiguous().to(where).transpose();
+        const tensor bt = b.transpose().contiguous().to(where).transpose();
+        CHECK(same_bits(sluice::matmul(at, bt).to("cpu"), chained(a, b)));
+        CHECK(same_bits(sluice::matmul(a.to(where).slice(1, 3, 4), bt).to("cpu"), chained(a.slice(1, 3, 4).clone(), b)));
+      }
+    }
+}
