@@ -6,7 +6,6 @@ from conan.errors import ConanInvalidConfiguration
 from conan.tools.build import check_min_cppstd
 from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
 from conan.tools.files import copy, load, rmdir
-from conan.tools.scm import Version
 
 required_conan_version = ">=2.0"
 
@@ -38,7 +37,6 @@ class Sluice(ConanFile):
 
     def requirements(self):
         self.requires("fmt/[>=9.1 <13]", transitive_headers=True)  # for sluice::header_only
-        self.requires("openblas/[>=0.3.21 <1]", transitive_headers=True)  # likewise
         if self.options.service:
             self.requires("simdjson/[>=3.0.1 <5]")
             self.requires("sqlite3/[>=3.40 <4]")
@@ -60,7 +58,6 @@ class Sluice(ConanFile):
                 "SLUICE_SERVICE": bool(self.options.service),
                 "SLUICE_JOBS": "ON" if self.options.service else "OFF",
                 "SLUICE_CUDA": "ON" if self.options.cuda else "OFF",
-                "SLUICE_BLAS": "openblas",
                 "SLUICE_FETCH": "OFF",
                 "SLUICE_EXAMPLES": False,
                 "SLUICE_TESTS": False,
@@ -89,7 +86,7 @@ class Sluice(ConanFile):
         core.set_property("cmake_target_name", "sluice::sluice")
         core.set_property("pkg_config_name", "sluice")
         core.libs = ["sluice" + debug]
-        core.requires = ["fmt::fmt", "openblas::openblas"]
+        core.requires = ["fmt::fmt"]
         core.defines = ["SLUICE_SHARED"] if self.options.shared else []
         if self.settings.os == "Linux":
             core.system_libs = ["pthread", "dl", "m"]
@@ -99,9 +96,7 @@ class Sluice(ConanFile):
         headers.set_property("pkg_config_name", "sluice-header-only")
         headers.libdirs = []
         headers.requires = core.requires
-        headers.defines = ["SLUICE_HEADER_ONLY", "FMT_HEADER_ONLY=1", "SLUICE_BLAS_OPENBLAS"]
-        if Version(self.dependencies["openblas"].ref.version) >= "0.3.27":
-            headers.defines.append("SLUICE_BLAS_OPENBLAS_LOCAL")
+        headers.defines = ["SLUICE_HEADER_ONLY", "FMT_HEADER_ONLY=1"]
         headers.system_libs = core.system_libs
 
         if self.options.cuda:  # a program that links statically has no library for the module to lie beside

@@ -1,4 +1,5 @@
-// What one would write by hand on cpp-httplib: simdjson in, BLAS, to_chars out. The service is measured beside it.
+// What one would write by hand on cpp-httplib: simdjson in, a BLAS where there is one, to_chars out. The service is measured
+// beside it.
 //
 //     http_peer PORT        # GET /hello, POST /gpu_multiply (JSON {"matrix": ...}), POST /raw (.npy of float32, square),
 //                            # POST /echo (the body itself: what cpp-httplib alone takes)
@@ -12,17 +13,28 @@
 #include <string>
 #include <vector>
 
+#if defined(SLUICE_BENCH_SGEMM)
 extern "C" void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k, const float* alpha,
                        const float* a, const int* lda, const float* b, const int* ldb, const float* beta, float* c,
                        const int* ldc);
+#endif
 
 namespace {
 
 std::vector<float> times_ones(const std::vector<float>& a, int n) {
   const std::vector<float> ones(a.size(), 1);
   std::vector<float> c(a.size());
+#if defined(SLUICE_BENCH_SGEMM)
   const float one = 1, zero = 0;
   sgemm_("N", "N", &n, &n, &n, &one, ones.data(), &n, a.data(), &n, &zero, c.data(), &n);  // column-major: the operands swap
+#else
+  const auto at = [n](int row, int column) {
+    return static_cast<std::size_t>(row) * static_cast<std::size_t>(n) + static_cast<std::size_t>(column);
+  };
+  for (int i = 0; i < n; ++i)
+    for (int k = 0; k < n; ++k)
+      for (int j = 0; j < n; ++j) c[at(i, j)] += a[at(i, k)] * ones[at(k, j)];
+#endif
   return c;
 }
 

@@ -1,6 +1,6 @@
 # What the libraries are built with; examples and tests look for theirs where they are added. A target that the project around has
 # already wins; then find_package; then, where SLUICE_FETCH allows, pinned sources (SluiceFetch.cmake). On Debian
-# cmake/install-deps brings them all. BLAS is never fetched.
+# cmake/install-deps brings them all.
 
 include(SluiceFetch)
 
@@ -25,7 +25,6 @@ endmacro()
 set(SLUICE_FOUND_PACKAGES "")
 find_package(Threads REQUIRED)
 sluice_find(fmt fmt::fmt libfmt-dev)
-include(SluiceBlas)
 
 if(SLUICE_SERVICE)
   sluice_find(simdjson simdjson::simdjson libsimdjson-dev)

@@ -84,10 +84,7 @@ endif()
 sluice_package(sluice_dev libsluice-dev libdevel "development files"
                "This package has the headers, and what CMake and pkg-config need to know." NEEDS ${libraries})
 # For sluice::header_only alone.
-set(sluice_deb_blas_blis libblis-serial-dev)
-set(sluice_deb_blas_openblas libopenblas-dev)
-set(sluice_deb_blas_mkl libmkl-dev)
-set(CPACK_DEBIAN_SLUICE_DEV_PACKAGE_SUGGESTS "libfmt-dev, ${sluice_deb_blas_${SLUICE_BLAS_FOUND}}")
+set(CPACK_DEBIAN_SLUICE_DEV_PACKAGE_SUGGESTS libfmt-dev)
 if(SLUICE_SERVICE)
   set(CPACK_DEBIAN_SLUICE_DEV_PACKAGE_RECOMMENDS "libcpp-httplib-dev, libssl-dev, zlib1g-dev")  # for sluice::httplib alone
 endif()

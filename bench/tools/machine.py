@@ -74,5 +74,5 @@ def in_words(m):
     parts += [m["caches"], m["memory"] and f"{m['memory']} of memory", m["virtual"] and "a virtual machine", m["system"],
               f"Linux {m['kernel']}" if sys.platform == "linux" else m["kernel"], m["compiler"]]
     parts += [f"{gpu}" for gpu in m["gpus"]]
-    parts += [m.get("blas") and f"sluice on {m['blas']}"]
+    parts += [m.get("blas") and f"sluice on {m['blas']}"]  # in documents of 0.2
     return "; ".join(p for p in parts if p)

@@ -13,7 +13,7 @@ std::string duration_text(double seconds) {
 
 sluice::work advice_question::work_for(std::int64_t n) const {
   const std::vector<sluice::operand_spec> in(op->inputs.size(), {dtype, {n, n}, sluice::device::cpu, pinned});
-  return sluice::work_of(*op, in);
+  return sluice::work_of(*op, in, options());
 }
 
 namespace {
@@ -84,7 +84,8 @@ std::string sentence_of(const advice_question& q, const advice& a) {
   const auto& last = a.rows.back();
   const auto far = soonest_elsewhere(last);
   const std::string what = fmt::format("{} of {}", q.op->name, sluice::name_of(q.dtype));
-  if (far == a.devices.size()) return fmt::format("{} runs on the CPU: nothing is known of another device.{}", what, cheapest(a));
+  if (far == a.devices.size())
+    return fmt::format("{} runs on the CPU: nothing is known of another device.{}", what, cheapest(a));
   const std::string there = a.devices[far].str();
   const std::string where = a.crossover == 0 ? fmt::format("the CPU up to n = {}, and {} does not pay", last.size, there)
                             : a.crossover == a.rows.front().size

@@ -11,11 +11,15 @@
 struct advice_question {
   const sluice::op_descriptor* op = &sluice::matmul_op();
   std::vector<std::int64_t> sizes{16, 32, 64, 128, 256, 512, 1024, 2048, 4096};  // n, growing, of n x n operands
+  const sluice::op_precision* precision = nullptr;                               // of the op's; null: the default
   sluice::dtype dtype = sluice::dtype::f32;
   bool pinned = false;                                      // the operands' memory on the host
   double rate = 0;                                          // calls a second to be served; 0: not known
   std::vector<std::pair<sluice::device, double>> prices{};  // hourly, of a machine with that device
 
+  [[nodiscard]] sluice::op_options options() const {
+    return precision != nullptr ? precision->options : sluice::op_options{};
+  }
   // What a call on n x n operands needs.
   [[nodiscard]] sluice::work work_for(std::int64_t n) const;
 };

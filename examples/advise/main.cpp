@@ -21,7 +21,7 @@ namespace {
 
 struct arguments {
   advice_question question;
-  std::string operation = "matmul", dtype = "f32", svg{};
+  std::string operation = "matmul", dtype = "f32", precision{}, svg{};
   std::vector<std::string> prices{};
   bool calibrate = false, measure = false;
 };
@@ -57,7 +57,7 @@ double measured(const advice_question& q, std::int64_t n, const sluice::device& 
   };
   std::vector<sluice::tensor> in;
   for (std::size_t i = 0; i < q.op->inputs.size(); ++i) in.push_back(made());
-  const auto call = [&] { static_cast<void>(apply(*q.op, sluice::operands(in), where).to("cpu").data()); };
+  const auto call = [&] { static_cast<void>(apply(*q.op, sluice::operands(in), where, q.options()).to("cpu").data()); };
   call();
   std::vector<double> all;
   const auto began = std::chrono::steady_clock::now();
@@ -117,6 +117,11 @@ void print_errors(const advice& a, const measurements& taken) {
 int run(arguments& args) {
   args.question.op = sluice::find_op(args.operation);
   args.question.dtype = sluice::parse_dtype(args.dtype);
+  if (!args.precision.empty()) {
+    args.question.precision = find_precision(*args.question.op, args.precision);
+    if (args.question.precision == nullptr)
+      throw std::runtime_error(fmt::format("--precision {}: {} has none of that name", args.precision, args.operation));
+  }
   for (const auto& p : args.prices) args.question.prices.push_back(price_of(p));
   if (args.calibrate) static_cast<void>(sluice::calibrate());
   print_devices();
@@ -145,6 +150,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::IsMember(names));
   app.add_option("--dtype", args.dtype, "f32, f64, f16, ...")->capture_default_str();
+  app.add_option("--precision", args.precision, "strict, fast or tensor_core, of matmul");
   app.add_option("--sizes", args.question.sizes, "n, growing")->capture_default_str()->check(CLI::Range(1, 1000000));
   app.add_option("--rate", args.question.rate, "calls a second to be served");
   app.add_option("--price", args.prices, "hourly price of a machine with that device, e.g. cpu=0.40");

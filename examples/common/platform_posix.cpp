@@ -21,7 +21,7 @@
 #include <utility>
 
 // The handler writes a byte and no more. A thread in sigwait would need the signals blocked in every other one, and a
-// library may have threads before main() begins: OpenBLAS has.
+// library may have threads before main() begins.
 namespace {
 
 constexpr char stop_byte = 's';

@@ -80,7 +80,7 @@ typedef struct sluice_array {
 
 /** A backend's description of a device. */
 typedef struct sluice_device_info {
-  char description[160]; /**< "NVIDIA H200, 132 SMs", "AMD EPYC, 2 threads, avx2, BLIS 0.9.0" */
+  char description[160]; /**< "NVIDIA H200, 132 SMs", "AMD EPYC, 2 threads, avx2" */
   uint64_t memory_total; /**< bytes; 0 when asking would initialise the device */
   uint64_t memory_free;  /**< bytes; likewise */
   int32_t awake;         /**< 1 once a context exists (always, for a CPU) */

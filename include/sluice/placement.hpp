@@ -31,6 +31,7 @@ struct work {
 
   std::string_view operation;                    ///< an op's name, or the name of an application's endpoint
   const op_descriptor* op = nullptr;             ///< the op; null: found by `operation`, or work of an application's own
+  const op_precision* precision = nullptr;       ///< of `op`'s; null: its default
   sluice::dtype dtype = dtype::f32;              ///< of the operands
   double flops = 0;                              ///< arithmetic operations; 0: not known, and nothing is predicted
   double bytes = 0;                              ///< read and written, each once, by the operation itself
@@ -83,10 +84,11 @@ struct decision {
   std::array<estimate, 16> estimates{};  ///< the first estimate_count of them, one a device considered
   int estimate_count = 0;                ///< at most 16
   device lost;                           ///< with why::device_lost: the first one passed over
+  std::string_view precision{};          ///< asked for, where it is not the op's default
 
   /// Seconds until the result is there; NaN when they are not known.
   [[nodiscard]] SLUICE_API double predicted() const noexcept;
-  /// One sentence: "cuda:0: SLUICE_DEVICE names it".
+  /// One sentence: "cuda:0: SLUICE_DEVICE names it", with the precision where there is one: "...; precision fast".
   [[nodiscard]] SLUICE_API std::string reason() const;
 };
 

@@ -76,7 +76,7 @@ def run_all(folder):
     if os.path.exists(f"{bin_folder}/codec_bench"):
         wanted |= {"decode JSON", "encode JSON", "decode .npy", "encode v2 binary", "HTTP hello", "HTTP JSON", "HTTP .npy"}
     check(wanted <= ops, "missing:", wanted - ops)
-    check(document["machine"]["cores"] > 0 and document["machine"]["blas"], "the machine is not described:", document["machine"])
+    check(document["machine"]["cores"] > 0, "the machine is not described:", document["machine"])
     table = open(f"{folder}/tiny/table.md").read()
     check("| matmul | f32 | 8x8x8 |" in table and "- peers in Python: --no-peers" in table, table)
 

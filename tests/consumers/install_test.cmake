@@ -15,7 +15,7 @@ endif()
 foreach(text IN LISTS texts)
   file(READ "${text}" content)
   string(REGEX REPLACE "\nLibs.private:[^\n]*" "" content "${content}")  # where what it is built with lies is the builder's affair
-  if(text MATCHES "sluice-header-only\\.pc$")  # so is, for a program that compiles the definitions, where their BLAS lies
+  if(text MATCHES "sluice-header-only\\.pc$")  # so is, for a program that compiles the definitions, where their fmt lies
     string(REGEX REPLACE "\n(Libs|Cflags):[^\n]*" "" content "${content}")
   endif()
   foreach(place IN ITEMS "${PREFIX}" "${BUILD}" "${SOURCE}")

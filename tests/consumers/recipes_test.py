@@ -49,8 +49,8 @@ class TestVcpkg(unittest.TestCase):
     def test_its_features_have_what_cmake_looks_for(self):
         features = self.manifest["features"]
         core = self.names(self.manifest["dependencies"])
-        self.assertEqual(core, CORE | {"openblas"})
-        self.assertEqual(core | self.names(features["service"]["dependencies"]), LIBRARIES | {"openblas", "zlib"})
+        self.assertEqual(core, CORE)
+        self.assertEqual(core | self.names(features["service"]["dependencies"]), LIBRARIES | {"zlib"})
         examples = {named(n) for n in re.findall(r"find_package\((\w+) ", text_of("examples", "CMakeLists.txt"))} - {"OpenSSL"}
         has = core | self.names(features["service"]["dependencies"]) | self.names(features["server"]["dependencies"])
         self.assertLessEqual(examples, has)
@@ -62,7 +62,7 @@ class TestConan(unittest.TestCase):
 
     def test_it_requires_what_cmake_looks_for(self):
         required = re.findall(r'self\.requires\("([\w-]+)/', self.recipe)
-        self.assertEqual(sorted(required), sorted(LIBRARIES | {"openblas"}))
+        self.assertEqual(sorted(required), sorted(LIBRARIES))
 
     def test_its_options_are_cmakes(self):
         cmake = text_of("CMakeLists.txt")

@@ -156,7 +156,7 @@ class TestServer(unittest.TestCase):
 
     def test_sluice_is_mounted_beside(self):
         status, answer = self.server.ask("POST", "/v1/matmul", {"a": [[1, 2]], "b": [[3], [4]]})
-        self.assertEqual((status, answer), (200, {"result": [[11]], "shape": [1, 1], "dtype": "f32", "device": "cpu"}))
+        self.assertEqual((status, answer), (200, {"result": [[11]], "shape": [1, 1], "dtype": "f32", "device": "cpu", "precision": "strict"}))
         self.assertEqual(self.server.ask("GET", "/health/live")[0], 200)
         for method, path in (("GET", "/nothing"), ("GET", "/" + "x" * 8000), ("POST", "/" + "x" * 8000), ("PATCH", "/things")):
             self.refused(404, [method, path[:20]], method, path, "{}" if method != "GET" else None)

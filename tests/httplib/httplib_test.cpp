@@ -33,7 +33,7 @@ TEST_CASE("every route, beside the application's own") {
     const auto r = c.Post(prefix + "/v1/matmul", R"({"a":[[1,2],[3,4]],"b":[[5,6],[7,8]]})", "application/json");
     REQUIRE(r);
     CHECK(r->status == 200);
-    CHECK(r->body == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu"})");
+    CHECK(r->body == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu","precision":"strict"})");
     CHECK(r->get_header_value("Content-Type") == "application/json");
     CHECK(r->get_header_value("X-Sluice-Device") == "cpu");
     CHECK(c.Post(prefix + "/v1/rowsum", sums, "application/json")->body.starts_with("{\"result\":[3,7]"));
@@ -95,7 +95,8 @@ TEST_CASE("large bodies and answers") {
   CHECK(r->status == 200);
   CHECK(r->body.find("[999,1998,2997,") == std::string::npos);
   CHECK(r->body.find("[0,999,1998,2997,") != std::string::npos);
-  CHECK(r->body.ends_with(",997002,998001]],\"shape\":[1000,1000],\"dtype\":\"f32\",\"device\":\"cpu\"}"));
+  CHECK(r->body.ends_with(
+      ",997002,998001]],\"shape\":[1000,1000],\"dtype\":\"f32\",\"device\":\"cpu\",\"precision\":\"strict\"}"));
   // Still the same connection, whatever it asks for a part of the answer.
   const auto part_of = c.Post("/v1/rowsum", {{"Range", "bytes=0-3"}}, sums, "application/json");
   REQUIRE(part_of);

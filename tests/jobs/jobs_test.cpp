@@ -46,6 +46,8 @@ TEST_CASE("from the request to the result") {
   const auto product = started(s, R"({"operation":"matmul","input":"d/sub/a.npy","operand":"d/b.npy"})");
   CHECK(value_of("state", until_ended(s, product)) == "done");
   CHECK(testing::same_bits(result_of(s, product), matmul(a, b)));
+  CHECK(value_of("precision", ask(s, "GET", cat("/v1/jobs/", product)).text()) == "strict");
+  CHECK(value_of("precision", text).empty());
 
   // The latest first, and no more than asked for.
   const auto list = ask(s, "GET", "/v1/jobs").text();
@@ -108,6 +110,10 @@ TEST_CASE("orders that are none") {
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy","column_totals":true})", 422, "rowsum's");
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy"})", 422, "the operand must be (3, n) of f32");
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/f64.npy"})", 422, "the operand must be (3, n) of f32");
+  refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy","precision":"exact"})", 400,
+          "it must be strict or fast or tensor_core");
+  refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy","precision":1})", 422, "must be a string");
+  refused(R"({"operation":"rowsum","input":"d/a.npy","precision":"strict"})", 422, "precision is matmul's");
   refused(cat(R"({"operation":"rowsum","input":")", std::string(70'000, 'x'), "\"}"), 413, "65536");
   for (const char* type : {"application/x-npy", "multipart/form-data; boundary=b", "text/plain"}) {
     const auto r = testing::post(s, "jobs", "x", {{"Content-Type", type}});

@@ -1,4 +1,4 @@
-// matmul of NaN, infinities and zeros at every place of small matrices, in every layout: a BLAS may skip a zero, and so lose
+// matmul of NaN, infinities and zeros at every place of small matrices, in every layout: a kernel that skips zeros would lose
 // a NaN.
 #include <limits>
 

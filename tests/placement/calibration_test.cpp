@@ -3,7 +3,9 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <latch>
+#include <sstream>
 #include <thread>
 
 #include "exact_profiles.hpp"
@@ -67,6 +69,19 @@ TEST_CASE("work goes where it is done soonest") {
         doctest::Approx(9.2e-3 + 3.4e-3 + 8.4e-3).epsilon(0.01));
   CHECK(place(product(64, far), both).where == far);
   CHECK(place(product(64, far), both).predicted() < place(product(64), std::span(both).last(1)).predicted());
+}
+
+TEST_CASE("a decision goes by the precision asked for, and its reason names it") {
+  using sluice::precision;
+  know_all();
+  const sluice::operand_spec a{dtype::f32, {64, 64}};
+  const auto at = [&](precision p) { return place(sluice::work_of(sluice::matmul_op(), {a, a}, p), both); };
+  CHECK(at(precision::strict).reason().ends_with(" on paced:1"));
+  CHECK(at(precision::strict).precision.empty());
+  CHECK(at(precision::fast).reason().ends_with(" on paced:1; precision fast"));
+  CHECK(at(precision::fast).predicted() == at(precision::strict).predicted());  // the file has no figures of it
+  const auto named = place(sluice::work_of(sluice::matmul_op(), {a, a}, precision::tensor_core), both, sluice::require(far));
+  CHECK(named.reason() == "paced:1: the caller named it; precision tensor_core");
 }
 
 TEST_CASE("preferences, deadlines and devices named outright") {
@@ -202,7 +217,28 @@ TEST_CASE("a calibration in the background is kept, and found by the next proces
   CHECK(sluice::calibrate_in_background({.seconds = 0.3}));
   for (int i = 0; i < 1000 && !std::filesystem::exists(sluice::profile_path()); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  CHECK(std::filesystem::exists(sluice::profile_path()));
+  REQUIRE(std::filesystem::exists(sluice::profile_path()));
+  // Precisions are measured where they have kernels of their own.
+  std::stringstream text;
+  text << std::ifstream(sluice::profile_path()).rdbuf();
+  const auto lines_of = [&](const std::string& where) {
+    const std::string all = text.str();
+    const auto begin = all.find("device " + where + "\n");
+    REQUIRE(begin != all.npos);
+    return all.substr(begin, all.find("\ndevice ", begin) - begin);
+  };
+  const auto has = [](const std::string& lines, const std::string& curve) {
+    return lines.find("\nop matmul " + curve + " ") != lines.npos;
+  };
+  const auto of_cpu = lines_of("cpu"), of_far = lines_of("paced:1");
+  CHECK(has(of_cpu, "square bf16 tensor_core"));
+  CHECK(has(of_cpu, "skinny f16 tensor_core"));
+  CHECK_FALSE(has(of_cpu, "square f32 tensor_core"));
+  CHECK(of_cpu.find(" fast ") == of_cpu.npos);
+  for (const char* curve : {"square f32 fast", "square f32 tensor_core", "square f64 fast", "square bf16 fast",
+                            "square f16 tensor_core", "skinny f32 fast"})
+    CHECK(has(of_far, curve));
+  CHECK_FALSE(has(of_far, "square f64 tensor_core"));
 }
 
 TEST_SUITE_END();

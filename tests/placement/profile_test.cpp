@@ -116,6 +116,49 @@ TEST_CASE("sums of narrow rows have a curve of their own") {
   CHECK(seconds(0, 3) > 0);
 }
 
+TEST_CASE("a precision has figures of its own where it is computed by kernels of its own, and else those of another") {
+  using sluice::precision;
+  constexpr std::size_t fast = 1, tensor_core = 2;  // as the descriptor numbers them
+  profile cpu = simple(device::cpu), gpu = simple("gpu");
+  for (profile* p : {&cpu, &gpu})
+    for (const auto t : {dtype::f32, dtype::f64, dtype::bf16, dtype::f16}) {
+      p->of(matmul + fast, shape_class::square, t) = straight(1e-5, 3e12);
+      p->of(matmul + tensor_core, shape_class::square, t) = straight(1e-5, 5e12);
+    }
+  const auto speedup = [&](const profile& p, dtype t, precision asked) {
+    const auto seconds = [&](precision of) {
+      const sluice::operand_spec a{t, {2000, 2000}};
+      return op_seconds(p, sluice::work_of(sluice::matmul_op(), {a, a}, of),
+                        op_of(sluice::work_of(sluice::matmul_op(), {a, a}, of)));
+    };
+    return std::round(seconds(precision::strict) / seconds(asked));
+  };
+  CHECK(speedup(cpu, dtype::f32, precision::fast) == 1);
+  CHECK(speedup(cpu, dtype::bf16, precision::fast) == 1);
+  CHECK(speedup(cpu, dtype::f32, precision::tensor_core) == 1);
+  CHECK(speedup(cpu, dtype::bf16, precision::tensor_core) == 5);
+  CHECK(speedup(cpu, dtype::f16, precision::tensor_core) == 5);
+  for (const auto t : {dtype::f32, dtype::f64, dtype::bf16, dtype::f16}) {
+    CHECK(speedup(gpu, t, precision::fast) == 3);
+    CHECK(speedup(gpu, t, precision::tensor_core) == (t == dtype::f64 ? 3 : 5));
+  }
+  // Without figures, and beyond those there are, the default's hold.
+  gpu.of(matmul + fast, shape_class::square, dtype::f32) = {};
+  CHECK(speedup(gpu, dtype::f32, precision::fast) == 1);
+  gpu.of(matmul + fast, shape_class::square, dtype::f32).add(1e3, 1e-9);
+  CHECK(speedup(gpu, dtype::f32, precision::fast) == 1);
+
+  // What calls teach of one precision does not change another.
+  const sluice::operand_spec a{dtype::bf16, {64, 64}};
+  const auto cell = [&](precision p) { return live_state::cell_of(sluice::work_of(sluice::matmul_op(), {a, a}, p), "gpu"); };
+  CHECK(cell(precision::strict) != cell(precision::fast));
+  CHECK(cell(precision::fast) != cell(precision::tensor_core));
+  const auto last = live_state::cell_of(sluice::work_of(sluice::rowsum_op(), {{dtype::bf16, {4000, 4000}}}), "gpu");
+  CHECK(static_cast<std::size_t>(last) < live_state().corrections.size());
+  CHECK(sluice::work_of(sluice::matmul_op(), {a, a}).precision->name == "strict");
+  CHECK(sluice::work_of(sluice::rowsum_op(), {a}).precision == nullptr);
+}
+
 TEST_CASE("one odd sample moves no correction; many do, a little each") {
   correction c;
   for (int i = 0; i < 10; ++i) c.observe(1);
@@ -166,6 +209,21 @@ TEST_CASE("what is written is read back, and nothing else is taken") {
   CHECK(back.profiles[1].where == device("gpu:1"));
   CHECK(back.profiles[1].description == "a \"simple\" device");
   CHECK(back.profiles[1].of(rowsum, shape_class::skinny, dtype::u8).at(1e6) == doctest::Approx(1.1e-5).epsilon(0.01));
+  CHECK(text.find("\nop matmul skinny bf16 tensor_core 1000 ") != std::string::npos);
+  CHECK(text.find(" strict ") == std::string::npos);
+  // A file from before there were precisions.
+  std::string old;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    if (line.find(" fast ") == line.npos && line.find(" tensor_core ") == line.npos) old += line + '\n';
+  const auto before = parse_profiles(old).profiles[1];
+  CHECK(before.of(matmul, shape_class::square, dtype::f32).count() > 0);
+  CHECK(before.of(matmul + 1, shape_class::square, dtype::f32).count() == 0);
+  const sluice::operand_spec a{dtype::f32, {500, 500}, "gpu:1"};
+  const auto seconds = [&](sluice::precision p) {
+    return predict_on(before, sluice::work_of(sluice::matmul_op(), {a, a}, p), {before}).seconds;
+  };
+  CHECK(seconds(sluice::precision::fast) == seconds(sluice::precision::strict));
   // Every prefix is refused, and so is every changed byte, unless it is read as another value.
   for (std::size_t n = 0; n + 1 < text.size(); n += 7) CHECK_THROWS_AS(parse_profiles(text.substr(0, n)), sluice::error);
   for (std::size_t i = 0; i < text.size(); i += 3) {
@@ -188,6 +246,8 @@ TEST_CASE("what is written is read back, and nothing else is taken") {
   CHECK(refused_with("sync 4e-06", "sync inf") == "");
   CHECK(refused_with("sluice profiles 1", "sluice profiles 2") == "");
   CHECK(refused_with("square f32", "square f64") == "");  // twice
+  CHECK(refused_with(" f32 fast ", " f32 ") == "");       // likewise
+  CHECK(refused_with(" f32 fast ", " f32 strict ") == "");
   CHECK(refused_with(" 1000 ", " 1000 -") == "");
   CHECK(refused_with("\nend\n", "\nend\nend\n") == "");
 }

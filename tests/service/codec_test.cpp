@@ -173,3 +173,26 @@ TEST_CASE("a part ends at its delimiter, whatever its bytes look like and whatev
       CHECK(!parts.next());
     }
 }
+
+TEST_CASE("an op's precisions are those of its endpoint, and the one asked for chooses its options") {
+  static constexpr dtype types[] = {dtype::f32};
+  static constexpr op_field inputs[] = {{.name = "a", .dtypes = types}};
+  static constexpr int values[] = {3, 4};
+  static constexpr op_precision precisions[] = {{"low", "Of few", values[0]}, {"high", "Of many", values[1]}};
+  static constexpr op_descriptor op{
+      .name = "grains",
+      .summary = "One of two values",
+      .inputs = inputs,
+      .result = {.name = "result", .dtypes = types},
+      .run = [](const operands&, tensor& out,
+                const op_options& options) { out.assign(tensor::full(out.shape(), options.value_or(0))); },
+      .precisions = precisions};
+  calls c;
+  c.e.endpoints.add(serving::endpoint_of(op));
+  const auto ask = [&](std::string_view body) { return result(c.post("grains", body, {})); };
+  CHECK(ask(R"({"a":[1]})") == "[3]");
+  CHECK(ask(R"({"a":[1],"precision":"low"})") == "[3]");
+  CHECK(ask(R"({"a":[1],"precision":"high"})") == "[4]");
+  // Options that are chosen already leave no choice.
+  CHECK(serving::endpoint_of(op, values[1]).precisions.empty());
+}

@@ -39,6 +39,10 @@ TEST_CASE("an answer tells where it was computed, what that was to take, and why
   CHECK(holds(r.header("X-Sluice-Reason"), " us there, "));
   CHECK(holds(r.header("X-Sluice-Reason"), " on paced:1"));
 
+  CHECK(r.header("X-Sluice-Precision") == "strict");
+  r = post(s, "matmul", R"({"a": [[1, 2], [3, 4]], "b": [[1, 0], [0, 1]], "precision": "fast"})");
+  CHECK(r.header("X-Sluice-Reason").ends_with(" on paced:1; precision fast"));
+
   // 4 MiB at 1 GB/s would take the CPU 4 ms; no copy to paced:0 takes any time.
   r = large(s);
   CHECK(r.status == 200);
@@ -119,7 +123,8 @@ TEST_CASE("placement is asked without running anything") {
   const std::string text =
       ask(R"({"operation": "matmul", "dtype": "f32", "sizes": [16, 512, 4096], "rate": 10, "prices": {"cpu": 0.4, "paced:1": 4}})")
           .text();
-  CHECK(text.starts_with(R"({"operation":"matmul","dtype":"f32","points":[{"size":16,"device":"cpu","why":"soonest",)"));
+  CHECK(text.starts_with(
+      R"({"operation":"matmul","dtype":"f32","precision":"strict","points":[{"size":16,"device":"cpu","why":"soonest",)"));
   CHECK(holds(text, R"({"size":4096,"device":"paced:1","why":"soonest","reason":"paced:1: )"));
   CHECK(holds(text, R"({"device":"paced:0","seconds":0.27)"));
   CHECK(holds(text, R"("cost_per_million":null})"));
@@ -130,7 +135,15 @@ TEST_CASE("placement is asked without running anything") {
   CHECK(holds(text, R"("measured":true,"source":"measured 2026-11-21T16:05:00Z, kept in )"));
   const std::string range = ask(R"({"from": 10, "to": 50})").text();
   for (const char* size : {"10", "20", "40", "50"}) CHECK(holds(range, cat("{\"size\":", size, ",")));
-  CHECK(holds(ask(R"({"operation": "rowsum", "dtype": "u8"})").text(), R"({"size":4096,)"));
+  const std::string sums = ask(R"({"operation": "rowsum", "dtype": "u8"})").text();
+  CHECK(holds(sums, R"({"size":4096,)"));
+  CHECK_FALSE(holds(sums, "precision"));
+  const std::string fast = ask(R"({"precision": "fast", "operation": "matmul", "sizes": [4096]})").text();
+  CHECK(fast.starts_with(R"({"operation":"matmul","dtype":"f32","precision":"fast","points":)"));
+  CHECK(holds(fast, R"( on paced:0; precision fast","predictions":)"));
+  check_problem(ask(R"({"precision": "exact"})"), 400, "it must be strict or fast or tensor_core");
+  check_problem(ask(R"({"precision": 1})"), 422, "no string");
+  check_problem(ask(R"({"precision": "fast", "operation": "rowsum"})"), 422, "rowsum gives no choice of it");
 
   check_problem(ask("[1]"), 400, "[placement]");
   check_problem(ask(R"({"sizes": [1]} 2)"), 400, "[placement]");

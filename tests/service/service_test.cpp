@@ -54,7 +54,7 @@ constexpr auto product = R"({"a":[[1,2],[3,4]],"b":[[5,6],[7,8]]})";
 TEST_CASE("matmul and rowsum as JSON") {
   sluice::service s;
   const auto r = post(s, "matmul", product, {{"Content-Type", "application/json; charset=utf-8"}});
-  CHECK(r.text() == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu"})");
+  CHECK(r.text() == R"({"result":[[19,22],[43,50]],"shape":[2,2],"dtype":"f32","device":"cpu","precision":"strict"})");
   CHECK(r.header("Content-Type") == "application/json");
   CHECK(r.header("X-Sluice-Device") == "cpu");
   CHECK(post(s, "rowsum", R"({"dtype":"f64","a":[[1,2],[3,4]]})").text() ==

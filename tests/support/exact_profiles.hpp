@@ -16,8 +16,8 @@ inline const sluice::device near = "paced:0";
 inline const sluice::device far = "paced:1";
 
 // A profile of a device that is exactly as fast as it says.
-inline sluice::placement::profile exact(const sluice::device& where, double launch, double flops, double bytes, double pageable,
-                                   double pinned) {
+inline sluice::placement::profile exact(const sluice::device& where, double launch, double flops, double bytes,
+                                        double pageable, double pinned) {
   using namespace sluice::placement;
   const auto straight = [](double fixed, double rate) {
     curve c;
@@ -29,10 +29,11 @@ inline sluice::placement::profile exact(const sluice::device& where, double laun
   p.measured = true;
   for (const auto& d : sluice::devices())
     if (d.where == where) p.description = d.description;
-  for (std::size_t i = 0; i < p.ops.size(); ++i) {
-    const bool arithmetic = sluice::all_ops()[i]->model == sluice::time_model::roofline;
-    for (auto& c : p.ops[i][0]) c = straight(launch, arithmetic ? flops : bytes);
-    for (auto& c : p.ops[i][1]) c = straight(launch, bytes);
+  for (const auto* op : sluice::all_ops()) {
+    const bool arithmetic = op->model == sluice::time_model::roofline;
+    auto& by_shape = p.ops[index_of(*op)];
+    for (auto& c : by_shape[0]) c = straight(launch, arithmetic ? flops : bytes);
+    for (auto& c : by_shape[1]) c = straight(launch, bytes);
   }
   for (auto& by_memory : p.copies) by_memory = {straight(launch, pageable), straight(launch, pinned)};
   return p;

@@ -8,6 +8,7 @@ constexpr std::string_view job_schema = R"({"type":"object",
 "rows_total","resumed_bytes","bytes_per_second","seconds","seconds_left","created","ended","error"],
 "properties":{"id":{"type":"string"},"state":{"enum":["queued","running","done","failed","cancelled"]},
 "operation":{"enum":["rowsum","matmul"]},"input":{"type":"string"},"operand":{"type":"string"},
+"precision":{"type":"string","description":"of matmul"},
 "columns":{"type":"integer"},"dtype":{"type":"string"},"offset":{"type":"integer"},"column_totals":{"type":"boolean"},
 "bytes":{"type":"integer","description":"of the input, processed"},"bytes_total":{"type":["integer","null"]},
 "rows":{"type":"integer","description":"processed"},"rows_total":{"type":["integer","null"]},
@@ -25,7 +26,8 @@ constexpr std::string_view order_schema = R"({"type":"object","additionalPropert
 "columns":{"type":"integer","minimum":1,"description":"required for a raw file"},
 "dtype":{"type":"string","description":"of a raw file: f32 unless given","examples":["f32"]},
 "offset":{"type":"integer","minimum":0,"description":"of a raw file's first row, in bytes"},
-"column_totals":{"type":"boolean","description":"of rowsum: compute the sums of the columns as well"}}})";
+"column_totals":{"type":"boolean","description":"of rowsum: compute the sums of the columns as well"},
+"precision":{"enum":["strict","fast","tensor_core"],"default":"strict","description":"of matmul"}}})";
 
 constexpr std::string_view job_example = R"({"id":"5f0c9a7be2d14c3e8a6b7c8d9e0f1a2b","state":"running","operation":"rowsum",
 "input":"data/a.npy","columns":1024,"dtype":"f32","offset":0,"column_totals":false,"bytes":268435456,"bytes_total":1073741824,

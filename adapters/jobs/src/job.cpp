@@ -7,8 +7,9 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "http/http_error.hpp"
 #include "http/text.hpp"
-#include "sluice/dtype.hpp"
+#include "sluice/ops/matmul.hpp"
 
 namespace sluice::serving::jobs {
 namespace {
@@ -50,13 +51,26 @@ void take(order& o, std::string_view key, simdjson::dom::element value) {
     o.offset = number_of(key, value, 0);
   } else if (key == "column_totals") {
     o.column_totals = truth_of(key, value);
+  } else if (key == "precision") {
+    o.precision = text_of(key, value);
   } else {
-    fail(fmt::format("{} is unknown: expected operation, input, operand, columns, dtype, offset or column_totals",
+    fail(fmt::format("{} is unknown: expected operation, input, operand, columns, dtype, offset, column_totals or precision",
                      json_string(shown(key))));
   }
 }
 
-void check(const order& o) {
+// The default where none is named.
+void check_precision(order& o) {
+  const auto all = matmul_op().precisions;
+  if (o.precision.empty()) o.precision = all.front().name;
+  if (find_precision(matmul_op(), o.precision) != nullptr) return;
+  std::string names;
+  for (const auto& p : all) names += fmt::format("{}{}", names.empty() ? "" : " or ", p.name);
+  throw http_error{400, "malformed",
+                   fmt::format("[jobs] precision is {}: it must be {}", json_string(shown(o.precision)), names)};
+}
+
+void check(order& o) {
   if (o.operation != "rowsum" && o.operation != "matmul")
     fail(fmt::format("operation is {}: expected rowsum or matmul", json_string(shown(o.operation))));
   if (o.input.empty()) fail("input, the file as NAME/path, is missing");
@@ -64,6 +78,8 @@ void check(const order& o) {
   if (product && o.operand.empty()) fail("operand, the .npy that the rows are multiplied by, as NAME/path, is missing");
   if (!product && !o.operand.empty()) fail("operand is matmul's: leave it out");
   if (product && o.column_totals) fail("column_totals is rowsum's: leave it out");
+  if (!product && !o.precision.empty()) fail("precision is matmul's: leave it out");
+  if (product) check_precision(o);
 }
 
 }  // namespace
@@ -97,6 +113,7 @@ std::string json(const job& j) {
       .member("operation", a.operation)
       .member("input", a.input);
   if (!a.operand.empty()) w.member("operand", a.operand);
+  if (!a.precision.empty()) w.member("precision", a.precision);
   w.member("columns", a.columns)
       .member("dtype", a.dtype)
       .member("offset", a.offset)

@@ -24,6 +24,7 @@ struct order {
   std::string dtype{};
   std::int64_t offset = 0;  // of the first row
   bool column_totals = false;
+  std::string precision{};  // matmul's; empty
 };
 
 struct job {

@@ -255,7 +255,8 @@ pipeline_summary runner::compute(const job& j, const pipeline_options& options) 
   tensor resident({b.rows(), b.columns()}, b.dtype());
   b.read_rows(0, resident);
   b.check_unchanged();
-  return resumed(options, [&](const auto& o) { return matmul_file(in, resident, folder_.result(j.id), o); });
+  const auto p = find_precision(matmul_op(), j.asked.precision)->options.value_or(precision::strict);
+  return resumed(options, [&](const auto& o) { return matmul_file(in, resident, folder_.result(j.id), o, p); });
 }
 
 void runner::progress(entry& e, const pipeline_progress& p) {

@@ -10,7 +10,7 @@
 namespace sluice::serving::jobs {
 namespace {
 
-constexpr int version = 1;  // of the table
+constexpr int version = 2;  // of the table; 1 had no precision
 
 // FULL: what was accepted is accepted, even through a power cut. It costs a sync for each of a job's few changes of state;
 // progress is not written.
@@ -24,10 +24,15 @@ CREATE TABLE IF NOT EXISTS jobs (
   state INTEGER NOT NULL, event INTEGER NOT NULL, bytes INTEGER NOT NULL, bytes_total INTEGER NOT NULL,
   rows INTEGER NOT NULL, rows_total INTEGER NOT NULL, resumed_bytes INTEGER NOT NULL,
   rate REAL NOT NULL, seconds REAL NOT NULL, created REAL NOT NULL, ended REAL NOT NULL,
-  code TEXT NOT NULL, detail TEXT NOT NULL))";
+  code TEXT NOT NULL, detail TEXT NOT NULL, precision TEXT NOT NULL))";
+constexpr const char* from_version_1 = R"(BEGIN;
+ALTER TABLE jobs ADD COLUMN precision TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET precision = 'strict' WHERE operation = 'matmul';
+PRAGMA user_version = 2;
+COMMIT)";
 constexpr const char* all_columns =
     "number, id, operation, input, operand, columns, dtype, \"offset\", column_totals, state, event, bytes, bytes_total, "
-    "rows, rows_total, resumed_bytes, rate, seconds, created, ended, code, detail";
+    "rows, rows_total, resumed_bytes, rate, seconds, created, ended, code, detail, precision";
 
 struct closer {
   void operator()(sqlite3* db) const noexcept { sqlite3_close(db); }
@@ -46,10 +51,11 @@ class sqlite_store final : public store {
       throw error(error_code::io, fmt::format("[jobs] {} is of version {}: this library writes version {}, and reads none "
                                               "that is newer",
                                               path_, there, version));
+    if (there == 1) execute(from_version_1);
     if (there == 0) execute(fmt::format("PRAGMA user_version = {}", version).c_str());
     insert_ =
         prepare(fmt::format("INSERT INTO jobs ({}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                            "?, ?, ?, ?)",
+                            "?, ?, ?, ?, ?)",
                             all_columns));
     update_ = prepare(
         "UPDATE jobs SET state = ?, event = ?, bytes = ?, bytes_total = ?, rows = ?, rows_total = ?, "
@@ -69,12 +75,13 @@ class sqlite_store final : public store {
       const auto text = [&] { return rows.text(at++); };
       j.number = number();
       j.id = text();
-      j.asked = {text(), text(), text(), number(), text(), number(), number() != 0};
+      j.asked = {text(), text(), text(), number(), text(), number(), number() != 0, {}};
       j.state = static_cast<jobs::state>(number());
       for (auto* const n : {&j.event, &j.bytes, &j.bytes_total, &j.rows, &j.rows_total, &j.resumed_bytes}) *n = number();
       for (auto* const x : {&j.bytes_per_second, &j.seconds, &j.created, &j.ended}) *x = real();
       j.code = text();
       j.detail = text();
+      j.asked.precision = text();
     }
     return all;
   }
@@ -84,6 +91,7 @@ class sqlite_store final : public store {
     row << j.id << j.asked.operation << j.asked.input << j.asked.operand << j.asked.columns << j.asked.dtype
         << j.asked.offset << std::int64_t{j.asked.column_totals};
     bind_progress(row, j);
+    row << j.asked.precision;
     row.step();
     j.number = sqlite3_last_insert_rowid(db_.get());
   }

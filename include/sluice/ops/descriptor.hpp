@@ -102,6 +102,13 @@ enum class time_model {
   roofline     ///< the larger of: the time of square cases by arithmetic, the time of skinny cases by bytes
 };
 
+/// One of the promises that an op can be asked for: which bits it gives, against how fast.
+struct op_precision {
+  std::string_view name;     ///< a string literal of letters and '_': "strict"
+  std::string_view summary;  ///< one line
+  op_options options{};      ///< that ask for it; they stay valid
+};
+
 /// Everything that the library knows of an op. Null functions stand for those of an elementwise op.
 struct op_descriptor {
   std::string_view name;             ///< a string literal; /v1/NAME and /v2/models/NAME of a service
@@ -129,7 +136,23 @@ struct op_descriptor {
   /// The options, otherwise the defaults, of a result of another dtype, which `check` may refuse; they stay valid. Null: the
   /// dtype of the result cannot be chosen.
   op_options (*options_for)(sluice::dtype result) = nullptr;
+  /// The precisions that a caller may ask for; the first is the default. The dtype and the shape of the result are the same
+  /// in all. Empty: there is no choice.
+  std::span<const op_precision> precisions{};
+  /// The number of the precision whose kernels compute precision `i` of `precisions`, for a dtype and on a device: `i`
+  /// itself where it has its own, and their speed is measured. Null: every precision has its own everywhere.
+  std::size_t (*computed_as)(std::size_t i, sluice::dtype type, const device& where) = nullptr;
 };
+
+/// The precision of `op` of that name; null: it has none.
+inline const op_precision* find_precision(const op_descriptor& op, std::string_view name) noexcept {
+  for (const auto& p : op.precisions)
+    if (p.name == name) return &p;
+  return nullptr;
+}
+
+/// The precision of `op` that has these options; null: the op has no choice, or `options` are none of them.
+SLUICE_API const op_precision* precision_of(const op_descriptor& op, const op_options& options) noexcept;
 
 /// Checks operands, and returns the dtype and shape of the result. Throws invalid_argument, with the rule that does not
 /// hold.
@@ -147,6 +170,12 @@ inline operand_spec result_of(const op_descriptor& op, std::initializer_list<ope
 /// host.
 SLUICE_API tensor apply(const op_descriptor& op, operands in, const device_request& where = {},
                         const op_options& options = {});
+
+/// The same into memory that is there: runs on the device of `out`, which has the dtype and the shape of the result, and
+/// copies operands that are elsewhere. Into an `out` that is not contiguous, or shares memory with an operand, the result is
+/// copied. Throws what apply() throws, and invalid_argument when `out` has another dtype or shape; `out` then keeps its
+/// values.
+SLUICE_API void apply_into(const op_descriptor& op, tensor& out, operands in, const op_options& options = {});
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -7,10 +7,11 @@
 ///
 /// POST /v1/jobs {"operation": "rowsum", "input": "files/a.npy"} is answered at once, with 202 and the job's address in
 /// Location, for an .npy or a raw file ("columns", "dtype", "offset") below the data directory of that name.
-/// "column_totals": true sums the columns as well; "matmul" takes an "operand", the .npy that the rows are multiplied by.
-/// GET /v1/jobs lists the jobs, GET /v1/jobs/ID reports one's progress, .../events sends the same as it changes (server-sent
-/// events), .../result and .../column_totals are an .npy, or ranges of it; DELETE cancels a job, or removes one that has
-/// ended. A job survives the end of the process, a kill included: the next process on the same folder resumes it.
+/// "column_totals": true sums the columns as well; "matmul" takes an "operand", the .npy that the rows are multiplied by,
+/// and a "precision", strict unless given. GET /v1/jobs lists the jobs, GET /v1/jobs/ID reports one's progress, .../events
+/// sends the same as it changes (server-sent events), .../result and .../column_totals are an .npy, or ranges of it; DELETE
+/// cancels a job, or removes one that has ended. A job survives the end of the process, a kill included: the next process on
+/// the same folder resumes it.
 #pragma once
 
 #include <map>

@@ -34,8 +34,12 @@
 /// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
 /// where it was computed, and why.
 ///
-/// ?result_dtype=f64 rounds sums of rows to that dtype, once, in place of the usual one: of /v1/rowsum, of /v1/rowsum/stream,
-/// of the models below and of each endpoint with endpoint::with_result_dtype; elsewhere it is refused.
+/// ?result_dtype=f64 rounds sums of rows to that dtype, once, in place of the usual one: of /v1/rowsum, of
+/// /v1/rowsum/stream, of the models below and of each endpoint with endpoint::with_result_dtype; elsewhere it is refused.
+///
+/// ?precision=fast, or "precision": "fast" beside the inputs of JSON or as a part of a form, chooses what the bits of a
+/// product promise: of /v1/matmul, of its models below and of each endpoint with endpoint::precisions; elsewhere it is
+/// refused. Answers name it: "precision" beside "device", and X-Sluice-Precision.
 ///
 /// /v1/rowsum/stream sums rows as they arrive, from a body that may be larger than memory: .npy, or application/octet-stream
 /// with ?columns=1024&dtype=f32, chunked or not. The sums are sent after the body has ended, as .npy unless Accept prefers
@@ -47,11 +51,11 @@
 /// "reason": ""}, ...]}; the state is UNAVAILABLE, with the reason, where /v2/health/ready is 503. Health, metadata, config,
 /// statistics, the repository's index (the same list as Triton has it), and POST /v2/models/NAME/infer with JSON or binary
 /// tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone. `timeout`, in
-/// microseconds from the request's arrival, and `priority` reach the endpoint; a call whose timeout has passed before it is
-/// computed is refused with 504. Other parameters are passed over, and null is as if it were not there; but `sequence_id`,
-/// `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in JSON of 1 KiB or
-/// more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone. Errors there are
-/// {"error": "..."}; what is 422 and 406 below is 400.
+/// microseconds from the request's arrival, `priority` and `precision` reach the endpoint; a call whose timeout has passed
+/// before it is computed is refused with 504. Other parameters are passed over, and null is as if it were not there; but
+/// `sequence_id`, `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in
+/// JSON of 1 KiB or more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone.
+/// Errors there are {"error": "..."}; what is 422 and 406 below is 400.
 ///
 /// Documents, metrics and other text of 1 KiB or more are compressed likewise; answers of calls under /v1 are not.
 ///

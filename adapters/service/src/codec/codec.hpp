@@ -18,6 +18,7 @@
 
 #include "codec/body_buffer.hpp"
 #include "codec/encoded_size.hpp"
+#include "codec/precision.hpp"
 #include "codec/print_lists.hpp"
 #include "openapi/document.hpp"
 
@@ -38,10 +39,12 @@ struct decode_context {
   const service_limits& limits;
   const host_allocator& memory;  // for tensors that do not use the body's
   const codec_registry& codecs;
+  asked_precision& precision;  // a body may ask for one beside its inputs
 };
 
 struct encode_context {
-  std::string_view device;  // that computed the results
+  std::string_view device;     // that computed the results
+  std::string_view precision;  // empty: the endpoint gives no choice
   nonfinite numbers = nonfinite::refuse;
 };
 

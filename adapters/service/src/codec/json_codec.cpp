@@ -36,7 +36,7 @@ class json_bodies final : public codec {
 
   std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {
     try {
-      return decoder_pool::lease(decoders_)->decode(from.body, inputs, c.endpoint, c.limits, c.memory);
+      return decoder_pool::lease(decoders_)->decode(from.body, inputs, c.endpoint, c.limits, c.memory, c.precision);
     } catch (const error& e) {
       if (e.code() != error_code::malformed) check_syntax(from.body);
       throw;
@@ -58,6 +58,7 @@ class json_bodies final : public codec {
       if (wrapped) w.end_object();
     }
     if (row.described) w.member("device", c.device);
+    if (row.described && !c.precision.empty()) w.member(precision_key, c.precision);
     body.push_back(body_piece::of(w.end_object().take()));
     join_small(body);
     return body;

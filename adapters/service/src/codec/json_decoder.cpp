@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "codec/list_reader.hpp"
 
@@ -72,13 +73,14 @@ json_decoder::~json_decoder() = default;
 std::size_t json_decoder::memory() const noexcept { return parser_memory(state_->parser); }
 
 std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<const field> inputs, std::string_view endpoint,
-                                         const service_limits& limits, const host_allocator& memory) {
+                                         const service_limits& limits, const host_allocator& memory,
+                                         asked_precision& precision) {
   if (body.size() == 0) fail(error_code::malformed, "the body is empty");
-  if (auto plain = read_plain_lists(body, inputs, limits, memory)) return std::move(*plain);
+  if (auto plain = read_plain_lists(body, inputs, limits, memory, precision)) return std::move(*plain);
   state_->open(body);
   const auto wanted = state_->wanted_dtype(body);
   std::vector<std::optional<tensor>> read(inputs.size());
-  bool dtype_read = false;
+  bool dtype_read = false, precision_read = false;
   int keys = 0;
   for (auto f : state_->object(body)) {
     std::string_view key;
@@ -90,6 +92,14 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<cons
     ++keys;
     const auto input = std::find_if(inputs.begin(), inputs.end(), [&](const field& i) { return i.name == key; });
     const bool is_dtype = key == "dtype";
+    if (key == precision_key && precision.is_choice()) {
+      std::string_view text;
+      if (std::exchange(precision_read, true)) fail(error_code::invalid_argument, "the key \"precision\" is there twice");
+      if (value.get_string().get(text) != simdjson::SUCCESS)
+        fail(error_code::invalid_argument, "\"precision\" is not a string");
+      precision.ask(text);
+      continue;
+    }
     if (input == inputs.end() && !is_dtype)
       fail(error_code::invalid_argument, fmt::format("the key {} is not known to {}", json_string(shown(key)), endpoint));
     const auto at = static_cast<std::size_t>(input - inputs.begin());

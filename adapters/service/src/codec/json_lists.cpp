@@ -173,8 +173,9 @@ struct outline {
     const char* begin = nullptr;
     const char* end = nullptr;
   };
-  std::vector<value> inputs;
-  std::optional<std::string_view> wanted{};  // dtype
+  bool takes_precision = false;
+  std::vector<value> inputs{};
+  std::optional<std::string_view> wanted{}, precision{};  // dtype
 
   bool read(const char* p, const char* end, std::span<const field> fields) {
     inputs.resize(fields.size());
@@ -184,6 +185,8 @@ struct outline {
       if (!key || !take(p, ':')) return false;
       if (*key == "dtype") {
         if (wanted || !(wanted = text(p, end))) return false;
+      } else if (takes_precision && *key == precision_key) {
+        if (precision || !(precision = text(p, end))) return false;
       } else if (!read_value(*key, p, end, fields)) {
         return false;
       }
@@ -233,8 +236,9 @@ std::optional<tensor> read_plain_list(std::string_view text, dtype type, const s
 }
 
 std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, std::span<const field> inputs,
-                                                    const service_limits& limits, const host_allocator& memory) {
-  outline found;
+                                                    const service_limits& limits, const host_allocator& memory,
+                                                    asked_precision& precision) {
+  outline found{.takes_precision = precision.is_choice()};
   if (!found.read(body.data(), body.data() + body.size(), inputs)) return std::nullopt;
   std::vector<tensor> all;
   for (std::size_t i = 0; i < found.inputs.size(); ++i) {
@@ -245,6 +249,7 @@ std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, std
     if (!t) return std::nullopt;
     all.push_back(std::move(*t));
   }
+  if (found.precision) precision.ask(*found.precision);
   return all;
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "codec/json_number.hpp"
+#include "codec/precision.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -95,6 +96,7 @@ std::optional<content> json_request(document& d, const endpoint& row, int deepes
   if (const auto shared = shared_dtypes(row); !shared.empty())
     properties.emplace_back("dtype",
                             json_object({{"enum", enum_of(shared)}, {"description", "What the numbers are read as"}}));
+  if (!row.precisions.empty()) properties.emplace_back(precision_key, precision_schema(row.precisions));
   d.schema(row.name + ".call", object_schema(names_of(row.inputs), properties));
   return content{.schema = schema_ref(row.name + ".call"), .example = json_object(example)};
 }
@@ -118,6 +120,10 @@ content json_answer(document& d, const endpoint& row) {
   if (row.described) {
     required.emplace_back("device");
     properties.emplace_back("device", json_object({{"type", "string"}, {"description", "That computed it"}}));
+    if (!row.precisions.empty()) {
+      required.emplace_back(precision_key);
+      properties.emplace_back(precision_key, json_object({{"enum", json_array(names_of(row.precisions))}}));
+    }
   }
   d.schema(row.name + ".result", object_schema(required, properties));
   return {.schema = schema_ref(row.name + ".result")};

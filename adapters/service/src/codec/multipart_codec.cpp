@@ -1,5 +1,6 @@
 // multipart/form-data: a part for each input, named after it, in the media type that its own Content-Type names.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -35,10 +36,16 @@ class multipart_bodies final : public codec {
 
   std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {
     std::vector<std::optional<tensor>> read(inputs.size());
+    bool precision_read = false;
     multipart_reader parts(from.bytes, boundary_of(from.content_type));
     while (const auto part = parts.next()) {
       const auto input = std::find_if(inputs.begin(), inputs.end(), [&](const field& f) { return f.name == part->name; });
       const auto name = json_string(shown(part->name));
+      if (part->name == precision_key && c.precision.is_choice()) {
+        if (std::exchange(precision_read, true)) fail(fmt::format("the part {} is there twice", name));
+        c.precision.ask(parts.bytes_of(*part, 0));
+        continue;
+      }
       if (input == inputs.end()) fail(fmt::format("the part {} is not known to {}", name, c.endpoint));
       auto& value = read[static_cast<std::size_t>(input - inputs.begin())];
       if (value) fail(fmt::format("the part {} is there twice", name));
@@ -63,6 +70,7 @@ class multipart_bodies final : public codec {
     json_members parts;
     for (const auto& f : row.inputs)
       parts.emplace_back(f.name, forms.size() == 1 ? forms[0] : json_object({{"anyOf", json_array(forms)}}));
+    if (!row.precisions.empty()) parts.emplace_back(precision_key, precision_schema(row.precisions));
     return content{.type = std::string(media_type()), .schema = object_schema(names_of(row.inputs), parts)};
   }
 };

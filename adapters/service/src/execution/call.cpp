@@ -26,6 +26,11 @@ placed_call choose_device(call& c) {
   return where;
 }
 
+// An estimate is of the default precision.
+void ask_precision(work& cost, std::string_view name) {
+  if (const auto* p = cost.op != nullptr ? find_precision(*cost.op, name) : nullptr) cost.precision = p;
+}
+
 }  // namespace
 
 call::call(const endpoint& called, request_context& record, const service_options& options)
@@ -47,6 +52,7 @@ void call::take(std::vector<tensor> decoded_inputs) {
   }
   if (row.estimate) {
     cost = row.estimate(inputs);
+    ask_precision(*cost, context.precision);
     check_estimate(row, *cost, limits);
   }
   decoded = true;
@@ -101,6 +107,7 @@ int call::priority() const { return static_cast<int>(std::min<std::uint64_t>(con
 call_result compute(call& c) {
   call_result done{.results = {}, .where = choose_device(c)};
   auto& where = done.where;
+  where.precision = c.context.precision;
   std::optional<call_account> account;
   if (where.decided) account.emplace(*c.cost, *where.decided);
   done.results = c.row.run(c.inputs, c.context);

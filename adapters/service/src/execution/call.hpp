@@ -30,7 +30,7 @@ struct call {
   request_context& request;
   const service_limits& limits;
   const device_request wanted;
-  call_context context{};  // for the endpoint; decoding may set the deadline and the priority
+  call_context context{};  // for the endpoint; decoding sets the precision, and may set the deadline and the priority
   std::vector<tensor> inputs{};
   std::optional<work> cost{};               // of the inputs, where the endpoint has an estimate
   compute_queue::permit* permit = nullptr;  // of the worker that this runs on; null on a connection's thread

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "codec/precision.hpp"
 #include "http/text.hpp"
 
 namespace sluice::serving {
@@ -44,13 +45,24 @@ void check_fields(const endpoint& row, const std::vector<field>& fields, const c
   }
 }
 
+void check_precisions(const endpoint& row) {
+  std::set<std::string_view> taken;
+  for (const auto& p : row.precisions) {
+    check_name(row, p.name, "", 64);
+    if (!taken.insert(p.name).second) fail(row, fmt::format("the precision {} is there twice", json_string(p.name)));
+  }
+}
+
 }  // namespace
 
 void endpoint_registry::add(endpoint row) {
   check_name(row, row.name, "-", 64);
   if (row.name == "devices" || row.name == "jobs" || row.name == "placement") fail(row, "the name is reserved");
-  check_fields(row, row.inputs, "input", {"dtype"});
-  check_fields(row, row.outputs, "output", {"shape", "dtype", "device"});
+  std::set<std::string_view> inputs{"dtype"}, outputs{"shape", "dtype", "device"};
+  if (!row.precisions.empty()) inputs.insert(precision_key), outputs.insert(precision_key);
+  check_fields(row, row.inputs, "input", inputs);
+  check_fields(row, row.outputs, "output", outputs);
+  check_precisions(row);
   if (!row.run) fail(row, "it has no run");
   auto shared = std::make_shared<const endpoint>(std::move(row));
   const std::unique_lock lock(mutex_);
@@ -78,13 +90,18 @@ endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
                  .summary = std::string(f.summary),
                  .usual_rank = f.usual_rank};
   };
-  endpoint row{
-      .name = std::string(op.name),
-      .summary = std::string(op.summary),
-      .outputs = {field_of(op.result)},
-      .run = [&op, options](std::span<const tensor> in,
-                            const call_context& c) { return std::vector{apply(op, operands(in), c.where, options)}; },
-      .estimate = [&op, options](std::span<const tensor> in) { return work_of(op, operands(in), options); }};
+  const auto options_for = [&op, options](std::string_view precision) {
+    const auto* asked = find_precision(op, precision);
+    return asked != nullptr ? asked->options : options;
+  };
+  endpoint row{.name = std::string(op.name),
+               .summary = std::string(op.summary),
+               .outputs = {field_of(op.result)},
+               .run =
+                   [&op, options_for](std::span<const tensor> in, const call_context& c) {
+                     return std::vector{apply(op, operands(in), c.where, options_for(c.precision))};
+                   },
+               .estimate = [&op, options](std::span<const tensor> in) { return work_of(op, operands(in), options); }};
   row.results = [&op, options](std::span<const tensor> in) {
     std::array<operand_spec, max_operands> specs;
     for (std::size_t i = 0; i < in.size(); ++i) specs[i] = {.dtype = in[i].dtype(), .shape = in[i].shape()};
@@ -92,6 +109,8 @@ endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
   };
   for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
   if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
+  if (options.data == nullptr)  // else they are chosen already
+    for (const auto& p : op.precisions) row.precisions.push_back({std::string(p.name), std::string(p.summary)});
   if (op.options_for != nullptr)
     row.with_result_dtype = [&op](dtype t) { return std::make_shared<const endpoint>(endpoint_of(op, op.options_for(t))); };
   return row;

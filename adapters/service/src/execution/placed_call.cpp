@@ -23,6 +23,7 @@ std::string placed_call::reason() const {
 
 void placed_call::add_headers(response& out) const {
   out.headers.emplace_back("X-Sluice-Device", device);
+  if (!precision.empty()) out.headers.emplace_back("X-Sluice-Precision", precision);
   if (const double s = predicted(); std::isfinite(s))
     out.headers.emplace_back("X-Sluice-Predicted", fmt::format("{:.3g}", s));
   out.headers.emplace_back("X-Sluice-Reason", reason());
@@ -31,6 +32,7 @@ void placed_call::add_headers(response& out) const {
 std::string placed_call::json() const {
   json_writer w;
   w.begin_object().member("device", device);
+  if (!precision.empty()) w.member("precision", precision);
   if (const double s = predicted(); std::isfinite(s)) w.key("predicted_seconds").raw(fmt::format("{:.3g}", s));
   return w.member("reason", reason()).end_object().take();
 }

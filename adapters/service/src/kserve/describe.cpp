@@ -6,6 +6,7 @@
 
 #include "codec/json_number.hpp"
 #include "codec/json_schema.hpp"
+#include "codec/precision.hpp"
 #include "codec/print_lists.hpp"
 #include "http/text.hpp"
 #include "kserve/models.hpp"
@@ -41,14 +42,19 @@ json_value described(const char* type, int minimum, const char* about) {
   return json_object({{"type", type}, {"minimum", minimum}, {"description", about}});
 }
 
+// The parameters of a request to a model that gives a choice of these precisions.
+json_value inference_parameters(const std::vector<precision_choice>& precisions) {
+  return parameters_of({{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
+                        {"priority", described("integer", 0, "1 is the highest, 0 none")},
+                        {"binary_data_output", described("boolean", "Outputs come in binary")},
+                        {"precision", precisions.empty() ? type_of("null") : precision_schema(precisions)}});
+}
+
 // Requests to any model, and what all models answer.
-void describe_schemas(document& d) {
+void describe_schemas(document& d, const std::vector<precision_choice>& precisions) {
   const json_value text = type_of("string");
   d.schema("InferenceError", object_of({"error"}, {{"error", described("string", "What was wrong, with its numbers")}}));
-  d.schema("InferenceParameters",
-           parameters_of({{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
-                          {"priority", described("integer", 0, "1 is the highest, 0 none")},
-                          {"binary_data_output", described("boolean", "Outputs come in binary")}}));
+  d.schema("InferenceParameters", inference_parameters(precisions));
   const auto tensors = [&](std::string_view numbers) {
     return array_of(
         object_of({"name", "datatype", "shape"},
@@ -128,7 +134,7 @@ json_value request_schema(const model& m, int deepest) {
       {"inputs"}, {{"id", or_null(type_of("string"))},
                    {"model_name", or_null(type_of("string"))},
                    {"model_version", json_object({{"enum", json_array({model_version, json_value("")})}})},
-                   {"parameters", reference("InferenceParameters")},
+                   {"parameters", inference_parameters(m.row->precisions)},
                    {"inputs", json_object({{"type", "array"},
                                            {"minItems", inputs.size()},
                                            {"maxItems", inputs.size()},
@@ -155,9 +161,20 @@ std::span<const dtype> choices_of(const endpoint& row) {
   return row.with_result_dtype ? std::span<const dtype>(row.outputs[0].dtypes) : std::span<const dtype>();
 }
 
-// `types` are those of the result that a client may ask for.
+// Of all models.
+std::vector<precision_choice> all_precisions(const endpoint_registry& rows) {
+  std::vector<precision_choice> all;
+  for (const auto& row : rows.rows())
+    for (const auto& p : row->precisions)
+      if (std::none_of(all.begin(), all.end(), [&](const auto& other) { return other.name == p.name; })) all.push_back(p);
+  return all;
+}
+
+// `types` are those of the result that a client may ask for, and `precisions` those of the call.
 route_description infer(std::string path, std::string summary, std::string schema, std::string example,
-                        std::span<const dtype> types) {
+                        std::span<const dtype> types, const std::vector<precision_choice>& precisions) {
+  auto headers = placement_headers(!precisions.empty());
+  headers.insert(headers.end(), {"Inference-Header-Content-Length", "Content-Encoding"});
   route_description route{
       .method = "POST",
       .path = std::move(path),
@@ -177,11 +194,11 @@ route_description infer(std::string path, std::string summary, std::string schem
       .gives = {{200,
                  "The outputs",
                  {{.schema = schema_ref("InferenceResult")}, {.type = "application/octet-stream"}},
-                 {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason", "Inference-Header-Content-Length",
-                  "Content-Encoding"}}},
+                 std::move(headers)}},
       .refusals = {404, 411, 413, 415, 429, 501, 504},
       .refusal = "InferenceError"};
   if (!types.empty()) route.parameters.push_back(result_dtype_parameter(types));
+  if (!precisions.empty()) route.parameters.push_back(precision_parameter(precisions));
   return route;
 }
 
@@ -189,7 +206,8 @@ route_description infer(std::string path, std::string summary, std::string schem
 
 void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits) {
   d.tag("models", "The same by the Open Inference Protocol (KServe v2)");
-  describe_schemas(d);
+  const auto precisions = all_precisions(rows);
+  describe_schemas(d, precisions);
   const auto add = [&](std::string method, std::string path, std::string summary, std::vector<reply> gives,
                        std::vector<parameter> parameters = {}, bool open = false, std::vector<int> refusals = {}) {
     if (path.find('{') != path.npos) refusals.push_back(404);
@@ -217,7 +235,7 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     const std::string schema = row->name + ".infer";
     d.schema(schema, request_schema(m, limits.rank));
     d.add(infer("/v2/models/" + row->name + "/infer", row->summary, schema_ref(schema), request_example(m, limits.rank),
-                choices_of(*row)));
+                choices_of(*row), row->precisions));
   }
   for (const auto& m : all_models(rows)) names.push_back(m.name());
   const parameter model_name{.name = "model",
@@ -237,7 +255,7 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
   for (const auto& [path, parameters] :
        {std::pair{std::string("/v2/models/{model}"), std::vector{model_name}},
         std::pair{std::string("/v2/models/{model}/versions/{version}"), std::vector{model_name, version}}}) {
-    auto call = infer(path + "/infer", "Any model", schema_ref("InferenceRequest"), "", choices);
+    auto call = infer(path + "/infer", "Any model", schema_ref("InferenceRequest"), "", choices, precisions);
     call.parameters.insert(call.parameters.begin(), parameters.begin(), parameters.end());
     d.add(std::move(call));
     add("GET", path, "What a model takes and gives", ok(schema_ref("ModelMetadata")), parameters);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/list_reader.hpp"
+#include "codec/precision.hpp"
 #include "kserve/json_fields.hpp"
 
 namespace sluice::serving {
@@ -115,6 +116,8 @@ class request_reader {
         out_.timeout_us = number_at(v, "timeout");
       else if (key == "priority")
         out_.priority = number_at(v, "priority");
+      else if (key == precision_key)
+        out_.precision = string_at(v, "precision");
       else if (key == "binary_data_output")
         binary_output_ = bool_at(v, "binary_data_output");
       else

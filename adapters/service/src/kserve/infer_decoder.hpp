@@ -19,6 +19,7 @@ struct infer_request {
   };
   std::vector<output> outputs{};  // the requested ones, in the order of the request
 
+  std::optional<std::string> precision{};
   std::uint64_t timeout_us = 0;  // 0: none
   std::uint64_t priority = 0;
 };

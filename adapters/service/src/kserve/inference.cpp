@@ -6,6 +6,7 @@
 
 #include "codec/decoder_pool.hpp"
 #include "codec/json_writer.hpp"
+#include "codec/precision.hpp"
 #include "execution/executor.hpp"
 #include "execution/result_dtype.hpp"
 #include "http/http_error.hpp"
@@ -147,6 +148,7 @@ class v2_protocol final : public protocol {
     executor_.check_open();
     const auto json_bytes = json_length(r);
     const nonfinite numbers = nonfinite_of(r.query);
+    asked_precision precision(*m.row, r.query);
     constexpr std::string_view json_type = "application/json";
     if (json_bytes == 0u && same_ignoring_case(header(r, "Content-Type").substr(0, json_type.size()), json_type))
       throw error(
@@ -166,6 +168,8 @@ class v2_protocol final : public protocol {
       if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
         c.context.deadline = record.begin + std::chrono::microseconds(asked.timeout_us);
       c.context.priority = asked.priority;
+      if (asked.precision) precision.ask(*asked.precision);
+      c.context.precision = precision.name();
       c.take(std::move(asked.inputs));
     };
     if (executor_.is_short(record)) take_inputs();

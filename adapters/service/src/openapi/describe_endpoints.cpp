@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "codec/precision.hpp"
 #include "codec/print_lists.hpp"
 
 namespace sluice::serving {
@@ -28,6 +29,7 @@ route_description describe_call(document& d, const endpoint& row, const service_
   }
   std::vector<parameter> parameters{nonfinite_parameter()};
   if (row.with_result_dtype) parameters.push_back(result_dtype_parameter(row.outputs[0].dtypes));
+  if (!row.precisions.empty()) parameters.push_back(precision_parameter(row.precisions));
   parameters.push_back(timeout_parameter());
   return {.method = "POST",
           .path = "/v1/" + row.name,
@@ -37,7 +39,7 @@ route_description describe_call(document& d, const endpoint& row, const service_
                                      fields_text(row.inputs), fields_text(row.outputs)),
           .parameters = std::move(parameters),
           .takes = std::move(takes),
-          .gives = {{200, "The result", std::move(gives), {"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason"}}},
+          .gives = {{200, "The result", std::move(gives), placement_headers(!row.precisions.empty())}},
           .refusals = {406, 411, 413, 415, 422, 429, 501, 504}};
 }
 

@@ -18,6 +18,7 @@ struct named {
 constexpr std::array headers{
     named{"X-Request-Id", "The request's own, or one made for it; the access log has it"},
     named{"X-Sluice-Device", "The device that computed the answer"},
+    named{"X-Sluice-Precision", "The precision that it was computed in: what the bits of the result promise"},
     named{"X-Sluice-Predicted", "Seconds that it was predicted to take there, where that is known"},
     named{"X-Sluice-Reason", "Why it was computed there"},
     named{"Inference-Header-Content-Length", "Bytes of JSON before the binary tensors"},
@@ -202,6 +203,12 @@ parameter result_dtype_parameter(std::span<const dtype> types) {
           .summary = "The dtype of the result, whose sums are rounded to it once; without it the one that the input's has",
           .in = "query",
           .schema = json_object({{"enum", json_array(names)}})};
+}
+
+std::vector<std::string> placement_headers(bool has_precision) {
+  std::vector<std::string> names{"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason"};
+  if (has_precision) names.emplace_back("X-Sluice-Precision");
+  return names;
 }
 
 void document::add(route_description r) {

@@ -70,6 +70,8 @@ json_value reference(std::string_view name);
 parameter timeout_parameter();
 // What a call may ask of its results' dtype, one of `types`: ?result_dtype=f64.
 parameter result_dtype_parameter(std::span<const dtype> types);
+// The headers of an answer that report where it was computed, and in which precision where there is a choice.
+std::vector<std::string> placement_headers(bool has_precision);
 
 class SLUICE_API document {
  public:

@@ -29,7 +29,7 @@ void check(const advice_question& q) {
 
 work work_for(const advice_question& q, std::int64_t n) {
   const std::vector<operand_spec> in(q.op->inputs.size(), {q.dtype, {n, n}, device::cpu, q.pinned});
-  return work_of(*q.op, in);
+  return work_of(*q.op, in, q.precision != nullptr ? q.precision->options : op_options{});
 }
 
 // In the price's currency, for a million calls.

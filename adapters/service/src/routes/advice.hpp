@@ -13,7 +13,8 @@ namespace sluice::serving {
 
 struct advice_question {
   const op_descriptor* op = all_ops()[0];
-  std::vector<std::int64_t> sizes{};  // n, growing, of n x n operands; none: powers of two from 16 to 4096
+  std::vector<std::int64_t> sizes{};        // n, growing, of n x n operands; none: powers of two from 16 to 4096
+  const op_precision* precision = nullptr;  // of the op's; null: the default
   sluice::dtype dtype = dtype::f32;
   bool pinned = false;                              // the operands' memory on the host
   double rate = 0;                                  // calls a second to be served; 0: not known

@@ -40,18 +40,23 @@ class v1_protocol final : public protocol {
     codec& from = codecs_.for_body(type, row);
     codec& to = codecs_.for_answer(header(r, "Accept"), from, row);
     const nonfinite numbers = nonfinite_of(r.query);
+    asked_precision precision(row, r.query);
     const host_allocator memory(executor_.options.device);
     const auto body = executor_.read_body(r, record, from.uses_body_memory() ? memory : host_allocator(device::cpu));
-    const decode_context decoding{row.name, executor_.options.limits, memory, codecs_};
+    const decode_context decoding{row.name, executor_.options.limits, memory, codecs_, precision};
     call c(row, record, executor_.options);
     c.encoded_bytes = [&](std::span<const operand_spec> results) { return to.size_of(results, executor_.options.limits); };
-    const auto take_inputs = [&] { c.take(from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding)); };
+    const auto take_inputs = [&] {
+      auto inputs = from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding);
+      c.context.precision = precision.name();
+      c.take(std::move(inputs));
+    };
     if (executor_.is_short(record) && !from.decompresses()) take_inputs();
     return executor_.run(c, [&] {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);
       response out{.headers = {{"Content-Type", std::string(to.media_type())}},
-                   .body = to.encode(row, done.results, {done.where.device, numbers})};
+                   .body = to.encode(row, done.results, {done.where.device, done.where.precision, numbers})};
       done.where.add_headers(out);
       return out;
     });

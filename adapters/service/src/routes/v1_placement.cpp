@@ -5,6 +5,7 @@
 
 #include "codec/json_number.hpp"
 #include "codec/json_writer.hpp"
+#include "codec/precision.hpp"
 #include "execution/executor.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
@@ -50,10 +51,20 @@ std::string op_names(std::string_view between) {
   return names;
 }
 
+const op_precision* precision_named(const op_descriptor& op, std::string_view name) {
+  if (const auto* p = find_precision(op, name)) return p;
+  std::string names;
+  for (const auto& p : op.precisions) names += fmt::format("{}{}", names.empty() ? "" : " or ", p.name);
+  const auto shown_name = json_string(shown(name));
+  if (names.empty()) fail(fmt::format("precision is {}: {} gives no choice of it", shown_name, op.name));
+  throw http_error{400, "malformed", fmt::format("[placement] precision is {}: it must be {}", shown_name, names)};
+}
+
 // The body as it was read: a list of sizes, or a range of them by powers of two.
 struct asked {
   advice_question question;
   std::int64_t from = 0, to = 0;
+  std::optional<std::string> precision{};
 
   void take(std::string_view key, od::value v) {
     if (key == "operation") {
@@ -63,6 +74,8 @@ struct asked {
         fail(fmt::format("there is no operation {}: write {}", name.substr(0, 64), op_names(" or ")));
     } else if (key == "dtype") {
       question.dtype = parse_dtype(string_of(v, key));
+    } else if (key == precision_key) {
+      precision = string_of(v, key);
     } else if (key == "pinned") {
       need(v.get_bool().get(question.pinned), key, "boolean");
     } else if (key == "rate") {
@@ -92,12 +105,13 @@ struct asked {
         if (question.prices.size() > most_sizes) fail(fmt::format("there are more than {} prices", most_sizes));
       }
     } else {
-      fail(fmt::format("{} is not known: operation, sizes or from and to, dtype, pinned, rate and prices are",
+      fail(fmt::format("{} is not known: operation, sizes or from and to, dtype, precision, pinned, rate and prices are",
                        json_string(shown(key))));
     }
   }
 
   void finish() {
+    if (precision) question.precision = precision_named(*question.op, *precision);
     if (from == 0 && to == 0) return;
     if (!question.sizes.empty()) fail("sizes are there, and from or to beside them");
     if (from < 1 || to < from || to > 1'000'000)
@@ -153,7 +167,10 @@ void write_point(json_writer& w, const advice& a, const advice_row& row) {
 
 std::string advice_json(const advice_question& q, const advice& a) {
   json_writer w;
-  w.begin_object().member("operation", q.op->name).member("dtype", name_of(q.dtype)).key("points").begin_array();
+  w.begin_object().member("operation", q.op->name).member("dtype", name_of(q.dtype));
+  if (!q.op->precisions.empty())
+    w.member(precision_key, q.precision != nullptr ? q.precision->name : q.op->precisions.front().name);
+  w.key("points").begin_array();
   for (const auto& row : a.rows) write_point(w, a, row);
   w.end_array();
   w.member("crossover", a.crossover > 0 ? json_value(a.crossover) : json_value::raw("null")).member("advice", a.sentence);
@@ -170,13 +187,14 @@ constexpr std::string_view question_schema =
     R"("items":{"type":"integer","minimum":1,"maximum":1000000}},)"
     R"("from":{"type":"integer","minimum":1,"maximum":1000000,"description":"In place of sizes: powers of two from here"},)"
     R"("to":{"type":"integer","minimum":1,"maximum":1000000},)"
-    R"("dtype":{"type":"string","default":"f32"},"pinned":{"type":"boolean","default":false},)"
+    R"("dtype":{"type":"string","default":"f32"},)"
+    R"("precision":{"enum":[$],"description":"Of an operation that gives a choice"},"pinned":{"type":"boolean","default":false},)"
     R"("rate":{"type":"number","minimum":0,"description":"Calls a second that are to be served"},)"
     R"("prices":{"type":"object","description":"Of a machine with that device, an hour",)"
     R"("additionalProperties":{"type":"number","minimum":0}}}})";
 constexpr std::string_view answer_schema =
     R"({"type":"object","required":["operation","dtype","points","crossover","advice","profiles"],"properties":{)"
-    R"("operation":{"type":"string"},"dtype":{"type":"string"},"points":{"type":"array","items":{"type":"object",)"
+    R"("operation":{"type":"string"},"dtype":{"type":"string"},"precision":{"type":"string"},"points":{"type":"array","items":{"type":"object",)"
     R"("required":["size","device","why","reason","predictions"],"properties":{"size":{"type":"integer"},)"
     R"("device":{"type":"string"},"why":{"type":"string"},"reason":{"type":"string"},)"
     R"("predictions":{"type":"array","items":{"type":"object","required":["device","seconds","throughput"],)"
@@ -206,6 +224,12 @@ class placement_protocol final : public protocol {
     std::string question(question_schema);
     question.replace(question.find('%'), 1, op_names("\",\""));
     question.replace(question.find('&'), 1, all_ops()[0]->name);
+    std::string precisions;
+    for (const auto* op : all_ops())
+      for (const auto& p : op->precisions)
+        if (const auto name = json_string(p.name); precisions.find(name) == precisions.npos)
+          precisions += (precisions.empty() ? "" : ",") + name;
+    question.replace(question.find('$'), 1, precisions);
     d.schema("PlacementQuestion", std::move(question));
     d.schema("Placement", std::string(answer_schema));
     d.add({.method = "POST",

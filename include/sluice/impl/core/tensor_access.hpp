@@ -25,7 +25,7 @@ inline storage* storage_of(const tensor& t) noexcept { return tensor_access::sto
 
 // The tensor as a backend takes it. Does not wait for pending work.
 inline sluice_array array_of(const tensor& t) noexcept {
-  sluice_array a{};
+  sluice_array a;  // of the extents and strides only the first `rank` are set
   a.data = tensor_access::data_of(t);
   a.dtype = static_cast<std::int32_t>(t.dtype());
   a.rank = t.rank();

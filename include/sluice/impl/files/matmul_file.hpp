@@ -89,7 +89,7 @@ inline pipeline_summary matmul_to(const destination& to, const file_stream& in, 
                       {in.rows(), b.extent(1)},
                       row,
                       {{"b", fmt::format("{} with strides {}, {:016x}", b.shape().str(), b.strides().str(), digest_of(b))},
-                       {"precision", p == precision::strict ? "strict" : "tensor_core"},
+                       {"precision", std::string(precision_of(matmul_op(), p)->name)},
                        {"devices", kinds_of(where.devices)}},
                       product_budget_bytes};
   return run_to_file(plan, where, [&](const result_file&) { return matmul_chunks(b, where.devices, p); });

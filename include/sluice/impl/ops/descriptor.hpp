@@ -1,6 +1,8 @@
 // What an op's descriptor says of operands, with the defaults of an elementwise op.
 #pragma once
 
+#include <cstring>
+
 #include <fmt/format.h>
 
 #include "sluice/ops/descriptor.hpp"
@@ -41,6 +43,14 @@ SLUICE_FUNC operand_spec result_of(const op_descriptor& op, std::span<const oper
   if (op.check != nullptr) return op.check(in, options);
   for (std::size_t i = 0; i < in.size(); ++i) ops::check_input(op, op.inputs[i], in, in[i]);
   return {op.result_dtype != nullptr ? op.result_dtype(in[0].dtype) : in[0].dtype, in[0].shape};
+}
+
+SLUICE_FUNC const op_precision* precision_of(const op_descriptor& op, const op_options& options) noexcept {
+  if (op.precisions.empty()) return nullptr;
+  if (options.data == nullptr) return &op.precisions.front();
+  for (const auto& p : op.precisions)
+    if (p.options.size == options.size && std::memcmp(p.options.data, options.data, options.size) == 0) return &p;
+  return nullptr;
 }
 
 }  // namespace SLUICE_ABI

@@ -39,6 +39,7 @@ inline operand_spec check_matmul(std::span<const operand_spec> in, const op_opti
   if (!is_floating(a.dtype)) throw refuse("the dtype must be f64, f32, f16 or bf16");
   if (a.shape.back() != b.shape.back(1))
     throw refuse(fmt::format("a.extent({}) must equal b.extent({})", a.shape.rank() - 1, b.shape.rank() - 2));
+  if (a.shape.rank() == 2 && b.shape.rank() == 2) return {a.dtype, {a.shape[0], b.shape[1]}};
   return {a.dtype, broadcast_leading(a.shape, b.shape).with(a.shape.back(1)).with(b.shape.back())};
 }
 
@@ -50,6 +51,15 @@ inline op_cost cost_of_matmul(std::span<const operand_spec> in, const operand_sp
 inline void calibrate_matmul(shape_class shapes, std::int64_t n, dtype type, std::span<operand_spec> in) {
   in[0] = {type, {shapes == shape_class::square ? n : 8, n}};
   in[1] = {type, {n, n}};
+}
+
+// On a CPU `fast` is `strict`, and so is `tensor_core` but for the 16-bit floats; on other devices `tensor_core` of f64 is
+// `fast`. As numbered in the descriptor.
+inline std::size_t matmul_computed_as(std::size_t i, dtype type, const device& where) {
+  constexpr std::size_t strict = 0, fast = 1, tensor_core = 2;
+  if (i != tensor_core) return where.is_cpu() ? strict : i;
+  if (where.is_cpu()) return type == dtype::f16 || type == dtype::bf16 ? tensor_core : strict;
+  return type == dtype::f64 ? fast : tensor_core;
 }
 
 inline void matmul_batches(core::launch& l, const tensor& a, const tensor& b, const tensor& out, precision p) {
@@ -72,10 +82,14 @@ inline void run_matmul(const operands& in, tensor& out, const op_options& option
   const tensor& b = in[1];
   core::launch l(out.device(), "matmul", {core::storage_of(a), core::storage_of(b)}, {core::storage_of(out)});
   l.require(l.table().matmul);
+  const auto p = options.value_or(precision::strict);
+  if (a.rank() == 2 && b.rank() == 2) {
+    matmul_batches(l, a, b, out, p);
+    return l.finish();
+  }
   const shape batch = out.shape().first(out.rank() - 2);
   matmul_batches(l, a.broadcast_to(batch.with(a.shape().back(1)).with(a.shape().back())),
-                 b.broadcast_to(batch.with(b.shape().back(1)).with(b.shape().back())), out,
-                 options.value_or(precision::strict));
+                 b.broadcast_to(batch.with(b.shape().back(1)).with(b.shape().back())), out, p);
   l.finish();
 }
 
@@ -87,6 +101,11 @@ SLUICE_FUNC const op_descriptor& matmul_op() noexcept {
                                         {.name = "b", .dtypes = floats, .min_rank = 2, .summary = "(..., k, n)"}};
   static constexpr std::int64_t square[] = {8, 32, 128, 512, 1024, 2048};
   static constexpr std::int64_t skinny[] = {32, 256, 1024, 2048};
+  static constexpr precision values[] = {precision::strict, precision::fast, precision::tensor_core};
+  static constexpr op_precision precisions[] = {
+      {"strict", "One order of additions: the same bits on every device", values[0]},
+      {"fast", "Sums in any order, in f32 (f64 for f64), rounded once", values[1]},
+      {"tensor_core", "As fast; f32 may be rounded to TF32, and bf16 may lose denormals", values[2]}};
   static constexpr op_descriptor op{.name = "matmul",
                                     .summary = "The product of two matrices, or of two batches of matrices",
                                     .inputs = inputs,
@@ -97,7 +116,9 @@ SLUICE_FUNC const op_descriptor& matmul_op() noexcept {
                                     .square_sizes = square,
                                     .skinny_sizes = skinny,
                                     .calibration_operands = ops::calibrate_matmul,
-                                    .run = ops::run_matmul};
+                                    .run = ops::run_matmul,
+                                    .precisions = precisions,
+                                    .computed_as = ops::matmul_computed_as};
   return op;
 }
 

@@ -29,7 +29,9 @@ inline bool merge_leading(const tensor& t, int n, std::int64_t& stride) {
 
 // `t` with its leading n dimensions as one of `extent` and `stride`, and the other dimensions as they are.
 inline sluice_array merged_array(const tensor& t, int n, std::int64_t extent, std::int64_t stride) {
-  sluice_array a = core::array_of(t);
+  sluice_array a;
+  a.data = core::tensor_access::data_of(t);
+  a.dtype = static_cast<std::int32_t>(t.dtype());
   const int tail = t.rank() - n;
   a.rank = 1 + tail;
   a.extents[0] = extent;

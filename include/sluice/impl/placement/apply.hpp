@@ -37,11 +37,13 @@ class operand_specs {
 };
 
 // Of operands whose result is `out`.
-inline work make_work(const op_descriptor& op, std::span<const operand_spec> in, const operand_spec& out) {
+inline work make_work(const op_descriptor& op, std::span<const operand_spec> in, const operand_spec& out,
+                      const op_options& options) {
   const op_cost cost = op.cost != nullptr ? op.cost(in, out) : op_cost{.flops = static_cast<double>(out.shape.count())};
   work w;
   w.operation = op.name;
   w.op = &op;
+  w.precision = precision_of(op, options);
   w.dtype = in[0].dtype;
   w.flops = cost.flops;
   w.result_bytes = bytes_of(out);
@@ -65,9 +67,9 @@ struct placed {
 };
 
 inline placed place_call(const op_descriptor& op, std::span<const operand_spec> in, const operand_spec& out,
-                         const device_request& wanted, open_call& call) {
+                         const op_options& options, const device_request& wanted, open_call& call) {
   if (wanted.is_required() && published() == nullptr) return {wanted.where};
-  const work w = make_work(op, in, out);
+  const work w = make_work(op, in, out, options);
   // No device that has to be asked is faster for small work of operands on the CPU.
   if (wanted.is_automatic() && w.flops < least_flops && w.result_to.is_cpu() && environment_device().is_automatic())
     return {device::cpu};
@@ -79,10 +81,28 @@ inline placed place_call(const op_descriptor& op, std::span<const operand_spec> 
   return {d.where, returns};
 }
 
+// Whether `out`, which is contiguous, may share an element with an operand.
+inline bool shares_memory(const tensor& out, const operands& in) noexcept {
+  const auto bytes = [](const tensor& t, std::int64_t elements) {
+    return static_cast<std::uintptr_t>(elements) * size_of(t.dtype());
+  };
+  const auto begin = reinterpret_cast<std::uintptr_t>(core::tensor_access::data_of(out));
+  std::int64_t count = 1;
+  for (const auto extent : out.shape()) count *= extent;
+  for (int i = 0; i < in.size(); ++i) {
+    const tensor& t = in[i];
+    const auto from = reinterpret_cast<std::uintptr_t>(core::tensor_access::data_of(t));
+    std::int64_t last = 0;
+    for (int d = 0; d < t.rank(); ++d) last += (t.extent(d) - 1) * t.stride(d);
+    if (from < begin + bytes(out, count) && begin < from + bytes(t, last + 1)) return true;
+  }
+  return false;
+}
+
 }  // namespace placement
 
 SLUICE_FUNC work work_of(const op_descriptor& op, std::span<const operand_spec> in, const op_options& options) {
-  return placement::make_work(op, in, result_of(op, in, options));
+  return placement::make_work(op, in, result_of(op, in, options), options);
 }
 
 SLUICE_FUNC work work_of(const op_descriptor& op, const operands& in, const op_options& options) {
@@ -93,7 +113,7 @@ SLUICE_FUNC tensor apply(const op_descriptor& op, operands in, const device_requ
   const placement::operand_specs specs(in);
   const operand_spec result = result_of(op, specs.span(), options);
   placement::open_call call;
-  const placement::placed at = placement::place_call(op, specs.span(), result, where, call);
+  const placement::placed at = placement::place_call(op, specs.span(), result, options, where, call);
   tensor out(result.shape, result.dtype, at.where);
   std::array<std::optional<tensor>, max_operands> copies;
   for (int i = 0; i < in.size(); ++i)
@@ -102,6 +122,24 @@ SLUICE_FUNC tensor apply(const op_descriptor& op, operands in, const device_requ
   if (at.returns) out = out.to(device::cpu);
   call.succeeded();
   return out;
+}
+
+SLUICE_FUNC void apply_into(const op_descriptor& op, tensor& out, operands in, const op_options& options) {
+  const placement::operand_specs specs(in);
+  const operand_spec result = result_of(op, specs.span(), options);
+  if (out.dtype() != result.dtype || out.shape() != result.shape)
+    throw error(error_code::invalid_argument,
+                fmt::format("[{}] out is {} {}, and the result is {} {}", op.name, name_of(out.dtype()), out.shape().str(),
+                            name_of(result.dtype), result.shape.str()));
+  if (!out.is_contiguous() || placement::shares_memory(out, in)) return out.assign(apply(op, in, out.device(), options));
+  placement::open_call call;
+  const bool small = op.cost != nullptr && op.cost(specs.span(), result).flops < placement::least_flops;
+  if (!small || !out.device().is_cpu()) placement::place_call(op, specs.span(), result, options, out.device(), call);
+  std::array<std::optional<tensor>, max_operands> copies;
+  for (int i = 0; i < in.size(); ++i)
+    if (in[i].device() != out.device()) in.replace(i, copies[static_cast<std::size_t>(i)].emplace(in[i].to(out.device())));
+  ops::run(op, in, out, options);
+  call.succeeded();
 }
 
 SLUICE_FUNC call_account::call_account(const work& w, const decision& d, completion c) noexcept {

@@ -68,7 +68,8 @@ class calibrator {
     began_ = clock::now();
   }
 
-  // Small and medium cases of all ops first; the large ones get what is left of the budget.
+  // The default precision of all ops and dtypes first, each with a part of the budget; the other precisions share what is
+  // left.
   profile measured() {
     profile p;
     p.where = where_;
@@ -78,9 +79,19 @@ class calibrator {
     if (!where_.is_cpu()) copies(p);
     constexpr std::array types{dtype::f32, dtype::f64, dtype::bf16, dtype::f16, dtype::u8, dtype::i32, dtype::i64};
     for (std::size_t i = 0; i < types.size(); ++i) {
-      share_ = is_floating(types[i]) ? 0.2 + 0.15 * static_cast<double>(i + 1) : 1;
-      for (std::size_t op = 0; op < all_ops().size(); ++op)
-        if (takes(*all_ops()[op], types[i])) where_supported([&] { cases(p, op, types[i]); });
+      share_ = is_floating(types[i]) ? 0.2 + 0.1 * static_cast<double>(i + 1) : 0.7;
+      for (const auto* op : all_ops())
+        if (takes(*op, types[i])) where_supported([&] { cases(p, *op, 0, types[i]); });
+    }
+    std::vector<std::function<void()>> others;
+    for (const auto t : types)
+      for (const auto* op : all_ops())
+        for (std::size_t i = 1; i < op->precisions.size(); ++i)
+          if (takes(*op, t) && (op->computed_as == nullptr || op->computed_as(i, t, where_) == i))
+            others.emplace_back([&p, this, op, i, t] { cases(p, *op, i, t); });
+    for (const auto& measure : others) {
+      share_ += 0.3 / static_cast<double>(others.size());
+      where_supported(measure);
     }
     return p;
   }
@@ -150,17 +161,17 @@ class calibrator {
       }
   }
 
-  void cases(profile& p, std::size_t index, dtype t) {
-    const op_descriptor& op = *all_ops()[index];
+  void cases(profile& p, const op_descriptor& op, std::size_t precision, dtype t) {
+    const op_options options = op.precisions.empty() ? op_options{} : op.precisions[precision].options;
     for (const auto shapes : {shape_class::square, shape_class::skinny})
       for (const std::int64_t n : case_sizes(op, shapes)) {
-        curve& c = p.of(index, shapes, t);
+        curve& c = p.of(index_of(op) + precision, shapes, t);
         const case_specs specs(op, shapes, n, t);
         const work w = work_of(op, specs.span());
         const double size = op.model == time_model::roofline && shapes == shape_class::square ? w.flops : w.bytes;
         if (!fits(c, size)) break;
         const auto in = specs.made(where_);
-        time(c, size, [&] { wait_for_values(apply(op, operands(in), where_)); });
+        time(c, size, [&] { wait_for_values(apply(op, operands(in), where_, options)); });
       }
   }
 

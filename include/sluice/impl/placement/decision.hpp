@@ -46,7 +46,9 @@ inline std::int64_t bytes_on(const work& w, const device& d) {
 // The candidates, and what a decision depends on.
 class survey {
  public:
-  survey(const work& w, const profile_set& known) : work_(w), known_(known), now_(known.measured ? now_ns() : 0) {}
+  survey(const work& w, const profile_set& known) : work_(w), known_(known), now_(known.measured ? now_ns() : 0) {
+    if (const auto listed = op_of(w); listed.precision > 0) out_.precision = listed.op->precisions[listed.precision].name;
+  }
 
   void add(const device& d, bool may_be_lost = false) {
     if (!may_be_lost && core::loss_of(d) != nullptr) {

@@ -80,28 +80,44 @@ struct call_counters {
 };
 inline call_counters calls;
 
-// The op's number in all_ops(), by which profiles and corrections are arranged; their count for an op that is not among
+// Profiles and corrections are arranged by one number for each precision of each op of all_ops().
+inline std::size_t precision_count(const op_descriptor& op) noexcept {
+  return std::max<std::size_t>(1, op.precisions.size());
+}
+
+// The number of the op's default precision, which those of its others follow; how many there are for an op that is not among
 // them.
 inline std::size_t index_of(const op_descriptor& op) noexcept {
   std::size_t i = 0;
   for (const auto* o : all_ops()) {
     if (o == &op) break;
-    ++i;
+    i += precision_count(*o);
   }
   return i;
 }
 
-// An op of the list and its number there.
+inline std::size_t index_count() noexcept {
+  std::size_t n = 0;
+  for (const auto* o : all_ops()) n += precision_count(*o);
+  return n;
+}
+
+// An op of the list, and the number of its default precision.
 struct listed_op {
   const op_descriptor* op = nullptr;  // null: work of an application's own
   std::size_t index = 0;
+  std::size_t precision = 0;  // that the work asks for, of op->precisions
 };
 
 inline listed_op op_of(const work& w) noexcept {
   std::size_t i = 0;
   for (const auto* op : all_ops()) {
-    if (w.op != nullptr ? op == w.op : op->name == w.operation) return {op, i};
-    ++i;
+    if (w.op != nullptr ? op == w.op : op->name == w.operation) {
+      for (std::size_t p = 0; p < op->precisions.size(); ++p)
+        if (&op->precisions[p] == w.precision) return {op, i, p};
+      return {op, i};
+    }
+    i += precision_count(*op);
   }
   return {};
 }
@@ -109,16 +125,16 @@ inline listed_op op_of(const work& w) noexcept {
 // A device's, never destroyed.
 class live_state {
  public:
-  live_state() : corrections((all_ops().size() + others) * cells_per_op) {}
+  live_state() : corrections((index_count() + others) * cells_per_op) {}
 
-  // By op, dtype, whether operands have to be copied to the device, and size.
+  // By op, precision, dtype, whether operands have to be copied to the device, and size.
   [[nodiscard]] static int cell_of(const work& w, const device& where) noexcept {
     const listed_op listed = op_of(w);
-    std::size_t operation = listed.index;
+    std::size_t operation = listed.index + listed.precision;
     if (listed.op == nullptr) {
       unsigned hash = 0;
       for (const char c : w.operation) hash = hash * 31 + static_cast<unsigned char>(c);
-      operation = all_ops().size() + hash % others;
+      operation = index_count() + hash % others;
     }
     int copied = 0;
     for (int i = 0; i < w.operand_count; ++i)

@@ -21,20 +21,28 @@ inline const profile* find_profile(const std::vector<profile>& all, const device
   return nullptr;
 }
 
-// The op whose figures stand for arithmetic, or for passes over memory, in predictions of an application's own work: the
-// first that is measured that way.
+// The number of the op whose figures stand for arithmetic, or for passes over memory, in predictions of an application's own
+// work: the first that is measured that way.
 inline std::size_t reference_op(bool arithmetic) noexcept {
   std::size_t i = 0;
   for (const auto* op : all_ops()) {
     if ((op->model == time_model::roofline) == arithmetic) break;
-    ++i;
+    i += precision_count(*op);
   }
   return i;
 }
 
+// What a case of `size` takes, by the figures of the precision asked for; by those of the default where there are none.
+inline double case_seconds(const profile& p, const listed_op& listed, shape_class shapes, dtype type, double size) {
+  const auto computed_as = listed.op != nullptr ? listed.op->computed_as : nullptr;
+  const std::size_t own = computed_as != nullptr ? computed_as(listed.precision, type, p.where) : listed.precision;
+  const double seconds = own > 0 ? p.of(listed.index + own, shapes, type).at(size) : not_known;
+  return std::isnan(seconds) ? p.of(listed.index, shapes, type).at(size) : seconds;
+}
+
 inline double row_length_seconds(const profile& p, const work& w, const listed_op& listed) {
-  const double by_long = p.of(listed.index, shape_class::square, w.dtype).at(w.bytes);
-  const double by_short = p.of(listed.index, shape_class::skinny, w.dtype).at(w.bytes);
+  const double by_long = case_seconds(p, listed, shape_class::square, w.dtype, w.bytes);
+  const double by_short = case_seconds(p, listed, shape_class::skinny, w.dtype, w.bytes);
   if (w.result_bytes <= 0) return by_long;
   const dtype of_result = listed.op->result_dtype != nullptr ? listed.op->result_dtype(w.dtype) : w.dtype;
   const auto rows = static_cast<double>(w.result_bytes) / static_cast<double>(size_of(of_result));
@@ -45,13 +53,14 @@ inline double row_length_seconds(const profile& p, const work& w, const listed_o
 // What the work of `listed` takes on the device itself, with one wait for it; NaN where the profile does not say.
 inline double op_seconds(const profile& p, const work& w, const listed_op& listed) noexcept {
   const auto model = listed.op != nullptr ? listed.op->model : time_model::roofline;
-  if (model == time_model::bandwidth) return p.of(listed.index, shape_class::square, w.dtype).at(w.bytes);
+  if (model == time_model::bandwidth) return case_seconds(p, listed, shape_class::square, w.dtype, w.bytes);
   if (model == time_model::row_length) return row_length_seconds(p, w, listed);
   // An application's own work is taken for one pass over its bytes, with the arithmetic of the reference op.
   const bool known = listed.op != nullptr;
   const dtype arithmetic = is_floating(w.dtype) ? w.dtype : dtype::f32;
-  const double by_flops = p.of(known ? listed.index : reference_op(true), shape_class::square, arithmetic).at(w.flops);
-  const double by_bytes = known ? p.of(listed.index, shape_class::skinny, arithmetic).at(w.bytes)
+  const double by_flops =
+      case_seconds(p, known ? listed : listed_op{nullptr, reference_op(true)}, shape_class::square, arithmetic, w.flops);
+  const double by_bytes = known ? case_seconds(p, listed, shape_class::skinny, arithmetic, w.bytes)
                                 : p.of(reference_op(false), shape_class::square, w.dtype).at(w.bytes);
   return std::isnan(by_flops) || std::isnan(by_bytes) ? not_known : std::max(by_flops, by_bytes);
 }
@@ -108,12 +117,12 @@ inline profile default_cpu(int cores) {
   p.where = device::cpu;
   const double rate = 20e9 * cores;
   const double bandwidth = 5e9 * std::min(cores, 8);
-  for (std::size_t i = 0; i < all_ops().size(); ++i)
-    for (const auto t : all_ops()[i]->inputs[0].dtypes) {
+  for (const auto* op : all_ops())
+    for (const auto t : op->inputs[0].dtypes) {
       const double slower = t == dtype::f32 ? 1 : t == dtype::f64 ? 2 : 4;
-      curve& square = p.of(i, shape_class::square, t);
-      curve& skinny = p.of(i, shape_class::skinny, t);
-      const bool arithmetic = all_ops()[i]->model == time_model::roofline;
+      curve& square = p.of(index_of(*op), shape_class::square, t);
+      curve& skinny = p.of(index_of(*op), shape_class::skinny, t);
+      const bool arithmetic = op->model == time_model::roofline;
       square.add(arithmetic ? 2e4 : 4e3, arithmetic ? 1e-6 + 2e4 * slower / rate : 1e-6);
       arithmetic ? square.add(2e9, 2e9 * slower / rate) : square.add(1e9, 1e9 / bandwidth);
       skinny.add(4e3, 1e-6);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sluice/impl/placement/load.hpp"
 #include "sluice/placement.hpp"
 
 namespace sluice {
@@ -60,7 +61,7 @@ class curve {
 enum class direction { host_to_device, device_to_host };
 inline constexpr std::size_t dtype_count = 7;
 
-// The curves of one op: by shape class and dtype.
+// The curves of one op in one precision: by shape class and dtype.
 using op_curves = std::array<std::array<curve, dtype_count>, 2>;
 
 struct profile {
@@ -69,7 +70,7 @@ struct profile {
   std::string description{};  // of the device, as it was when measured
   double sync = 0;            // part of each time below: what a call takes that is waited for and does next to nothing
   std::array<std::array<curve, 2>, 2> copies{};  // by direction, and by whether the host's memory is pinned
-  std::vector<op_curves> ops = std::vector<op_curves>(all_ops().size());
+  std::vector<op_curves> ops = std::vector<op_curves>(index_count());  // by index_of() and the precision
 
   [[nodiscard]] const curve& copy(direction d, bool pinned) const noexcept {
     return copies[static_cast<std::size_t>(d)][pinned ? 1 : 0];
@@ -77,11 +78,11 @@ struct profile {
   [[nodiscard]] curve& copy(direction d, bool pinned) noexcept {
     return copies[static_cast<std::size_t>(d)][pinned ? 1 : 0];
   }
-  [[nodiscard]] const curve& of(std::size_t op, shape_class s, dtype t) const noexcept {
-    return ops[op][static_cast<std::size_t>(s)][static_cast<std::size_t>(t)];
+  [[nodiscard]] const curve& of(std::size_t index, shape_class s, dtype t) const noexcept {
+    return ops[index][static_cast<std::size_t>(s)][static_cast<std::size_t>(t)];
   }
-  [[nodiscard]] curve& of(std::size_t op, shape_class s, dtype t) noexcept {
-    return ops[op][static_cast<std::size_t>(s)][static_cast<std::size_t>(t)];
+  [[nodiscard]] curve& of(std::size_t index, shape_class s, dtype t) noexcept {
+    return ops[index][static_cast<std::size_t>(s)][static_cast<std::size_t>(t)];
   }
 };
 

@@ -9,6 +9,7 @@
 //     sync 4.1e-06
 //     copy host_to_device pinned 4096 9.2e-06 65536 1.1e-05      (sizes in bytes and seconds, in turn)
 //     op rowsum square f32 8192 1.3e-05 131072 1.4e-05
+//     op matmul square f32 tensor_core 1024 1.2e-05              (in a precision other than the op's default)
 //     end
 #pragma once
 
@@ -54,6 +55,16 @@ inline std::string curve_text(const curve& c) {
   return text;
 }
 
+inline std::string op_text(const profile& p, const op_descriptor& op, std::size_t precision) {
+  std::string text;
+  for (std::size_t s = 0; s < 2; ++s)
+    for (std::size_t t = 0; t < dtype_count; ++t)
+      if (const curve& c = p.ops[index_of(op) + precision][s][t]; c.count() > 0)
+        text += fmt::format("op {} {} {}{}{}{}\n", op.name, shape_class_names[s], name_of(static_cast<dtype>(t)),
+                            precision > 0 ? " " : "", precision > 0 ? op.precisions[precision].name : "", curve_text(c));
+  return text;
+}
+
 inline std::string profile_text(const profile& p) {
   std::string description = p.description;
   for (char& c : description)
@@ -63,12 +74,8 @@ inline std::string profile_text(const profile& p) {
     for (std::size_t m = 0; m < 2; ++m)
       if (const curve& c = p.copies[d][m]; c.count() > 0)
         text += fmt::format("copy {} {}{}\n", direction_names[d], memory_names[m], curve_text(c));
-  for (std::size_t o = 0; o < p.ops.size(); ++o)
-    for (std::size_t s = 0; s < 2; ++s)
-      for (std::size_t t = 0; t < dtype_count; ++t)
-        if (const curve& c = p.ops[o][s][t]; c.count() > 0)
-          text += fmt::format("op {} {} {}{}\n", all_ops()[o]->name, shape_class_names[s], name_of(static_cast<dtype>(t)),
-                              curve_text(c));
+  for (const auto* op : all_ops())
+    for (std::size_t i = 0; i < precision_count(*op); ++i) text += op_text(p, *op, i);
   return text;
 }
 
@@ -119,6 +126,12 @@ class profile_reader {
     for (std::size_t i = 0; i < names.size(); ++i)
       if (names[i] == w) return i;
     fail(fmt::format("{} is not known", w.substr(0, 64)));
+  }
+  // The precision that a curve is of: none is written for the default.
+  std::size_t precision_of(const op_descriptor& op) {
+    for (std::size_t i = 1; i < op.precisions.size(); ++i)
+      if (accept(op.precisions[i].name)) return i;
+    return 0;
   }
   double number() {
     const std::string_view w = word();
@@ -197,7 +210,7 @@ inline profile read_profile(profile_reader& r) {
     if (op == nullptr) r.fail("the op is not known");
     const auto s = r.one_of(shape_class_names);
     const auto t = r.one_of(dtype_names());
-    r.curve_into(p.ops[index_of(*op)][s][t]);
+    r.curve_into(p.ops[index_of(*op) + r.precision_of(*op)][s][t]);
   }
   return p;
 }

@@ -53,6 +53,27 @@ inline std::string unmeasured_text(const decision& d, std::string_view before) {
   return "";
 }
 
+// Without the precision.
+inline std::string sentence_of(const decision& d) {
+  const std::string at = d.where.str();
+  switch (d.because) {
+    case why::requested: return fmt::format("{}: the caller named it", at);
+    case why::environment: return fmt::format("{}: SLUICE_DEVICE names it", at);
+    case why::operands_there: return fmt::format("{}: the operands are there{}", at, unmeasured_text(d, ", and "));
+    case why::device_lost: {
+      const char* loss = core::loss_of(d.lost);
+      return fmt::format("{}: {} is lost ({})", at, d.lost.str(), loss != nullptr ? loss : "no reason is known");
+    }
+    case why::soonest: return fmt::format("{}: {}", at, times_text(d));
+    case why::preferred: return with_times(at + ": the caller prefers it", d);
+    case why::deadline: return with_times(at + ": another device would be too late", d);
+    case why::too_small: return with_times(at + ": the work is too small to wake another device for", d);
+    case why::default_device: break;
+  }
+  const std::string because_of = unmeasured_text(d, "");
+  return at + ": " + (because_of.empty() ? "nothing speaks for another device" : because_of);
+}
+
 }  // namespace placement
 
 SLUICE_FUNC std::string_view name_of(why because) noexcept {
@@ -77,24 +98,9 @@ SLUICE_FUNC double decision::predicted() const noexcept {
 }
 
 SLUICE_FUNC std::string decision::reason() const {
-  const std::string at = where.str();
-  switch (because) {
-    case why::requested: return fmt::format("{}: the caller named it", at);
-    case why::environment: return fmt::format("{}: SLUICE_DEVICE names it", at);
-    case why::operands_there:
-      return fmt::format("{}: the operands are there{}", at, placement::unmeasured_text(*this, ", and "));
-    case why::device_lost: {
-      const char* loss = core::loss_of(lost);
-      return fmt::format("{}: {} is lost ({})", at, lost.str(), loss != nullptr ? loss : "no reason is known");
-    }
-    case why::soonest: return fmt::format("{}: {}", at, placement::times_text(*this));
-    case why::preferred: return placement::with_times(at + ": the caller prefers it", *this);
-    case why::deadline: return placement::with_times(at + ": another device would be too late", *this);
-    case why::too_small: return placement::with_times(at + ": the work is too small to wake another device for", *this);
-    case why::default_device: break;
-  }
-  const std::string because_of = placement::unmeasured_text(*this, "");
-  return at + ": " + (because_of.empty() ? "nothing speaks for another device" : because_of);
+  std::string text = placement::sentence_of(*this);
+  if (!precision.empty()) text += fmt::format("; precision {}", precision);
+  return text;
 }
 
 }  // namespace SLUICE_ABI

@@ -36,12 +36,20 @@ struct field {
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
 };
 
+/// One of the precisions that a client may ask for: ?precision=NAME.
+struct precision_choice {
+  std::string name{};     ///< letters, digits and '_'
+  std::string summary{};  ///< one line, for the documents
+};
+
 /// What an endpoint knows of a call, beside its inputs.
 struct call_context {
   device where;  ///< the device that placement chose, if there is an estimate; else service_options::device, perhaps
                  ///< `automatic`: pass it on
   /// When the client stops waiting. A call whose deadline has passed is not begun.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  /// The name of one of endpoint::precisions: of the one asked for, else of the first; empty where there are none.
+  std::string_view precision{};
   std::uint64_t priority = 0;  ///< as the client gave it: 1 is the highest, 0 none
   /// Headers for requests that the endpoint makes itself: X-Request-Id and traceparent (W3C Trace Context), valid during
   /// `run`.
@@ -69,6 +77,10 @@ struct endpoint {
   /// The same row with its results in another dtype, for ?result_dtype=f64: its `run`, `estimate` and `results` throw
   /// invalid_argument for one that they do not give. May be null: the dtype is not to be chosen, and the query is refused.
   std::function<std::shared_ptr<const endpoint>(sluice::dtype)> with_result_dtype{};
+  /// The precisions that a client may ask for; the first is the default. `run` finds the one of the call in its context,
+  /// placement goes by it where `estimate` is of an op that has one of that name, and answers name it. Empty: there is no
+  /// choice, and a request that asks for one is refused.
+  std::vector<precision_choice> precisions{};
 };
 
 }  // namespace SLUICE_ABI

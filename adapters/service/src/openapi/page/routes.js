@@ -11,7 +11,8 @@ let fields = 0;
 
 function parameterField(api, given) {
   const p = resolved(api, given), schema = resolved(api, p.schema), id = `field-${++fields}`;
-  const choices = schema.enum ?? (schema.const === undefined ? null : [schema.const]);
+  const all = schema.enum ?? (schema.const === undefined ? null : [schema.const]);
+  const choices = all && p.in === 'query' && !p.required ? ['', ...all] : all;  // '': not sent
   const input = choices ? element('select', {id}, choices.map((c) => element('option', {}, String(c))))
                         : element('input', {id, type: 'text', autocomplete: 'off', spellcheck: 'false'});
   // What may be left out is shown as an example, not sent.
@@ -25,13 +26,18 @@ function parameterField(api, given) {
 function bodyField(api, type, content) {
   const id = `field-${++fields}`;
   if (type === 'multipart/form-data') {
-    const parts = Object.keys(resolved(api, content.schema).properties ?? {}).map((name) => ({name, id: `${id}-${name}`}));
-    const inputs = parts.map((part) => element('input', {id: part.id, type: 'file'}));
+    const parts = Object.entries(resolved(api, content.schema).properties ?? {})
+      .map(([name, schema]) => ({name, id: `${id}-${name}`, choices: schema.enum}));
+    const inputs = parts.map((part) => part.choices ? element('select', {id: part.id}, ['', ...part.choices].map((c) => element('option', {}, c)))
+                                                    : element('input', {id: part.id, type: 'file'}));
     const node = element('div', {class: 'ask'}, parts.map((part, i) =>
-      element('div', {class: 'field'}, element('label', {for: part.id}, `${part.name}, as .npy`), inputs[i])));
+      element('div', {class: 'field'}, element('label', {for: part.id}, part.choices ? part.name : `${part.name}, as .npy`), inputs[i])));
     return {node, body: () => {
       const form = new FormData();
-      parts.forEach((part, i) => inputs[i].files[0] && form.append(part.name, inputs[i].files[0]));
+      parts.forEach((part, i) => {
+        const value = part.choices ? inputs[i].value : inputs[i].files[0];
+        if (value) form.append(part.name, value);
+      });
       return form;
     }};
   }

@@ -23,7 +23,7 @@ function curl(api, {method, path, headers, body}) {
   for (const [name, value] of Object.entries(headers)) parts.push('-H', quoted(`${name}: ${value}`));
   if (typeof body === 'string' && body !== '') parts.push('-d', quoted(body));
   else if (body instanceof File) parts.push('--data-binary', quoted(`@${body.name}`));
-  else if (body instanceof FormData) for (const [name, file] of body) parts.push('-F', quoted(`${name}=@${file.name}`));
+  else if (body instanceof FormData) for (const [name, value] of body) parts.push('-F', quoted(`${name}=${value instanceof File ? `@${value.name}` : value}`));
   return parts.join(' ');
 }
 

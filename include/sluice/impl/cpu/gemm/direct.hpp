@@ -27,6 +27,11 @@ inline bool suits_direct(const problem<T>& p) {
 template <class T>
 inline bool multiply_direct(const problem<T>& p) {
   const auto& kernels = products<T>();
+  if (p.batch == 1 && p.work() < share_from) {
+    const ieee_arithmetic mode;
+    kernels.direct({p.a.data, p.a.row_stride, p.a.column_stride, p.b.data, p.b.row_stride, p.out, p.n, p.m, p.n, p.k});
+    return true;
+  }
   const double each = p.work() / static_cast<double>(p.batch);
   const double threads = p.work() < share_from ? 1 : host().parallel_size();
   const double wanted = std::min(threads * task_split / static_cast<double>(p.batch), each / least_task);
