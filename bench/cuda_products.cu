@@ -21,7 +21,6 @@ __global__ void randomize(T* data, std::int64_t count, std::uint64_t seed) {
   }
 }
 
-// The chain, one thread an element.
 template <class T>
 __global__ void slow_chain(chain_product p) {
   using S = chain_of<T>;
@@ -48,61 +47,6 @@ __global__ void compare_all(const T* x, const T* y, std::int64_t count, unsigned
     if (x[i] != y[i]) atomicAdd(different, 1u);
 }
 
-// The order of one f64 tensor-core instruction: the sum of 4 (8, 16) products and c, beside chains in both directions.
-template <int K>
-__global__ void tensor_order(const double* a, const double* b, const double* c, double* out) {
-  const int lane = threadIdx.x, group = lane / 4, in = lane % 4;
-  if constexpr (K == 4) {
-    double d0 = c[group * 8 + in * 2], d1 = c[group * 8 + in * 2 + 1];
-    asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
-                 : "+d"(d0), "+d"(d1)
-                 : "d"(a[group * 4 + in]), "d"(b[in * 8 + group]));
-    out[group * 8 + in * 2] = d0;
-    out[group * 8 + in * 2 + 1] = d1;
-  }
-#if __CUDA_ARCH__ >= 900
-  if constexpr (K == 16) {  // m16n8k16
-    double d[4], x[8], y[4];
-    for (int i = 0; i < 4; ++i) d[i] = c[(group + i / 2 * 8) * 8 + in * 2 + i % 2];
-    for (int i = 0; i < 8; ++i) x[i] = a[(group + i % 2 * 8) * 16 + in + i / 2 * 4];
-    for (int i = 0; i < 4; ++i) y[i] = b[(in + i * 4) * 8 + group];
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f64.f64.f64.f64 {%0,%1,%2,%3}, {%4,%5,%6,%7,%8,%9,%10,%11}, {%12,%13,%14,%15}, "
-        "{%0,%1,%2,%3};"
-        : "+d"(d[0]), "+d"(d[1]), "+d"(d[2]), "+d"(d[3])
-        : "d"(x[0]), "d"(x[1]), "d"(x[2]), "d"(x[3]), "d"(x[4]), "d"(x[5]), "d"(x[6]), "d"(x[7]), "d"(y[0]), "d"(y[1]),
-          "d"(y[2]), "d"(y[3]));
-    for (int i = 0; i < 4; ++i) out[(group + i / 2 * 8) * 8 + in * 2 + i % 2] = d[i];
-  }
-#endif
-}
-
-template <class T>
-__global__ void canonical_nans(T* data, std::int64_t count) {
-  constexpr int lanes = static_cast<int>(16 / sizeof(T));
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-  auto* vectors = reinterpret_cast<pack<T, lanes>*>(data);
-  const std::int64_t all = count / lanes;
-  const std::int64_t base = blockIdx.x * std::int64_t{1024} + threadIdx.x;
-  pack<T, lanes> v[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i)
-    if (base + i * 256 < all) v[i] = vectors[base + i * 256];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if (base + i * 256 >= all) break;
-    bool any = false;
-#pragma unroll
-    for (int l = 0; l < lanes; ++l) any = any || v[i].at[l] != v[i].at[l];
-    if (!any) continue;
-#pragma unroll
-    for (int l = 0; l < lanes; ++l) v[i].at[l] = finished<T>(v[i].at[l]);
-    vectors[base + i * 256] = v[i];
-  }
-}
-
 }  // namespace
 
 void fill_random(int dtype, void* data, std::int64_t count, int seed, cudaStream_t stream) {
@@ -122,22 +66,4 @@ void run_slow(const chain_product& p, cudaStream_t stream) {
 void compare(const void* x, const void* y, std::int64_t bytes, unsigned* different, cudaStream_t stream) {
   compare_all<<<256, 256, 0, stream>>>(static_cast<const std::uint16_t*>(x), static_cast<const std::uint16_t*>(y), bytes / 2,
                                        different);
-}
-void tensor_order(int k, const double* a, const double* b, const double* c, double* out, cudaStream_t stream) {
-  if (k == 4)
-    tensor_order<4><<<1, 32, 0, stream>>>(a, b, c, out);
-  else
-    tensor_order<16><<<1, 32, 0, stream>>>(a, b, c, out);
-}
-cudaError_t canonical(float* data, std::int64_t count, bool overlapped, cudaStream_t stream) {
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>((count / 4 + 1023) / 1024));
-  config.blockDim = dim3(256);
-  config.stream = stream;
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  config.attrs = &attribute;
-  config.numAttrs = overlapped ? 1 : 0;
-  return cudaLaunchKernelEx(&config, canonical_nans<float>, data, count);
 }

@@ -11,61 +11,62 @@ namespace {
 
 using kernel = void (*)(chain_arguments);
 
+// The last three are measured on an H200: cycles an element of k takes a tile by itself, and a tile on a multiprocessor that
+// is full of them; and by how much both grow where operands are not read 16 bytes at a time.
 struct tile_entry {
   const char* name;
-  int bm, bn, threads, resident;
-  double fused;  // multiply-adds a cycle of a multiprocessor
+  int bm, bn, bk, threads;
+  double alone, among_others, strided_factor;
   kernel strided, vectors;
 };
 
-// Shared memory gives a warp an operand in a cycle, and a warp makes 32 of a multiprocessor's 128 multiply-adds a cycle.
-template <class Tile>
-constexpr double rate_of() {
-  const double reads = (0.25 * Tile::tm + (Tile::tn + 3) / 4) / (Tile::tm * Tile::tn);
-  return 120 / (reads * 4 > 1 ? reads * 4 : 1);
-}
-
 template <class T, class Tile>
-constexpr tile_entry entry(const char* name) {
+constexpr tile_entry entry(const char* name, double alone, double among_others, double strided_factor) {
   return {name,
           Tile::bm,
           Tile::bn,
+          Tile::bk,
           Tile::threads,
-          Tile::blocks,
-          rate_of<Tile>(),
+          alone,
+          among_others,
+          strided_factor,
           &multiply_in_chains<T, Tile, false>,
           &multiply_in_chains<T, Tile, true>};
 }
 
-#define TILE(T, ...) entry<T, chain_tile<__VA_ARGS__>>(#__VA_ARGS__)
+#define TILE(T, cycles, ...) entry<T, chain_tile<__VA_ARGS__>>(#__VA_ARGS__, cycles)
+#define CYCLES(...) __VA_ARGS__
 
+// Each is the fastest of some 40 that were tried for some shape.
 const tile_entry f32_tiles[] = {
-    TILE(float, 128, 128, 16, 8, 8, 2, 256, 2), TILE(float, 128, 128, 16, 8, 8, 2, 256, 1),
-    TILE(float, 128, 128, 8, 8, 8, 4, 256, 1),  TILE(float, 128, 64, 16, 8, 8, 3, 128, 3),
-    TILE(float, 128, 64, 16, 8, 4, 3, 256, 2),  TILE(float, 64, 128, 16, 8, 8, 3, 128, 3),
-    TILE(float, 64, 128, 16, 4, 8, 3, 256, 2),  TILE(float, 64, 64, 16, 8, 4, 4, 128, 4),
-    TILE(float, 64, 64, 16, 4, 4, 4, 256, 2),   TILE(float, 32, 64, 32, 4, 4, 3, 128, 3),
-    TILE(float, 32, 32, 32, 2, 4, 4, 128, 4),   TILE(float, 32, 32, 32, 4, 4, 4, 128, 4),
-    TILE(float, 16, 32, 32, 2, 2, 4, 128, 4),   TILE(float, 16, 32, 64, 1, 4, 3, 128, 4),
-    TILE(float, 16, 16, 64, 1, 2, 4, 128, 4),   TILE(float, 8, 16, 64, 1, 1, 4, 128, 4),
-    TILE(float, 8, 16, 64, 1, 2, 4, 128, 4),    TILE(float, 8, 8, 128, 1, 1, 4, 128, 4),
-    TILE(float, 8, 8, 128, 1, 1, 4, 256, 4),    TILE(float, 1, 32, 64, 1, 1, 4, 128, 4),
-    TILE(float, 1, 32, 64, 1, 1, 5, 256, 4),    TILE(float, 1, 8, 256, 1, 1, 4, 128, 4),
-    TILE(float, 1, 8, 256, 1, 1, 5, 256, 4),    TILE(float, 8, 1, 128, 1, 1, 8, 128, 4),
-    TILE(float, 8, 1, 256, 1, 1, 4, 128, 4),    TILE(float, 32, 1, 64, 1, 1, 4, 128, 4),
+    TILE(float, CYCLES(150.7, 115.7, 1.4), 128, 64, 16, 8, 4, 3, 256, 2),
+    TILE(float, CYCLES(86.2, 68.9, 1.6), 64, 64, 16, 4, 4, 4, 256, 2),
+    TILE(float, CYCLES(54.2, 36.0, 1.9), 32, 64, 32, 4, 4, 3, 128, 3),
+    TILE(float, CYCLES(23.4, 14.5, 2.6), 16, 32, 32, 2, 2, 4, 128, 4),
+    TILE(float, CYCLES(13.4, 11.2, 2.3), 16, 16, 64, 1, 2, 4, 128, 4),
+    TILE(float, CYCLES(11.1, 6.7, 2.4), 8, 16, 64, 1, 2, 4, 128, 4),
+    TILE(float, CYCLES(8.4, 5.2, 1.8), 8, 8, 128, 1, 1, 4, 128, 4),
+    TILE(float, CYCLES(16.2, 7.6, 3.5), 1, 32, 64, 1, 1, 4, 128, 4),
+    TILE(float, CYCLES(5.8, 3.5, 2.0), 1, 8, 256, 1, 1, 4, 128, 4),
+    TILE(float, CYCLES(12.2, 7.6, 1.7), 32, 1, 64, 1, 1, 4, 128, 4),
+    TILE(float, CYCLES(4.8, 2.7, 1.7), 8, 1, 256, 1, 1, 4, 128, 4),
 };
 const tile_entry f64_tiles[] = {
-    TILE(double, 64, 64, 16, 4, 4, 2, 256, 2), TILE(double, 128, 64, 8, 8, 4, 3, 256, 1),
-    TILE(double, 64, 64, 8, 8, 4, 4, 128, 2),  TILE(double, 32, 32, 16, 2, 4, 4, 128, 4),
-    TILE(double, 16, 32, 16, 2, 2, 4, 128, 4), TILE(double, 8, 16, 32, 1, 1, 4, 128, 4),
-    TILE(double, 8, 8, 64, 1, 1, 4, 128, 4),   TILE(double, 1, 16, 64, 1, 1, 4, 128, 4),
-    TILE(double, 1, 4, 256, 1, 1, 4, 128, 4),  TILE(double, 8, 1, 64, 1, 1, 8, 128, 4),
+    TILE(double, CYCLES(150.7, 115.7, 1.4), 64, 64, 16, 4, 4, 2, 256, 2),
+    TILE(double, CYCLES(71.6, 53.2, 1.8), 32, 32, 16, 2, 4, 4, 128, 4),
+    TILE(double, CYCLES(49.3, 27.8, 1.8), 16, 32, 16, 2, 2, 4, 128, 4),
+    TILE(double, CYCLES(16.2, 9.9, 1.8), 8, 8, 64, 1, 1, 4, 128, 4),
+    TILE(double, CYCLES(12.2, 4.0, 2.0), 1, 4, 256, 1, 1, 4, 128, 4),
+    TILE(double, CYCLES(12.0, 5.4, 1.7), 8, 1, 64, 1, 1, 8, 128, 4),
 };
 template <class T>
 constexpr tile_entry half_tiles[] = {
-    TILE(T, 128, 128, 16, 8, 8, 2, 256, 1), TILE(T, 64, 64, 16, 4, 4, 4, 256, 2), TILE(T, 16, 32, 32, 2, 2, 4, 128, 4),
-    TILE(T, 8, 8, 128, 1, 1, 4, 128, 4),    TILE(T, 1, 8, 256, 1, 1, 4, 128, 4),  TILE(T, 8, 1, 256, 1, 1, 4, 128, 4),
+    TILE(T, CYCLES(86.2, 31.7, 1.5), 16, 32, 32, 2, 2, 4, 128, 4),
+    TILE(T, CYCLES(37.3, 11.2, 1.5), 8, 8, 128, 1, 1, 4, 128, 4),
+    TILE(T, CYCLES(45.0, 6.7, 1.5), 1, 8, 256, 1, 1, 4, 128, 4),
+    TILE(T, CYCLES(71.6, 5.9, 1.5), 8, 1, 256, 1, 1, 4, 128, 4),
 };
+#undef CYCLES
 #undef TILE
 
 struct tile_list {
@@ -102,16 +103,21 @@ bool aligned(const chain_matrix& m, std::size_t element, std::int64_t pitch, std
 
 std::int64_t magnitude(std::int64_t x) { return x < 0 ? -x : x; }
 
-// Cycles of a multiprocessor, by estimate: what its share of the tiles takes in arithmetic, in loads from the cache at 40
-// bytes a cycle, or in chains, at least 4.5 cycles an element of k; and the start.
+// Whether both operands are read 16 bytes at a time.
+bool vectors_for(const chain_product& p, const tile_entry& t) {
+  const std::size_t element = size_of(p.dtype);
+  const std::int64_t lanes = p.dtype == 0 ? 2 : 4;
+  return aligned(p.a, element, p.m == 1 ? 0 : p.a.row, p.k == 1 ? 1 : p.a.column, lanes) &&
+         (t.bn % lanes != 0 || aligned(p.b, element, p.k == 1 ? 0 : p.b.row, p.n == 1 ? 1 : p.b.column, lanes));
+}
+
+// Cycles, by estimate: 2 to 10% from what was measured.
 double cycles_of(const chain_product& p, const tile_entry& t, std::int64_t parts, int multiprocessors) {
-  const double tiles = static_cast<double>(tiles_in(p, t) * parts);
-  const double k = static_cast<double>(p.k) / static_cast<double>(parts);
-  const double share = std::ceil(tiles / multiprocessors);
-  const double arithmetic = share * t.bm * t.bn * k / (t.fused * (p.dtype == 0 ? 0.5 : 1));
-  const double loads = share * (t.bm + t.bn) * k * static_cast<double>(size_of(p.dtype)) / 40;
-  const double chains = std::ceil(tiles / (multiprocessors * t.resident)) * k * 4.5;
-  return std::max({arithmetic, loads, chains}) + (parts > 1 ? 3500 : 2000);
+  double share = static_cast<double>(tiles_in(p, t) * parts) / multiprocessors;
+  if (share < 8) share = std::ceil(share);
+  const double k = static_cast<double>(parts > 1 ? chain_block : p.k);
+  const double factor = vectors_for(p, t) ? 1 : t.strided_factor;
+  return 2600 + 6.0 * t.bk + (parts > 1 ? 2000 : 0) + k * factor * std::max(t.alone, t.among_others * share);
 }
 
 }  // namespace
@@ -159,9 +165,6 @@ cudaError_t run_chain(const chain_product& p, chain_cut cut, void* workspace, un
   const std::size_t element = size_of(p.dtype);
   const std::int64_t lanes = p.dtype == 0 ? 2 : 4;
   const std::int64_t parts = parts_of(p, cut);
-  const bool vectors =
-      aligned(p.a, element, p.m == 1 ? 0 : p.a.row, p.k == 1 ? 1 : p.a.column, lanes) &&
-      (t.bn % lanes != 0 || aligned(p.b, element, p.k == 1 ? 0 : p.b.row, p.n == 1 ? 1 : p.b.column, lanes));
   const chain_arguments o{p.a.data,
                           p.b.data,
                           const_cast<void*>(p.out.data),
@@ -187,7 +190,7 @@ cudaError_t run_chain(const chain_product& p, chain_cut cut, void* workspace, un
                           counters};
   const auto blocks = static_cast<unsigned>(tiles_in(p, t) * parts);
   void* arguments[] = {const_cast<chain_arguments*>(&o)};
-  return cudaLaunchKernel(reinterpret_cast<const void*>(vectors ? t.vectors : t.strided), dim3(blocks),
+  return cudaLaunchKernel(reinterpret_cast<const void*>(vectors_for(p, t) ? t.vectors : t.strided), dim3(blocks),
                           dim3(static_cast<unsigned>(t.threads)), arguments, 0, stream);
 }
 

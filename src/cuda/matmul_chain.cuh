@@ -1,19 +1,12 @@
 // The kernel of products in the order of additions of sluice/ops/matmul.hpp. A block of threads computes one tile of the
 // result; each thread some of its elements, one chain of fused multiply-adds each. Steps of k pass through shared memory,
 // `Stages` deep.
-//
-// What lies past the end of k is +0 in a and -0 in b: their product, -0, changes no sum. Rows and columns past the end
-// repeat the last, and are not stored.
 #pragma once
 
-#include "convert.cuh"
 #include "matmul_chain.hpp"
+#include "matmul_chain_load.cuh"
 
 namespace sluice::cuda {
-
-// The type of the chain.
-template <class T>
-using chain_of = std::conditional_t<is_half<T>, float, T>;
 
 // BM x BN elements of the result by threads of TM x TN, steps of BK. There may be more threads than that takes: all of them
 // load.
@@ -65,154 +58,6 @@ __device__ inline T finished(chain_of<T> x) {
   else
     return x == x ? x : bits_as<float>(0x7fc00000u);
 }
-
-template <class S, int N>
-struct alignas(sizeof(S) * N) pack {
-  S at[N];
-};
-template <class S>
-inline constexpr int lanes_of = static_cast<int>(16 / sizeof(S));
-
-template <int Bytes>
-__device__ inline void copy_async(void* to, const void* from, int valid) {
-#if __CUDA_ARCH__ >= 800
-  const auto address = static_cast<unsigned>(__cvta_generic_to_shared(to));
-  if constexpr (Bytes == 16)
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(valid) : "memory");
-  else
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(address), "l"(from), "n"(Bytes), "r"(valid)
-                 : "memory");
-#else
-  auto* words = static_cast<unsigned*>(to);
-  for (int i = 0; i < Bytes / 4; ++i) words[i] = i * 4 < valid ? static_cast<const unsigned*>(from)[i] : 0u;
-#endif
-}
-__device__ inline void commit_copies() {
-#if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.commit_group;" ::: "memory");
-#endif
-}
-template <int Pending>
-__device__ inline void wait_for_copies() {
-#if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
-#endif
-}
-
-template <class T>
-__device__ inline chain_of<T> widened(T x) {
-  if constexpr (std::is_same_v<T, f16>)
-    return widen_any_nan(x);
-  else if constexpr (is_half<T>)
-    return widen_16(x);
-  else
-    return x;
-}
-
-// `valid` of lanes_of<S> neighbouring elements; zeros follow. Both sides are aligned for it.
-template <class T, class S>
-__device__ inline void copy_vector(S* to, const T* from, int valid) {
-  constexpr int lanes = lanes_of<S>;
-  if constexpr (std::is_same_v<T, S>) {
-    copy_async<16>(to, from, valid * static_cast<int>(sizeof(S)));
-  } else {
-    pack<S, lanes> v;
-    if (valid == lanes) {
-      const auto read = *reinterpret_cast<const pack<T, lanes>*>(from);
-#pragma unroll
-      for (int i = 0; i < lanes; ++i) v.at[i] = widened(read.at[i]);
-    } else {
-#pragma unroll
-      for (int i = 0; i < lanes; ++i) v.at[i] = i < valid ? widened(from[i]) : S{0};
-    }
-    *reinterpret_cast<pack<S, lanes>*>(to) = v;
-  }
-}
-template <class T, class S>
-__device__ inline void copy_one(S* to, const T* from) {
-  if constexpr (std::is_same_v<T, S>)
-    copy_async<sizeof(S)>(to, from, sizeof(S));
-  else
-    *to = widened(*from);
-}
-
-__device__ inline int least(std::int64_t x, int y) { return x < y ? static_cast<int>(x) : y; }
-
-// Loads steps of one tile's operands. With `Vectors` a is contiguous along k and b along columns, both aligned.
-template <class T, class Tile, bool Vectors>
-struct chain_loader {
-  using S = chain_of<T>;
-  static constexpr int lanes = lanes_of<S>;
-  static constexpr int a_pitch = Tile::bk + lanes;  // rows in different banks
-  static constexpr int a_size = Tile::bm * a_pitch;
-  static constexpr int stage_size = a_size + Tile::bk * Tile::bn;
-  static constexpr bool b_vectors = Vectors && Tile::bn % lanes == 0;
-
-  const T* a;  // of the tile's first row and column
-  const T* b;
-  std::int64_t a_row, a_k, b_k, b_column;
-  int rows, columns;  // of the tile that exist
-  bool a_by_rows, b_by_rows;
-
-  // Steps [from, from + bk) of k, of which `left` exist.
-  __device__ void load(S* stage, std::int64_t from, std::int64_t left) const {
-    const bool whole = left >= Tile::bk;
-    const int some = whole ? Tile::bk : static_cast<int>(left);
-    load_a(stage, from, some);
-    load_b(stage + a_size, from, some);
-  }
-
- private:
-  __device__ void load_a(S* to, std::int64_t from, int some) const {
-    constexpr int wide = Vectors ? lanes : 1;
-    constexpr int count = Tile::bm * Tile::bk / wide;
-    constexpr int a_line = Tile::bk / wide;
-#pragma unroll
-    for (int begin = 0; begin < count; begin += Tile::threads) {
-      const int i = begin + static_cast<int>(threadIdx.x);
-      if (count % Tile::threads != 0 && i >= count) break;
-      if constexpr (Vectors) {
-        const int row = i / a_line;
-        const int p = i % a_line * wide;
-        const T* source = a + min(row, rows - 1) * a_row + from;
-        const int valid = max(0, min(lanes, some - p));
-        copy_vector(to + row * a_pitch + p, valid > 0 ? source + p : source, valid);
-      } else {
-        const int row = a_by_rows ? i / Tile::bk : i % Tile::bm;
-        const int p = a_by_rows ? i % Tile::bk : i / Tile::bm;
-        S* target = to + row * a_pitch + p;
-        if (p < some)
-          copy_one(target, a + min(row, rows - 1) * a_row + (from + p) * a_k);
-        else
-          *target = S{0};
-      }
-    }
-  }
-
-  __device__ void load_b(S* to, std::int64_t from, int some) const {
-    constexpr int wide = b_vectors ? lanes : 1;
-    constexpr int count = Tile::bk * Tile::bn / wide;
-    constexpr int b_line = Tile::bn / wide;
-#pragma unroll
-    for (int begin = 0; begin < count; begin += Tile::threads) {
-      const int i = begin + static_cast<int>(threadIdx.x);
-      if (count % Tile::threads != 0 && i >= count) break;
-      const int p = b_vectors || b_by_rows ? i / b_line : i % Tile::bk;
-      const int column = b_vectors || b_by_rows ? i % b_line * wide : i / Tile::bk;
-      S* target = to + p * Tile::bn + column;
-      if (p >= some) {
-#pragma unroll
-        for (int l = 0; l < wide; ++l) target[l] = S(-0.0);
-      } else if constexpr (b_vectors) {
-        const T* source = b + (from + p) * b_k;
-        const int valid = max(0, min(lanes, columns - column));
-        copy_vector(target, valid > 0 ? source + column : source, valid);
-      } else {
-        copy_one(target, b + (from + p) * b_k + min(column, columns - 1) * b_column);
-      }
-    }
-  }
-};
 
 // Where a thread of a tile stands.
 template <class Tile>
@@ -374,10 +219,11 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks) multiply_in_chain
   const bool computes = Tile::computing == Tile::threads || threadIdx.x < Tile::computing;
   chain_sums<T, Tile> sums;
   sums.clear();
+  const auto sources = from.find();
   std::int64_t loaded = first;
 #pragma unroll
   for (int s = 0; s < Tile::stages - 1; ++s) {
-    if (loaded < end) from.load(stages + s * loader::stage_size, loaded, end - loaded);
+    if (loaded < end) from.load(stages + s * loader::stage_size, loaded, end - loaded, sources);
     commit_copies();
     loaded += Tile::bk;
   }
@@ -386,7 +232,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks) multiply_in_chain
   for (std::int64_t p = first; p < end; p += Tile::bk) {
     wait_for_copies<Tile::stages - 2>();
     __syncthreads();
-    if (loaded < end) from.load(stages + writing * loader::stage_size, loaded, end - loaded);
+    if (loaded < end) from.load(stages + writing * loader::stage_size, loaded, end - loaded, sources);
     commit_copies();
     loaded += Tile::bk;
     if (computes) {

@@ -1,6 +1,7 @@
 // cuBLASLt's algorithms beside our kernel.
 #include <algorithm>
 #include <new>
+#include <vector>
 
 #include "matmul_strict.hpp"
 
@@ -9,6 +10,22 @@ namespace {
 
 constexpr std::size_t alignment = 16;
 constexpr int most_candidates = 6;
+
+struct configuration {
+  int id;
+  cublasLtMatmulTile_t tile;
+  cublasLtMatmulStages_t stages;
+};
+
+// Faster than what cuBLASLt's heuristic proposes, as bench/cuda_products shows on an H200.
+std::vector<configuration> preferred(const blas_shape& s) {
+  if (s.dtype != SLUICE_F32) return {};
+  if (s.m * s.n >= std::int64_t{2048} * 2048)
+    return {{55, CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_MATMUL_STAGES_8x3},
+            {55, CUBLASLT_MATMUL_TILE_128x256, CUBLASLT_MATMUL_STAGES_8x3}};
+  if (s.m * s.n >= std::int64_t{1024} * 1024) return {{55, CUBLASLT_MATMUL_TILE_128x64, CUBLASLT_MATMUL_STAGES_8x3}};
+  return {};
+}
 
 std::size_t element_of(const blas_shape& s) { return s.dtype == SLUICE_F64 ? 8 : 4; }
 cudaDataType type_of(const blas_shape& s) { return s.dtype == SLUICE_F64 ? CUDA_R_64F : CUDA_R_32F; }
@@ -45,6 +62,7 @@ struct checked_products::entry {
   unsigned* verdict = nullptr;  // written by the device
 
   cublasStatus_t describe(cublasLtHandle_t handle);
+  void add(cublasLtHandle_t handle, const configuration& c);
   cublasStatus_t enqueue(cublasLtHandle_t handle, const void* a_data, const void* b_data, void* out_data,
                          cudaStream_t stream);
   bool look();
@@ -82,6 +100,8 @@ cublasStatus_t checked_products::entry::describe(cublasLtHandle_t handle) {
   lay_out(a_rest, of.a_operation, of.m, rest, of.a_leading);
   lay_out(b_rest, of.b_operation, rest, of.n, of.b_leading);
   lay_out(out, CUBLAS_OP_N, of.m, of.n, of.m);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    for (const configuration& c : preferred(of)) add(handle, c);
   then([&] { return cublasLtMatmulPreferenceInit(&wish); });
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{0});
   prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
@@ -93,7 +113,7 @@ cublasStatus_t checked_products::entry::describe(cublasLtHandle_t handle) {
   then([&] {
     return cublasLtMatmulAlgoGetHeuristic(handle, &operation, &a, &b, &out, &out, &wish, most_candidates, found, &returned);
   });
-  for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < returned; ++i) {
+  for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < returned && count < most_candidates; ++i) {
     std::int32_t splits = 0;
     std::size_t written = 0;
     if (found[i].state == CUBLAS_STATUS_SUCCESS && found[i].workspaceSize == 0 &&
@@ -103,6 +123,23 @@ cublasStatus_t checked_products::entry::describe(cublasLtHandle_t handle) {
       candidates[count++] = found[i].algo;
   }
   return status;
+}
+
+// A configuration that this version of cuBLASLt has for the shape.
+void checked_products::entry::add(cublasLtHandle_t handle, const configuration& c) {
+  const bool wide = of.dtype == SLUICE_F64;
+  const cudaDataType type = type_of(of);
+  cublasLtMatmulAlgo_t& algorithm = candidates[count];
+  cublasLtMatmulHeuristicResult_t result{};
+  const auto set = [&](cublasLtMatmulAlgoConfigAttributes_t what, std::uint32_t value) {
+    return cublasLtMatmulAlgoConfigSetAttribute(&algorithm, what, &value, sizeof value) == CUBLAS_STATUS_SUCCESS;
+  };
+  if (cublasLtMatmulAlgoInit(handle, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, type, type, type, type, type, c.id,
+                             &algorithm) == CUBLAS_STATUS_SUCCESS &&
+      set(CUBLASLT_ALGO_CONFIG_TILE_ID, c.tile) && set(CUBLASLT_ALGO_CONFIG_STAGES_ID, c.stages) &&
+      cublasLtMatmulAlgoCheck(handle, &operation, &a, &b, &out, &out, &algorithm, &result) == CUBLAS_STATUS_SUCCESS &&
+      result.workspaceSize == 0)
+    ++count;
 }
 
 cublasStatus_t checked_products::entry::enqueue(cublasLtHandle_t handle, const void* a_data, const void* b_data,

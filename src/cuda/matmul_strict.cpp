@@ -9,9 +9,14 @@ namespace sluice::cuda {
 namespace {
 
 constexpr std::size_t most_workspace = std::size_t{16} << 20;
-constexpr double least_work_for_blas = 1e9;  // m * n * k; below, our tiles are as fast
-constexpr double most_work_of_halves =
-    128e6;  // above, one pass that widens the operands is cheaper than doing so in every tile
+// cuBLASLt's algorithms are ahead of our tiles from some 450 x 450 x 450 on (transposed operands: 300), where the result has
+// enough elements for all multiprocessors; f64, which tensor cores multiply in this order too, from 100.
+constexpr double least_work[] = {1e6, 100e6};            // m * n * k; f64, f32
+constexpr double least_work_transposed[] = {1e6, 30e6};  // f64, f32
+constexpr double least_results[] = {64, 1500};           // m * n a multiprocessor; f64, f32
+// Halves above are multiplied as f32: one pass that widens an operand is cheaper than doing so in every tile.
+constexpr double most_work_of_halves = 64e6;
+constexpr std::int64_t most_k_of_halves = 64 * chain_block;
 
 chain_matrix matrix_of(const sluice_array& a) {
   return {a.data, a.extents[0] == 1 ? 0 : a.strides[0], a.strides[1], a.strides[2]};
@@ -33,6 +38,11 @@ chain_product product_of(const sluice_array& a, const sluice_array& b, const slu
     p.batch = 1;
   }
   if (p.batch == 1) p.a.batch = p.b.batch = p.out.batch = 0;
+  return p;
+}
+
+// The transposed product, where tiles read its operands more at a time.
+chain_product turned(chain_product p) {
   if (contiguous(transposed(p.b), p.k, transposed(p.a), p.m) > contiguous(p.a, p.k, p.b, p.n)) {
     p.a = transposed(std::exchange(p.b, transposed(p.a)));
     p.out = transposed(p.out);
@@ -74,12 +84,17 @@ class strict_call {
  private:
   // cuBLAS counts columns first: out' = b' x a'.
   bool suits_blas(blas_shape& shape) const {
+    if (element_size(p_.dtype) < 4 || std::min(p_.m, p_.n) < 64) return false;
     const std::int64_t lanes = p_.dtype == SLUICE_F64 ? 2 : 4;
-    if (element_size(p_.dtype) < 4 || work_of(p_) / static_cast<double>(p_.batch) < least_work_for_blas) return false;
-    if (std::min(p_.m, p_.n) < 64 || p_.out.column != 1 || p_.n % lanes != 0) return false;
+    const int row = p_.dtype == SLUICE_F64 ? 0 : 1;
+    const double results = static_cast<double>(p_.m) * static_cast<double>(p_.n);
+    if (results < least_results[row] * device_.multiprocessors || p_.n % lanes != 0 || !aligned(p_.out.data)) return false;
     shape = {p_.dtype, CUBLAS_OP_N, CUBLAS_OP_N, p_.n, p_.m, p_.k, 0, 0};
-    return aligned(p_.out.data) && describe(p_.b, p_.k, p_.n, lanes, &shape.a_operation, &shape.a_leading) &&
-           describe(p_.a, p_.m, p_.k, lanes, &shape.b_operation, &shape.b_leading);
+    if (!describe(p_.b, p_.k, p_.n, lanes, &shape.a_operation, &shape.a_leading) ||
+        !describe(p_.a, p_.m, p_.k, lanes, &shape.b_operation, &shape.b_leading))
+      return false;
+    const bool straight = shape.a_operation == CUBLAS_OP_N && shape.b_operation == CUBLAS_OP_N;
+    return results * static_cast<double>(p_.k) >= (straight ? least_work : least_work_transposed)[row];
   }
 
   bool by_blas(const blas_shape& shape) {
@@ -102,18 +117,19 @@ class strict_call {
   }
 
   sluice_status by_tiles() {
-    const chain_cut cut = choose_cut(p_, device_.multiprocessors, most_workspace);
+    const chain_product p = turned(p_);
+    const chain_cut cut = choose_cut(p, device_.multiprocessors, most_workspace);
     if (cut.tile < 0)
       return fail(SLUICE_UNSUPPORTED, message_, "cuda: a product of %.3g elements is too large", work_of(p_));
     unsigned* counters = nullptr;
     scratch parts(device_, *device_.memory, &queue_);
     if (cut.parallel) {
       if (const auto s = prepare_counters(); s != SLUICE_OK) return s;
-      if (const auto s = parts.allocate(chain_workspace(p_, cut), message_); s != SLUICE_OK) return s;
+      if (const auto s = parts.allocate(chain_workspace(p, cut), message_); s != SLUICE_OK) return s;
       counters = queue_.counters;
     }
     queue_.add_work(2e-6 + 2 * work_of(p_) / (p_.dtype == SLUICE_F64 ? 15e12 : 30e12));
-    return device_.check(run_chain(p_, cut, parts.data(), counters, queue_.stream), "the product", message_);
+    return device_.check(run_chain(p, cut, parts.data(), counters, queue_.stream), "the product", message_);
   }
 
   sluice_status prepare_counters() {
@@ -178,7 +194,7 @@ sluice_status widened_product(device& d, sluice_queue& q, const sluice_array& a,
 sluice_status strict_product(device& d, sluice_queue& q, const sluice_array& a, const sluice_array& b,
                              const sluice_array& out, sluice_message* message) {
   const double work = static_cast<double>(count_of(out)) * static_cast<double>(a.extents[2]);
-  if (element_size(a.dtype) == 2 && (a.extents[2] > chain_block || work > most_work_of_halves))
+  if (element_size(a.dtype) == 2 && (a.extents[2] > most_k_of_halves || work > most_work_of_halves))
     return widened_product(d, q, a, b, out, message);
   return product(d, q, a, b, out, message);
 }
