@@ -2,8 +2,6 @@
 // cuBLASLt's algorithms with whether it keeps the order of additions of precision::strict. What src/cuda chooses by is read
 // from here.
 //
-//     cuda_products [FILE]     a summary; every figure goes to FILE
-//
 // Times are microseconds of the device: medians of graphs of launches, one behind the other, operands in the cache where
 // they fit.
 #include <algorithm>
@@ -27,7 +25,6 @@ using namespace sluice::cuda;
 
 namespace {
 
-FILE* details = nullptr;
 cudaStream_t stream;
 cublasHandle_t blas;
 cublasLtHandle_t lt;
@@ -51,13 +48,6 @@ void say(const char* format, ...) {
   va_end(list);
   std::fflush(stdout);
 }
-void note(const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  std::vfprintf(details, format, list);
-  va_end(list);
-}
-
 std::size_t size_of(int dtype) { return dtype == 0 ? 8 : dtype == 1 ? 4 : 2; }
 const char* const names[] = {"f64", "f32", "f16", "bf16"};
 
@@ -291,7 +281,6 @@ void try_algorithms(const problem& p) {
     if (!all.run(all.found[i])) continue;
     const unsigned wrong = p.wrong();
     const double t = time_of([&] { return all.run(all.found[i]); }, p.launches(), 3);
-    note("lt %s #%zu %s: %u different, %.2f us\n", p.str().c_str(), i, describe(all.found[i]).c_str(), wrong, t);
     if (wrong == 0) good.emplace_back(t, i);
   }
   std::sort(good.begin(), good.end());
@@ -339,7 +328,6 @@ std::vector<timed> try_tiles(const problem& p, unsigned& wrong, timed& chosen) {
       std::string what = chain_tile_name(p.dtype, tile);
       what.erase(std::remove(what.begin(), what.end(), ' '), what.end());
       if (parallel) what += "/k";
-      note("tile %s %s: %u different, %.2f us\n", p.str().c_str(), what.c_str(), different, t);
       all.push_back({t, what});
       if (tile == choice.tile && parallel == choice.parallel) chosen = all.back();
     }
@@ -405,32 +393,9 @@ void correctness() {
   say("tiles beside the slow chain: %u cases, %u wrong\n", cases, bad);
 }
 
-// The slow chain beside the processor's fma.
-void reference_check() {
-  const problem p(1, 4, 2051, 4);
-  std::vector<float> a(4 * 2051), b(2051 * 4), c(16);
-  MUST(cudaMemcpy(a.data(), p.a.data, a.size() * 4, cudaMemcpyDefault));
-  MUST(cudaMemcpy(b.data(), p.b.data, b.size() * 4, cudaMemcpyDefault));
-  MUST(cudaMemcpy(c.data(), p.expected.data, 64, cudaMemcpyDefault));
-  int wrong = 0;
-  for (int i = 0; i < 16; ++i) {
-    float total = 0;
-    for (int begin = 0; begin < 2051; begin += 1024) {
-      float block = 0;
-      for (int q = begin; q < std::min(2051, begin + 1024); ++q)
-        block = __builtin_fmaf(a[i / 4 * 2051 + q], b[q * 4 + i % 4], block);
-      total = begin == 0 ? block : total + block;
-    }
-    wrong += std::memcmp(&total, &c[i], 4) != 0;
-  }
-  say("slow chain beside the CPU: %d of 16 wrong\n", wrong);
-}
-
 }  // namespace
 
-int main(int argc, char** argv) {
-  details = std::fopen(argc > 1 ? argv[1] : "/dev/null", "w");
-  if (details == nullptr) return 1;
+int main() {
   MUST(cudaSetDevice(0));
   cudaDeviceProp device;
   MUST(cudaGetDeviceProperties(&device, 0));
@@ -444,7 +409,6 @@ int main(int argc, char** argv) {
   cublasSetStream(blas, stream);
   cublasSetWorkspace(blas, workspace, workspace_bytes);
   say("%s, %d multiprocessors, cuBLAS %zu\n", device.name, processors, cublasLtGetVersion());
-  reference_check();
   correctness();
   {
     const problem warm(1, 4096, 4096, 4096);
@@ -462,6 +426,5 @@ int main(int argc, char** argv) {
   for (const auto& s : uneven)
     if (s[1] == 1024 && s[0] * s[2] < 10000) shape(0, s[0], s[1], s[2]);
   for (const std::int64_t n : {64, 256, 384}) shape(2, n, n, n);
-  std::fclose(details);
   return 0;
 }
