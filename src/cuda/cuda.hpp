@@ -30,6 +30,7 @@ void parallel_for(std::int64_t count, F&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+class checked_products;
 class matmul_plans;
 class memory_pool;
 class queue_pool;
@@ -57,6 +58,7 @@ class device {
   std::size_t memory_total = 0;
   std::unique_ptr<memory_pool> memory;
   std::unique_ptr<queue_pool> queues;
+  std::unique_ptr<checked_products> products;
 
  private:
   void lose(cudaError_t error, const char* call);
@@ -145,8 +147,8 @@ struct sluice_event {
 
 // Borrowed by one thread at a time; any thread may ask about positions in it.
 //
-// A position costs nothing until a thread waits for it: only then is a CUDA event recorded, at the end of the work that the queue has
-// by then. To bound that later work, an event is recorded before it grows long.
+// A position costs nothing until a thread waits for it: only then is a CUDA event recorded, at the end of the work that the
+// queue has by then. To bound that later work, an event is recorded before it grows long.
 struct sluice_queue {
   sluice::cuda::device* owner = nullptr;
   cudaStream_t stream = nullptr;
@@ -154,6 +156,7 @@ struct sluice_queue {
   int math_mode = -1;                           // of blas
   sluice::cuda::matmul_plans* plans = nullptr;  // beside blas; null where there was no memory for it
   void* workspace = nullptr;
+  unsigned* counters = nullptr;                        // of strict products in parts: zeros between products
   std::chrono::steady_clock::time_point busy_until{};  // by estimate; steers queue_acquire
 
   // Announces work of about this duration, which is enqueued next.
@@ -162,8 +165,8 @@ struct sluice_queue {
   sluice::cuda::position position();
   cudaError_t exact_position(sluice::cuda::position* m);
 
-  // cudaSuccess when the device has reached the position, cudaErrorNotReady, or an error. With `wait_for_lock` false it is not ready
-  // while another thread asks.
+  // cudaSuccess when the device has reached the position, cudaErrorNotReady, or an error. With `wait_for_lock` false it is
+  // not ready while another thread asks.
   cudaError_t reached(std::uint64_t number, bool wait_for_lock = true);
   // Updates how far the device is from the recorded events.
   void look();
@@ -188,7 +191,8 @@ struct sluice_queue {
   std::atomic<std::uint64_t> reached_{0};  // the last position known to be reached
   double seconds_unrecorded_ = 0;          // estimated work since the last event; used by the borrower only
   sluice::cuda::spin_lock lock_;           // of what follows
-  recorded_event events_[most_events] = {};      // a ring of events not known to be reached, ascending; those past the last are spare
+  recorded_event events_[most_events] =
+      {};  // a ring of events not known to be reached, ascending; those past the last are spare
   std::size_t first_ = 0;
   std::size_t count_ = 0;
   std::uint64_t recorded_ = 0;  // the number of the last event

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <mutex>
 
+#include "matmul_strict.hpp"
 #include "memory.hpp"
 #include "queue.hpp"
 #include "sluice/impl/base/library.hpp"
@@ -67,7 +68,8 @@ void driver_version(char (&text)[32]) {
 // True if the process has a context on `index`: making the device current would create one.
 bool has_context(int index) {
   using state_function = int (*)(int, unsigned*, int*);
-  static const auto state = reinterpret_cast<state_function>(base::find_loaded(driver_library, "cuDevicePrimaryCtxGetState"));
+  static const auto state =
+      reinterpret_cast<state_function>(base::find_loaded(driver_library, "cuDevicePrimaryCtxGetState"));
   unsigned flags = 0;
   int active = 0;
   return state != nullptr && state(index, &flags, &active) == 0 && active != 0;
@@ -133,6 +135,7 @@ sluice_status device::wake(sluice_message* message) {
     const std::size_t limit = host().device_pool_bytes != 0 ? host().device_pool_bytes : memory_total / 4;
     memory = std::make_unique<memory_pool>("device", device_source(*this, limit), 512, limit);
     queues = std::make_unique<queue_pool>(*this, host().queues_per_device);
+    products = std::make_unique<checked_products>();
   }
   // One kernel there and one copy back.
   sluice_queue* queue = nullptr;

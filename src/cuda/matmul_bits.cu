@@ -1,0 +1,96 @@
+// Kernels on the bits of results: the canonical NaN, operands for a check, and the check.
+#include <algorithm>
+
+#include "matmul_chain.cuh"
+#include "matmul_strict.hpp"
+
+namespace sluice::cuda {
+namespace {
+
+constexpr int threads = 256;
+constexpr int vectors_each = 4;
+
+// Reads everything, and writes where there is a NaN.
+template <class T>
+__global__ void __launch_bounds__(threads) canonical_nans(T* data, std::int64_t count) {
+  constexpr int lanes = lanes_of<T>;
+  using vector = pack<T, lanes>;
+  auto* const all = reinterpret_cast<vector*>(data);
+  const std::int64_t whole = count / lanes;
+  const std::int64_t first = blockIdx.x * std::int64_t{threads * vectors_each} + threadIdx.x;
+  vector v[vectors_each];
+#pragma unroll
+  for (int i = 0; i < vectors_each; ++i)
+    if (first + i * threads < whole) v[i] = all[first + i * threads];
+#pragma unroll
+  for (int i = 0; i < vectors_each; ++i) {
+    if (first + i * threads >= whole) break;
+    bool any = false;
+#pragma unroll
+    for (int l = 0; l < lanes; ++l) any = any || v[i].at[l] != v[i].at[l];
+    if (!any) continue;
+#pragma unroll
+    for (int l = 0; l < lanes; ++l) v[i].at[l] = finished<T>(v[i].at[l]);
+    all[first + i * threads] = v[i];
+  }
+  const std::int64_t rest = whole * lanes + threadIdx.x;
+  if (blockIdx.x == 0 && rest < count) data[rest] = finished<T>(data[rest]);
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads) random_elements(T* data, std::int64_t count, unsigned seed) {
+  const std::int64_t step = std::int64_t{gridDim.x} * threads;
+  for (std::int64_t i = blockIdx.x * std::int64_t{threads} + threadIdx.x; i < count; i += step) {
+    std::uint64_t z = (static_cast<std::uint64_t>(i) + (std::uint64_t{seed} << 40)) * 0x9e3779b97f4a7c15u;  // splitmix64
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    const double unit = static_cast<double>(static_cast<std::int64_t>(z)) * 0x1p-63;
+    data[i] = static_cast<T>(ldexp(unit, static_cast<int>(z % 17) - 8));
+  }
+}
+
+__global__ void __launch_bounds__(threads)
+    compare_words(const unsigned* x, const unsigned* y, std::int64_t count, unsigned* work, unsigned* verdict) {
+  const std::int64_t step = std::int64_t{gridDim.x} * threads;
+  bool same = true;
+  for (std::int64_t i = blockIdx.x * std::int64_t{threads} + threadIdx.x; i < count; i += step) same = same && x[i] == y[i];
+  if (__syncthreads_and(same) == 0 && threadIdx.x == 0) atomicExch(work, 1u);
+  if (!last_of(work + 1, static_cast<int>(gridDim.x)) || threadIdx.x != 0) return;
+  *static_cast<volatile unsigned*>(verdict) = static_cast<unsigned>(atomicOr(work, 0u) == 0 ? bits::same : bits::different);
+  __threadfence_system();
+}
+
+unsigned blocks(std::int64_t count, std::int64_t each) {
+  return static_cast<unsigned>(std::max<std::int64_t>(1, (count + each - 1) / each));
+}
+
+}  // namespace
+
+cudaError_t make_nans_canonical(std::int32_t dtype, void* data, std::int64_t count, cudaStream_t stream) {
+  constexpr std::int64_t each = threads * vectors_each;
+  if (dtype == SLUICE_F64)
+    canonical_nans<<<blocks(count, each * 2), threads, 0, stream>>>(static_cast<double*>(data), count);
+  else
+    canonical_nans<<<blocks(count, each * 4), threads, 0, stream>>>(static_cast<float*>(data), count);
+  return cudaGetLastError();
+}
+
+cudaError_t write_random(std::int32_t dtype, void* data, std::int64_t count, unsigned seed, cudaStream_t stream) {
+  const unsigned grid = std::min(blocks(count, threads), 1024u);
+  if (dtype == SLUICE_F64)
+    random_elements<<<grid, threads, 0, stream>>>(static_cast<double*>(data), count, seed);
+  else
+    random_elements<<<grid, threads, 0, stream>>>(static_cast<float*>(data), count, seed);
+  return cudaGetLastError();
+}
+
+cudaError_t compare_bits(const void* x, const void* y, std::size_t bytes, unsigned* work, unsigned* verdict,
+                         cudaStream_t stream) {
+  const auto count = static_cast<std::int64_t>(bytes / sizeof(unsigned));
+  compare_words<<<std::min(blocks(count, threads), 1024u), threads, 0, stream>>>(
+      static_cast<const unsigned*>(x), static_cast<const unsigned*>(y), count, work, verdict);
+  return cudaGetLastError();
+}
+
+}  // namespace sluice::cuda
