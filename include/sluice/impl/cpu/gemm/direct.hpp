@@ -10,7 +10,7 @@ namespace cpu {
 namespace gemm {
 
 inline constexpr std::int64_t few_rows = 112;  // which read b so seldom that packing it does not pay
-inline constexpr std::int64_t task_split = 2;  // tasks a thread
+inline constexpr std::int64_t task_split = 4;  // tasks a thread, at most
 
 template <class T>
 inline bool suits_direct(const problem<T>& p) {
