@@ -107,7 +107,7 @@ struct chain_loader {
     const T* b[b_each > 0 ? b_each : 1];
   };
   __device__ sources find() const {
-    sources s;
+    sources s{};
     if constexpr (b_vectors) {
 #pragma unroll
       for (int n = 0; n < a_each; ++n) {
