@@ -123,11 +123,13 @@ TEST_CASE("zeros keep their signs, denormals their bits, and NaN is the one NaN"
     }
 }
 
-// A backend may find another way to make a product once its shape has come back.
+// A backend of a GPU may find another way to make a large product once its shape has come back.
 TEST_CASE("a large product has the bits of the chain each time it is made, and NaN is the one NaN") {
   for (const auto& where : one_of_each_backend())
     for (const dtype type : {dtype::f32, dtype::f64})
-      for (const auto& [m, k, n] : std::vector<std::array<std::int64_t, 3>>{{1024, 1024, 1024}, {524, 3083, 700}})
+      for (const auto& [m, k, n] : where.is_cpu()
+                                       ? std::vector<std::array<std::int64_t, 3>>{{300, 1100, 260}}
+                                       : std::vector<std::array<std::int64_t, 3>>{{1024, 1024, 1024}, {524, 3083, 700}})
         for (int form = 0; form < 4; ++form) {
           INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n, " form ", form);
           const tensor a = form % 2 == 0 ? rough({1, m, k}, type, 31) : rough({1, k, m}, type, 31).transpose();

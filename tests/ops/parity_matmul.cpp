@@ -235,6 +235,64 @@ TEST_CASE("matmul in tensor_core precision keeps 10 bits of mantissa at least") 
   }
 }
 
+TEST_CASE("matmul of 16-bit floats in fast and tensor_core precision adds in f32 and rounds once") {
+  const auto column_major = [](const tensor& t) { return t.transpose().contiguous().transpose(); };
+  for (const auto& where : one_of_each_backend())
+    for (const dtype type : {dtype::f16, dtype::bf16})
+      for (const auto p : {sluice::precision::fast, sluice::precision::tensor_core})
+        for (const auto& [m, k, n] : std::vector<std::array<std::int64_t, 3>>{{2, 1, 2},
+                                                                              {3, 5, 7},
+                                                                              {17, 31, 33},
+                                                                              {32, 32, 32},
+                                                                              {33, 63, 65},
+                                                                              {130, 100, 70},
+                                                                              {40, 2100, 45},
+                                                                              {70, 33, 300}}) {
+          INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n);
+          const tensor a = random({2, m, k}, type, 71);
+          const tensor b = random({2, k, n}, type, 72);
+          const auto exact = reference::products(as_batch(a), as_batch(b));
+          const real u = type == dtype::f16 ? 0x1p-11L : 0x1p-8L;
+          const auto check = [&](const tensor& x, const tensor& y) {
+            const tensor c = sluice::matmul(x.to(where), y.to(where), where, p).to("cpu");
+            const auto got = bytes_of(c);
+            for (std::size_t i = 0; i < exact.size(); ++i) {
+              const real value = reference::get(code_of(type), &got[i * 2]);
+              const real sums = static_cast<real>(k + 2) * 0x1p-23L * exact[i].magnitude;
+              REQUIRE(std::fabs(value - exact[i].sum) <= sums + u * (std::fabs(exact[i].sum) + sums) + 0x1p-24L);
+            }
+          };
+          check(a, b);
+          check(column_major(a), b);
+          check(a, column_major(b));
+          check(column_major(a), column_major(b));
+        }
+}
+
+TEST_CASE("matmul of bf16 in tensor_core precision carries infinities and NaN") {
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const auto& where : one_of_each_backend()) {
+    INFO(where.str());
+    tensor a = random({40, 70}, dtype::f32, 51);
+    tensor b = random({70, 45}, dtype::f32, 52);
+    a.view<float, 2>()(2, 3) = std::numeric_limits<float>::quiet_NaN();
+    a.view<float, 2>()(4, 69) = inf;
+    a.view<float, 2>()(5, 6) = inf;
+    b.view<float, 2>()(6, 7) = 0;  // inf * 0
+    const tensor x = a.as(dtype::bf16);
+    const tensor y = b.as(dtype::bf16);
+    const tensor c =
+        sluice::matmul(x.to(where), y.to(where), where, sluice::precision::tensor_core).to("cpu").as(dtype::f32);
+    const auto exact = reference::products(as_batch(x), as_batch(y));
+    const auto* got = static_cast<const float*>(c.data());
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      if (std::isfinite(exact[i].sum)) REQUIRE(std::isfinite(got[i]));
+      if (std::isnan(exact[i].sum)) REQUIRE(std::isnan(got[i]));
+      if (std::isinf(exact[i].sum)) REQUIRE(static_cast<real>(got[i]) == exact[i].sum);
+    }
+  }
+}
+
 TEST_CASE("work that is cancelled leaves its device as it was") {
   for (const auto& where : one_of_each_backend()) {
     INFO(where.str());

@@ -1,5 +1,5 @@
-// matmul of NaN, infinities and zeros at every place of small matrices, in every layout: a kernel that skips zeros would lose
-// a NaN.
+// matmul of NaN, infinities and zeros at every place of small matrices, in every layout: a kernel that skips zeros would
+// lose a NaN.
 #include <limits>
 
 #include "parity_views.hpp"

@@ -29,6 +29,9 @@ std::int64_t process_id() noexcept;
 // Replaces `name` by the processor's name, where the system tells it.
 void processor_name(char (&name)[80]) noexcept;
 
+// Whether the processor has AMX for bf16 and the system lets this process use its registers, which Linux gives on demand.
+bool may_use_amx() noexcept;
+
 }  // namespace base
 }  // namespace SLUICE_ABI
 }  // namespace sluice

@@ -4,6 +4,10 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sched.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#endif
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
@@ -100,6 +104,18 @@ inline std::string host_id() {
   char name[256] = "";
   if (::gethostname(name, sizeof name - 1) != 0) name[0] = '\0';
   return id + ' ' + name;
+}
+
+inline bool may_use_amx() noexcept {
+#if defined(__linux__) && defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned units = 1u << 22 | 1u << 24;  // for bf16, and tiles at all
+  constexpr long request_permission = 0x1023, tile_data = 18;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & units) == units &&
+         syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
 }
 
 inline std::int64_t process_id() noexcept { return ::getpid(); }

@@ -62,6 +62,8 @@ inline std::string host_id() {
   return std::string(id) + ' ' + name;
 }
 
+inline bool may_use_amx() noexcept { return false; }
+
 inline std::int64_t process_id() noexcept { return ::GetCurrentProcessId(); }
 
 inline void processor_name(char (&name)[80]) noexcept {

@@ -10,9 +10,14 @@
 #include <string_view>
 #include <type_traits>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "sluice/backend_api.h"
 #include "sluice/config.hpp"
 #include "sluice/impl/base/environment.hpp"
+#include "sluice/impl/base/process.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
@@ -74,6 +79,24 @@ inline simd_level simd() {
 }
 
 inline const char* simd_name() { return name_of(simd()); }
+
+// What the processor multiplies bf16 by.
+enum class bf16_units { none, avx512, amx };
+
+inline bf16_units find_bf16_unit() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned avx512_bf16 = 1u << 5;
+  if (simd() == simd_level::avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & avx512_bf16) != 0)
+    return base::may_use_amx() ? bf16_units::amx : bf16_units::avx512;
+#endif
+  return bf16_units::none;
+}
+
+inline bf16_units bf16_unit() {
+  static const bf16_units unit = find_bf16_unit();
+  return unit;
+}
 
 #if defined(__MINGW32__)  // there the plain attribute checks for Microsoft's library, which has no %zu
 #define SLUICE_PRINTF gnu_printf

@@ -21,8 +21,18 @@ inline void fold_batch(gemm::problem<T>& p) {
   p.batch = 1;
 }
 
+// Of 16-bit floats.
 template <class T>
-inline sluice_status matmul_as(const sluice_array& a, const sluice_array& b, const sluice_array& out,
+inline const gemm::packed_kernels<T>& kernels_for([[maybe_unused]] std::int32_t precision) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    const auto* own = precision == SLUICE_PRECISION_TENSOR_CORE ? gemm::bf16_kernels() : nullptr;
+    if (own != nullptr) return *own;
+  }
+  return gemm::packed<T>();
+}
+
+template <class T>
+inline sluice_status matmul_as(const sluice_array& a, const sluice_array& b, const sluice_array& out, std::int32_t precision,
                                sluice_message* message) {
   gemm::problem<T> p{gemm::operand<T>(a), gemm::operand<T>(b), static_cast<T*>(out.data), out.extents[0], out.extents[1],
                      out.extents[2],      a.extents[2]};
@@ -36,9 +46,9 @@ inline sluice_status matmul_as(const sluice_array& a, const sluice_array& b, con
   if (p.m == 1 || p.n == 1)
     done = gemm::matrix_vector<T>(p).run();
   else if constexpr (std::is_same_v<T, sum_of<T>>)
-    done = gemm::suits_direct(p) ? gemm::multiply_direct(p) : gemm::multiply_packed(p);
+    done = gemm::suits_direct(p) ? gemm::multiply_direct(p) : gemm::multiply_packed(p, gemm::packed<T>());
   else
-    done = gemm::multiply_packed(p);
+    done = gemm::multiply_packed(p, kernels_for<T>(precision));
   if (done) return SLUICE_OK;
   return fail(SLUICE_OUT_OF_MEMORY, message,
               "[matmul] no memory on cpu for the panels of a (%lld,%lld) x (%lld,%lld) product",
@@ -47,12 +57,12 @@ inline sluice_status matmul_as(const sluice_array& a, const sluice_array& b, con
 }
 
 inline sluice_status cpu_matmul(std::int32_t, sluice_queue*, const sluice_array* a, const sluice_array* b,
-                                const sluice_array* out, std::int32_t, sluice_message* message) {
+                                const sluice_array* out, std::int32_t precision, sluice_message* message) {
   switch (out->dtype) {
-    case SLUICE_F64: return matmul_as<double>(*a, *b, *out, message);
-    case SLUICE_F32: return matmul_as<float>(*a, *b, *out, message);
-    case SLUICE_F16: return matmul_as<f16>(*a, *b, *out, message);
-    case SLUICE_BF16: return matmul_as<bf16>(*a, *b, *out, message);
+    case SLUICE_F64: return matmul_as<double>(*a, *b, *out, precision, message);
+    case SLUICE_F32: return matmul_as<float>(*a, *b, *out, precision, message);
+    case SLUICE_F16: return matmul_as<f16>(*a, *b, *out, precision, message);
+    case SLUICE_BF16: return matmul_as<bf16>(*a, *b, *out, precision, message);
     default: return fail(SLUICE_UNSUPPORTED, message, "[matmul] dtype %d has no product on cpu", out->dtype);
   }
 }

@@ -60,6 +60,26 @@ inline void round_to(float x, bf16& y) noexcept { y = base::to_bf16(x); }
   return i;
 }
 
+// As base::to_bf16.
+[[gnu::target("avx2")]] inline std::int64_t narrow_8s(const float* from, std::int64_t n, bf16* to) noexcept {
+  const __m256i half = _mm256_set1_epi32(0x7fff);
+  const __m256i one = _mm256_set1_epi32(1);
+  const __m256i quiet = _mm256_set1_epi32(0x400000);
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  const __m256i infinity = _mm256_set1_epi32(0x7f800000);
+  std::int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
+    const __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), one);
+    const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(half, even));
+    const __m256i nan = _mm256_cmpgt_epi32(_mm256_and_si256(bits, magnitude), infinity);
+    const __m256i wide = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, _mm256_or_si256(bits, quiet), nan), 16);
+    const __m128i narrow = _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), narrow);
+  }
+  return i;
+}
+
 inline bool has_8s() { return simd() == simd_level::avx2 || simd() == simd_level::avx512; }
 #endif
 
@@ -86,7 +106,7 @@ template <class T>
 inline void narrow(const sum_of<T>* from, std::int64_t n, T* to) noexcept {
   std::int64_t i = 0;
 #if defined(__x86_64__)
-  if constexpr (std::is_same_v<T, f16>) {
+  if constexpr (sizeof(T) == 2) {
     if (has_8s()) i = narrow_8s(from, n, to);
   }
 #endif

@@ -40,27 +40,21 @@ constexpr auto canonical_nan() {  // the one NaN that every device gives
     return std::uint64_t{0x7ff8000000000000u};
 }
 
-// a * b + c, rounded once, for processors without an instruction for it. The f64 product of two f32 is exact; the sum with c
-// is rounded to odd, which rounds as the exact sum would when it is rounded to f32.
-[[gnu::always_inline]] inline float fused(float a, float b, float c) {
-#if defined(__FP_FAST_FMAF)
-  return std::fma(a, b, c);
-#else
-  const double product = static_cast<double>(a) * b;
-  const double wide = c;
-  const double sum = product + wide;
-  const double back = sum - product;
-  const double error = (product - (sum - back)) + (wide - back);
-  auto bits = base::bits_as<std::uint64_t>(sum);
-  const auto error_bits = base::bits_as<std::uint64_t>(error);
-  const bool inexact = (error_bits << 1) != 0 && (error_bits << 1) <= 0xffe0000000000000u;  // not where sum is infinite
-  const bool even = (bits & 1) == 0;
-  const std::uint64_t towards = ((bits ^ error_bits) >> 63) != 0 ? ~std::uint64_t{0} : 1;
-  bits += inexact && even ? towards : 0;
-  return static_cast<float>(base::bits_as<double>(bits));
-#endif
+// a * b + c, rounded once, for processors without an instruction for it: of two f32 each, widened. Their product is exact in
+// f64; its sum with c is rounded to odd, which then rounds to f32 as the exact sum would.
+using two_doubles [[gnu::vector_size(16)]] = double;
+using two_words [[gnu::vector_size(16)]] = std::int64_t;
+[[gnu::always_inline]] inline two_doubles fused_to_odd(two_doubles a, two_doubles b, two_doubles c) {
+  const two_doubles product = a * b;
+  const two_doubles sum = product + c;
+  const two_doubles back = sum - product;
+  const two_doubles error = (product - (sum - back)) + (c - back);
+  const two_words above = error > 0;  // a NaN, where the sum is infinite, is neither
+  const two_words below = error < 0;
+  const two_words towards_zero = above ^ (sum > 0);
+  const two_words even = ~(two_words)sum & 1 & (above | below);
+  return (two_doubles)((two_words)sum + ((even ^ towards_zero) - towards_zero));
 }
-[[gnu::always_inline]] inline double fused(double a, double b, double c) { return std::fma(a, b, c); }
 
 // A product of operands where they are: c[i][j] of i * c_row + j. b's columns are contiguous.
 template <class S>
@@ -102,9 +96,9 @@ struct panel_product {
   std::int64_t rows;
   std::int64_t columns;
   std::int64_t panel_rows;  // of a
-  std::int64_t depth;
-  bool add;    // a later block: c += its sums
-  S* partial;  // rows * panel columns, for chains that are cut to fit the first-level cache
+  std::int64_t depth;       // in steps
+  bool add;                 // a later block: c += its sums
+  S* partial;               // rows * panel columns, for chains that are cut to fit the first-level cache
 };
 
 // y[l] = sum over d of lines[l * line_stride + d * step_stride] * x[d], for at most one block of k.
@@ -123,18 +117,29 @@ struct vector_product {
 template <class S>
 struct product_kernels {
   std::int64_t rows;     // of a tile
-  std::int64_t columns;  // of a tile: a panel of b
+  std::int64_t columns;  // of a tile
   std::int64_t lanes;    // of a vector
   bool any_columns;      // direct() takes less than a vector of columns
   void (*direct)(const direct_product<S>&);
-  void (*panels)(const panel_product<S>&);
+};
+
+// Kernels of packed operands.
+template <class T>
+struct packed_kernels {
+  std::int64_t rows;          // of a panel of a, at most
+  std::int64_t row_multiple;  // panels have a multiple of it
+  std::int64_t columns;       // of a panel of b
+  std::int64_t block;         // elements along k that are summed before sums are added up
+  std::int64_t elements;      // along k in a step: 1, or pairs
+  std::int64_t step_multiple;
+  void (*pack_rows)(const packing<T>&);     // of a
+  void (*pack_columns)(const packing<T>&);  // of b
+  void (*panels)(const panel_product<sum_of<T>>&);
 };
 
 template <class T>
-struct operand_kernels {
-  void (*pack_rows)(const packing<T>&);     // of a
-  void (*pack_columns)(const packing<T>&);  // of b
-  void (*vector)(const vector_product<T>&);
+struct vector_kernels {
+  void (*run)(const vector_product<T>&);
 };
 
 }  // namespace gemm

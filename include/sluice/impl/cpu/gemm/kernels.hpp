@@ -13,14 +13,21 @@ inline const product_kernels<S>& products_of_level() {
 #else
   constexpr bool any_columns = false;
 #endif
-  static constexpr product_kernels<S> kernels{
-      tile_rows, tile_vectors * lanes<S>(), lanes<S>(), any_columns, run_direct<S>, run_panels<S>};
+  static constexpr product_kernels<S> kernels{tile_rows, tile_vectors * lanes<S>(), lanes<S>(), any_columns, run_direct<S>};
   return kernels;
 }
 
 template <class T>
-inline const operand_kernels<T>& operands_of_level() {
-  static constexpr operand_kernels<T> kernels{pack_rows<T>, pack_columns<T>, run_vector<T>};
+inline const packed_kernels<T>& packed_of_level() {
+  using S = sum_of<T>;
+  static constexpr packed_kernels<T> kernels{
+      tile_rows, 2, tile_vectors * lanes<S>(), block_depth, 1, 1, pack_rows<T>, pack_columns<T>, run_panels<S>};
+  return kernels;
+}
+
+template <class T>
+inline const vector_kernels<T>& vector_of_level() {
+  static constexpr vector_kernels<T> kernels{run_vector<T>};
   return kernels;
 }
 

@@ -76,6 +76,25 @@ inline constexpr int piece_bytes = 16 << 10;
 #undef SLUICE_SIMD_AVX512
 #undef SLUICE_TARGET
 }  // namespace avx512
+
+namespace avx512_bf16 {
+#define SLUICE_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,avx512bf16")))
+#define SLUICE_SIMD_AVX512 1
+#define SLUICE_SIMD_PAIRS 1
+inline constexpr int vector_bytes = 64;
+inline constexpr int tile_rows = 14;
+inline constexpr int tile_vectors = 2;
+inline constexpr int piece_bytes = 16 << 10;
+// clang-format off
+#include "sluice/impl/cpu/gemm/vectors.hpp"
+#include "sluice/impl/cpu/gemm/tile.hpp"
+#include "sluice/impl/cpu/gemm/pairs.hpp"
+// clang-format on
+#undef SLUICE_INLINE
+#undef SLUICE_SIMD_PAIRS
+#undef SLUICE_SIMD_AVX512
+#undef SLUICE_TARGET
+}  // namespace avx512_bf16
 #endif
 
 #define SLUICE_OF_LEVEL(make)      \
@@ -101,8 +120,29 @@ inline const product_kernels<S>& products() {
   SLUICE_OF_LEVEL(products_of_level<S>)
 }
 template <class T>
-inline const operand_kernels<T>& operands() {
-  SLUICE_OF_LEVEL(operands_of_level<T>)
+inline const packed_kernels<T>& packed() {
+  SLUICE_OF_LEVEL(packed_of_level<T>)
+}
+template <class T>
+inline const vector_kernels<T>& vectors() {
+  SLUICE_OF_LEVEL(vector_of_level<T>)
+}
+
+// The processor's own instructions for products of bf16, by which precision::tensor_core multiplies them; null: it has none.
+inline const packed_kernels<bf16>* bf16_kernels() {
+#if defined(__x86_64__)
+  using namespace avx512_bf16;
+  static constexpr packed_kernels<bf16> vectors{tile_rows,        2, 2 * 16, 2048, 2, 1, pack_pair_rows, pack_pair_columns,
+                                                run_panels<float>};
+  static constexpr packed_kernels<bf16> tiles{amx_rows,   amx_rows,      2 * tile_lines,   2048,   2,
+                                              tile_steps, pack_amx_rows, pack_amx_columns, run_amx};
+  switch (bf16_unit()) {
+    case bf16_units::amx: return &tiles;
+    case bf16_units::avx512: return &vectors;
+    case bf16_units::none: break;
+  }
+#endif
+  return nullptr;
 }
 
 #undef SLUICE_WIDE_LEVELS

@@ -18,7 +18,7 @@ class packed_product {
  public:
   using S = sum_of<T>;
 
-  explicit packed_product(const problem<T>& p) : p_(p) {}
+  packed_product(const problem<T>& p, const packed_kernels<T>& kernels) : p_(p), kernels_(kernels) {}
 
   // The chunk of c of `batch` from (row, column). False: out of memory.
   bool run(std::int64_t batch, std::int64_t row, std::int64_t column, bool alone) {
@@ -28,11 +28,10 @@ class packed_product {
     rows_ = std::min(chunk_extent, p_.m - row);
     columns_ = std::min(chunk_extent, p_.n - column);
     alone_ = alone;
-    const std::int64_t depth = std::min(block_depth, p_.k);
     const std::int64_t even = divide_up(rows_, divide_up(rows_, kernels_.rows));
-    panel_rows_ = std::min(kernels_.rows, round_up(even, 2));
-    a_panel_ = round_up(panel_rows_ * depth, panel_slack) + panel_slack;
-    b_panel_ = kernels_.columns * depth + panel_slack;
+    panel_rows_ = round_up(even, kernels_.row_multiple);
+    a_panel_ = round_up(panel_rows_ * steps_of(0), panel_slack) + panel_slack;
+    b_panel_ = kernels_.columns * steps_of(0) + panel_slack;
     const std::int64_t a_panels = divide_up(rows_, panel_rows_);
     const std::int64_t b_panels = divide_up(columns_, kernels_.columns);
     const scratch<S> a(a_panels * a_panel_);
@@ -51,7 +50,7 @@ class packed_product {
       c_ = c.data();
       c_row_ = columns_;
     }
-    for (std::int64_t d = 0; d < p_.k; d += block_depth) {
+    for (std::int64_t d = 0; d < p_.k; d += kernels_.block) {
       pack(d, a_panels, own_b_ ? 0 : b_panels);
       if (!multiply(d)) return false;
     }
@@ -68,17 +67,19 @@ class packed_product {
     share(count, alone_ ? 0 : work, std::forward<F>(body));
   }
 
-  std::int64_t depth_of(std::int64_t d) const { return std::min(block_depth, p_.k - d); }
+  std::int64_t depth_of(std::int64_t d) const { return std::min(kernels_.block, p_.k - d); }
+  std::int64_t steps_of(std::int64_t d) const {
+    return round_up(divide_up(depth_of(d), kernels_.elements), kernels_.step_multiple);
+  }
 
   void pack(std::int64_t d, std::int64_t a_panels, std::int64_t b_panels) {
-    const auto& packers = operands<T>();
     const std::int64_t depth = depth_of(d);
     const double elements = static_cast<double>((rows_ + (b_panels > 0 ? columns_ : 0)) * depth);
     spread(a_panels + b_panels, 8 * elements, [&](std::int64_t i) {
       if (i < a_panels) {
         const std::int64_t line = i * panel_rows_;
-        packers.pack_rows({p_.a.at(batch_, row_ + line, d), p_.a.row_stride, p_.a.column_stride,
-                           std::min(panel_rows_, rows_ - line), panel_rows_, depth, a_ + i * a_panel_, a_panel_});
+        kernels_.pack_rows({p_.a.at(batch_, row_ + line, d), p_.a.row_stride, p_.a.column_stride,
+                            std::min(panel_rows_, rows_ - line), panel_rows_, depth, a_ + i * a_panel_, a_panel_});
         return;
       }
       i -= a_panels;
@@ -87,8 +88,8 @@ class packed_product {
   }
 
   void pack_b(std::int64_t d, std::int64_t column, std::int64_t columns, S* to) const {
-    operands<T>().pack_columns({p_.b.at(batch_, d, column_ + column), p_.b.column_stride, p_.b.row_stride,
-                                std::min(columns, columns_ - column), kernels_.columns, depth_of(d), to, b_panel_});
+    kernels_.pack_columns({p_.b.at(batch_, d, column_ + column), p_.b.column_stride, p_.b.row_stride,
+                           std::min(columns, columns_ - column), kernels_.columns, depth_of(d), to, b_panel_});
   }
 
   bool multiply(std::int64_t d) {
@@ -105,20 +106,20 @@ class packed_product {
     spread(g.tasks(), work, [&](std::int64_t i) {
       const std::int64_t row = i % g.row_tasks * g.rows;
       const std::int64_t column = i / g.row_tasks * g.columns;
-      const std::int64_t chains = round_up(g.rows, 2) * kernels_.columns;
+      const std::int64_t chains = round_up(g.rows, kernels_.row_multiple) * kernels_.columns;
       const scratch<S> memory(chains + (own_b_ ? divide_up(g.columns, kernels_.columns) * b_panel_ : 0));
       if (memory.data() == nullptr) return out_of_memory.store(true);
       const S* b = own_b_ ? memory.data() + chains : b_ + column / kernels_.columns * b_panel_;
       if (own_b_) pack_b(d, column, g.columns, memory.data() + chains);
       kernels_.panels({a_ + row / panel_rows_ * a_panel_, a_panel_, b, b_panel_, c_ + row * c_row_ + column, c_row_,
-                       std::min(g.rows, rows_ - row), std::min(g.columns, columns_ - column), panel_rows_, depth, d > 0,
-                       memory.data()});
+                       std::min(g.rows, rows_ - row), std::min(g.columns, columns_ - column), panel_rows_, steps_of(d),
+                       d > 0, memory.data()});
     });
     return !out_of_memory.load();
   }
 
   const problem<T>& p_;
-  const product_kernels<S>& kernels_ = products<S>();
+  const packed_kernels<T>& kernels_;
   std::int64_t batch_ = 0, row_ = 0, column_ = 0;
   std::int64_t rows_ = 0, columns_ = 0;  // of the chunk
   bool alone_ = false;
@@ -133,7 +134,7 @@ class packed_product {
 
 // True: done. False: out of memory.
 template <class T>
-inline bool multiply_packed(const problem<T>& p) {
+inline bool multiply_packed(const problem<T>& p, const packed_kernels<T>& kernels) {
   const std::int64_t row_chunks = divide_up(p.m, chunk_extent);
   const std::int64_t column_chunks = divide_up(p.n, chunk_extent);
   const std::int64_t chunks = p.batch * row_chunks * column_chunks;
@@ -141,7 +142,8 @@ inline bool multiply_packed(const problem<T>& p) {
   const auto chunk = [&](std::int64_t i, bool alone) {
     const std::int64_t column = i % column_chunks * chunk_extent;
     i /= column_chunks;
-    if (!packed_product<T>(p).run(i / row_chunks, i % row_chunks * chunk_extent, column, alone)) out_of_memory.store(true);
+    if (!packed_product<T>(p, kernels).run(i / row_chunks, i % row_chunks * chunk_extent, column, alone))
+      out_of_memory.store(true);
   };
   if (chunks >= 2 * host().parallel_size() || p.work() < share_from)
     share(chunks, p.work(), [&](std::int64_t i) { chunk(i, true); });

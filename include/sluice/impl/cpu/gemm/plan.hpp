@@ -75,9 +75,9 @@ class scratch {
   void* data_;
 };
 
-// Multiply-adds. A smaller product takes less time than others need to join: 4 us. A task of the least size takes 1 us.
-inline constexpr double share_from = 400e3;
-inline constexpr double least_task = 100e3;
+// Multiply-adds. A smaller product takes less time than others need to join: 5 us. A task of the least size takes 4 us.
+inline constexpr double share_from = 500e3;
+inline constexpr double least_task = 400e3;
 
 // body(i) for every i of [0, count), `work` in all: by the calling thread where others would come too late.
 template <class F>

@@ -75,8 +75,8 @@ class matrix_vector {
       if (x_stride_ == 1) x = from;
     }
     if (x == buffer) widen(from, x_stride_, depth, buffer);
-    operands<T>().vector({lines_.data + batch * lines_.batch_stride + line * line_stride_ + d * step_stride_, line_stride_,
-                          step_stride_, x, lines, depth, y});
+    vectors<T>().run({lines_.data + batch * lines_.batch_stride + line * line_stride_ + d * step_stride_, line_stride_,
+                      step_stride_, x, lines, depth, y});
     for (std::int64_t i = 0; i < lines; ++i) y[i] = canonical_sum(y[i]);
   }
 

@@ -1,6 +1,6 @@
 // Vectors of one instruction set. levels.hpp includes this once for each, in a namespace of its own, after defining
 //   SLUICE_TARGET   the attribute that lets a function use the instruction set
-//   SLUICE_SIMD_*   which one it is: PLAIN, NEON, AVX2 or AVX512
+//   SLUICE_SIMD_*   which one it is: PLAIN, NEON, AVX2 or AVX512; with PAIRS besides, fma() is AVX512-BF16's
 //   vector_bytes    of its vectors
 // Every fma() rounds once, whatever options the including program is compiled with.
 #define SLUICE_INLINE [[gnu::always_inline]] SLUICE_TARGET inline
@@ -31,9 +31,16 @@ SLUICE_INLINE void store(S* p, V x) {
 
 SLUICE_INLINE vec<float> set(float x) { return (vec<float>)_mm512_set1_ps(x); }
 SLUICE_INLINE vec<double> set(double x) { return (vec<double>)_mm512_set1_pd(x); }
+#if SLUICE_SIMD_PAIRS
+// Lanes of a and b hold two bf16 each: c plus both products.
+SLUICE_INLINE vec<float> fma(vec<float> a, vec<float> b, vec<float> c) {
+  return (vec<float>)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
+}
+#else
 SLUICE_INLINE vec<float> fma(vec<float> a, vec<float> b, vec<float> c) {
   return (vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
+#endif
 SLUICE_INLINE vec<double> fma(vec<double> a, vec<double> b, vec<double> c) {
   return (vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
@@ -101,13 +108,24 @@ SLUICE_INLINE vec<S> set(S x) {
   return v;
 }
 SLUICE_INLINE vec<float> fma(vec<float> a, vec<float> b, vec<float> c) {
+#if defined(__FP_FAST_FMAF)
   vec<float> v;
-  for (int i = 0; i < lanes<float>(); ++i) v[i] = fused(a[i], b[i], c[i]);
+  for (int i = 0; i < lanes<float>(); ++i) v[i] = std::fma(a[i], b[i], c[i]);
   return v;
+#else
+  using two_floats [[gnu::vector_size(8)]] = float;
+  const auto half = [&](int i) {
+    const auto wide = [&](vec<float> x) { return two_doubles{x[i], x[i + 1]}; };
+    return __builtin_convertvector(fused_to_odd(wide(a), wide(b), wide(c)), two_floats);
+  };
+  const two_floats low = half(0);
+  const two_floats high = half(2);
+  return vec<float>{low[0], low[1], high[0], high[1]};
+#endif
 }
 SLUICE_INLINE vec<double> fma(vec<double> a, vec<double> b, vec<double> c) {
   vec<double> v;
-  for (int i = 0; i < lanes<double>(); ++i) v[i] = fused(a[i], b[i], c[i]);
+  for (int i = 0; i < lanes<double>(); ++i) v[i] = std::fma(a[i], b[i], c[i]);
   return v;
 }
 #endif
