@@ -3,6 +3,7 @@
 //     reference::convert(SLUICE_F16, &target, SLUICE_F64, &source);   // one element
 //     reference::copy(target, source);                                // arrays, as sluice_backend::copy
 //     reference::rowsum(a, out);
+//     reference::chained_matmul(a, b, out);
 #pragma once
 
 #include <cmath>
@@ -251,6 +252,47 @@ inline void matmul(const sluice_array& a, const sluice_array& b, const sluice_ar
   const auto all = products(a, b);
   const auto to = elements(out);
   for (std::size_t i = 0; i < to.size(); ++i) put(out.dtype, to[i], all[i].sum);
+}
+
+// A sum of products in the order that sluice/ops/matmul.hpp fixes.
+template <class A>
+A chain(const std::vector<A>& x, const std::vector<A>& y) {
+  A total = 0;
+  for (std::size_t begin = 0; begin < x.size(); begin += 1024) {
+    A block = 0;
+    for (std::size_t p = begin; p < x.size() && p < begin + 1024; ++p) block = std::fma(x[p], y[p], block);
+    total = begin == 0 ? block : total + block;
+  }
+  return total;
+}
+
+template <class A>
+void chained_products(const sluice_array& a, const sluice_array& b, const sluice_array& out) {
+  const auto from_a = elements(a);
+  const auto from_b = elements(b);
+  const auto to = elements(out);
+  const auto m = static_cast<std::size_t>(a.extents[1]);
+  const auto k = static_cast<std::size_t>(a.extents[2]);
+  const auto n = static_cast<std::size_t>(b.extents[2]);
+  std::vector<A> x(k);
+  std::vector<A> y(k);
+  for (std::size_t at = 0; at < to.size(); ++at) {
+    const std::size_t row = at / n;  // of all batches
+    for (std::size_t p = 0; p < k; ++p) {
+      x[p] = static_cast<A>(get(a.dtype, from_a[row * k + p]));
+      y[p] = static_cast<A>(get(b.dtype, from_b[(row / m * k + p) * n + at % n]));
+    }
+    const A sum = chain(x, y);
+    put(out.dtype, to[at], std::isnan(sum) ? std::numeric_limits<real>::quiet_NaN() : static_cast<real>(sum));
+  }
+}
+
+// a [batch, m, k] times b [batch, k, n] -> out [batch, m, n], with the bits of precision::strict.
+inline void chained_matmul(const sluice_array& a, const sluice_array& b, const sluice_array& out) {
+  if (a.dtype == SLUICE_F64)
+    chained_products<double>(a, b, out);
+  else
+    chained_products<float>(a, b, out);
 }
 
 }  // namespace reference

@@ -7,6 +7,7 @@
 #include "sluice/impl/base/memory.hpp"
 #include "sluice/impl/base/process.hpp"
 #include "sluice/impl/cpu/copy.hpp"
+#include "sluice/impl/cpu/fork.hpp"
 #include "sluice/impl/cpu/host.hpp"
 #include "sluice/impl/cpu/matmul.hpp"
 #include "sluice/impl/cpu/memory.hpp"
@@ -37,8 +38,8 @@ inline sluice_status cpu_device_info(std::int32_t, sluice_device_info* info, slu
   char name[80];
   std::snprintf(name, sizeof name, "%s", architecture_name());
   base::processor_name(name);
-  std::snprintf(info->description, sizeof info->description, "%s, %d threads, %s, %s", name, host().parallel_size(),
-                simd_name(), blas_description());
+  std::snprintf(info->description, sizeof info->description, "%s, %d threads, %s", name, host().parallel_size(),
+                simd_name());
   const base::memory_size memory = base::system_memory();
   info->memory_total = memory.total;
   info->memory_free = memory.free;

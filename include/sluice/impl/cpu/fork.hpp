@@ -1,4 +1,4 @@
-// No fork comes between the lock and the unlock of a BLAS or of the pool of host memory: a child may multiply.
+// No fork comes between the lock and the unlock of the pool of host memory: a child may allocate.
 #pragma once
 
 #include "sluice/impl/base/fork.hpp"
@@ -8,29 +8,8 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace cpu {
 
-inline base::fork_gate blas_gate;
-
-inline const bool forks_are_handled = (base::at_fork(
-                                           [] {
-                                             blas_gate.close(0);
-                                             pool().lock();
-                                           },
-                                           [] {
-                                             pool().unlock();
-                                             blas_gate.open();
-                                           },
-                                           [] {
-                                             pool().unlock();
-                                             blas_gate.open_in_child(0);
-                                           }),
-                                       true);
-
-// While it lives, this thread is in the BLAS.
-class blas_pass {
- private:
-  int depth_ = 0;
-  base::fork_gate::pass inside_{blas_gate, depth_};
-};
+inline const bool forks_are_handled =
+    (base::at_fork([] { pool().lock(); }, [] { pool().unlock(); }, [] { pool().unlock(); }), true);
 
 }  // namespace cpu
 }  // namespace SLUICE_ABI

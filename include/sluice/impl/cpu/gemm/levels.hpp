@@ -1,0 +1,114 @@
+// The kernels of products for every instruction set of this processor's kind, and the choice of one.
+#pragma once
+
+#include <array>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "sluice/impl/cpu/gemm/common.hpp"
+#include "sluice/impl/cpu/host.hpp"
+
+#include "sluice/impl/base/strict_float_begin.hpp"
+
+#if defined(__clang__)
+#define SLUICE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SLUICE_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
+namespace gemm {
+
+namespace plain {
+#define SLUICE_TARGET
+#define SLUICE_SIMD_PLAIN 1
+inline constexpr int vector_bytes = 16;
+inline constexpr int tile_rows = 4;
+inline constexpr int tile_vectors = 1;
+inline constexpr int piece_bytes = 16 << 10;
+#include "sluice/impl/cpu/gemm/kernels.hpp"
+#undef SLUICE_SIMD_PLAIN
+#undef SLUICE_TARGET
+}  // namespace plain
+
+#if defined(__aarch64__)
+namespace neon {
+#define SLUICE_TARGET
+#define SLUICE_SIMD_NEON 1
+inline constexpr int vector_bytes = 16;
+inline constexpr int tile_rows = 8;
+inline constexpr int tile_vectors = 3;
+inline constexpr int piece_bytes = 24 << 10;
+#include "sluice/impl/cpu/gemm/kernels.hpp"
+#undef SLUICE_SIMD_NEON
+#undef SLUICE_TARGET
+}  // namespace neon
+#endif
+
+#if defined(__x86_64__)
+namespace avx2 {
+#define SLUICE_TARGET __attribute__((target("avx2,fma,f16c")))
+#define SLUICE_SIMD_AVX2 1
+inline constexpr int vector_bytes = 32;
+inline constexpr int tile_rows = 6;
+inline constexpr int tile_vectors = 2;
+inline constexpr int piece_bytes = 24 << 10;
+#include "sluice/impl/cpu/gemm/kernels.hpp"
+#undef SLUICE_SIMD_AVX2
+#undef SLUICE_TARGET
+}  // namespace avx2
+
+namespace avx512 {
+#define SLUICE_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
+#define SLUICE_SIMD_AVX512 1
+inline constexpr int vector_bytes = 64;
+inline constexpr int tile_rows = 14;
+inline constexpr int tile_vectors = 2;
+inline constexpr int piece_bytes = 32 << 10;
+#include "sluice/impl/cpu/gemm/kernels.hpp"
+#undef SLUICE_SIMD_AVX512
+#undef SLUICE_TARGET
+}  // namespace avx512
+#endif
+
+#define SLUICE_OF_LEVEL(make)                       \
+  switch (simd()) {                                 \
+    SLUICE_WIDE_LEVELS(make)                        \
+    default: return plain::make();                  \
+  }
+#if defined(__x86_64__)
+#define SLUICE_WIDE_LEVELS(make)                    \
+  case simd_level::avx512: return avx512::make();   \
+  case simd_level::avx2: return avx2::make();
+#elif defined(__aarch64__)
+#define SLUICE_WIDE_LEVELS(make) \
+  case simd_level::neon: return neon::make();
+#else
+#define SLUICE_WIDE_LEVELS(make)
+#endif
+
+template <class S>
+inline const product_kernels<S>& products() {
+  SLUICE_OF_LEVEL(products_of_level<S>)
+}
+template <class T>
+inline const operand_kernels<T>& operands() {
+  SLUICE_OF_LEVEL(operands_of_level<T>)
+}
+
+#undef SLUICE_WIDE_LEVELS
+#undef SLUICE_OF_LEVEL
+#undef SLUICE_UNROLL
+
+}  // namespace gemm
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"
