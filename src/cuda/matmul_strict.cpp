@@ -1,5 +1,6 @@
 // Strict products: which way each is made.
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -34,7 +35,8 @@ chain_product product_of(const sluice_array& a, const sluice_array& b, const slu
       a.dtype,      out.extents[0], out.extents[1], out.extents[2],
       a.extents[2], matrix_of(a),   matrix_of(b),   {out.data, out.extents[1] * out.extents[2], out.extents[2], 1}};
   // Many matrices times one, and their rows evenly spaced, are one tall matrix.
-  if (p.batch > 1 && p.b.batch == 0 && p.a.batch == p.m * p.a.row) {
+  if (p.batch > 1 && p.b.batch == 0 && (p.m == 1 || p.a.batch == p.m * p.a.row)) {
+    if (p.m == 1) p.a.row = p.a.batch;
     p.m *= p.batch;
     p.batch = 1;
   }
@@ -51,6 +53,8 @@ chain_product turned(chain_product p) {
   }
   return p;
 }
+
+chain_cut cut_of(const device& d, const chain_product& p) { return choose_cut(p, d.multiprocessors, most_workspace); }
 
 double work_of(const chain_product& p) {
   return static_cast<double>(p.batch) * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
@@ -119,9 +123,14 @@ class strict_call {
 
   sluice_status by_tiles() {
     const chain_product p = turned(p_);
-    const chain_cut cut = choose_cut(p, device_.multiprocessors, most_workspace);
+    const chain_cut cut = cut_of(device_, p);
     if (cut.tile < 0)
-      return fail(SLUICE_UNSUPPORTED, message_, "cuda: a product of %.3g elements is too large", work_of(p_));
+      return fail(
+          SLUICE_UNSUPPORTED, message_,
+          "cuda: a batch of %lld products (%lld,%lld) x (%lld,%lld) is too large: a launch takes at most %d tiles, and "
+          "each product is at least one",
+          static_cast<long long>(p_.batch), static_cast<long long>(p_.m), static_cast<long long>(p_.k),
+          static_cast<long long>(p_.k), static_cast<long long>(p_.n), std::numeric_limits<int>::max());
     unsigned* counters = nullptr;
     scratch parts(device_, *device_.memory, &queue_);
     if (cut.parallel) {
@@ -190,13 +199,19 @@ sluice_status widened_product(device& d, sluice_queue& q, const sluice_array& a,
   return d.check(transform(q, out, wide), "rounding the product", message);
 }
 
+// Past one block of k halves need a workspace and counters, which many small products have not.
+bool by_tiles_of_halves(const device& d, const sluice_array& a, const sluice_array& b, const sluice_array& out) {
+  const std::int64_t k = a.extents[2];
+  if (k > most_k_of_halves || static_cast<double>(count_of(out)) * static_cast<double>(k) > most_work_of_halves)
+    return false;
+  return k <= chain_block || cut_of(d, turned(product_of(a, b, out))).tile >= 0;
+}
+
 }  // namespace
 
 sluice_status strict_product(device& d, sluice_queue& q, const sluice_array& a, const sluice_array& b,
                              const sluice_array& out, sluice_message* message) {
-  const double work = static_cast<double>(count_of(out)) * static_cast<double>(a.extents[2]);
-  if (element_size(a.dtype) == 2 && (a.extents[2] > most_k_of_halves || work > most_work_of_halves))
-    return widened_product(d, q, a, b, out, message);
+  if (element_size(a.dtype) == 2 && !by_tiles_of_halves(d, a, b, out)) return widened_product(d, q, a, b, out, message);
   return product(d, q, a, b, out, message);
 }
 

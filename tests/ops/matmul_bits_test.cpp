@@ -26,6 +26,23 @@ std::uint64_t digest_of(const tensor& t) {
   return hash;
 }
 
+// Writes rows of a, `along` 1, or columns of b, 2, whose sums are denormal, zeros of either sign, and infinite.
+void mark(const tensor& t, int along) {
+  const dtype type = t.dtype();
+  const double small = type == dtype::f64 ? 0x1p-530 : 0x1p-70;
+  const auto line = [&](std::int64_t i) { return t.slice(along, i, i + 1); };
+  const auto put = [](tensor to, const std::function<reference::real(std::int64_t)>& value) {
+    to.assign(made(to.shape(), to.dtype(), value));
+  };
+  numbers n(static_cast<std::uint64_t>(along));
+  put(line(40), [&](std::int64_t) { return static_cast<reference::real>(n.unit() * small); });
+  put(line(41), [&](std::int64_t p) { return p % 1024 == 0 ? small : 0.0; });
+  put(line(42), [&](std::int64_t) { return -small * small; });
+  put(line(43), [&](std::int64_t) { return -0.0; });
+  put(line(44), [&](std::int64_t) { return 1.0; });
+  put(line(45).slice(3 - along, 0, 1), [&](std::int64_t) { return std::numeric_limits<double>::infinity(); });
+}
+
 int wanted_shapes() {
   const char* text = std::getenv("SLUICE_TEST_SHAPES");
   return text != nullptr ? std::atoi(text) : 0;
@@ -88,6 +105,9 @@ TEST_CASE("a row has the same bits alone, among others and in a batch") {
         const tensor b = rough({k, n}, type, 22).to(where);
         const tensor all = sluice::matmul(a, b).to("cpu");
         CHECK(same_bits(sluice::matmul(a.reshape({10, 15, k}), b).to("cpu").reshape({150, n}), all));
+        CHECK(same_bits(sluice::matmul(a.reshape({150, 1, k}), b).to("cpu").reshape({150, n}), all));
+        CHECK(same_bits(sluice::matmul(a.reshape({75, 2, k}).slice(1, 1, 2), b).to("cpu").reshape({75, n}),
+                        all.slice(0, 1, 150, 2).clone()));
         for (const std::int64_t row : {0, 77, 149}) {
           CHECK(same_bits(sluice::matmul(a.slice(0, row, row + 1), b).to("cpu"), all.slice(0, row, row + 1).clone()));
           const tensor column = b.slice(1, n / 2, n / 2 + 1);
@@ -95,6 +115,29 @@ TEST_CASE("a row has the same bits alone, among others and in a batch") {
                           all.slice(0, row, row + 1).slice(1, n / 2, n / 2 + 1).clone()));
         }
       }
+}
+
+TEST_CASE("a batch of more small products than a device has counters has the bits of the chain") {
+  constexpr std::int64_t batch = 20000;
+  constexpr std::int64_t k = 1100;
+  const auto filled = [](const shape& extents, std::uint64_t seed) {  // signs, four powers of two, all mantissas
+    numbers n(seed);
+    tensor t(extents, dtype::f16);
+    auto* p = static_cast<std::uint16_t*>(t.data());
+    for (std::int64_t i = 0; i < t.count(); ++i) p[i] = static_cast<std::uint16_t>((n.next() & 0x8fffu) | 0x3000u);
+    return t;
+  };
+  const tensor a = filled({batch, 1, k}, 41);
+  const tensor b = filled({batch, k, 1}, 42);
+  for (const auto& where : one_of_each_backend()) {
+    INFO(where.str());
+    const tensor c = sluice::matmul(a.to(where), b.to(where)).to("cpu");
+    for (std::int64_t i = 0; i < batch; i += 1999) {
+      std::uint16_t bits = 0;
+      std::memcpy(&bits, static_cast<const char*>(c.data()) + i * 2, 2);
+      CHECK(bits == chained_element(a, b, i, 0, 0));
+    }
+  }
 }
 
 TEST_CASE("zeros keep their signs, denormals their bits, and NaN is the one NaN") {
@@ -134,6 +177,8 @@ TEST_CASE("a large product has the bits of the chain each time it is made, and N
           INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n, " form ", form);
           const tensor a = form % 2 == 0 ? rough({1, m, k}, type, 31) : rough({1, k, m}, type, 31).transpose();
           const tensor b = form < 2 ? rough({1, k, n}, type, 32) : rough({1, n, k}, type, 32).transpose();
+          mark(a, 1);
+          mark(b, 2);
           const tensor nan = tensor::full({1, 1, 1}, std::numeric_limits<double>::quiet_NaN(), type);
           const tensor with_nan = a.clone();
           with_nan.slice(1, 7, 8).slice(2, 5, 6).assign(nan);
@@ -141,9 +186,9 @@ TEST_CASE("a large product has the bits of the chain each time it is made, and N
           const tensor y = form < 2 ? b.to(where) : b.transpose().to(where).transpose();
           const tensor first = sluice::matmul(x, y).to("cpu");
           numbers random(static_cast<std::uint64_t>(m + form));
-          for (int sample = 0; sample < 50; ++sample) {
-            const std::int64_t row = random.below(m);
-            const std::int64_t column = random.below(n);
+          for (int sample = 0; sample < 86; ++sample) {
+            const std::int64_t row = sample < 36 ? 40 + sample / 6 : random.below(m);
+            const std::int64_t column = sample < 36 ? 40 + sample % 6 : random.below(n);
             std::uint64_t bits = 0;
             std::memcpy(&bits, first.slice(1, row, row + 1).slice(2, column, column + 1).clone().data(),
                         sluice::size_of(type));
