@@ -153,7 +153,6 @@ struct sluice_queue {
   sluice::cuda::device* owner = nullptr;
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;                // made at the first product
-  int math_mode = -1;                           // of blas
   sluice::cuda::matmul_plans* plans = nullptr;  // beside blas; null where there was no memory for it
   void* workspace = nullptr;
   unsigned* counters = nullptr;                        // of strict products in parts: zeros between products

@@ -76,6 +76,9 @@ sluice_status prepare_handle(device& d, sluice_queue& q, sluice_message* message
   if (const auto s = d.check(cublasCreate(&handle), "starting cuBLAS", message); s != SLUICE_OK) return s;
   cublasStatus_t status = cublasSetStream(handle, q.stream);
   if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetWorkspace(handle, q.workspace, bytes);
+  if (status == CUBLAS_STATUS_SUCCESS)  // sums stay in f32 until the end, those of split products too
+    status = cublasSetMathMode(
+        handle, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
   if (const auto s = d.check(status, "preparing cuBLAS", message); s != SLUICE_OK) {
     cublasDestroy(handle);
     return s;
@@ -136,8 +139,7 @@ sluice_status cuda_matmul(std::int32_t index, sluice_queue* queue, const sluice_
   // rate.
   queue->add_work(2e-6 + 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) *
                              static_cast<double>(batch) / how.rate);
-  const product whole{how.type, how.compute, y.operation, x.operation, n,
-                      m,        k,           y.leading,   x.leading,   precision != SLUICE_PRECISION_TENSOR_CORE};
+  const product whole{how.type, how.compute, y.operation, x.operation, n, m, k, y.leading, x.leading};
   if (batch == 1 && queue->plans != nullptr && matmul_plans::suit(whole, y.data, x.data, out->data)) {
     const cublasStatus_t status = queue->plans->run(*queue, whole, y.data, x.data, out->data, workspace_bytes(d));
     if (status != CUBLAS_STATUS_NOT_SUPPORTED) return d.check(status, "the product", message);
@@ -149,17 +151,11 @@ sluice_status cuda_matmul(std::int32_t index, sluice_queue* queue, const sluice_
   const bool wide = how.compute == CUBLAS_COMPUTE_64F;
   const void* one = wide ? static_cast<const void*>(&one_f64) : &one_f32;
   const void* zero = wide ? static_cast<const void*>(&zero_f64) : &zero_f32;
-  // Sums stay in f32 until the end, those of split products too.
-  const auto mode = precision == SLUICE_PRECISION_TENSOR_CORE
-                        ? CUBLAS_DEFAULT_MATH
-                        : static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION);
   cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
-  if (queue->math_mode != static_cast<int>(mode)) status = cublasSetMathMode(queue->blas, mode);
-  if (status == CUBLAS_STATUS_SUCCESS) queue->math_mode = static_cast<int>(mode);
-  if (status == CUBLAS_STATUS_SUCCESS && batch == 1)
+  if (batch == 1)
     status = cublasGemmEx_64(queue->blas, y.operation, x.operation, n, m, k, one, y.data, how.type, y.leading, x.data,
                              how.type, x.leading, zero, out->data, how.type, n, how.compute, CUBLAS_GEMM_DEFAULT);
-  else if (status == CUBLAS_STATUS_SUCCESS)
+  else
     status = cublasGemmStridedBatchedEx_64(queue->blas, y.operation, x.operation, n, m, k, one, y.data, how.type, y.leading,
                                            y.batch_stride, x.data, how.type, x.leading, x.batch_stride, zero, out->data,
                                            how.type, n, m * n, batch, how.compute, CUBLAS_GEMM_DEFAULT);

@@ -69,7 +69,7 @@ cublasStatus_t matmul_plans::choose(sluice_queue& q, plan& to, std::size_t works
   then([&] { return layout(to.out, p.type, CUBLAS_OP_N, p.m, p.n, p.m); });
   then([&] { return cublasLtMatmulPreferenceInit(&wish); });
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
-  if (p.full_sums)
+  if (p.compute != CUBLAS_COMPUTE_32F_FAST_TF32)  // partial sums stay in the type of the computation
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   for (const auto what : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})

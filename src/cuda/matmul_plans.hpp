@@ -15,7 +15,6 @@ struct product {
   cublasOperation_t a_operation, b_operation;
   std::int64_t m, n, k;
   std::int64_t a_leading, b_leading;
-  bool full_sums;  // partial sums stay in the type of the computation
 
   bool operator==(const product&) const = default;
 };

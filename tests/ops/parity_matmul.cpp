@@ -269,6 +269,30 @@ TEST_CASE("matmul of 16-bit floats in fast and tensor_core precision adds in f32
         }
 }
 
+// k is long, and the second half of it cancels the first but for one element: f32 holds all partial sums, 16 bits do not.
+TEST_CASE("matmul of 16-bit floats keeps partial sums in f32 in every precision") {
+  constexpr std::int64_t half = 10000;
+  for (const auto& where : one_of_each_backend())
+    for (const dtype type : {dtype::f16, dtype::bf16})
+      for (const auto& [batch, n] : std::vector<std::array<std::int64_t, 2>>{{1, 16}, {1, 15}, {3, 16}, {1, 64}}) {
+        const auto digit = [](std::int64_t i) { return 1 + i * 7 % 13 % 2; };
+        const tensor a = made({batch, n, 2 * half}, type, [&](std::int64_t i) {
+          const std::int64_t p = i % (2 * half);
+          return p == 2 * half - 1 ? 0 : digit(i / (2 * half) + p % half);
+        });
+        const tensor b = made({batch, 2 * half, n}, type, [&](std::int64_t i) {
+          const std::int64_t p = i / n % (2 * half);
+          return (p < half ? 1 : -1) * digit(i % n + 3 * (p % half));
+        });
+        const tensor expected = made(
+            {batch, n, n}, type, [&](std::int64_t i) { return digit(i / n + half - 1) * digit(i % n + 3 * (half - 1)); });
+        for (const auto p : {sluice::precision::strict, sluice::precision::fast, sluice::precision::tensor_core}) {
+          INFO(where.str(), ": ", text(type), " ", batch, " of ", n, ", precision ", static_cast<int>(p));
+          CHECK(same_bits(sluice::matmul(a.to(where), b.to(where), where, p).to("cpu"), expected));
+        }
+      }
+}
+
 TEST_CASE("matmul of bf16 in tensor_core precision carries infinities and NaN") {
   const float inf = std::numeric_limits<float>::infinity();
   for (const auto& where : one_of_each_backend()) {
