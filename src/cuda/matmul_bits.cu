@@ -37,16 +37,45 @@ __global__ void __launch_bounds__(threads) canonical_nans(T* data, std::int64_t 
   if (blockIdx.x == 0 && rest < count) data[rest] = finished<T>(data[rest]);
 }
 
+constexpr std::uint64_t infinite = 0x7ff0000000000000;
+
+// Element p of a row of a or a column of b. One in 64 each shows what random numbers do not.
 template <class T>
-__global__ void __launch_bounds__(threads) random_elements(T* data, std::int64_t count, unsigned seed) {
+__device__ double marked(double x, std::int64_t line, std::int64_t p) {
+  constexpr bool wide = std::is_same_v<T, double>;
+  switch (line % 64) {
+    // Both: denormal sums.
+    case 3: return ldexp(x, wide ? -528 : -72);
+    // Denormal operands.
+    case 5: return ldexp(x, wide ? -1064 : -140);
+    // Every product is -0. The chain, which begins with +0, ends in +0; one that begins with a product does not.
+    case 7: return -0.0;
+    case 9: return fabs(x);
+    // A kernel that pads k of one operand alone may multiply zero by what lies behind the run before.
+    case 11: return p == 0 ? bits_as<double>(infinite) : x;
+    // In each block the first product is negative and rounds to -0, and the others are -0, as is the sum; +0 times +0, from
+    // padding of both operands, makes it +0.
+    case 13: return p % chain_block == 0 ? ldexp(fabs(x), wide ? -560 : -90) : 0.0;
+    case 15: return -ldexp(fabs(x), wide ? -560 : -90);
+    default: return x;
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads) random_elements(const stored_operand to, unsigned seed) {
   const std::int64_t step = std::int64_t{gridDim.x} * threads;
-  for (std::int64_t i = blockIdx.x * std::int64_t{threads} + threadIdx.x; i < count; i += step) {
+  for (std::int64_t i = blockIdx.x * std::int64_t{threads} + threadIdx.x; i < to.count; i += step) {
     std::uint64_t z = (static_cast<std::uint64_t>(i) + (std::uint64_t{seed} << 40)) * 0x9e3779b97f4a7c15u;  // splitmix64
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     z ^= z >> 31;
     const double unit = static_cast<double>(static_cast<std::int64_t>(z)) * 0x1p-63;
-    data[i] = convert<T>(ldexp(unit, static_cast<int>(z % 17) - 8));
+    const double x = ldexp(unit, static_cast<int>(z % 17) - 8);
+    const std::int64_t run = i / to.leading;
+    const std::int64_t in_run = i % to.leading;
+    static_cast<T*>(to.data)[i] = convert<T>(in_run >= to.inner ? bits_as<double>(infinite)
+                                             : to.along_k       ? marked<T>(x, run, in_run)
+                                                                : marked<T>(x, in_run, run));
   }
 }
 
@@ -76,13 +105,13 @@ cudaError_t make_nans_canonical(std::int32_t dtype, void* data, std::int64_t cou
   return cudaGetLastError();
 }
 
-cudaError_t write_random(std::int32_t dtype, void* data, std::int64_t count, unsigned seed, cudaStream_t stream) {
-  const unsigned grid = std::min(blocks(count, threads), 1024u);
+cudaError_t write_random(std::int32_t dtype, const stored_operand& to, unsigned seed, cudaStream_t stream) {
+  const unsigned grid = std::min(blocks(to.count, threads), 1024u);
   switch (dtype) {
-    case SLUICE_F64: random_elements<<<grid, threads, 0, stream>>>(static_cast<double*>(data), count, seed); break;
-    case SLUICE_F32: random_elements<<<grid, threads, 0, stream>>>(static_cast<float*>(data), count, seed); break;
-    case SLUICE_F16: random_elements<<<grid, threads, 0, stream>>>(static_cast<f16*>(data), count, seed); break;
-    default: random_elements<<<grid, threads, 0, stream>>>(static_cast<bf16*>(data), count, seed); break;
+    case SLUICE_F64: random_elements<double><<<grid, threads, 0, stream>>>(to, seed); break;
+    case SLUICE_F32: random_elements<float><<<grid, threads, 0, stream>>>(to, seed); break;
+    case SLUICE_F16: random_elements<f16><<<grid, threads, 0, stream>>>(to, seed); break;
+    default: random_elements<bf16><<<grid, threads, 0, stream>>>(to, seed); break;
   }
   return cudaGetLastError();
 }

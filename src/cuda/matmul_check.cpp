@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t alignment = 16;
 constexpr int most_candidates = 6;
+constexpr std::size_t least_share = 16;  // of a device's memory a check takes at most this part
 
 struct configuration {
   int id;
@@ -76,6 +77,7 @@ struct checked_products::entry {
   cublasStatus_t enqueue(cublasLtHandle_t handle, const void* a_data, const void* b_data, void* out_data,
                          cudaStream_t stream);
   bool look();
+  void try_next() { at.store(++current < count ? stage::waiting : stage::bad, std::memory_order_release); }
 };
 
 // Blocks of k of 1,024, and a shorter last one; algorithms that neither split k nor need a workspace.
@@ -175,14 +177,17 @@ cublasStatus_t checked_products::entry::enqueue(cublasLtHandle_t handle, const v
 bool checked_products::entry::look() {
   const auto now = at.load(std::memory_order_acquire);
   if (now != stage::checking) return now == stage::good;
-  const auto is = static_cast<bits>(std::atomic_ref<unsigned>(*verdict).load(std::memory_order_acquire));
-  if (is == bits::unknown) return false;
+  const auto read = [this] {
+    return static_cast<bits>(std::atomic_ref<unsigned>(*verdict).load(std::memory_order_acquire));
+  };
+  if (read() == bits::unknown) return false;
   const std::lock_guard lock(mutex);
   if (at.load(std::memory_order_relaxed) != stage::checking) return at.load(std::memory_order_relaxed) == stage::good;
+  const bits is = read();  // again: another thread may have begun the next one's check
   if (is == bits::same)
     at.store(stage::good, std::memory_order_release);
-  else
-    at.store(++current < count ? stage::waiting : stage::bad, std::memory_order_release);
+  else if (is == bits::different)
+    try_next();
   return is == bits::same;
 }
 
@@ -260,9 +265,10 @@ void checked_products::enqueue_check(device& d, sluice_queue& q, entry& e) {
   const std::size_t out_bytes = static_cast<std::size_t>(s.m * s.n) * element;
   const std::size_t a_bytes = on_256(static_cast<std::size_t>(a_count) * element);
   const std::size_t b_bytes = on_256(static_cast<std::size_t>(b_count) * element);
+  const std::size_t bytes = a_bytes + b_bytes + 2 * on_256(out_bytes) + 256;
   scratch memory(d, *d.memory, &q);
   e.at.store(entry::stage::bad, std::memory_order_release);
-  if (memory.allocate(a_bytes + b_bytes + 2 * on_256(out_bytes) + 256, nullptr) != SLUICE_OK) return;
+  if (bytes > d.memory_total / least_share || memory.allocate(bytes, nullptr) != SLUICE_OK) return;
   char* const a = static_cast<char*>(memory.data());
   char* const b = a + a_bytes;
   char* const mine = b + b_bytes;
@@ -276,11 +282,17 @@ void checked_products::enqueue_check(device& d, sluice_queue& q, entry& e) {
   p.out = {mine, 0, s.m, 1};
   std::atomic_ref<unsigned>(*e.verdict).store(static_cast<unsigned>(bits::unknown), std::memory_order_relaxed);
   cudaError_t error = cudaMemsetAsync(work, 0, 2 * sizeof(unsigned), q.stream);
-  if (error == cudaSuccess) error = write_random(s.dtype, a, a_count, 1, q.stream);
-  if (error == cudaSuccess) error = write_random(s.dtype, b, b_count, 2, q.stream);
+  const bool a_along_k = s.a_operation != CUBLAS_OP_N;
+  const bool b_along_k = s.b_operation == CUBLAS_OP_N;
+  if (error == cudaSuccess)
+    error = write_random(s.dtype, {a, a_count, a_along_k ? s.k : s.m, s.a_leading, a_along_k}, 1, q.stream);
+  if (error == cudaSuccess)
+    error = write_random(s.dtype, {b, b_count, b_along_k ? s.k : s.n, s.b_leading, b_along_k}, 2, q.stream);
   if (error == cudaSuccess) error = run_chain(p, choose_cut(p, d.multiprocessors, 0), nullptr, nullptr, q.stream);
-  if (error != cudaSuccess || e.enqueue(handle_, a, b, theirs, q.stream) != CUBLAS_STATUS_SUCCESS) return;
-  if (compare_bits(mine, theirs, out_bytes, work, e.verdict, q.stream) == cudaSuccess)
+  if (error != cudaSuccess) return;
+  if (e.enqueue(handle_, a, b, theirs, q.stream) != CUBLAS_STATUS_SUCCESS) return e.try_next();
+  if (make_nans_canonical(s.dtype, theirs, s.m * s.n, q.stream) == cudaSuccess &&
+      compare_bits(mine, theirs, out_bytes, work, e.verdict, q.stream) == cudaSuccess)
     e.at.store(entry::stage::checking, std::memory_order_release);
 }
 

@@ -19,8 +19,15 @@ sluice_status strict_product(device& d, sluice_queue& q, const sluice_array& a, 
 
 // Kernels on results (matmul_bits.cu). Every NaN of `count` elements becomes the canonical one.
 cudaError_t make_nans_canonical(std::int32_t dtype, void* data, std::int64_t count, cudaStream_t stream);
-// Full mantissas, magnitudes apart, so that sums show the order of their additions.
-cudaError_t write_random(std::int32_t dtype, void* data, std::int64_t count, unsigned seed, cudaStream_t stream);
+// An operand in memory: runs of `inner` elements, along k or across it, `leading` apart.
+struct stored_operand {
+  void* data;
+  std::int64_t count, inner, leading;
+  bool along_k;
+};
+// Full mantissas, magnitudes apart, so that sums show the order of their additions; a few rows of a and columns of b show
+// what else can differ (matmul_bits.cu), and what lies between runs is infinite.
+cudaError_t write_random(std::int32_t dtype, const stored_operand& to, unsigned seed, cudaStream_t stream);
 // Writes `same` or `different` to *verdict, host memory; `work` is two words of zeros on the device.
 enum class bits : unsigned { unknown = 0, same = 1, different = 2 };
 cudaError_t compare_bits(const void* x, const void* y, std::size_t bytes, unsigned* work, unsigned* verdict,
