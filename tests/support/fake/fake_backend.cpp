@@ -236,7 +236,7 @@ sluice_status fill(std::int32_t i, sluice_queue* queue, const sluice_array* targ
 }
 
 sluice_status matmul(std::int32_t i, sluice_queue* queue, const sluice_array* a, const sluice_array* b,
-                     const sluice_array* out, std::int32_t, sluice_message*) {
+                     const sluice_array* out, std::int32_t precision, sluice_message*) {
   if (a->rank != 3 || b->rank != 3 || out->rank != 3) ledger::die("matmul", "a rank that is not 3");
   if (a->dtype != b->dtype || a->dtype != out->dtype) ledger::die("matmul", "dtypes that differ");
   if (a->extents[0] != out->extents[0] || b->extents[0] != out->extents[0] || a->extents[1] != out->extents[1] ||
@@ -244,7 +244,8 @@ sluice_status matmul(std::int32_t i, sluice_queue* queue, const sluice_array* a,
     ledger::die("matmul", "extents that do not fit");
   if (out->strides[2] != 1 || out->strides[1] != out->extents[2] || out->strides[0] != out->extents[1] * out->extents[2])
     ledger::die("matmul", "an output with gaps");
-  return enqueue(i, queue, "matmul", {{*a}, {*b}, {*out}}, [x = *a, y = *b, z = *out] { reference::matmul(x, y, z); });
+  const auto product = precision == SLUICE_PRECISION_STRICT ? reference::chained_matmul : reference::matmul;
+  return enqueue(i, queue, "matmul", {{*a}, {*b}, {*out}}, [=, x = *a, y = *b, z = *out] { product(x, y, z); });
 }
 
 sluice_status rowsum(std::int32_t i, sluice_queue* queue, const sluice_array* a, const sluice_array* out, sluice_message*) {
@@ -257,8 +258,9 @@ sluice_status rowsum(std::int32_t i, sluice_queue* queue, const sluice_array* a,
 }
 
 // out = 2 * in, or options' factor times in.
-sluice_status scale(std::int32_t i, sluice_queue* queue, const sluice_array* in, std::int32_t in_count, const sluice_array* out,
-                    std::int32_t out_count, const void* options, std::size_t options_size, sluice_message* message) {
+sluice_status scale(std::int32_t i, sluice_queue* queue, const sluice_array* in, std::int32_t in_count,
+                    const sluice_array* out, std::int32_t out_count, const void* options, std::size_t options_size,
+                    sluice_message* message) {
   if (in_count != 1 || out_count != 1 || in->dtype != SLUICE_F32 || in->extents[0] != out->extents[0])
     return fail(SLUICE_INVALID_ARGUMENT, message, "scale takes one f32 array");
   if (options != nullptr && options_size != sizeof(float)) ledger::die("scale", "options of another size");
