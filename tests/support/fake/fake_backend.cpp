@@ -258,9 +258,8 @@ sluice_status rowsum(std::int32_t i, sluice_queue* queue, const sluice_array* a,
 }
 
 // out = 2 * in, or options' factor times in.
-sluice_status scale(std::int32_t i, sluice_queue* queue, const sluice_array* in, std::int32_t in_count,
-                    const sluice_array* out, std::int32_t out_count, const void* options, std::size_t options_size,
-                    sluice_message* message) {
+sluice_status scale(std::int32_t i, sluice_queue* queue, const sluice_array* in, std::int32_t in_count, const sluice_array* out,
+                    std::int32_t out_count, const void* options, std::size_t options_size, sluice_message* message) {
   if (in_count != 1 || out_count != 1 || in->dtype != SLUICE_F32 || in->extents[0] != out->extents[0])
     return fail(SLUICE_INVALID_ARGUMENT, message, "scale takes one f32 array");
   if (options != nullptr && options_size != sizeof(float)) ledger::die("scale", "options of another size");
