@@ -60,6 +60,23 @@ struct stopped_run {
   std::string out;
 };
 
+// A journal that is whole, and says something else.
+std::string forged(const std::string& journal, const std::string& from, const std::string& to) {
+  const auto end = journal.find('\n');
+  std::string text = journal.substr(end + 1);
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  text.replace(at, text.find_first_of(" \n", at + from.size()) - at, to);
+  std::uint64_t sum = 0xcbf29ce484222325;
+  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  char line[96];
+  unsigned long long number = 0;
+  REQUIRE(std::sscanf(journal.c_str(), "sluice-journal 1 %llu ", &number) == 1);
+  std::snprintf(line, sizeof line, "sluice-journal 1 %llu %zu %016llx\n", number, text.size(),
+                static_cast<unsigned long long>(sum));
+  return line + text;
+}
+
 }  // namespace
 
 TEST_CASE("stopped at random points and resumed, again and again: the bits of one run") {
@@ -145,28 +162,47 @@ TEST_CASE("lanes of columns are kept, too") {
   CHECK(testing::same_bits(read_npy(here / "totals.npy"), rowsum(a.transpose())));
 }
 
-TEST_CASE("products that were stopped use the same chunks") {
+TEST_CASE("products that were stopped use the same chunks, and strict ones resume on any device") {
   const testing::folder here;
+  const std::string out = here / "out.npy", journal = out + ".journal";
+  const tensor a = testing::random({3000, 33}, dtype::f32), b = testing::random({33, 17}, dtype::f32);
+  const tensor turned = b.transpose().contiguous().transpose();  // other strides
+  testing::write_file(here / "in", raw(a));
+  const auto in = [&](std::int64_t chunk) { return file_stream(here / "in", {.columns = 33, .chunk_bytes = chunk}); };
   for (const auto& where : testing::one_of_each_backend()) {
-    const tensor a = testing::random({3000, 33}, dtype::f32);
-    const tensor b = testing::random({33, 17}, dtype::f32);
-    testing::write_file(here / "in", raw(a));
-    const auto in = [&](std::int64_t chunk) { return file_stream(here / "in", {.columns = 33, .chunk_bytes = chunk}); };
     pipeline_options there;
     there.where = where;
     matmul_file(in(7000), b, here / "whole.npy", there);
-    std::stop_source stop;
-    pipeline_options options = stopping_at(100'000, stop);
-    options.where = where;
-    CHECK(stops([&] { matmul_file(in(7000), b, here / "out.npy", options); }));
-    CHECK_REFUSED(matmul_file(in(7000), testing::random({33, 17}, dtype::f32, 9), here / "out.npy", there), invalid_argument,
-                  "its b was", "resume::never");
-    CHECK_REFUSED(matmul_file(in(7000), b, here / "out.npy", there, precision::tensor_core), invalid_argument,
-                  "precision was strict, and is tensor_core");
-    CHECK_REFUSED(matmul_file(in(7000), b, here / "out.npy", there, precision::fast), invalid_argument, "and is fast");
-    const auto done = matmul_file(in(12'345), b, here / "out.npy", there);
-    CHECK(done.resumed_bytes > 0);
-    CHECK(testing::read_file(here / "out.npy") == testing::read_file(here / "whole.npy"));
+    const auto stopped = [&](precision p) {
+      std::stop_source stop;
+      pipeline_options options = stopping_at(100'000, stop);
+      options.where = where;
+      options.resume = resume::never;
+      CHECK(stops([&] { matmul_file(in(7000), b, out, options, p); }));
+      return testing::read_file(journal);
+    };
+    const auto fast = stopped(precision::fast);
+    CHECK_REFUSED(matmul_file(in(7000), turned, out, there, precision::fast), invalid_argument, "its b was (33, 17) with");
+    if (where != device::cpu)
+      CHECK_REFUSED(matmul_file(in(7000), b, out, {.where = device::cpu}, precision::fast), invalid_argument,
+                    "its devices was", "--fresh");
+    testing::write_file(journal, forged(fast, "\norder ", ""));
+    CHECK_REFUSED(matmul_file(in(7000), b, out, there, precision::fast), invalid_argument, "its order was nothing",
+                  "--fresh");
+    for (const auto& next : {where, device(device::cpu)}) {
+      const auto strict = stopped(precision::strict);
+      CHECK_REFUSED(matmul_file(in(7000), testing::random({33, 17}, dtype::f32, 9), out, there), invalid_argument,
+                    "its b was", "resume::never");
+      CHECK_REFUSED(matmul_file(in(7000), b, out, there, precision::tensor_core), invalid_argument,
+                    "precision was strict, and is tensor_core");
+      CHECK_REFUSED(matmul_file(in(7000), b, out, there, precision::fast), invalid_argument, "and is fast");
+      testing::write_file(journal, forged(strict, "\norder chains of ", ""));
+      CHECK_REFUSED(matmul_file(in(7000), b, out, there), invalid_argument, "its order was nothing, and is chains of 1024;",
+                    "--fresh");
+      testing::write_file(journal, strict);
+      CHECK(matmul_file(in(12'345), turned, out, {.where = next}).resumed_bytes > 0);
+      CHECK(testing::read_file(out) == testing::read_file(here / "whole.npy"));
+    }
   }
 }
 
@@ -324,27 +360,6 @@ TEST_CASE("a corrupt journal is an error, and nothing is done about it") {
   }
   CHECK(!std::filesystem::exists(run.out));
 }
-
-namespace {
-
-// A journal that is whole, and says something else.
-std::string forged(const std::string& journal, const std::string& from, const std::string& to) {
-  const auto end = journal.find('\n');
-  std::string text = journal.substr(end + 1);
-  const auto at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  text.replace(at, text.find_first_of(" \n", at + from.size()) - at, to);
-  std::uint64_t sum = 0xcbf29ce484222325;
-  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  char line[96];
-  unsigned long long number = 0;
-  REQUIRE(std::sscanf(journal.c_str(), "sluice-journal 1 %llu ", &number) == 1);
-  std::snprintf(line, sizeof line, "sluice-journal 1 %llu %zu %016llx\n", number, text.size(),
-                static_cast<unsigned long long>(sum));
-  return line + text;
-}
-
-}  // namespace
 
 TEST_CASE("every field of a journal is held against the others") {
   const testing::folder here;

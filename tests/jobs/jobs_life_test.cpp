@@ -4,8 +4,6 @@
 
 #include <sys/stat.h>
 
-#include <sqlite3.h>
-
 #include <cerrno>
 #include <optional>
 
@@ -275,40 +273,6 @@ TEST_CASE("a job that an older release left with its own form of journal is star
   CHECK(value_of("state", ended) == "done");
   CHECK(value_of("resumed_bytes", ended) == "0");
   CHECK(value_of("rows", ended) == "64");
-}
-
-TEST_CASE("the precision of a job is kept, and those of a release that had none are strict") {
-  const house p;
-  write_npy(p.data("a.npy"), testing::random({3, 3}, dtype::f32));
-  std::string fast, sum;
-  const auto product = R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy","precision":"fast"})";
-  {
-    job_service s(p.options());
-    fast = started(s, product);
-    sum = started(s, R"({"operation":"rowsum","input":"d/a.npy"})");
-    CHECK(value_of("state", until_ended(s, fast)) == "done");
-    until_ended(s, sum);
-  }
-  const auto precision_in = [](sluice::service& s, const std::string& id) {
-    return value_of("precision", ask(s, "GET", cat("/v1/jobs/", id)).text());
-  };
-  {
-    job_service s(p.options());
-    CHECK(precision_in(s, fast) == "fast");
-  }
-  {
-    sqlite3* db = nullptr;
-    REQUIRE(sqlite3_open((p.here / "jobs/jobs.db").c_str(), &db) == SQLITE_OK);
-    CHECK(sqlite3_exec(db, "ALTER TABLE jobs DROP COLUMN precision; PRAGMA user_version = 1", nullptr, nullptr, nullptr) ==
-          SQLITE_OK);
-    sqlite3_close(db);
-  }
-  for (int i = 0; i < 2; ++i) {
-    job_service s(p.options());
-    CHECK(precision_in(s, fast) == "strict");
-    CHECK(precision_in(s, sum).empty());
-    CHECK(value_of("state", until_ended(s, started(s, product))) == "done");
-  }
 }
 
 TEST_CASE("what jobs write is their user's alone") {

@@ -112,6 +112,9 @@ TEST_CASE("orders that are none") {
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/f64.npy"})", 422, "the operand must be (3, n) of f32");
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy","precision":"exact"})", 400,
           "it must be strict or fast or tensor_core");
+  for (const char* operation : {"matmul", "rowsum"})
+    refused(cat(R"({"input":"d/a.npy","precision":"","operation":")", operation, "\"}"), 400,
+            "precision is \\\"\\\": it must be");
   refused(R"({"operation":"matmul","input":"d/a.npy","operand":"d/a.npy","precision":1})", 422, "must be a string");
   refused(R"({"operation":"rowsum","input":"d/a.npy","precision":"strict"})", 422, "precision is matmul's");
   refused(cat(R"({"operation":"rowsum","input":")", std::string(70'000, 'x'), "\"}"), 413, "65536");

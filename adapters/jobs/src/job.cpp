@@ -52,22 +52,11 @@ void take(order& o, std::string_view key, simdjson::dom::element value) {
   } else if (key == "column_totals") {
     o.column_totals = truth_of(key, value);
   } else if (key == "precision") {
-    o.precision = text_of(key, value);
+    o.precision = precision_named(text_of(key, value)).name;
   } else {
     fail(fmt::format("{} is unknown: expected operation, input, operand, columns, dtype, offset, column_totals or precision",
                      json_string(shown(key))));
   }
-}
-
-// The default where none is named.
-void check_precision(order& o) {
-  const auto all = matmul_op().precisions;
-  if (o.precision.empty()) o.precision = all.front().name;
-  if (find_precision(matmul_op(), o.precision) != nullptr) return;
-  std::string names;
-  for (const auto& p : all) names += fmt::format("{}{}", names.empty() ? "" : " or ", p.name);
-  throw http_error{400, "malformed",
-                   fmt::format("[jobs] precision is {}: it must be {}", json_string(shown(o.precision)), names)};
 }
 
 void check(order& o) {
@@ -79,10 +68,17 @@ void check(order& o) {
   if (!product && !o.operand.empty()) fail("operand is matmul's: leave it out");
   if (product && o.column_totals) fail("column_totals is rowsum's: leave it out");
   if (!product && !o.precision.empty()) fail("precision is matmul's: leave it out");
-  if (product) check_precision(o);
+  if (product && o.precision.empty()) o.precision = matmul_op().precisions.front().name;
 }
 
 }  // namespace
+
+const op_precision& precision_named(std::string_view name) {
+  if (const auto* const p = find_precision(matmul_op(), name)) return *p;
+  std::string names;
+  for (const auto& p : matmul_op().precisions) names += fmt::format("{}{}", names.empty() ? "" : " or ", p.name);
+  throw http_error{400, "malformed", fmt::format("[jobs] precision is {}: it must be {}", json_string(shown(name)), names)};
+}
 
 order parse_order(std::string_view body) {
   simdjson::dom::parser parser;

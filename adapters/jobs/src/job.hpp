@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "sluice/ops/descriptor.hpp"
+
 namespace sluice::serving::jobs {
 
 enum class state { queued, running, done, failed, cancelled };
@@ -48,7 +50,10 @@ struct job {
 
 [[nodiscard]] std::string json(const job& j);
 
-// Reads an order from JSON. Throws error: malformed, invalid_argument.
+// matmul's. Throws http_error 400, with `name`, where there is none.
+const op_precision& precision_named(std::string_view name);
+
+// Reads an order from JSON, with the default of what it leaves out. Throws error: malformed, invalid_argument; http_error.
 order parse_order(std::string_view body);
 
 }  // namespace sluice::serving::jobs

@@ -251,11 +251,11 @@ pipeline_summary runner::compute(const job& j, const pipeline_options& options) 
   if (!options.column_totals.empty()) folder::make_private(options.column_totals);
   if (j.asked.operation == "rowsum")
     return resumed(options, [&](const auto& o) { return rowsum_file(in, folder_.result(j.id), o); });
+  const auto p = precision_named(j.asked.precision).options.value_or(precision::strict);
   const auto b = files_.open_operand(j.asked);
   tensor resident({b.rows(), b.columns()}, b.dtype());
   b.read_rows(0, resident);
   b.check_unchanged();
-  const auto p = find_precision(matmul_op(), j.asked.precision)->options.value_or(precision::strict);
   return resumed(options, [&](const auto& o) { return matmul_file(in, resident, folder_.result(j.id), o, p); });
 }
 

@@ -236,7 +236,7 @@ sluice_status fill(std::int32_t i, sluice_queue* queue, const sluice_array* targ
 }
 
 sluice_status matmul(std::int32_t i, sluice_queue* queue, const sluice_array* a, const sluice_array* b,
-                     const sluice_array* out, std::int32_t, sluice_message*) {
+                     const sluice_array* out, std::int32_t precision, sluice_message*) {
   if (a->rank != 3 || b->rank != 3 || out->rank != 3) ledger::die("matmul", "a rank that is not 3");
   if (a->dtype != b->dtype || a->dtype != out->dtype) ledger::die("matmul", "dtypes that differ");
   if (a->extents[0] != out->extents[0] || b->extents[0] != out->extents[0] || a->extents[1] != out->extents[1] ||
@@ -244,7 +244,8 @@ sluice_status matmul(std::int32_t i, sluice_queue* queue, const sluice_array* a,
     ledger::die("matmul", "extents that do not fit");
   if (out->strides[2] != 1 || out->strides[1] != out->extents[2] || out->strides[0] != out->extents[1] * out->extents[2])
     ledger::die("matmul", "an output with gaps");
-  return enqueue(i, queue, "matmul", {{*a}, {*b}, {*out}}, [x = *a, y = *b, z = *out] { reference::matmul(x, y, z); });
+  const auto product = precision == SLUICE_PRECISION_STRICT ? reference::chained_matmul : reference::matmul;
+  return enqueue(i, queue, "matmul", {{*a}, {*b}, {*out}}, [=, x = *a, y = *b, z = *out] { product(x, y, z); });
 }
 
 sluice_status rowsum(std::int32_t i, sluice_queue* queue, const sluice_array* a, const sluice_array* out, sluice_message*) {

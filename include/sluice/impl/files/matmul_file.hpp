@@ -14,15 +14,14 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace files {
 
-inline constexpr std::int64_t cpu_product_bytes =
-    4 << 20;  // of a chunk on the CPU, whatever the number of threads: a product's bits may depend on its height
+inline constexpr std::int64_t cpu_product_bytes = 4 << 20;  // of a chunk on the CPU, whatever the number of threads
 // For as many threads as there usually are: with half of 16 threads products took 1.5 times as long.
 inline constexpr std::int64_t product_budget_bytes = 4 * cpu_budget_bytes;
 
 class matmul_chunks final : public chunk_op {
  public:
   matmul_chunks(const tensor& b, const std::vector<device>& devices, precision p) : precision_(p) {
-    for (const auto& d : devices) there_.push_back(b.to(d));  // with its strides: the bits depend on them
+    for (const auto& d : devices) there_.push_back(b.to(d));  // with its strides
   }
 
   [[nodiscard]] chunk_result run(const tensor& rows) const override {
@@ -57,13 +56,23 @@ inline std::uint64_t digest_of(const tensor& b) {
   return hash;
 }
 
-// The bits of some products depend on the kind of device.
 inline std::string kinds_of(const std::vector<device>& devices) {
   std::string kinds;
   for (const auto& d : devices)
     for (const auto& info : sluice::devices())
       if (info.where == d) kinds += (kinds.empty() ? "" : "; ") + info.description;
   return kinds;
+}
+
+// What the bits of a product depend on: strict's on the operands alone, others' on the device and b's strides, too.
+inline run_key product_key(const tensor& b, const std::vector<device>& devices, precision p) {
+  const bool strict = p == precision::strict;
+  const auto layout = strict ? std::string() : fmt::format(" with strides {}", b.strides().str());
+  run_key key{{"precision", std::string(precision_of(matmul_op(), p)->name)},
+              {"order", strict ? "chains of 1024" : "any"},  // journals without it are of products in another order
+              {"b", fmt::format("{}{}, {:016x}", b.shape().str(), layout, digest_of(b))}};
+  if (!strict) key.emplace_back("devices", kinds_of(devices));
+  return key;
 }
 
 inline pipeline_summary matmul_to(const destination& to, const file_stream& in, const tensor& b,
@@ -88,9 +97,7 @@ inline pipeline_summary matmul_to(const destination& to, const file_stream& in, 
                       b.dtype(),
                       {in.rows(), b.extent(1)},
                       row,
-                      {{"b", fmt::format("{} with strides {}, {:016x}", b.shape().str(), b.strides().str(), digest_of(b))},
-                       {"precision", std::string(precision_of(matmul_op(), p)->name)},
-                       {"devices", kinds_of(where.devices)}},
+                      product_key(b, where.devices, p),
                       product_budget_bytes};
   return run_to_file(plan, where, [&](const result_file&) { return matmul_chunks(b, where.devices, p); });
 }
