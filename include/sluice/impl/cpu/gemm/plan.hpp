@@ -140,6 +140,7 @@ inline void add_block(bool first, const S* sums, std::int64_t count, S* total) {
 // Sums of blocks of k by different tasks, sums[block][count], added up in ascending order.
 template <class T>
 inline void join_blocks(const sum_of<T>* sums, std::int64_t blocks, std::int64_t count, T* out) {
+  const ieee_arithmetic mode;
   constexpr std::int64_t step = 256;
   sum_of<T> total[step];
   for (std::int64_t i = 0; i < count; i += step) {
