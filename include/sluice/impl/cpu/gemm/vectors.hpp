@@ -30,7 +30,7 @@ SLUICE_INLINE void store(S* p, V x) {
 // The same value. Where clang takes the results of calls for never NaN or -0.0, it cannot see through this.
 template <class V>
 SLUICE_INLINE V hidden(V x) {
-#if defined(__clang__) && __FINITE_MATH_ONLY__
+#if defined(__clang__)
 #if defined(__aarch64__)
   asm("" : "+w"(x));
 #elif defined(__x86_64__)
