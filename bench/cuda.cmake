@@ -10,7 +10,8 @@ target_compile_options(cuda_bench PRIVATE -std=c++20)
 target_link_libraries(cuda_bench PRIVATE sluice::sluice CUDA::cublas CUDA::cudart_static)
 add_dependencies(cuda_bench sluice_cuda)
 # What src/cuda's choices of kernels are read from.
-add_executable(cuda_products EXCLUDE_FROM_ALL cuda_products.cpp cuda_products.cu ../src/cuda/matmul_chain.cu)
+add_executable(cuda_products EXCLUDE_FROM_ALL cuda_products.cpp ../src/cuda/matmul_chain.cu
+               ../src/cuda/matmul_bits.cu)
 target_compile_options(cuda_products PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>")
 target_include_directories(cuda_products PRIVATE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src/cuda")
 target_link_libraries(cuda_products PRIVATE CUDA::cublas CUDA::cublasLt CUDA::cudart_static)

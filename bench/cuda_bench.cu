@@ -2,7 +2,7 @@
 // Answers are compared before anything is timed; the figure is the median of rounds in which the sides take turns. Times are
 // wall times over many calls that end with a wait.
 //
-//     cuda_bench [--json FILE] [--quick]
+//     cuda_bench [--json FILE] [--quick] [--products]   products alone
 #include "cuda_bench.hpp"
 
 namespace bench {
@@ -54,13 +54,16 @@ using namespace bench;
 
 int main(int argc, char** argv) {
   const char* json = nullptr;
+  bool only_products = false;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--quick") == 0)
       quick = true;
+    else if (std::strcmp(argv[i], "--products") == 0)
+      only_products = true;
     else if (std::strcmp(argv[i], "--json") == 0 && i + 1 < argc)
       json = argv[++i];
     else
-      must(false, std::string("unknown option ") + argv[i] + "; cuda_bench [--json FILE] [--quick]");
+      must(false, std::string("unknown option ") + argv[i] + "; cuda_bench [--json FILE] [--quick] [--products]");
   }
   for (const auto& d : sluice::devices())
     if (d.where.backend() == "cuda") std::printf("%s: %s\n", d.where.str().c_str(), d.description.c_str());
@@ -68,13 +71,16 @@ int main(int argc, char** argv) {
   try {
     direct_blas blas;
     wrapper_cost(blas);
-    clocks(blas);
-    round_trips(blas);
-    copies(blas);
-    rowsums();
-    other_rowsums();
-    element_wise();
+    if (!only_products) {
+      clocks(blas);
+      round_trips(blas);
+      copies(blas);
+      rowsums();
+      other_rowsums();
+      element_wise();
+    }
     matmuls(blas);
+    strict_products(blas);
   } catch (const sluice::error& e) {
     must(false, e.what());
   }

@@ -113,6 +113,11 @@ struct product {
   cublasComputeType_t compute;
 };
 
+struct extents {
+  std::int64_t m, k, n;
+  [[nodiscard]] double flops() const { return 2.0 * static_cast<double>(m * n * k); }
+};
+
 class direct_blas {
  public:
   direct_blas() {
@@ -123,18 +128,19 @@ class direct_blas {
     must(cudaMalloc(&workspace, 32 << 20));
     must(cublasSetWorkspace(handle_, workspace, 32 << 20));
   }
-  // With `strict` as strict products ask for it: partial sums are never rounded to 16 bits.
-  void set_mode(bool strict) {
+  // `full`: partial sums are never rounded to 16 bits, as precision::fast promises.
+  void set_mode(bool full) {
     must(cublasSetMathMode(
-        handle_, strict ? static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)
-                        : CUBLAS_DEFAULT_MATH));
+        handle_, full ? static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)
+                      : CUBLAS_DEFAULT_MATH));
   }
-  void multiply(const product& p, const void* a, const void* b, void* c, int n) {
+  void multiply(const product& p, const void* a, const void* b, void* c, const extents& e) {
     const float one = 1, zero = 0;
     const double one64 = 1, zero64 = 0;
     const bool wide = p.type == dtype::f64;
-    must(cublasGemmEx(handle_, CUBLAS_OP_N, CUBLAS_OP_N, n, n, n, wide ? (const void*)&one64 : &one, b, p.cuda_type, n, a,
-                      p.cuda_type, n, wide ? (const void*)&zero64 : &zero, c, p.cuda_type, n, p.compute,
+    const int m = static_cast<int>(e.m), k = static_cast<int>(e.k), n = static_cast<int>(e.n);
+    must(cublasGemmEx(handle_, CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, wide ? (const void*)&one64 : &one, b, p.cuda_type, n, a,
+                      p.cuda_type, k, wide ? (const void*)&zero64 : &zero, c, p.cuda_type, n, p.compute,
                       CUBLAS_GEMM_DEFAULT));
   }
   cudaStream_t stream = nullptr;
@@ -145,11 +151,15 @@ class direct_blas {
 
 inline const product products[] = {
     {"f32", dtype::f32, sluice::precision::strict, CUDA_R_32F, CUBLAS_COMPUTE_32F},
+    {"f32 fast", dtype::f32, sluice::precision::fast, CUDA_R_32F, CUBLAS_COMPUTE_32F},
     {"TF32", dtype::f32, sluice::precision::tensor_core, CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32},
     {"bf16", dtype::bf16, sluice::precision::strict, CUDA_R_16BF, CUBLAS_COMPUTE_32F},
+    {"bf16 fast", dtype::bf16, sluice::precision::fast, CUDA_R_16BF, CUBLAS_COMPUTE_32F},
     {"bf16 tensor_core", dtype::bf16, sluice::precision::tensor_core, CUDA_R_16BF, CUBLAS_COMPUTE_32F},
     {"f16", dtype::f16, sluice::precision::strict, CUDA_R_16F, CUBLAS_COMPUTE_32F},
+    {"f16 fast", dtype::f16, sluice::precision::fast, CUDA_R_16F, CUBLAS_COMPUTE_32F},
     {"f64", dtype::f64, sluice::precision::strict, CUDA_R_64F, CUBLAS_COMPUTE_64F},
+    {"f64 fast", dtype::f64, sluice::precision::fast, CUDA_R_64F, CUBLAS_COMPUTE_64F},
 };
 
 // The parts.
@@ -161,5 +171,6 @@ void rowsums();
 void other_rowsums();
 void element_wise();
 void matmuls(direct_blas& blas);
+void strict_products(direct_blas& blas);
 
 }  // namespace bench

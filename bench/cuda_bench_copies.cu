@@ -85,7 +85,7 @@ void round_trips(direct_blas& blas) {
     const auto by_hand = [&] {
       must(cudaMemcpyAsync(da, pa, bytes, cudaMemcpyHostToDevice, blas.stream));
       must(cudaMemcpyAsync(db, pb, bytes, cudaMemcpyHostToDevice, blas.stream));
-      blas.multiply(products[0], da, db, dc, n);
+      blas.multiply(products[0], da, db, dc, {n, n, n});
       must(cudaMemcpyAsync(pc, dc, bytes, cudaMemcpyDeviceToHost, blas.stream));
       must(cudaStreamSynchronize(blas.stream));
     };

@@ -5,11 +5,8 @@
 // Times are microseconds of the device: medians of graphs of launches, one behind the other, operands in the cache where
 // they fit.
 #include <algorithm>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <ctime>
 #include <functional>
 #include <string>
 #include <vector>
@@ -19,7 +16,6 @@
 #include <cuda_runtime.h>
 
 #include "../src/cuda/matmul_strict.hpp"
-#include "cuda_products.hpp"
 
 using namespace sluice::cuda;
 
@@ -31,7 +27,8 @@ cublasLtHandle_t lt;
 void* workspace;
 constexpr std::size_t workspace_bytes = 32u << 20;
 unsigned* counters;
-unsigned* differences;
+unsigned* comparison;  // on the device
+unsigned* verdict;     // in pinned memory
 int processors = 0;
 
 void must(cudaError_t e, const char* what, int line) {
@@ -41,23 +38,14 @@ void must(cudaError_t e, const char* what, int line) {
 }
 #define MUST(x) must(x, #x, __LINE__)
 
-void say(const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  std::vprintf(format, list);
-  va_end(list);
-  std::fflush(stdout);
-}
 std::size_t size_of(int dtype) { return dtype == 0 ? 8 : dtype == 1 ? 4 : 2; }
 const char* const names[] = {"f64", "f32", "f16", "bf16"};
 
-unsigned count_different(const void* x, const void* y, std::int64_t bytes) {
-  MUST(cudaMemsetAsync(differences, 0, 4, stream));
-  compare(x, y, bytes, differences, stream);
-  unsigned n = 0;
-  MUST(cudaMemcpyAsync(&n, differences, 4, cudaMemcpyDeviceToHost, stream));
+bool same(const void* x, const void* y, std::size_t bytes) {
+  MUST(cudaMemsetAsync(comparison, 0, 2 * sizeof(unsigned), stream));
+  MUST(compare_bits(x, y, (bytes + 3) / 4 * 4, comparison, verdict, stream));
   MUST(cudaStreamSynchronize(stream));
-  return n;
+  return *verdict == static_cast<unsigned>(bits::same);
 }
 
 struct buffer {
@@ -128,9 +116,11 @@ struct problem {
         b(k_ * n_ * size_of(type)),
         c(m_ * n_ * size_of(type)),
         expected(m_ * n_ * size_of(type)) {
-    fill_random(dtype, a.data, m * k, 1, stream);
-    fill_random(dtype, b.data, k * n, 2, stream);
-    run_slow(product(expected.data), stream);
+    MUST(write_random(dtype, a.data, m * k, 1, stream));
+    MUST(write_random(dtype, b.data, k * n, 2, stream));
+    MUST(cudaMemsetAsync(expected.data, 0xff, m * n * size_of(dtype) + 4, stream));
+    const chain_product made = product(expected.data);
+    MUST(run_chain(made, choose_cut(made, processors, workspace_bytes), workspace, counters, stream));
   }
   [[nodiscard]] chain_product product(void* out) const {
     chain_product made{dtype, 1, m, n, k, {}, {}, {}};
@@ -143,10 +133,8 @@ struct problem {
     const double flops = 2.0 * m * n * k;
     return flops < 5e8 ? 20 : flops < 2e10 ? 5 : 2;
   }
-  [[nodiscard]] unsigned wrong() const {
-    return count_different(c.data, expected.data, m * n * static_cast<std::int64_t>(size_of(dtype)));
-  }
-  void wipe() const { MUST(cudaMemsetAsync(c.data, 0xff, m * n * size_of(dtype), stream)); }
+  [[nodiscard]] bool chain() const { return same(c.data, expected.data, m * n * size_of(dtype)); }
+  void wipe() const { MUST(cudaMemsetAsync(c.data, 0xff, m * n * size_of(dtype) + 4, stream)); }
   [[nodiscard]] std::string str() const {
     char text[80];
     std::snprintf(text, sizeof text, "%s %lldx%lldx%lld%s%s", names[dtype], (long long)m, (long long)k, (long long)n,
@@ -279,14 +267,14 @@ void try_algorithms(const problem& p) {
   for (std::size_t i = 0; i < all.found.size(); ++i) {
     p.wipe();
     if (!all.run(all.found[i])) continue;
-    const unsigned wrong = p.wrong();
+    const bool chain = p.chain();
     const double t = time_of([&] { return all.run(all.found[i]); }, p.launches(), 3);
-    if (wrong == 0) good.emplace_back(t, i);
+    if (chain) good.emplace_back(t, i);
   }
   std::sort(good.begin(), good.end());
-  say("\n   lt %zu of %zu are the chain:", good.size(), all.found.size());
+  std::printf("\n   lt %zu of %zu are the chain:", good.size(), all.found.size());
   for (std::size_t i = 0; i < good.size() && i < 5; ++i)
-    say(" %.2f #%zu %s", good[i].first, good[i].second, describe(all.found[good[i].second]).c_str());
+    std::printf(" %.2f #%zu %s", good[i].first, good[i].second, describe(all.found[good[i].second]).c_str());
   if (good.empty()) return;
   const double with_pass = time_of(
       [&] {
@@ -294,7 +282,7 @@ void try_algorithms(const problem& p) {
                make_nans_canonical(p.dtype, p.c.data, p.m * p.n, stream) == cudaSuccess;
       },
       p.launches());
-  say(" NaN pass %.2f", with_pass);
+  std::printf(" NaN pass %.2f", with_pass);
 }
 
 struct timed {
@@ -322,8 +310,7 @@ std::vector<timed> try_tiles(const problem& p, unsigned& wrong, timed& chosen) {
       const auto run = [&] { return run_chain(product, cut, workspace, counters, stream) == cudaSuccess; };
       p.wipe();
       run();
-      const unsigned different = p.wrong();
-      wrong += different;
+      if (!p.chain()) ++wrong;
       const double t = time_of(run, p.launches(), 5);
       std::string what = chain_tile_name(p.dtype, tile);
       what.erase(std::remove(what.begin(), what.end(), ' '), what.end());
@@ -340,17 +327,17 @@ void shape(int dtype, std::int64_t m, std::int64_t k, std::int64_t n, bool ta = 
   const problem p(dtype, m, k, n, ta, tb);
   p.wipe();
   default_blas(p);
-  const unsigned different = p.wrong();
+  const bool chain = p.chain();
   const double theirs = time_of([&] { return default_blas(p); }, p.launches());
   unsigned wrong = 0;
   timed chosen{-1, "not among them"};
   const auto tiles = try_tiles(p, wrong, chosen);
-  say("%-22s cuBLAS %.2f%s tiles:", p.str().c_str(), theirs, different == 0 ? " (chain)" : "");
-  for (const auto& t : tiles) say(" %.2f %s", t.time, t.what.c_str());
-  say(" chosen %.2f %s", chosen.time, chosen.what.c_str());
-  if (wrong != 0) say(" WRONG %u", wrong);
+  std::printf("%-22s cuBLAS %.2f%s tiles:", p.str().c_str(), theirs, chain ? " (chain)" : "");
+  for (const auto& t : tiles) std::printf(" %.2f %s", t.time, t.what.c_str());
+  std::printf(" chosen %.2f %s", chosen.time, chosen.what.c_str());
+  if (wrong != 0) std::printf(" %u TILES DIFFER", wrong);
   if (dtype < 2 && std::min(m, n) >= 64) try_algorithms(p);
-  say("\n");
+  std::printf("\n");
 }
 
 // Every tile over odd shapes, strides, batches; parallel and not.
@@ -364,8 +351,8 @@ void correctness() {
         const std::int64_t m = s[0], k = s[1], n = s[2], batch = form == 4 ? 3 : 1, step = form == 5 ? 3 : 1;
         const std::int64_t count = 3 * 3 * std::max({m * k, k * n, m * n});
         const buffer a(count * 8 + 4096), b(count * 8 + 4096), c(count * 8), expected(count * 8);
-        fill_random(dtype, a.data, count, 3, stream);
-        fill_random(dtype, b.data, count, 4, stream);
+        MUST(write_random(dtype, a.data, count, 3, stream));
+        MUST(write_random(dtype, b.data, count, 4, stream));
         chain_product p{dtype, batch, m, n, k, {}, {}, {}};
         p.a = matrix(a.data, m, k * step, (form & 1) != 0 && form < 4);
         p.b = matrix(b.data, k, n * step, (form & 2) != 0 && form < 4);
@@ -373,7 +360,8 @@ void correctness() {
         p.a.batch = m * k;
         p.out.batch = m * n;
         if (step > 1) p.a.column = p.b.column = step;
-        run_slow(p, stream);
+        MUST(cudaMemsetAsync(expected.data, 0xff, count * size_of(dtype), stream));
+        MUST(run_chain(p, choose_cut(p, processors, workspace_bytes), workspace, counters, stream));
         p.out.data = c.data;
         for (int tile = 0; tile < chain_tiles(dtype); ++tile)
           for (const bool parallel : {false, true}) {
@@ -382,20 +370,19 @@ void correctness() {
             const buffer space(chain_workspace(p, cut));
             MUST(cudaMemsetAsync(c.data, 0xff, count * size_of(dtype), stream));
             MUST(run_chain(p, cut, space.data, counters, stream));
-            const unsigned d =
-                count_different(c.data, expected.data, batch * m * n * static_cast<std::int64_t>(size_of(dtype)));
             ++cases;
-            if (d != 0 && ++bad < 10)
-              say("WRONG %s %lldx%lldx%lld form %d tile %s parallel %d: %u\n", names[dtype], (long long)m, (long long)k,
-                  (long long)n, form, chain_tile_name(dtype, tile), parallel, d);
+            if (!same(c.data, expected.data, batch * m * n * size_of(dtype)) && ++bad < 10)
+              std::printf("DIFFERENT %s %lldx%lldx%lld form %d tile %s parallel %d\n", names[dtype], (long long)m,
+                          (long long)k, (long long)n, form, chain_tile_name(dtype, tile), parallel);
           }
       }
-  say("tiles beside the slow chain: %u cases, %u wrong\n", cases, bad);
+  std::printf("tiles beside the chosen one, which the tests hold to the slow chain: %u cases, %u different\n", cases, bad);
 }
 
 }  // namespace
 
 int main() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   MUST(cudaSetDevice(0));
   cudaDeviceProp device;
   MUST(cudaGetDeviceProperties(&device, 0));
@@ -405,10 +392,11 @@ int main() {
   MUST(cudaMalloc(&workspace, workspace_bytes));
   MUST(cudaMalloc(&counters, most_counters * 16));
   MUST(cudaMemset(counters, 0, most_counters * 16));
-  MUST(cudaMalloc(&differences, 4));
+  MUST(cudaMalloc(&comparison, 2 * sizeof(unsigned)));
+  MUST(cudaMallocHost(&verdict, sizeof(unsigned)));
   cublasSetStream(blas, stream);
   cublasSetWorkspace(blas, workspace, workspace_bytes);
-  say("%s, %d multiprocessors, cuBLAS %zu\n", device.name, processors, cublasLtGetVersion());
+  std::printf("%s, %d multiprocessors, cuBLAS %zu\n", device.name, processors, cublasLtGetVersion());
   correctness();
   {
     const problem warm(1, 4096, 4096, 4096);

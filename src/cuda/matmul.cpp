@@ -1,12 +1,12 @@
 // Products, and which way serves which. fast and tensor_core are cuBLAS's, small ones cuBLASLt's with its choice kept
 // (matmul_plans). strict is made in the promised order of additions by one of two (matmul_strict):
 //
-// - tiles of our own (matmul_chain): all small, narrow and unaligned products, and blocks of k side by side. A CPU's launch
-//   is all that they cost: an H200 takes 1.7 us for 8 x 8, 5.2 us for 256 x 256, where cuBLAS takes 2.0 and 6.5.
-// - cuBLASLt's algorithms that do not split k: f32 from some 450 x 450 on, f64 from 100 x 100. They chain fused
+// - tiles of our own (matmul_chain): all small, narrow and unaligned products, and blocks of k side by side. They cost the
+//   host one launch; an H200 takes 1.6 us for 8 x 8, 5.1 us for 256 x 256, where cuBLAS takes 2.0 and 6.3.
+// - cuBLASLt's algorithms that do not split k: f32 from some 600 x 600 on, f64 from 300 x 300. They chain fused
 //   multiply-adds in ascending k, f64 on tensor cores too, but nothing promises that they do, so that each is used for a
-//   shape only after its bits have been compared with our tiles' on the device (matmul_check). f32 at n = 1024: 55 us, our
-//   tiles 81; f64: 40 and 140. A pass over the result (1 us, 1% at n = 2048) gives NaN its one form.
+//   shape only after its bits have been compared with our tiles' on the device (matmul_check). f32 at n = 1024: 53 us, our
+//   tiles 78; f64: 40 and 136. A pass over the result (2 us at n = 1024, 4 at 2048) gives NaN its one form.
 //
 // f16 and bf16 are widened to f32 in the tiles; above 400 x 400 x 400 before them, by a pass over each operand.
 //

@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(threads) random_elements(T* data, std::int64_t
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     z ^= z >> 31;
     const double unit = static_cast<double>(static_cast<std::int64_t>(z)) * 0x1p-63;
-    data[i] = static_cast<T>(ldexp(unit, static_cast<int>(z % 17) - 8));
+    data[i] = convert<T>(ldexp(unit, static_cast<int>(z % 17) - 8));
   }
 }
 
@@ -78,10 +78,12 @@ cudaError_t make_nans_canonical(std::int32_t dtype, void* data, std::int64_t cou
 
 cudaError_t write_random(std::int32_t dtype, void* data, std::int64_t count, unsigned seed, cudaStream_t stream) {
   const unsigned grid = std::min(blocks(count, threads), 1024u);
-  if (dtype == SLUICE_F64)
-    random_elements<<<grid, threads, 0, stream>>>(static_cast<double*>(data), count, seed);
-  else
-    random_elements<<<grid, threads, 0, stream>>>(static_cast<float*>(data), count, seed);
+  switch (dtype) {
+    case SLUICE_F64: random_elements<<<grid, threads, 0, stream>>>(static_cast<double*>(data), count, seed); break;
+    case SLUICE_F32: random_elements<<<grid, threads, 0, stream>>>(static_cast<float*>(data), count, seed); break;
+    case SLUICE_F16: random_elements<<<grid, threads, 0, stream>>>(static_cast<f16*>(data), count, seed); break;
+    default: random_elements<<<grid, threads, 0, stream>>>(static_cast<bf16*>(data), count, seed); break;
+  }
   return cudaGetLastError();
 }
 

@@ -53,21 +53,23 @@ __device__ inline chain_of<T> widened(T x) {
     return x;
 }
 
-// `valid` of lanes_of<S> neighbouring elements; zeros follow. Both sides are aligned for it.
+// lanes_of<S> neighbouring elements, of which `left` exist, or more, or none if it is negative; zeros follow. Both sides are
+// aligned for it. Halves compare `left` as it is: for sm_90 ptxas 13.0 makes of max(0, min(lanes, left)) == lanes a branch
+// that loads whole vectors of fewer elements too.
 template <class T, class S>
-__device__ inline void copy_vector(S* to, const T* from, int valid) {
+__device__ inline void copy_vector(S* to, const T* from, int left) {
   constexpr int lanes = lanes_of<S>;
   if constexpr (std::is_same_v<T, S>) {
-    copy_async<16>(to, from, valid * static_cast<int>(sizeof(S)));
+    copy_async<16>(to, from, max(0, min(lanes, left)) * static_cast<int>(sizeof(S)));
   } else {
     pack<S, lanes> v;
-    if (valid == lanes) {
+    if (left >= lanes) {
       const auto read = *reinterpret_cast<const pack<T, lanes>*>(from);
 #pragma unroll
       for (int i = 0; i < lanes; ++i) v.at[i] = widened(read.at[i]);
     } else {
 #pragma unroll
-      for (int i = 0; i < lanes; ++i) v.at[i] = i < valid ? widened(from[i]) : S{0};
+      for (int i = 0; i < lanes; ++i) v.at[i] = i < left ? widened(from[i]) : S{0};
     }
     *reinterpret_cast<pack<S, lanes>*>(to) = v;
   }
@@ -107,7 +109,7 @@ struct chain_loader {
     const T* b[b_each > 0 ? b_each : 1];
   };
   __device__ sources find() const {
-    sources s;
+    sources s{};
     if constexpr (b_vectors) {
 #pragma unroll
       for (int n = 0; n < a_each; ++n) {
@@ -149,7 +151,7 @@ struct chain_loader {
     for (int n = 0; n < b_each; ++n) {
       const int i = n * Tile::threads + static_cast<int>(threadIdx.x);
       if (b_count % Tile::threads != 0 && i >= b_count) break;
-      copy_vector(stage + a_size + i * lanes, s.b[n] + b_from, max(0, min(lanes, columns - i % b_line * lanes)));
+      copy_vector(stage + a_size + i * lanes, s.b[n] + b_from, columns - i % b_line * lanes);
     }
   }
 
@@ -164,8 +166,7 @@ struct chain_loader {
         const int row = i / a_line;
         const int p = i % a_line * wide;
         const T* source = a + min(row, rows - 1) * a_row + from;
-        const int valid = max(0, min(lanes, some - p));
-        copy_vector(to + row * a_pitch + p, valid > 0 ? source + p : source, valid);
+        copy_vector(to + row * a_pitch + p, p < some ? source + p : source, some - p);
       } else {
         const int row = a_by_rows ? i / Tile::bk : i % Tile::bm;
         const int p = a_by_rows ? i % Tile::bk : i / Tile::bm;
@@ -194,8 +195,7 @@ struct chain_loader {
         for (int l = 0; l < wide; ++l) target[l] = S(-0.0);
       } else if constexpr (b_vectors) {
         const T* source = b + (from + p) * b_k;
-        const int valid = max(0, min(lanes, columns - column));
-        copy_vector(target, valid > 0 ? source + column : source, valid);
+        copy_vector(target, column < columns ? source + column : source, columns - column);
       } else {
         copy_one(target, b + (from + p) * b_k + min(column, columns - 1) * b_column);
       }

@@ -9,11 +9,12 @@ namespace sluice::cuda {
 namespace {
 
 constexpr std::size_t most_workspace = std::size_t{16} << 20;
-// cuBLASLt's algorithms are ahead of our tiles from some 450 x 450 x 450 on (transposed operands: 300), where the result has
-// enough elements for all multiprocessors; f64, which tensor cores multiply in this order too, from 100.
-constexpr double least_work[] = {1e6, 100e6};            // m * n * k; f64, f32
-constexpr double least_work_transposed[] = {1e6, 30e6};  // f64, f32
-constexpr double least_results[] = {64, 1500};           // m * n a multiprocessor; f64, f32
+// cuBLASLt's algorithms, and the pass for NaN behind them, are ahead of our tiles from some 600 x 600 x 600 on (transposed
+// operands: 300), where the result has enough elements for all multiprocessors; f64, which tensor cores multiply in this
+// order too, on the device from 150, but two launches cost the host more than a tile of 256 takes.
+constexpr double least_work[] = {30e6, 200e6};            // m * n * k; f64, f32
+constexpr double least_work_transposed[] = {15e6, 30e6};  // f64, f32
+constexpr double least_results[] = {64, 1500};            // m * n a multiprocessor; f64, f32
 // Halves above are multiplied as f32: one pass that widens an operand is cheaper than doing so in every tile.
 constexpr double most_work_of_halves = 64e6;
 constexpr std::int64_t most_k_of_halves = 64 * chain_block;

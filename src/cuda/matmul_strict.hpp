@@ -56,7 +56,7 @@ class checked_products {
   static constexpr std::size_t slots = 2 * most;
 
   [[nodiscard]] entry* find(const blas_shape& shape, std::uint64_t hash) const;
-  entry* add(const blas_shape& shape, std::uint64_t hash);
+  entry* add(const blas_shape& shape, std::uint64_t hash, int multiprocessors);
   bool came_back(std::uint64_t hash);
   bool prepare();
   void enqueue_check(device& d, sluice_queue& q, entry& e);

@@ -7,6 +7,10 @@
 #include <fstream>
 #include <limits>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "matmul_random.hpp"
 
 using namespace testing;
@@ -158,3 +162,28 @@ TEST_CASE("a large product has the bits of the chain each time it is made, and N
           CHECK(same_bits(c.slice(1, 8, m), first.slice(1, 8, m).clone()));
         }
 }
+
+#if defined(__x86_64__)
+TEST_CASE("products have the same bits where the application's threads flush denormals and round towards zero") {
+  for (const dtype type : {dtype::f32, dtype::bf16, dtype::f16})
+    for (const auto& [m, k, n] : std::vector<std::array<std::int64_t, 3>>{
+             {1, 1 << 19, 1}, {2, 1 << 18, 2}, {3, 1 << 18, 1}, {8, 40, 9}, {40, 2100, 300}, {200, 300, 150}}) {
+      INFO(text(type), " ", m, " x ", k, " x ", n);
+      numbers random(static_cast<std::uint64_t>(k));
+      // Products of about 2^-140, a few a block of k: block sums are denormal.
+      const auto sparse = [&](std::int64_t i) -> reference::real {
+        return i % 97 == 0
+                   ? std::ldexp(static_cast<reference::real>(1 + random.below(1000)) / 1024, type == dtype::f16 ? -12 : -70)
+                   : 0;
+      };
+      const tensor a = made({m, k}, type, sparse);
+      const tensor b = made({n, k}, type, sparse).transpose();
+      const tensor before = sluice::matmul(a, b, "cpu");
+      const unsigned mode = _mm_getcsr();
+      _mm_setcsr(mode | 0x8040u | 0x6000u);
+      const tensor after = sluice::matmul(a, b, "cpu");
+      _mm_setcsr(mode);
+      CHECK(same_bits(after, before));
+    }
+}
+#endif

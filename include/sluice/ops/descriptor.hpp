@@ -173,8 +173,8 @@ SLUICE_API tensor apply(const op_descriptor& op, operands in, const device_reque
 
 /// The same into memory that is there: runs on the device of `out`, which has the dtype and the shape of the result, and
 /// copies operands that are elsewhere. Into an `out` that is not contiguous, or shares memory with an operand, the result is
-/// copied. Throws what apply() throws, and invalid_argument when `out` has another dtype or shape; `out` then keeps its
-/// values.
+/// copied. Throws what apply() throws, and invalid_argument when `out` has another dtype or shape, which leaves `out` as it
+/// was; after another failure its values are unspecified.
 SLUICE_API void apply_into(const op_descriptor& op, tensor& out, operands in, const op_options& options = {});
 
 }  // namespace SLUICE_ABI

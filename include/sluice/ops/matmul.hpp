@@ -1,9 +1,10 @@
 /// @file
 /// The product of two matrices, or of two batches of matrices, bit for bit the same on every device.
 ///
-///     auto c = sluice::matmul(a, b);              // on the device that finishes soonest; the result is where the operands
-///     are auto d = sluice::matmul(a.transpose(), b);  // no copy is made for the transpose auto e = sluice::matmul(a, b,
-///     "cuda:0");    // on that device, or an error
+///     auto c = sluice::matmul(a, b);               // where it finishes soonest; the result is where the operands are
+///     auto d = sluice::matmul(a.transpose(), b);   // no copy is made for the transpose
+///     auto e = sluice::matmul(a, b, "cuda:0");     // on that device, or an error
+///     sluice::matmul_into(out, a, b);              // into memory that is there
 ///
 /// The order of additions (precision::strict) is a function of k alone. Element (i, j) is the sum of a(i, p) * b(p, j): each
 /// block of 1,024 of p is a chain of fused multiply-adds over ascending p, which begins at +0; block sums are added in
@@ -11,6 +12,9 @@
 /// same chain, and the sum is rounded once to the dtype, to nearest even. NaN, infinities, denormals and signed zeros are as
 /// IEEE 754 has them; a result that is NaN is the canonical quiet NaN. The bits depend on no device, instruction set, number
 /// of threads, batch, layout or stride, and a row's not on the rows beside it.
+///
+/// On a GPU this order costs nothing for f32, little for f64 and 4 to 15 times for f16 and bf16 from 1,024 x 1,024 on, whose
+/// tensor cores add in another one: precision::fast lets them. On a CPU precision::fast is precision::strict.
 #pragma once
 
 #include "sluice/ops/descriptor.hpp"

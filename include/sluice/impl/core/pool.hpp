@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 
 #include "sluice/impl/base/environment.hpp"
@@ -92,14 +93,19 @@ struct pool_job {
   std::atomic<std::int64_t> next{0};
   std::atomic<int> state{pending};    // changed under the pool's mutex only
   std::condition_variable changed{};  // not state.wait(), which yields several times before it sleeps
-  int workers = 0;                    // changed under the mutex
-  pool_job* after = nullptr;          // the next in its list
+  // Threads in its loop. The last to leave tells an owner that sleeps; of one that does not, it does not touch the job
+  // again.
+  std::atomic<std::uint32_t> workers{0};
+  static constexpr std::uint32_t owner_sleeps = 1u << 31;
+  pool_job* after = nullptr;  // the next in its list
 
   bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
   bool stopped() const noexcept { return is_set(stop) || is_set(cancelled); }
   static bool is_set(const std::atomic<bool>* flag) noexcept {
     return flag != nullptr && flag->load(std::memory_order_relaxed);
   }
+  // True: the owner sleeps and is to be told.
+  bool leave() noexcept { return workers.fetch_sub(1, std::memory_order_acq_rel) == (owner_sleeps | 1); }
   // Runs one index; false when all are handed out.
   bool step() {
     if (stopped()) next.store(count, std::memory_order_relaxed);
@@ -107,6 +113,13 @@ struct pool_job {
     if (i < count) body(context, i);
     return i < count;
   }
+};
+
+// Where a helper that spins is told what to do: on a line of its own, so that a caller hands its loop to many under one
+// lock.
+struct alignas(64) pool_mailbox {
+  std::atomic<pool_job*> job{nullptr};
+  pool_mailbox* after = nullptr;  // changed under the mutex
 };
 
 // Oldest first.
@@ -131,7 +144,7 @@ struct pool_job_list {
 // same few threads compute without a pause, where waking each caller for its turn would leave cores idle meanwhile.
 class pool {
  public:
-  explicit pool(int size) : size_(size) {}
+  explicit pool(int size) : size_(size), mailboxes_(new pool_mailbox[static_cast<std::size_t>(size)]) {}
 
   int size() const noexcept { return size_; }
 
@@ -147,10 +160,11 @@ class pool {
     while (j.step()) continue;
     inside = false;
     lock.lock();
-    const bool last = end(j);
+    jobs_.erase(j);
+    --busy_;
     pass_on();
     lock.unlock();
-    if (!last) wait_for_helpers(j);
+    wait_for_helpers(j);
   }
 
   void set_nice(int nice) noexcept {
@@ -167,37 +181,50 @@ class pool {
   // True when a helper ran the loop; false when this thread has to run it, which happens only without helpers.
   bool wait_in_queue(pool_job& j, pool_lock& lock) {
     start_helpers();
+    j.workers.store(pool_job::owner_sleeps, std::memory_order_relaxed);
     queue_.push(j);
     waiting_.store(true, std::memory_order_relaxed);
     lock.wait(j.changed, [&] { return j.state.load(std::memory_order_relaxed) != pool_job::pending; });
-    return j.state.load(std::memory_order_relaxed) == pool_job::done;
+    if (j.state.load(std::memory_order_relaxed) == pool_job::done) return true;
+    j.workers.store(0, std::memory_order_relaxed);
+    return false;
   }
 
+  // Leaves the loop, and waits for those that are still in it.
   void wait_for_helpers(pool_job& j) {
-    const auto done = [&] { return j.state.load(std::memory_order_acquire) == pool_job::done; };
-    const bool soon = spin_until(done);
-    pool_lock lock(mutex_);  // the thread that set the state uses `j` until it releases the mutex
-    if (!soon) lock.wait(j.changed, done);
+    if (j.workers.fetch_sub(1, std::memory_order_acq_rel) == 1) return;
+    const auto done = [&] { return j.workers.load(std::memory_order_acquire) == 0; };
+    for (int i = 0; i < 64; ++i) {
+      if (done()) return;
+      spin_pause();
+    }
+    take_back(j);
+    if (spin_until(done)) return;
+    if (j.workers.fetch_or(pool_job::owner_sleeps, std::memory_order_acq_rel) == 0) return;
+    pool_lock lock(mutex_);
+    lock.wait(j.changed, [&] { return j.state.load(std::memory_order_relaxed) == pool_job::done; });
+  }
+
+  // From helpers that have not begun: their threads may not run while others have the cores.
+  void take_back(pool_job& j) {
+    for (int i = 0; i < size_; ++i) {
+      pool_job* mine = &j;
+      if (!mailboxes_[i].job.compare_exchange_strong(mine, &look_, std::memory_order_acq_rel)) continue;
+      --helping_;
+      --busy_;
+      j.workers.fetch_sub(1, std::memory_order_acq_rel);
+    }
   }
 
   // The functions from here to start_helpers() are called with the mutex held.
 
   // After the caller has raised busy_.
   void begin(pool_job& j) {
-    ++j.workers;
+    j.workers.fetch_add(1, std::memory_order_relaxed);
     if (j.count == 1 || size_ == 1) return;
     start_helpers();
     jobs_.push(j);
-    call_helpers(j.count - 1);
-  }
-
-  // True when the loop is done.
-  bool end(pool_job& j) {
-    --busy_;
-    if (--j.workers > 0) return false;
-    jobs_.erase(j);
-    set(j, pool_job::done);
-    return true;
+    call_helpers(j.count - 1, &j);
   }
 
   static void set(pool_job& j, int state) {
@@ -208,7 +235,7 @@ class pool {
   // After a caller has finished: has a helper take its place, for the queue or for a loop still running.
   void pass_on() {
     if (busy_ >= size_ || (queue_.first == nullptr && open_job() == nullptr)) return;
-    if (helpers_.size() > helping_) return call_helpers(1);
+    if (helpers_.size() > helping_) return call_helpers(1, nullptr);
     if (queue_.first == nullptr) return;
     ++busy_;
     set(*take(), pool_job::its_turn);
@@ -227,11 +254,24 @@ class pool {
     return nullptr;
   }
 
-  void call_helpers(std::int64_t wanted) {
+  // Those that spin join `j` at once; without one, and those that sleep, they come to look.
+  void call_helpers(std::int64_t wanted, pool_job* j) {
     calls_.fetch_add(1, std::memory_order_release);
     wanted = std::min<std::int64_t>({wanted, size_ - busy_, spinning_ + sleeping_});
-    claims_.fetch_add(static_cast<int>(std::min<std::int64_t>(wanted, spinning_)), std::memory_order_release);
-    for (; wanted > spinning_; --wanted) work_.notify_one();
+    for (; wanted > 0 && idle_ != nullptr; --wanted) {
+      pool_mailbox& box = *std::exchange(idle_, idle_->after);
+      --spinning_;
+      if (j != nullptr) count_in(*j);
+      box.job.store(j != nullptr ? j : &look_, std::memory_order_release);
+    }
+    for (; wanted > 0; --wanted) work_.notify_one();
+  }
+
+  // One helper more, in the loop `j`.
+  void count_in(pool_job& j) {
+    ++busy_;
+    ++helping_;
+    j.workers.fetch_add(1, std::memory_order_relaxed);
   }
 
   void start_helpers() {
@@ -242,6 +282,7 @@ class pool {
   void help() {
     inside = true;
     int nice = 0;
+    pool_mailbox& box = mailboxes_[started_.fetch_add(1)];
     pool_lock lock(mutex_);
     for (;;) {
       if (const int wanted = nice_.load(std::memory_order_relaxed); wanted != nice) base::set_niceness(nice = wanted);
@@ -250,7 +291,7 @@ class pool {
       else if (pool_job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr)
         join(*j, lock);
       else
-        rest(lock);
+        rest(box, lock);
     }
   }
 
@@ -261,43 +302,63 @@ class pool {
     lock.unlock();
     while (j.step()) continue;
     lock.lock();
+    jobs_.erase(j);
+    take_back(j);
     --helping_;
-    end(j);
+    --busy_;
+    if (j.leave()) set(j, pool_job::done);
   }
 
-  // Helps until the loop is done or another is queued.
   void join(pool_job& j, pool_lock& lock) {
-    ++busy_;
-    ++helping_;
-    ++j.workers;
+    count_in(j);
     lock.unlock();
-    while (!waiting_.load(std::memory_order_relaxed) && j.step()) continue;
-    lock.lock();
-    --helping_;
-    end(j);
+    work_on(j, lock);
   }
 
-  // For a helper that spins: whether one of those called is this one. No more come than are called, since all want the
-  // mutex.
-  bool claim() noexcept {
-    int left = claims_.load(std::memory_order_acquire);
-    while (left > 0 && !claims_.compare_exchange_weak(left, left - 1, std::memory_order_acquire)) continue;
-    return left > 0;
+  // Helps until the loop is done or another is queued; locks.
+  void work_on(pool_job& j, pool_lock& lock) {
+    while (!waiting_.load(std::memory_order_relaxed) && j.step()) continue;
+    // Without the mutex, for which the others come at the same time: the owner waits.
+    --helping_;
+    --busy_;
+    const bool tell = j.leave();
+    lock.lock();
+    if (tell) set(j, pool_job::done);
   }
 
   // Spins, unless that takes a core from a working thread or from the caller whose next loop is expected; then sleeps.
-  void rest(pool_lock& lock) {
-    claims_.store(0, std::memory_order_relaxed);  // nothing is left to do
+  void rest(pool_mailbox& box, pool_lock& lock) {
     const auto seen = calls_.load(std::memory_order_relaxed);
     const auto called = [&] { return calls_.load(std::memory_order_acquire) != seen; };
-    if (spinning_ + std::max<int>(busy_, 1) < size_) {
-      ++spinning_;
-      lock.unlock();
-      spin_until([&] { return claim() || busy_.load(std::memory_order_relaxed) >= size_; });
+    if (spinning_ + std::max<int>(busy_, 1) >= size_) return sleep(lock, called);
+    box.after = std::exchange(idle_, &box);
+    ++spinning_;
+    lock.unlock();
+    const auto told = [&] { return box.job.load(std::memory_order_relaxed) != nullptr; };
+    spin_until([&] { return told() || busy_.load(std::memory_order_relaxed) >= size_; });
+    if (!told()) {
       lock.lock();
-      --spinning_;
-      if (called()) return;
+      if (!told()) {
+        withdraw(box);
+        if (!called()) sleep(lock, called);
+        return;
+      }
+      lock.unlock();
     }
+    pool_job* j = box.job.exchange(nullptr, std::memory_order_acq_rel);
+    if (j != &look_) return work_on(*j, lock);
+    lock.lock();
+  }
+
+  void withdraw(pool_mailbox& box) {
+    pool_mailbox** at = &idle_;
+    while (*at != &box) at = &(*at)->after;
+    *at = box.after;
+    --spinning_;
+  }
+
+  template <class F>
+  void sleep(pool_lock& lock, const F& called) {
     ++sleeping_;
     lock.wait(work_, called);
     --sleeping_;
@@ -305,15 +366,18 @@ class pool {
 
   const int size_;
   pool_mutex mutex_;
-  std::atomic<int> busy_{0};          // threads computing; changed under the mutex only
-  int helping_ = 0;                   // helpers that compute
+  std::atomic<int> busy_{0};          // threads computing; raised under the mutex only
+  std::atomic<int> helping_{0};       // helpers that compute; likewise
   int spinning_ = 0;                  // helpers that spin before they sleep
   int sleeping_ = 0;                  // helpers in work_.wait
   pool_job_list queue_;               // loops not begun: all places are taken
   std::atomic<bool> waiting_{false};  // the queue is not empty; read by helpers that compute
   pool_job_list jobs_;                // loops begun, which helpers may join
   std::atomic<std::uint64_t> calls_{0};
-  std::atomic<int> claims_{0};  // helpers called of those that spin
+  const std::unique_ptr<pool_mailbox[]> mailboxes_;       // of the helpers
+  std::atomic<std::size_t> started_{0};                   // helpers
+  pool_mailbox* idle_ = nullptr;                          // of helpers that spin, the last to come first
+  pool_job look_{nullptr, nullptr, 0, nullptr, nullptr};  // in a mailbox: look for something to do
   std::condition_variable work_;
   std::atomic<int> nice_{0};  // of the helpers
   base::worker_group helpers_{{.name = "sluice-pool", .count = size_}, [this] { help(); }};

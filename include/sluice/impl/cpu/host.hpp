@@ -40,7 +40,7 @@ inline simd_level widest_simd() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq"))
     return simd_level::avx512;
-  return __builtin_cpu_supports("avx2") ? simd_level::avx2 : simd_level::plain;
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? simd_level::avx2 : simd_level::plain;
 #elif defined(__aarch64__)
   return simd_level::neon;
 #else

@@ -21,7 +21,6 @@ inline void fold_batch(gemm::problem<T>& p) {
   p.batch = 1;
 }
 
-// Of 16-bit floats.
 template <class T>
 inline const gemm::packed_kernels<T>& kernels_for([[maybe_unused]] std::int32_t precision) {
   if constexpr (std::is_same_v<T, bf16>) {
@@ -42,14 +41,17 @@ inline sluice_status matmul_as(const sluice_array& a, const sluice_array& b, con
     return SLUICE_OK;
   }
   fold_batch(p);
-  bool done = false;
-  if (p.m == 1 || p.n == 1)
-    done = gemm::matrix_vector<T>(p).run();
-  else if constexpr (std::is_same_v<T, sum_of<T>>)
-    done = gemm::suits_direct(p) ? gemm::multiply_direct(p) : gemm::multiply_packed(p, gemm::packed<T>());
-  else
-    done = gemm::multiply_packed(p, kernels_for<T>(precision));
-  if (done) return SLUICE_OK;
+  if (p.m == 1 || p.n == 1) {
+    gemm::matrix_vector<T>(p).run();
+    return SLUICE_OK;
+  }
+  if constexpr (std::is_same_v<T, sum_of<T>>) {
+    if (gemm::suits_direct(p)) {
+      gemm::multiply_direct(p);
+      return SLUICE_OK;
+    }
+  }
+  if (gemm::multiply_packed(p, kernels_for<T>(precision))) return SLUICE_OK;
   return fail(SLUICE_OUT_OF_MEMORY, message,
               "[matmul] no memory on cpu for the panels of a (%lld,%lld) x (%lld,%lld) product",
               static_cast<long long>(a.extents[1]), static_cast<long long>(a.extents[2]),

@@ -53,12 +53,12 @@ inline void calibrate_matmul(shape_class shapes, std::int64_t n, dtype type, std
   in[1] = {type, {n, n}};
 }
 
-// On a CPU `fast` is `strict`, and so is `tensor_core` but for the 16-bit floats; on other devices `tensor_core` of f64 is
-// `fast`. As numbered in the descriptor.
+// On a CPU `fast` is `strict`, and so is `tensor_core` but for bf16, where the processor may have a unit for it; on other
+// devices `tensor_core` of f64 is `fast`. As numbered in the descriptor.
 inline std::size_t matmul_computed_as(std::size_t i, dtype type, const device& where) {
   constexpr std::size_t strict = 0, fast = 1, tensor_core = 2;
   if (i != tensor_core) return where.is_cpu() ? strict : i;
-  if (where.is_cpu()) return type == dtype::f16 || type == dtype::bf16 ? tensor_core : strict;
+  if (where.is_cpu()) return type == dtype::bf16 ? tensor_core : strict;
   return type == dtype::f64 ? fast : tensor_core;
 }
 

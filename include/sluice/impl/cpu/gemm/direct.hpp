@@ -26,14 +26,13 @@ inline bool suits_direct(const problem<T>& p) {
   }
 }
 
-// True: done. False: out of memory.
 template <class T>
-inline bool multiply_direct(const problem<T>& p) {
+inline void multiply_direct(const problem<T>& p) {
   const auto& kernels = products<T>();
   if (p.batch == 1 && p.work() < share_from) {
     const ieee_arithmetic mode;
     kernels.direct({p.a.data, p.a.row_stride, p.a.column_stride, p.b.data, p.b.row_stride, p.out, p.n, p.m, p.n, p.k});
-    return true;
+    return;
   }
   const double each = p.work() / static_cast<double>(p.batch);
   const double threads = p.work() < share_from ? 1 : host().parallel_size();
@@ -43,10 +42,10 @@ inline bool multiply_direct(const problem<T>& p) {
   if (g.column_tasks > 1 && p.n - (g.column_tasks - 1) * g.columns < kernels.lanes) --g.column_tasks;
   const std::int64_t blocks = divide_up(p.k, block_depth);
   // Few outputs, long sums: a task a block.
-  const bool by_blocks = blocks > 1 && static_cast<double>(p.batch * g.tasks()) < threads && p.m * p.n * p.batch <= 64 << 10;
   const std::int64_t size = p.batch * p.m * p.n;
-  const scratch<T> sums(by_blocks ? blocks * size : 0);
-  if (by_blocks && sums.data() == nullptr) return false;
+  const bool few = blocks > 1 && static_cast<double>(p.batch * g.tasks()) < threads && size <= 64 << 10;
+  const scratch<T> sums(few ? blocks * size : 0);
+  const bool by_blocks = sums.data() != nullptr;
   const std::int64_t slices = by_blocks ? blocks : 1;
   share(p.batch * g.tasks() * slices, p.work(), [&](std::int64_t i) {
     const std::int64_t slice = i % slices;
@@ -64,7 +63,6 @@ inline bool multiply_direct(const problem<T>& p) {
                     by_blocks ? std::min(block_depth, p.k - slice * block_depth) : p.k});
   });
   if (by_blocks) join_blocks(sums.data(), blocks, size, p.out);
-  return true;
 }
 
 }  // namespace gemm

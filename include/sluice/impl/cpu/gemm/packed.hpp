@@ -145,7 +145,9 @@ inline bool multiply_packed(const problem<T>& p, const packed_kernels<T>& kernel
     if (!packed_product<T>(p, kernels).run(i / row_chunks, i % row_chunks * chunk_extent, column, alone))
       out_of_memory.store(true);
   };
-  if (chunks >= 2 * host().parallel_size() || p.work() < share_from)
+  // Many small products: a task each. Of a large one the threads share each chunk, and leave it within a task's time.
+  const bool small = p.work() / static_cast<double>(chunks) < 64 * least_task;
+  if ((chunks >= 2 * host().parallel_size() && small) || p.work() < share_from)
     share(chunks, p.work(), [&](std::int64_t i) { chunk(i, true); });
   else
     for (std::int64_t i = 0; i < chunks; ++i) chunk(i, false);

@@ -24,8 +24,7 @@ class matrix_vector {
         x_stride_(p.n == 1 ? p.b.row_stride : p.a.column_stride),
         count_(p.n == 1 ? p.m : p.n) {}
 
-  // False: out of memory.
-  bool run() {
+  void run() {
     const std::int64_t blocks = divide_up(p_.k, block_depth);
     const double threads = host().parallel_size();
     // Tasks of 64 KiB at least, and of whole cache lines of the result.
@@ -34,10 +33,10 @@ class matrix_vector {
     tile_ = std::clamp(round_up(static_cast<std::int64_t>(static_cast<double>(count_) / std::max(wanted, 1.0)), 64),
                        std::int64_t{64}, most_lines);
     const std::int64_t tiles = divide_up(count_, tile_);
-    const bool by_blocks = blocks > 1 && static_cast<double>(p_.batch * tiles) < threads && p_.batch * count_ <= 64 << 10;
     const std::int64_t size = p_.batch * count_;
-    const scratch<S> sums(by_blocks ? blocks * size : 0);
-    if (by_blocks && sums.data() == nullptr) return false;
+    const bool few = blocks > 1 && static_cast<double>(p_.batch * tiles) < threads && size <= 64 << 10;
+    const scratch<S> sums(few ? blocks * size : 0);
+    const bool by_blocks = sums.data() != nullptr;
     const std::int64_t slices = by_blocks ? blocks : 1;
     // A multiply-add takes as long as reading its element: many times as long as one of a matrix product.
     share(p_.batch * tiles * slices, 6 * p_.work(), [&](std::int64_t i) {
@@ -52,7 +51,6 @@ class matrix_vector {
         multiply(batch, line, lines);
     });
     if (by_blocks) join_blocks(sums.data(), blocks, size, p_.out);
-    return true;
   }
 
  private:
