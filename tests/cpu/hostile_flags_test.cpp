@@ -1,5 +1,6 @@
-// The bits of sums do not depend on the options of the including program: this one, compiled header-only with options that allow a
-// compiler to change floating-point arithmetic, repeats rowsum_digest.cpp on the CPU's table alone and knows what must come out.
+// The bits of sums and products do not depend on the options of the including program: this one, compiled header-only with
+// options that allow a compiler to change floating-point arithmetic, uses the CPU's table alone and knows what must come
+// out: for sums the digest of rowsum_digest.cpp, for products that of reference::chained_matmul on the same operands.
 //
 //   SLUICE_SIMD=plain|avx2   less than the widest instructions
 #if !defined(SLUICE_HEADER_ONLY)
@@ -16,11 +17,12 @@
 
 namespace {
 
-constexpr std::uint64_t expected_digest = 0x3f7d2f0aae94250u;
+constexpr std::uint64_t expected_sums = 0x3f7d2f0aae94250u;
+constexpr std::uint64_t expected_products = 0xc8569e68a6a3e28bu;
 
 const sluice_host host{SLUICE_BACKEND_API_VERSION,
                        sizeof(sluice_host),
-                       [] { return 1; },
+                       [] { return 4; },  // of parallel_for, which takes turns: products are cut for as many threads
                        [](std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
                          for (std::int64_t i = 0; i < count; ++i) body(context, i);
                        },
@@ -48,37 +50,66 @@ sluice_array array_of(void* data, std::int32_t dtype, const std::vector<std::int
   return a;
 }
 
-// The values of testing::rough({350000}, dtype::f32, 77): every step but the last is exact.
-std::vector<float> rough_values() {
-  std::uint64_t state = 77 * 0x9e3779b97f4a7c15u + 1;
-  const auto next = [&state] {
-    std::uint64_t z = state += 0x9e3779b97f4a7c15u;
+class random_bits {
+ public:
+  explicit random_bits(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
+  std::uint64_t next() {
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
-  };
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// The values of testing::rough({350000}, dtype::f32, 77): every step but the last is exact.
+std::vector<float> rough_values() {
+  random_bits bits(77);
   std::vector<float> values(350000);
   for (float& value : values) {
-    const int power = static_cast<int>(next() % 60) - 30;
-    const double unit = static_cast<double>(next() >> 11) * 0x1p-52 - 1;
-    value = static_cast<float>(unit * (power < 0 ? 1.0 / static_cast<double>(1 << -power) : static_cast<double>(1 << power)));
+    const int power = static_cast<int>(bits.next() % 60) - 30;
+    const double unit = static_cast<double>(bits.next() >> 11) * 0x1p-52 - 1;
+    value =
+        static_cast<float>(unit * (power < 0 ? 1.0 / static_cast<double>(1 << -power) : static_cast<double>(1 << power)));
   }
   return values;
 }
 
-std::uint64_t hash = 1469598103934665603u;  // FNV-1a
+void check(sluice_status status, const sluice_message& message) {
+  if (status != SLUICE_OK) std::printf("%s\n", message.text);
+}
 
-void add_sums(const sluice_array& a, std::int32_t out_dtype, std::size_t out_size) {
+struct digest {
+  std::uint64_t hash = 1469598103934665603u;  // FNV-1a
+
+  void add(const std::vector<std::uint8_t>& bytes) {
+    for (const std::uint8_t byte : bytes) hash = (hash ^ byte) * 1099511628211u;
+  }
+  bool is(std::uint64_t expected, const char* of) const {
+    std::printf("digest of %s %llx, expected %llx\n", of, static_cast<unsigned long long>(hash),
+                static_cast<unsigned long long>(expected));
+    return hash == expected;
+  }
+};
+
+sluice_array transposed(sluice_array matrix) {
+  std::swap(matrix.extents[matrix.rank - 2], matrix.extents[matrix.rank - 1]);
+  std::swap(matrix.strides[matrix.rank - 2], matrix.strides[matrix.rank - 1]);
+  return matrix;
+}
+
+void add_sums(const sluice_array& a, std::int32_t out_dtype, std::size_t out_size, digest& sums) {
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(a.extents[0]) * out_size);
   const sluice_array out = array_of(bytes.data(), out_dtype, {a.extents[0]});
   sluice_message message{};
-  if (cpu().rowsum(0, nullptr, &a, &out, &message) != SLUICE_OK) std::printf("%s\n", message.text);
-  for (const std::uint8_t byte : bytes) hash = (hash ^ byte) * 1099511628211u;
+  check(cpu().rowsum(0, nullptr, &a, &out, &message), message);
+  sums.add(bytes);
 }
 
-}  // namespace
-
-int main() {
+digest digest_of_sums() {
+  digest sums;
   std::vector<float> values = rough_values();
   const std::int64_t shapes[][2] = {{40000, 3}, {9000, 31}, {700, 500}, {100, 3333}, {3, 100000}, {1, 300001}};
   for (std::int32_t dtype = SLUICE_F64; dtype <= SLUICE_U8; ++dtype)
@@ -87,18 +118,86 @@ int main() {
       const sluice_array from = array_of(values.data(), SLUICE_F32, {rows, columns});
       const sluice_array a = array_of(elements.data(), dtype, {rows, columns});
       sluice_message message{};
-      if (cpu().copy(0, nullptr, &a, &from, &message) != SLUICE_OK) std::printf("%s\n", message.text);
-      sluice_array transposed = a;
-      std::swap(transposed.extents[0], transposed.extents[1]);
-      std::swap(transposed.strides[0], transposed.strides[1]);
+      check(cpu().copy(0, nullptr, &a, &from, &message), message);
       const bool floats = dtype <= SLUICE_BF16;
       const std::int32_t unrounded = floats ? SLUICE_F64 : SLUICE_I64;
       const bool rounds = floats && dtype != SLUICE_F64;
-      add_sums(a, rounds ? SLUICE_F32 : unrounded, rounds ? 4 : 8);
-      add_sums(a, unrounded, 8);
-      add_sums(transposed, rounds ? SLUICE_F32 : unrounded, rounds ? 4 : 8);
+      add_sums(a, rounds ? SLUICE_F32 : unrounded, rounds ? 4 : 8, sums);
+      add_sums(a, unrounded, 8, sums);
+      add_sums(transposed(a), rounds ? SLUICE_F32 : unrounded, rounds ? 4 : 8, sums);
     }
-  std::printf("digest %llx, expected %llx\n", static_cast<unsigned long long>(hash),
-              static_cast<unsigned long long>(expected_digest));
-  return hash == expected_digest ? 0 : 1;
+  return sums;
+}
+
+// Each fourth element is a signed zero. The first row and the first column are so small that the sum of their products is
+// denormal in f32; there is one NaN, with a payload, and one infinity.
+std::vector<std::uint32_t> values_of_f32(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
+  random_bits random(seed);
+  std::vector<std::uint32_t> values;
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t j = 0; j < columns; ++j) {
+      const std::uint64_t bits = random.next();
+      const auto sign_and_mantissa = static_cast<std::uint32_t>(bits) & 0x807fffffu;
+      const auto exponent = static_cast<std::uint32_t>(bits >> 32 & 7) + (i == 0 || j == 0 ? 50 : 121);
+      const bool zero = (bits >> 40 & 3) == 0;
+      values.push_back(zero ? sign_and_mantissa & 0x80000000u : sign_and_mantissa | exponent << 23);
+    }
+  if (rows > 4 && columns > 4) {
+    values[static_cast<std::size_t>(2 * columns + 3)] = 0xff812345u;
+    values[static_cast<std::size_t>(4 * columns + 4)] = 0x7f800000u;
+  }
+  return values;
+}
+
+// A matrix of `dtype`, in memory of its own: rows or columns are contiguous, or neither.
+struct matrix {
+  enum layout { by_rows, by_columns, spread };
+  std::vector<std::uint64_t> elements;  // of at most 8 bytes
+  sluice_array array;
+
+  matrix(std::int64_t rows, std::int64_t columns, std::int32_t dtype, layout l, std::uint64_t seed)
+      : elements(static_cast<std::size_t>(2 * rows * columns)) {
+    std::vector<std::uint32_t> values = values_of_f32(rows, columns, seed);
+    const sluice_array from = array_of(values.data(), SLUICE_F32, {1, rows, columns});
+    array = array_of(elements.data(), dtype, {1, rows, columns});
+    if (l == by_columns) array = transposed(array_of(elements.data(), dtype, {1, columns, rows}));
+    if (l == spread) {
+      array.strides[1] *= 2;
+      array.strides[2] *= 2;
+    }
+    sluice_message message{};
+    check(cpu().copy(0, nullptr, &array, &from, &message), message);
+  }
+};
+
+// Products of few elements, of operands where they are, packed, and with one row or column; of one block of k and of
+// several.
+digest digest_of_products() {
+  digest products;
+  const std::int64_t shapes[][3] = {{5, 7, 9},     {8, 8, 8},     {14, 1030, 33}, {40, 2100, 70},
+                                    {1, 1500, 70}, {67, 1500, 1}, {1, 40, 600},   {150, 1025, 260}};
+  const std::size_t sizes[] = {8, 4, 2, 2};
+  using layout = std::pair<matrix::layout, matrix::layout>;
+  for (std::int32_t dtype = SLUICE_F64; dtype <= SLUICE_BF16; ++dtype)
+    for (const auto& [m, k, n] : shapes)
+      for (const auto& [of_a, of_b] :
+           {layout(matrix::by_rows, matrix::by_rows), layout(matrix::by_columns, matrix::by_rows),
+            layout(matrix::by_rows, matrix::by_columns), layout(matrix::spread, matrix::spread)}) {
+        const matrix a(m, k, dtype, of_a, 1);
+        const matrix b(k, n, dtype, of_b, 2);
+        std::vector<std::uint8_t> bytes(static_cast<std::size_t>(m * n) * sizes[dtype]);
+        const sluice_array out = array_of(bytes.data(), dtype, {1, m, n});
+        sluice_message message{};
+        check(cpu().matmul(0, nullptr, &a.array, &b.array, &out, SLUICE_PRECISION_STRICT, &message), message);
+        products.add(bytes);
+      }
+  return products;
+}
+
+}  // namespace
+
+int main() {
+  const bool sums = digest_of_sums().is(expected_sums, "sums");
+  const bool products = digest_of_products().is(expected_products, "products");
+  return sums && products ? 0 : 1;
 }

@@ -59,8 +59,9 @@ TEST_CASE("products have the bits of the chain, whatever their extents") {
   for (const auto& where : one_of_each_backend())
     for (const dtype type : floats)
       for (const std::int64_t k : lengths)
-        for (const auto& [m, n] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+        for (const auto& [rows, columns] : std::vector<std::pair<std::int64_t, std::int64_t>>{
                  {1, 1}, {1, 70}, {67, 1}, {2, 5}, {3, 9}, {5, 33}, {13, 16}, {14, 32}, {29, 47}, {9, 65}}) {
+          const std::int64_t m = rows, n = columns;  // clang 14 captures no structured binding in INFO
           INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n);
           const tensor a = rough({1, m, k}, type, 11);
           const tensor b = rough({1, k, n}, type, 12);
@@ -102,8 +103,9 @@ TEST_CASE("random products have the bits of the chain in every layout") {
 TEST_CASE("a row has the same bits alone, among others and in a batch") {
   for (const auto& where : one_of_each_backend())
     for (const dtype type : floats)
-      for (const auto& [k, n] :
+      for (const auto& [depth, columns] :
            std::vector<std::pair<std::int64_t, std::int64_t>>{{40, 24}, {300, 513}, {1500, 40}, {2100, 7}}) {
+        const std::int64_t k = depth, n = columns;
         INFO(where.str(), ": ", text(type), " ", k, " x ", n);
         const tensor a = rough({150, k}, type, 21).to(where);
         const tensor b = rough({k, n}, type, 22).to(where);
@@ -174,10 +176,11 @@ TEST_CASE("zeros keep their signs, denormals their bits, and NaN is the one NaN"
 TEST_CASE("a large product has the bits of the chain each time it is made, and NaN is the one NaN") {
   for (const auto& where : one_of_each_backend())
     for (const dtype type : {dtype::f32, dtype::f64})
-      for (const auto& [m, k, n] : where.is_cpu()
-                                       ? std::vector<std::array<std::int64_t, 3>>{{300, 1100, 260}}
-                                       : std::vector<std::array<std::int64_t, 3>>{{1024, 1024, 1024}, {524, 3083, 700}})
+      for (const auto& extents : where.is_cpu()
+                                     ? std::vector<std::array<std::int64_t, 3>>{{300, 1100, 260}}
+                                     : std::vector<std::array<std::int64_t, 3>>{{1024, 1024, 1024}, {524, 3083, 700}})
         for (int form = 0; form < 4; ++form) {
+          const std::int64_t m = extents[0], k = extents[1], n = extents[2];
           INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n, " form ", form);
           const tensor a = form % 2 == 0 ? rough({1, m, k}, type, 31) : rough({1, k, m}, type, 31).transpose();
           const tensor b = form < 2 ? rough({1, k, n}, type, 32) : rough({1, n, k}, type, 32).transpose();

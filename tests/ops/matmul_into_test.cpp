@@ -8,8 +8,9 @@ using namespace testing;
 TEST_CASE("matmul_into writes what matmul returns, into the memory of out") {
   for (const auto& where : one_of_each_backend())
     for (const dtype type : floats)
-      for (const auto& [m, k, n] :
+      for (const auto& extents :
            std::vector<std::array<std::int64_t, 3>>{{8, 8, 8}, {1, 40, 3}, {70, 1030, 90}, {3, 0, 4}, {0, 2, 2}}) {
+        const std::int64_t m = extents[0], k = extents[1], n = extents[2];
         INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n);
         const tensor a = rough({m, k}, type, 1).to(where);
         const tensor b = rough({k, n}, type, 2).to(where);

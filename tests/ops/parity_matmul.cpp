@@ -240,14 +240,15 @@ TEST_CASE("matmul of 16-bit floats in fast and tensor_core precision adds in f32
   for (const auto& where : one_of_each_backend())
     for (const dtype type : {dtype::f16, dtype::bf16})
       for (const auto p : {sluice::precision::fast, sluice::precision::tensor_core})
-        for (const auto& [m, k, n] : std::vector<std::array<std::int64_t, 3>>{{2, 1, 2},
-                                                                              {3, 5, 7},
-                                                                              {17, 31, 33},
-                                                                              {32, 32, 32},
-                                                                              {33, 63, 65},
-                                                                              {130, 100, 70},
-                                                                              {40, 2100, 45},
-                                                                              {70, 33, 300}}) {
+        for (const auto& extents : std::vector<std::array<std::int64_t, 3>>{{2, 1, 2},
+                                                                            {3, 5, 7},
+                                                                            {17, 31, 33},
+                                                                            {32, 32, 32},
+                                                                            {33, 63, 65},
+                                                                            {130, 100, 70},
+                                                                            {40, 2100, 45},
+                                                                            {70, 33, 300}}) {
+          const std::int64_t m = extents[0], k = extents[1], n = extents[2];
           INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n);
           const tensor a = random({2, m, k}, type, 71);
           const tensor b = random({2, k, n}, type, 72);

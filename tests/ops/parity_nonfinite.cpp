@@ -93,13 +93,13 @@ TEST_CASE("NaN and infinities at every place of a product, in every layout") {
   for (const auto& where : real_devices())
     for (const dtype type : floats)
       for (std::int64_t size = 0; size < 5 * 5 * 5; ++size) {
-        const auto [a, b, product] = specials(1 + size / 25, 1 + size / 5 % 5, 1 + size % 5, type);
+        const auto p = specials(1 + size / 25, 1 + size / 5 % 5, 1 + size % 5, type);
         for (const layout& la : layouts)
           for (const layout& lb : layouts) {
-            const tensor c = sluice::matmul(laid(la, a, where), laid(lb, b, where));
-            INFO(where.str(), ": ", text(type), " ", a[0].shape().str(), " ", la.name, " x ", b[0].shape().str(), " ",
+            const tensor c = sluice::matmul(laid(la, p.a, where), laid(lb, p.b, where));
+            INFO(where.str(), ": ", text(type), " ", p.a[0].shape().str(), " ", la.name, " x ", p.b[0].shape().str(), " ",
                  lb.name);
-            REQUIRE(same_product(c, product));
+            REQUIRE(same_product(c, p.product));
           }
       }
 }
@@ -107,7 +107,8 @@ TEST_CASE("NaN and infinities at every place of a product, in every layout") {
 TEST_CASE("NaN and infinities where one matrix multiplies a batch, and of single products") {
   for (const auto& where : real_devices())
     for (const dtype type : floats)
-      for (const auto& [m, k, n] : {std::array{2, 2, 3}, std::array{3, 3, 5}, std::array{5, 4, 3}, std::array{2, 5, 5}}) {
+      for (const auto& extents : {std::array{2, 2, 3}, std::array{3, 3, 5}, std::array{5, 4, 3}, std::array{2, 5, 5}}) {
+        const int m = extents[0], k = extents[1], n = extents[2];
         const auto p = specials(m, k, n, type);
         for (const std::int64_t i : {0, 1, 3, 3 * m * k, 3 * m * k + 1, 3 * m * k + 3 * k}) {
           INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n, " of ", i);
@@ -125,7 +126,8 @@ TEST_CASE("NaN and infinities where one matrix multiplies a batch, and of single
 TEST_CASE("an infinity in one row leaves the bits of the others") {
   for (const auto& where : real_devices())
     for (const dtype type : floats)
-      for (const auto& [m, k, n] : {std::array{7, 40, 130}, std::array{300, 33, 20}}) {
+      for (const auto& extents : {std::array{7, 40, 130}, std::array{300, 33, 20}}) {
+        const int m = extents[0], k = extents[1], n = extents[2];
         INFO(where.str(), ": ", text(type), " ", m, " x ", k, " x ", n);
         const tensor a = random({m, k}, type, 1);
         const tensor b = random({k, n}, type, 2);

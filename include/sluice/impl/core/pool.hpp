@@ -207,9 +207,9 @@ class pool {
 
   // From helpers that have not begun: their threads may not run while others have the cores.
   void take_back(pool_job& j) {
-    for (int i = 0; i < size_; ++i) {
+    for (pool_mailbox* box = mailboxes_.get(); box != mailboxes_.get() + size_; ++box) {
       pool_job* mine = &j;
-      if (!mailboxes_[i].job.compare_exchange_strong(mine, &look_, std::memory_order_acq_rel)) continue;
+      if (!box->job.compare_exchange_strong(mine, &look_, std::memory_order_acq_rel)) continue;
       --helping_;
       --busy_;
       j.workers.fetch_sub(1, std::memory_order_acq_rel);

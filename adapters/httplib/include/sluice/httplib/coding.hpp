@@ -151,7 +151,7 @@ class brotli_decoder final : public decoder {
 #endif
 
 // For a body in `coding`; null: it is as it is.
-inline std::unique_ptr<decoder> decoder_for(std::string_view coding) {
+inline std::unique_ptr<decoder> decoder_for([[maybe_unused]] std::string_view coding) {
 #ifdef CPPHTTPLIB_ZLIB_SUPPORT
   if (coding == "gzip" || coding == "deflate") return std::make_unique<zlib_decoder>();
 #endif

@@ -14,13 +14,13 @@ SLUICE_INLINE void add_steps(const vector_product<T>& p, std::int64_t d) {
   for (; l + L <= p.count; l += L) {
     vec<S> sum = load(p.y + l);
     SLUICE_UNROLL
-    for (int i = 0; i < Steps; ++i) sum = fma(x[i], load(from + i * p.step_stride + l), sum);
+    for (int i = 0; i < Steps; ++i) sum = multiply_add(x[i], load(from + i * p.step_stride + l), sum);
     store(p.y + l, sum);
   }
   if (l < p.count) {
     const auto some = static_cast<int>(p.count - l);
     vec<S> sum = load_some(p.y + l, some);
-    for (int i = 0; i < Steps; ++i) sum = fma(x[i], load_some(from + i * p.step_stride + l, some), sum);
+    for (int i = 0; i < Steps; ++i) sum = multiply_add(x[i], load_some(from + i * p.step_stride + l, some), sum);
     store(p.y + l, sum, first_lanes(some));
   }
 }
@@ -48,7 +48,7 @@ SLUICE_INLINE void add_lines(const vector_product<T>& p, std::int64_t line) {
       for (int i = 0; i < L; ++i) x[i] = load(at[g * L + i] + d);
       transpose<S>(x);
       SLUICE_UNROLL
-      for (int i = 0; i < L; ++i) sums[g] = fma(set(p.x[d + i]), x[i], sums[g]);
+      for (int i = 0; i < L; ++i) sums[g] = multiply_add(set(p.x[d + i]), x[i], sums[g]);
     }
   }
   const auto some = static_cast<int>(p.depth - d);
@@ -57,7 +57,7 @@ SLUICE_INLINE void add_lines(const vector_product<T>& p, std::int64_t line) {
       vec<S> x[L];
       for (int i = 0; i < L; ++i) x[i] = load_some(at[g * L + i] + d, some);
       transpose<S>(x);
-      for (int i = 0; i < some; ++i) sums[g] = fma(set(p.x[d + i]), x[i], sums[g]);
+      for (int i = 0; i < some; ++i) sums[g] = multiply_add(set(p.x[d + i]), x[i], sums[g]);
     }
     const std::int64_t left = std::min<std::int64_t>(L, p.count - line - g * L);
     if (left > 0) store(p.y + line + g * L, sums[g], first_lanes(static_cast<int>(left)));
@@ -79,7 +79,7 @@ SLUICE_TARGET void run_vector(const vector_product<T>& p) {
     for (std::int64_t l = 0; l < p.count; ++l) {
       vec<S> sum{};
       for (std::int64_t d = 0; d < p.depth; ++d)
-        sum = fma(set(p.x[d]), set(to_sum(p.lines[l * p.line_stride + d * p.step_stride])), sum);
+        sum = multiply_add(set(p.x[d]), set(to_sum(p.lines[l * p.line_stride + d * p.step_stride])), sum);
       p.y[l] = sum[0];
     }
   }

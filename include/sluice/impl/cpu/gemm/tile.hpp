@@ -61,7 +61,7 @@ SLUICE_TARGET void direct_tile(const direct_product<S>& o, const S* a, const S* 
       for (int i = 0; i < Rows; ++i) {
         const vec<S> x = set(rows[i / 3][i % 3 * o.a_row]);
         SLUICE_UNROLL
-        for (int j = 0; j < Vectors; ++j) acc[i][j] = fma(x, y[j], acc[i][j]);
+        for (int j = 0; j < Vectors; ++j) acc[i][j] = multiply_add(x, y[j], acc[i][j]);
       }
       SLUICE_UNROLL
       for (int i = 0; i < groups; ++i) rows[i] += o.a_step;
@@ -127,7 +127,7 @@ SLUICE_TARGET void packed_tile(const S* a, const S* b, std::int64_t depth, const
     for (int i = 0; i < Rows; ++i) {
       const vec<S> x = set(a[i]);
       SLUICE_UNROLL
-      for (int j = 0; j < Vectors; ++j) acc[i][j] = fma(x, y[j], acc[i][j]);
+      for (int j = 0; j < Vectors; ++j) acc[i][j] = multiply_add(x, y[j], acc[i][j]);
     }
     a += Rows;
     b += width;

@@ -2,7 +2,7 @@
 //   SLUICE_TARGET   the attribute that lets a function use the instruction set
 //   SLUICE_SIMD_*   which one it is: PLAIN, NEON, AVX2 or AVX512; with PAIRS besides, fma() is AVX512-BF16's
 //   vector_bytes    of its vectors
-// Every fma() rounds once, whatever options the including program is compiled with.
+// multiply_add() rounds once, whatever options the including program is compiled with.
 #define SLUICE_INLINE [[gnu::always_inline]] SLUICE_TARGET inline
 
 // Of numbers; of 16-bit floats once they are widened.
@@ -27,6 +27,19 @@ SLUICE_INLINE void store(S* p, V x) {
   std::memcpy(p, &x, sizeof x);
 }
 
+// The same value. Where clang takes the results of calls for never NaN or -0.0, it cannot see through this.
+template <class V>
+SLUICE_INLINE V hidden(V x) {
+#if defined(__clang__)
+#if defined(__aarch64__)
+  asm("" : "+w"(x));
+#elif defined(__x86_64__)
+  asm("" : "+v"(x));
+#endif
+#endif
+  return x;
+}
+
 #if SLUICE_SIMD_AVX512
 
 SLUICE_INLINE vec<float> set(float x) { return (vec<float>)_mm512_set1_ps(x); }
@@ -44,15 +57,19 @@ SLUICE_INLINE vec<float> fma(vec<float> a, vec<float> b, vec<float> c) {
 SLUICE_INLINE vec<double> fma(vec<double> a, vec<double> b, vec<double> c) {
   return (vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
+// By bits: under -ffast-math a compiler may take x == x for true.
 SLUICE_INLINE vec<float> canonical(vec<float> x) {
-  const __mmask16 nan = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q);
-  return (vec<float>)_mm512_castsi512_ps(
-      _mm512_mask_set1_epi32(_mm512_castps_si512((__m512)x), nan, static_cast<int>(canonical_nan<float>())));
+  const __m512i is = _mm512_castps_si512((__m512)hidden(x));
+  const __m512i magnitude = _mm512_and_si512(is, _mm512_set1_epi32(0x7fffffff));
+  const __mmask16 nan = _mm512_cmpgt_epi32_mask(magnitude, _mm512_set1_epi32(static_cast<int>(infinity_bits<float>())));
+  return (vec<float>)_mm512_castsi512_ps(_mm512_mask_set1_epi32(is, nan, static_cast<int>(canonical_nan<float>())));
 }
 SLUICE_INLINE vec<double> canonical(vec<double> x) {
-  const __mmask8 nan = _mm512_cmp_pd_mask((__m512d)x, (__m512d)x, _CMP_UNORD_Q);
-  return (vec<double>)_mm512_castsi512_pd(
-      _mm512_mask_set1_epi64(_mm512_castpd_si512((__m512d)x), nan, static_cast<long long>(canonical_nan<double>())));
+  const __m512i is = _mm512_castpd_si512((__m512d)hidden(x));
+  const __m512i magnitude = _mm512_and_si512(is, _mm512_set1_epi64(std::numeric_limits<long long>::max()));
+  const __mmask8 nan =
+      _mm512_cmpgt_epi64_mask(magnitude, _mm512_set1_epi64(static_cast<long long>(infinity_bits<double>())));
+  return (vec<double>)_mm512_castsi512_pd(_mm512_mask_set1_epi64(is, nan, static_cast<long long>(canonical_nan<double>())));
 }
 
 // The first lanes of a vector; the others are not touched in memory, and loaded as 0.
@@ -130,13 +147,12 @@ SLUICE_INLINE vec<double> fma(vec<double> a, vec<double> b, vec<double> c) {
 }
 #endif
 
-// By bits: under -ffast-math a compiler may take x == x for true.
 template <class V>
 SLUICE_INLINE V canonical(V x) {
   using S = std::remove_cvref_t<decltype(x[0])>;
   using bits = std::conditional_t<sizeof(S) == 4, std::int32_t, std::int64_t>;
   constexpr auto infinity = static_cast<bits>(infinity_bits<S>());
-  const auto is = (vec<bits>)x;
+  const auto is = (vec<bits>)hidden(x);
   const vec<bits> nan = (is & std::numeric_limits<bits>::max()) > infinity;
   return (V)((is & ~nan) | (nan & static_cast<bits>(canonical_nan<S>())));
 }
@@ -170,6 +186,12 @@ SLUICE_INLINE vec<float> load(const bf16* p) {
 }
 
 #endif
+
+// a * b + c, rounded once.
+template <class V>
+SLUICE_INLINE V multiply_add(V a, V b, V c) {
+  return hidden(fma(a, b, hidden(c)));
+}
 
 // `count` elements, widened; the lanes after them are 0.
 template <class T>
