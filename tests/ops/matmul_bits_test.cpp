@@ -2,6 +2,7 @@
 // them.
 //
 //   SLUICE_TEST_SHAPES=2000   random products; 150 by default, smaller ones
+//   SLUICE_TEST_FROM=500      the first of them, for several processes; 0 by default
 //   SLUICE_TEST_DIGEST=FILE   gets a line each with a digest of its bits, to be compared with that of another machine
 #include <cstdlib>
 #include <fstream>
@@ -47,8 +48,8 @@ void mark(const tensor& t, int along) {
   put(line(45).slice(3 - along, 0, 1), [&](std::int64_t) { return std::numeric_limits<double>::infinity(); });
 }
 
-int wanted_shapes() {
-  const char* text = std::getenv("SLUICE_TEST_SHAPES");
+int number_of(const char* variable) {
+  const char* text = std::getenv(variable);
   return text != nullptr ? std::atoi(text) : 0;
 }
 
@@ -70,12 +71,13 @@ TEST_CASE("products have the bits of the chain, whatever their extents") {
 }
 
 TEST_CASE("random products have the bits of the chain in every layout") {
-  const int wanted = wanted_shapes();
+  const int wanted = number_of("SLUICE_TEST_SHAPES");
+  const int from = number_of("SLUICE_TEST_FROM");
   const int count = wanted > 0 ? wanted : 150;
   const char* path = std::getenv("SLUICE_TEST_DIGEST");
   std::ofstream digests;
   if (path != nullptr) digests.open(path);
-  for (int i = 0; i < count; ++i) {
+  for (int i = from; i < from + count; ++i) {
     const random_product p = draw_product(static_cast<std::uint64_t>(i) + 1, 3000, wanted > 0 ? 2e8 : 4e6);
     INFO(i, ": ", p.str());
     const tensor a = p.a.view(p.a.base(p.type, p.seed));
