@@ -213,8 +213,9 @@ TEST_CASE("a large product has the bits of the chain each time it is made, and N
 #if defined(__x86_64__)
 TEST_CASE("products have the same bits where the application's threads flush denormals and round towards zero") {
   for (const dtype type : {dtype::f32, dtype::bf16, dtype::f16})
-    for (const auto& [m, k, n] : std::vector<std::array<std::int64_t, 3>>{
+    for (const auto& extents : std::vector<std::array<std::int64_t, 3>>{
              {1, 1 << 19, 1}, {2, 1 << 18, 2}, {3, 1 << 18, 1}, {8, 40, 9}, {40, 2100, 300}, {200, 300, 150}}) {
+      const std::int64_t m = extents[0], k = extents[1], n = extents[2];
       INFO(text(type), " ", m, " x ", k, " x ", n);
       numbers random(static_cast<std::uint64_t>(k));
       // Products of about 2^-140, a few a block of k: block sums are denormal.

@@ -275,7 +275,8 @@ TEST_CASE("matmul of 16-bit floats keeps partial sums in f32 in every precision"
   constexpr std::int64_t half = 10000;
   for (const auto& where : one_of_each_backend())
     for (const dtype type : {dtype::f16, dtype::bf16})
-      for (const auto& [batch, n] : std::vector<std::array<std::int64_t, 2>>{{1, 16}, {1, 15}, {3, 16}, {1, 64}}) {
+      for (const auto& extents : std::vector<std::array<std::int64_t, 2>>{{1, 16}, {1, 15}, {3, 16}, {1, 64}}) {
+        const std::int64_t batch = extents[0], n = extents[1];
         const auto digit = [](std::int64_t i) { return 1 + i * 7 % 13 % 2; };
         const tensor a = made({batch, n, 2 * half}, type, [&](std::int64_t i) {
           const std::int64_t p = i % (2 * half);
