@@ -101,7 +101,8 @@ class output final : public result_target {
 // The journal's first line: its version, the number of its partial file, the bytes and the checksum of the text that
 // follows.
 inline std::string journal_line(std::uint64_t number, std::string_view text) {
-  return fmt::format("sluice-journal 1 {} {} {:016x}\n", number, text.size(), checksum(std::as_bytes(std::span(text))));
+  return fmt::format("sluice-journal 1 {} {} {:016x}\n", number, text.size(),
+                     checksum(std::as_bytes(std::span(text.data(), text.size()))));
 }
 
 // Writes all of it; returns why not, and how far it came in `offset`.
