@@ -232,7 +232,8 @@ TEST_CASE("a calibration in the background is kept, and found by the next proces
   };
   const auto of_cpu = lines_of("cpu"), of_far = lines_of("paced:1");
   CHECK(has(of_cpu, "square bf16 tensor_core"));
-  CHECK(has(of_cpu, "skinny f16 tensor_core"));
+  CHECK(has(of_cpu, "skinny bf16 tensor_core"));
+  CHECK_FALSE(has(of_cpu, "square f16 tensor_core"));
   CHECK_FALSE(has(of_cpu, "square f32 tensor_core"));
   CHECK(of_cpu.find(" fast ") == of_cpu.npos);
   for (const char* curve : {"square f32 fast", "square f32 tensor_core", "square f64 fast", "square bf16 fast",
