@@ -13,8 +13,8 @@
 /// IEEE 754 has them; a result that is NaN is the canonical quiet NaN. The bits depend on no device, instruction set, number
 /// of threads, batch, layout or stride, and a row's not on the rows beside it.
 ///
-/// On a GPU this order costs nothing for f32, little for f64 and 4 to 15 times for f16 and bf16 from 1,024 x 1,024 on, whose
-/// tensor cores add in another one: precision::fast lets them. On a CPU precision::fast is precision::strict.
+/// On a GPU this order costs little for f32 and f64 and 4 to 15 times for f16 and bf16 from 1,024 x 1,024 on, whose tensor
+/// cores add in another one: precision::fast lets them. On a CPU precision::fast is precision::strict.
 #pragma once
 
 #include "sluice/ops/descriptor.hpp"
