@@ -190,7 +190,8 @@ SLUICE_FUNC decision place(const work& w, const device_request& wanted) {
   if (!wanted.is_automatic() && core::is_there(wanted.where)) add(wanted.where);
   const auto& known = placement::profiles_for(w);
   if (known.measured)
-    for (const auto& p : known.profiles) add(p.where);
+    for (const auto& p : known.profiles)
+      if (core::is_there(p.where)) add(p.where);  // the file may name a device that has gone
   return place(w, std::span<const device>(candidates.data(), n), wanted);
 }
 
