@@ -42,8 +42,8 @@ class Environment(unittest.TestCase):
             self.reported("SLUICE_SIMD", value, "plain( or [a-z0-9]+)* on this processor")
         for value in ("", "plain"):
             self.assertEqual(run(SLUICE_SIMD=value)[1], "")
-        self.assertIn("threads, plain,", run(SLUICE_SIMD="plain")[0])
-        own = re.search(r"threads, (\w+),", widest).group(1)
+        self.assertIn("threads, plain\n", run(SLUICE_SIMD="plain")[0])
+        own = re.search(r"threads, (\w+)\n", widest).group(1)
         self.assertEqual(run(SLUICE_SIMD=own), (widest, ""))
 
     def test_backend_path(self):

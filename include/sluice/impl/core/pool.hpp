@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "sluice/impl/base/environment.hpp"
 #include "sluice/impl/base/process.hpp"
