@@ -8,7 +8,7 @@
 
 #include <cuda_runtime.h>
 
-#include "sluice/impl/base/half.hpp"
+#include "sluice/impl/base/nan.hpp"
 
 namespace sluice::cuda {
 
@@ -46,8 +46,8 @@ __host__ __device__ inline double to_f64(float x) {
   return bits_as<double>(bits >> 31 << 63 | 0x7ff8000000000000u | (bits & 0x3fffffu) << 29);
 }
 
-// Rounded to odd, as base::to_odd_float: rounding the result to 16 bits gives what rounding the f64 once would give. A NaN keeps its
-// payload, which device conversions do not.
+// Rounded to odd, as base::to_odd_float: rounding the result to 16 bits gives what rounding the f64 once would give. A NaN
+// keeps its payload, which device conversions do not.
 __host__ __device__ inline float to_odd_f32(double x) {
   const float nearest = to_f32(x);
   if (x != x || static_cast<double>(nearest) == x) return nearest;

@@ -37,8 +37,6 @@ __global__ void __launch_bounds__(threads) canonical_nans(T* data, std::int64_t 
   if (blockIdx.x == 0 && rest < count) data[rest] = finished<T>(data[rest]);
 }
 
-constexpr std::uint64_t infinite = 0x7ff0000000000000;
-
 // Element p of a row of a or a column of b. One in 64 each shows what random numbers do not.
 template <class T>
 __device__ double marked(double x, std::int64_t line, std::int64_t p) {
@@ -52,7 +50,7 @@ __device__ double marked(double x, std::int64_t line, std::int64_t p) {
     case 7: return -0.0;
     case 9: return fabs(x);
     // A kernel that pads k of one operand alone may multiply zero by what lies behind the run before.
-    case 11: return p == 0 ? bits_as<double>(infinite) : x;
+    case 11: return p == 0 ? bits_as<double>(base::patterns<double>::infinity) : x;
     // In each block the first product is negative and rounds to -0, and the others are -0, as is the sum; +0 times +0, from
     // padding of both operands, makes it +0.
     case 13: return p % chain_block == 0 ? ldexp(fabs(x), wide ? -560 : -90) : 0.0;
@@ -73,7 +71,7 @@ __global__ void __launch_bounds__(threads) random_elements(const stored_operand 
     const double x = ldexp(unit, static_cast<int>(z % 17) - 8);
     const std::int64_t run = i / to.leading;
     const std::int64_t in_run = i % to.leading;
-    static_cast<T*>(to.data)[i] = convert<T>(in_run >= to.inner ? bits_as<double>(infinite)
+    static_cast<T*>(to.data)[i] = convert<T>(in_run >= to.inner ? bits_as<double>(base::patterns<double>::infinity)
                                              : to.along_k       ? marked<T>(x, run, in_run)
                                                                 : marked<T>(x, in_run, run));
   }

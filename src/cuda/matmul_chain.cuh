@@ -52,11 +52,11 @@ __device__ inline T added(T x, T y) {
 template <class T>
 __device__ inline T finished(chain_of<T> x) {
   if constexpr (is_half<T>)
-    return narrow<T>(x == x ? x : bits_as<float>(0x7fc00000u));
+    return narrow<T>(x == x ? x : bits_as<float>(base::patterns<float>::nan));
   else if constexpr (std::is_same_v<T, double>)
-    return x == x ? x : bits_as<double>(std::uint64_t{0x7ff8000000000000});
+    return x == x ? x : bits_as<double>(base::patterns<double>::nan);
   else
-    return x == x ? x : bits_as<float>(0x7fc00000u);
+    return x == x ? x : bits_as<float>(base::patterns<float>::nan);
 }
 
 // Where a thread of a tile stands.

@@ -65,9 +65,9 @@ struct sum_sink {
     if (kind == part)
       static_cast<double*>(data)[i] = s;
     else if (kind == f32)
-      static_cast<float*>(data)[i * stride] = s == s ? static_cast<float>(s) : bits_as<float>(0x7fc00000u);
+      static_cast<float*>(data)[i * stride] = s == s ? static_cast<float>(s) : bits_as<float>(base::patterns<float>::nan);
     else
-      static_cast<double*>(data)[i * stride] = s == s ? s : bits_as<double>(std::uint64_t{0x7ff8000000000000});
+      static_cast<double*>(data)[i * stride] = s == s ? s : bits_as<double>(base::patterns<double>::nan);
   }
   __device__ void store(std::int64_t i, std::uint64_t s) const {
     static_cast<std::uint64_t*>(data)[kind == part ? i : i * stride] = s;

@@ -23,6 +23,10 @@ using testing::far;
 using testing::near;
 const device both[] = {near, far};
 
+// CTest names a folder; run by hand, the program keeps its profiles out of the user's cache too.
+[[maybe_unused]] const int own_cache =
+    ::setenv("XDG_CACHE_HOME", (std::filesystem::temp_directory_path() / "sluice-calibration-test").c_str(), 0);
+
 sluice::work product(std::int64_t n, const device& at = device::cpu, bool pinned = false) {
   return sluice::work_of(sluice::matmul_op(), {{dtype::f32, {n, n}, at, pinned}, {dtype::f32, {n, n}, at, pinned}});
 }

@@ -9,6 +9,7 @@
 
 #include "sluice/impl/placement/predict.hpp"
 #include "sluice/impl/placement/profile_file.hpp"
+#include "sluice/impl/placement/profile_set.hpp"
 #include "testing.hpp"
 
 using namespace testing;
@@ -301,4 +302,12 @@ TEST_CASE("a file is used on the machine that it was made on, and the reason is 
   CHECK(holds(source(), "no cache folder"));
   CHECK(holds(write_profile_file({cpu}, ""), "no cache folder"));
   std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("a device that the profiles' file names and that has gone is no candidate") {
+  sluice::placement::publish({simple(device::cpu), simple("gone")}, {});
+  const sluice::operand_spec a{dtype::f32, {20000, 20000}};
+  const auto d = sluice::place(sluice::work_of(sluice::matmul_op(), {a, a}));
+  CHECK(d.where.is_cpu());
+  CHECK(d.estimate_count == 1);
 }

@@ -381,13 +381,8 @@ TEST_CASE("NaN and infinities as the client wants them") {
   const float inf = std::numeric_limits<float>::infinity();
   const auto body = encode_npy(sluice::tensor::of<float>({{1.5f, std::nanf("")}, {inf, -inf}}));
   const auto ask = [&](std::string query, std::string path = "/v1/echo") {
-    return s.handle({.method = "POST",
-                     .path = std::move(path),
-                     .query = std::move(query),
-                     .header = [](std::string_view name) -> std::string_view {
-                       return name == "Content-Type" ? "application/x-npy" : name == "Accept" ? "application/json" : "";
-                     },
-                     .body = body});
+    return testing::ask(s, std::move(path), std::move(query), body,
+                        {{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}});
   };
   check_problem(ask(""), 422, "ask for application/x-npy, or for ?nonfinite=null or ?nonfinite=string");
   CHECK(result(ask("nonfinite=null")) == "[[1.5,null],[null,null]]");
@@ -397,10 +392,7 @@ TEST_CASE("NaN and infinities as the client wants them") {
     CHECK_MESSAGE(ask(wrong).status == 400, wrong);
   CHECK(result(ask("columns=2&nonfinite=string", "/v1/rowsum/stream")) == R"(["NaN","NaN"])");
   CHECK(result(ask("nonfinite=null", "/v1/rowsum/stream")) == "[null,null]");
-  const auto infer = s.handle({.method = "POST",
-                               .path = "/v2/models/echo_fp64/infer",
-                               .query = "nonfinite=string",
-                               .header = [](std::string_view) -> std::string_view { return ""; },
-                               .body = R"({"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[1]}]})"});
+  const auto infer = testing::ask(s, "/v2/models/echo_fp64/infer", "nonfinite=string",
+                                  R"({"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[1]}]})");
   CHECK(infer.status == 200);
 }

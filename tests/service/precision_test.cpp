@@ -9,18 +9,6 @@ using sluice::precision;
 
 namespace {
 
-sluice::response ask(sluice::service& s, std::string path, std::string query, std::string_view body, headers with = {}) {
-  return s.handle({.method = "POST",
-                   .path = std::move(path),
-                   .query = std::move(query),
-                   .header = [&](std::string_view name) -> std::string_view {
-                     for (const auto& [key, value] : with)
-                       if (key == name) return value;
-                     return {};
-                   },
-                   .body = body});
-}
-
 // An application's endpoint that answers 1 for fine, 2 for coarse.
 sluice::endpoint grain() {
   return {.name = "grain",

@@ -8,18 +8,6 @@ using sluice::dtype;
 
 namespace {
 
-sluice::response ask(sluice::service& s, std::string path, std::string query, std::string_view body, headers with = {}) {
-  return s.handle({.method = "POST",
-                   .path = std::move(path),
-                   .query = std::move(query),
-                   .header = [&](std::string_view name) -> std::string_view {
-                     for (const auto& [key, value] : with)
-                       if (key == name) return value;
-                     return {};
-                   },
-                   .body = body});
-}
-
 const headers npy{{"Content-Type", "application/x-npy"}};
 const headers npy_as_json{{"Content-Type", "application/x-npy"}, {"Accept", "application/json"}};
 

@@ -37,15 +37,21 @@ std::string list(int n, F f) {
 using headers = std::vector<std::pair<std::string, std::string>>;
 
 inline sluice::response send(sluice::service& s, std::string method, std::string path, std::string_view body = {},
-                             headers with = {}) {
+                             headers with = {}, std::string query = {}) {
   return s.handle({.method = std::move(method),
                    .path = std::move(path),
+                   .query = std::move(query),
                    .header = [&](std::string_view name) -> std::string_view {
                      for (const auto& [key, value] : with)
                        if (key == name) return value;
                      return {};
                    },
                    .body = body});
+}
+
+inline sluice::response ask(sluice::service& s, std::string path, std::string query, std::string_view body,
+                            headers with = {}) {
+  return send(s, "POST", std::move(path), body, std::move(with), std::move(query));
 }
 
 inline sluice::response post(sluice::service& s, std::string name, std::string_view body, headers with = {}) {

@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "sluice/config.hpp"
-#include "sluice/impl/base/half.hpp"
+#include "sluice/impl/base/nan.hpp"
 #include "sluice/impl/base/pairwise.hpp"
 
 #include "sluice/impl/base/strict_float_begin.hpp"
@@ -45,15 +45,13 @@ struct nothing {
   static constexpr A value = std::is_same_v<A, double> ? static_cast<A>(-0.0) : A{};
 };
 
-inline constexpr std::uint64_t nan_bits = 0x7ff8000000000000u;  // of the one NaN that every device gives
-
 // Any NaN becomes the one NaN. By bits in clang (see strict_float_begin.hpp), but GCC vectorises the other form.
 [[gnu::always_inline]] inline double canonical(double x) noexcept {
 #if defined(__clang__)
   const auto bits = bits_as<std::uint64_t>(x);
-  return bits_as<double>((bits << 1) > 0xffe0000000000000u ? nan_bits : bits);
+  return bits_as<double>((bits << 1) > base::patterns<double>::infinity << 1 ? base::patterns<double>::nan : bits);
 #else
-  return x == x ? x : bits_as<double>(nan_bits);
+  return x == x ? x : bits_as<double>(base::patterns<double>::nan);
 #endif
 }
 

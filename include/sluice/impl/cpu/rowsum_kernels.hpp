@@ -292,7 +292,7 @@ SLUICE_TARGET void sum_columns(const void* a, std::int64_t rows, std::int64_t co
 // Rounds sums to f32, with every NaN made canonical. `stream` keeps them out of the caches.
 template <int W>
 SLUICE_TARGET void round_f32(const double* sums, std::int64_t count, float* out, [[maybe_unused]] bool stream) {
-  const vec<double, W> nan = bits_as<double>(nan_bits) - vec<double, W>{};
+  const vec<double, W> nan = bits_as<double>(base::patterns<double>::nan) - vec<double, W>{};
   std::int64_t i = 0;
   for (; i + W <= count; i += W) {
     vec<double, W> x;

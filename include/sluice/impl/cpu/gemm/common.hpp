@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "sluice/config.hpp"
-#include "sluice/impl/base/half.hpp"
+#include "sluice/impl/base/nan.hpp"
 #include "sluice/impl/base/pairwise.hpp"
 #include "sluice/impl/cpu/widen.hpp"
 
@@ -24,21 +24,6 @@ namespace gemm {
 inline constexpr std::int64_t block_depth = base::block_size;  // of k: a chain of fused multiply-adds
 inline constexpr std::int64_t far_bytes = 1 << 20;             // of b in memory: more than the second-level cache keeps
 inline constexpr std::int64_t panel_slack = 16;                // elements after a panel that packing may overwrite
-
-template <class S>
-constexpr auto infinity_bits() {
-  if constexpr (sizeof(S) == 4)
-    return std::uint32_t{0x7f800000u};
-  else
-    return std::uint64_t{0x7ff0000000000000u};
-}
-template <class S>
-constexpr auto canonical_nan() {  // the one NaN that every device gives
-  if constexpr (sizeof(S) == 4)
-    return std::uint32_t{0x7fc00000u};
-  else
-    return std::uint64_t{0x7ff8000000000000u};
-}
 
 // a * b + c, rounded once, for processors without an instruction for it: of two f32 each, widened. Their product is exact in
 // f64; its sum with c is rounded to odd, which then rounds to f32 as the exact sum would.
@@ -138,9 +123,7 @@ struct packed_kernels {
 };
 
 template <class T>
-struct vector_kernels {
-  void (*run)(const vector_product<T>&);
-};
+using vector_kernel = void (*)(const vector_product<T>&);
 
 }  // namespace gemm
 }  // namespace cpu

@@ -26,9 +26,8 @@ inline const packed_kernels<T>& packed_of_level() {
 }
 
 template <class T>
-inline const vector_kernels<T>& vector_of_level() {
-  static constexpr vector_kernels<T> kernels{run_vector<T>};
-  return kernels;
+inline vector_kernel<T> vector_of_level() {
+  return run_vector<T>;
 }
 
 #undef SLUICE_INLINE

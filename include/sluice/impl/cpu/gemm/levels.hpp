@@ -53,6 +53,7 @@ inline constexpr int piece_bytes = 24 << 10;
 #endif
 
 #if defined(__x86_64__)
+#define SLUICE_AVX512 "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c"
 namespace avx2 {
 #define SLUICE_TARGET __attribute__((target("avx2,fma,f16c")))
 #define SLUICE_SIMD_AVX2 1
@@ -66,7 +67,7 @@ inline constexpr int piece_bytes = 24 << 10;
 }  // namespace avx2
 
 namespace avx512 {
-#define SLUICE_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
+#define SLUICE_TARGET __attribute__((target(SLUICE_AVX512)))
 #define SLUICE_SIMD_AVX512 1
 inline constexpr int vector_bytes = 64;
 inline constexpr int tile_rows = 14;
@@ -78,7 +79,7 @@ inline constexpr int piece_bytes = 16 << 10;
 }  // namespace avx512
 
 namespace avx512_bf16 {
-#define SLUICE_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,avx512bf16")))
+#define SLUICE_TARGET __attribute__((target(SLUICE_AVX512 ",avx512bf16")))
 #define SLUICE_SIMD_AVX512 1
 #define SLUICE_SIMD_PAIRS 1
 inline constexpr int vector_bytes = 64;
@@ -95,6 +96,7 @@ inline constexpr int piece_bytes = 16 << 10;
 #undef SLUICE_SIMD_AVX512
 #undef SLUICE_TARGET
 }  // namespace avx512_bf16
+#undef SLUICE_AVX512
 #endif
 
 #define SLUICE_OF_LEVEL(make)      \
@@ -124,7 +126,7 @@ inline const packed_kernels<T>& packed() {
   SLUICE_OF_LEVEL(packed_of_level<T>)
 }
 template <class T>
-inline const vector_kernels<T>& vectors() {
+inline vector_kernel<T> vector_of() {
   SLUICE_OF_LEVEL(vector_of_level<T>)
 }
 

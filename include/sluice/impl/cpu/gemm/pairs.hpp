@@ -96,7 +96,7 @@ SLUICE_TARGET inline void pack_amx_rows(const packing<bf16>& p) {
   }
 }
 
-#define SLUICE_AMX [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,avx512bf16,amx-tile,amx-bf16")]]
+#define SLUICE_AMX [[gnu::target(SLUICE_AVX512 ",avx512bf16,amx-tile,amx-bf16")]]
 
 // By hand: the intrinsics of GCC 12 do not tell the compiler that they read memory. Other code of the process may configure
 // tiles otherwise, so each task does it anew.

@@ -120,21 +120,26 @@ inline grid cut(std::int64_t m, std::int64_t n, std::int64_t tile_rows, std::int
   return g;
 }
 
-// A sum that is NaN becomes the one NaN; by bits, since under -ffast-math x == x may count as true.
-template <class S>
-[[gnu::always_inline]] inline S canonical_sum(S x) {
-  using bits = std::conditional_t<sizeof(S) == 4, std::uint32_t, std::uint64_t>;
-  const auto is = base::bits_as<bits>(x);
-  return base::bits_as<S>(static_cast<bits>(is << 1) > static_cast<bits>(infinity_bits<S>() << 1) ? canonical_nan<S>() : is);
-}
-
 // total[i] += sums[i], or total[i] = sums[i] for the first block of k.
 template <class S>
 inline void add_block(bool first, const S* sums, std::int64_t count, S* total) {
   if (first)
     std::copy_n(sums, count, total);
   else
-    for (std::int64_t i = 0; i < count; ++i) total[i] = canonical_sum(total[i] + sums[i]);
+    for (std::int64_t i = 0; i < count; ++i) total[i] += sums[i];
+}
+
+// Rounds sums to their dtype, and makes NaN the one NaN: by bits, since under -ffast-math x == x may count as true.
+template <class T>
+inline void finish(sum_of<T>* sums, std::int64_t count, T* out) {
+  using S = sum_of<T>;
+  using bits = typename base::patterns<S>::bits;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto is = base::bits_as<bits>(sums[i]);
+    const bool nan = static_cast<bits>(is << 1) > static_cast<bits>(base::patterns<S>::infinity << 1);
+    sums[i] = base::bits_as<S>(nan ? base::patterns<S>::nan : is);
+  }
+  narrow(sums, count, out);
 }
 
 // Sums of blocks of k by different tasks, sums[block][count], added up in ascending order.
@@ -146,7 +151,7 @@ inline void join_blocks(const sum_of<T>* sums, std::int64_t blocks, std::int64_t
   for (std::int64_t i = 0; i < count; i += step) {
     const std::int64_t some = std::min(step, count - i);
     for (std::int64_t b = 0; b < blocks; ++b) add_block(b == 0, sums + b * count + i, some, total);
-    narrow(total, some, out + i);
+    finish(total, some, out + i);
   }
 }
 

@@ -61,21 +61,20 @@ class matrix_vector {
       multiply_block(batch, line, lines, d, y);
       add_block(d == 0, y, lines, total);
     }
-    narrow(total, lines, p_.out + batch * count_ + line);
+    finish(total, lines, p_.out + batch * count_ + line);
   }
 
   void multiply_block(std::int64_t batch, std::int64_t line, std::int64_t lines, std::int64_t d, S* y) const {
     S buffer[block_depth];
     const std::int64_t depth = std::min(block_depth, p_.k - d);
-    const T* from = x_.data + batch * x_.batch_stride + d * x_stride_;
+    const T* of_x = x_.data + batch * x_.batch_stride + d * x_stride_;
     const S* x = buffer;
     if constexpr (std::is_same_v<T, S>) {
-      if (x_stride_ == 1) x = from;
+      if (x_stride_ == 1) x = of_x;
     }
-    if (x == buffer) widen(from, x_stride_, depth, buffer);
-    vectors<T>().run({lines_.data + batch * lines_.batch_stride + line * line_stride_ + d * step_stride_, line_stride_,
-                      step_stride_, x, lines, depth, y});
-    for (std::int64_t i = 0; i < lines; ++i) y[i] = canonical_sum(y[i]);
+    if (x == buffer) widen(of_x, x_stride_, depth, buffer);
+    const T* from = lines_.data + batch * lines_.batch_stride + line * line_stride_ + d * step_stride_;
+    vector_of<T>()({from, line_stride_, step_stride_, x, lines, depth, y});
   }
 
   const problem<T>& p_;

@@ -61,15 +61,17 @@ SLUICE_INLINE vec<double> fma(vec<double> a, vec<double> b, vec<double> c) {
 SLUICE_INLINE vec<float> canonical(vec<float> x) {
   const __m512i is = _mm512_castps_si512((__m512)hidden(x));
   const __m512i magnitude = _mm512_and_si512(is, _mm512_set1_epi32(0x7fffffff));
-  const __mmask16 nan = _mm512_cmpgt_epi32_mask(magnitude, _mm512_set1_epi32(static_cast<int>(infinity_bits<float>())));
-  return (vec<float>)_mm512_castsi512_ps(_mm512_mask_set1_epi32(is, nan, static_cast<int>(canonical_nan<float>())));
+  const __mmask16 nan =
+      _mm512_cmpgt_epi32_mask(magnitude, _mm512_set1_epi32(static_cast<int>(base::patterns<float>::infinity)));
+  return (vec<float>)_mm512_castsi512_ps(_mm512_mask_set1_epi32(is, nan, static_cast<int>(base::patterns<float>::nan)));
 }
 SLUICE_INLINE vec<double> canonical(vec<double> x) {
   const __m512i is = _mm512_castpd_si512((__m512d)hidden(x));
   const __m512i magnitude = _mm512_and_si512(is, _mm512_set1_epi64(std::numeric_limits<long long>::max()));
   const __mmask8 nan =
-      _mm512_cmpgt_epi64_mask(magnitude, _mm512_set1_epi64(static_cast<long long>(infinity_bits<double>())));
-  return (vec<double>)_mm512_castsi512_pd(_mm512_mask_set1_epi64(is, nan, static_cast<long long>(canonical_nan<double>())));
+      _mm512_cmpgt_epi64_mask(magnitude, _mm512_set1_epi64(static_cast<long long>(base::patterns<double>::infinity)));
+  return (vec<double>)_mm512_castsi512_pd(
+      _mm512_mask_set1_epi64(is, nan, static_cast<long long>(base::patterns<double>::nan)));
 }
 
 // The first lanes of a vector; the others are not touched in memory, and loaded as 0.
@@ -151,10 +153,10 @@ template <class V>
 SLUICE_INLINE V canonical(V x) {
   using S = std::remove_cvref_t<decltype(x[0])>;
   using bits = std::conditional_t<sizeof(S) == 4, std::int32_t, std::int64_t>;
-  constexpr auto infinity = static_cast<bits>(infinity_bits<S>());
+  constexpr auto infinity = static_cast<bits>(base::patterns<S>::infinity);
   const auto is = (vec<bits>)hidden(x);
   const vec<bits> nan = (is & std::numeric_limits<bits>::max()) > infinity;
-  return (V)((is & ~nan) | (nan & static_cast<bits>(canonical_nan<S>())));
+  return (V)((is & ~nan) | (nan & static_cast<bits>(base::patterns<S>::nan)));
 }
 
 struct part {
