@@ -15,3 +15,8 @@ add_executable(cuda_products EXCLUDE_FROM_ALL cuda_products.cpp ../src/cuda/matm
 target_compile_options(cuda_products PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>")
 target_include_directories(cuda_products PRIVATE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src/cuda")
 target_link_libraries(cuda_products PRIVATE CUDA::cublas CUDA::cublasLt CUDA::cudart_static)
+# Beside NPP's, if its headers are in the toolkit.
+add_executable(cuda_canny EXCLUDE_FROM_ALL cuda_canny.cpp)
+target_compile_options(cuda_canny PRIVATE -std=c++20)
+target_link_libraries(cuda_canny PRIVATE sluice::sluice CUDA::cudart_static ${CMAKE_DL_LIBS})
+add_dependencies(cuda_canny sluice_cuda)

@@ -1,16 +1,17 @@
-// The CUDA backend's arithmetic of canny, on words and tiles, run on the host: the same code, with the host's words for a
-// warp's. Against pixels computed one by one and a flood by a stack.
+// The CUDA backend's arithmetic of canny, on words and tiles, run on the host: the same code, with 32 words for a warp's. Its
+// edges are the reference's, and what it connects is what a flood with a stack connects.
 #include <algorithm>
 #include <numeric>
 
-#include "canny_by_pixels.hpp"
 #include "canny_edges.hpp"
 #include "canny_tiles.hpp"
+#include "sluice/impl/base/canny.hpp"
 #include "sluice/impl/base/half.hpp"
-#include "testing.hpp"
+#include "canny.hpp"
+#include "canny_images.hpp"
 
 using namespace sluice::cuda;
-using namespace canny_by_pixels;
+using sluice::tensor;
 using sluice::base::canny_tan;
 
 namespace {
@@ -135,6 +136,42 @@ struct host_parents {
   word append(word* count) const { return (*count)++; }
 };
 
+using bitmap = std::vector<std::uint8_t>;  // a byte a pixel
+
+bitmap flood_by_stack(const bitmap& candidates, const bitmap& strong, int h, int w) {
+  bitmap to = strong;
+  std::vector<int> stack;
+  for (int i = 0; i < h * w; ++i)
+    if (strong[static_cast<std::size_t>(i)] != 0) stack.push_back(i);
+  while (!stack.empty()) {
+    const int i = stack.back();
+    stack.pop_back();
+    for (int y = std::max(i / w - 1, 0); y <= std::min(i / w + 1, h - 1); ++y)
+      for (int x = std::max(i % w - 1, 0); x <= std::min(i % w + 1, w - 1); ++x) {
+        const auto n = static_cast<std::size_t>(y * w + x);
+        if (candidates[n] != 0 && to[n] == 0) to[n] = 1, stack.push_back(y * w + x);
+      }
+  }
+  return to;
+}
+
+// A line one pixel wide that winds inwards, `gap` pixels from its last turn.
+bitmap spiral(int h, int w, int gap) {
+  bitmap b(static_cast<std::size_t>(h * w));
+  const auto inside = [&](int y, int x) { return y >= 0 && y < h && x >= 0 && x < w; };
+  const auto taken = [&](int y, int x) { return inside(y, x) && b[static_cast<std::size_t>(y * w + x)] != 0; };
+  for (int y = 0, x = 0, dy = 0, dx = 1, turns = 0; turns < 2;) {
+    b[static_cast<std::size_t>(y * w + x)] = 1;
+    if (inside(y + dy, x + dx) && !taken(y + gap * dy, x + gap * dx)) {
+      y += dy, x += dx, turns = 0;
+    } else {
+      dy = std::exchange(dx, -dy);
+      ++turns;
+    }
+  }
+  return b;
+}
+
 // A launch's memory, and the kernels' loops.
 struct launch {
   tile_grid grid;
@@ -198,7 +235,7 @@ struct launch {
 };
 
 template <template <class> class Magnitudes, int C, int Columns, int Rows, bool Aligned>
-void walk(const picture& p, word low, word high, launch& l) {
+void walk(const tensor& p, word low, word high, launch& l) {
   constexpr unsigned tile_groups = 32 / Columns;
   for (unsigned group = 0; group < l.grid.columns * tile_groups; ++group)
     for (unsigned y = 0; y < l.grid.rows * 32; y += 2 * Rows) {
@@ -209,7 +246,7 @@ void walk(const picture& p, word low, word high, launch& l) {
         bits[row] = (bits[row] & ~mask) | (value << shift & mask);
       };
       edge_walk<host_pairs, Magnitudes<host_pairs>, C, Columns, Rows, Aligned>(
-          p.bytes.data(), p.width, p.height, static_cast<std::int64_t>(group) * Columns, y, low, high)
+          static_cast<const std::uint8_t*>(p.data()), p.extent(1), p.extent(0), static_cast<std::int64_t>(group) * Columns, y, low, high)
           .run([&](int row, word c, word s) {
             const std::size_t i = row0 + static_cast<std::size_t>(row);
             put(l.candidates, i, c & 0xffff);
@@ -221,7 +258,7 @@ void walk(const picture& p, word low, word high, launch& l) {
 }
 
 template <int C, bool Aligned>
-void edges_by_words(const picture& p, const sluice::base::canny_thresholds& t, launch& l) {
+void edges_by_words(const tensor& p, const sluice::base::canny_thresholds& t, launch& l) {
   const auto f16 = [](int n) { return sluice::base::to_f16(static_cast<double>(std::min(n, 2047))).bits * 0x10001u; };
   const auto whole = [](int n) { return static_cast<word>(std::min(n, 1 << 23)); };
   if (t.squared)
@@ -230,13 +267,6 @@ void edges_by_words(const picture& p, const sluice::base::canny_thresholds& t, l
     walk<l1_magnitudes, C, 8, 8, Aligned>(p, f16(t.low), f16(t.high), l);
   else
     walk<l1_magnitudes, C, 4, 8, Aligned>(p, f16(t.low), f16(t.high), l);
-}
-
-picture noise(int h, int w, int channels, std::uint64_t seed, int levels) {
-  picture p{h, w, channels, std::vector<std::uint8_t>(static_cast<std::size_t>(h * w * channels))};
-  testing::numbers n(seed);
-  for (auto& b : p.bytes) b = static_cast<std::uint8_t>(n.below(levels) * 255 / (levels - 1));
-  return p;
 }
 
 }  // namespace
@@ -252,29 +282,29 @@ TEST_CASE("sectors are those of integers, for every gradient") {
     }
 }
 
-TEST_CASE("candidates and strong pixels of every size, alignment, norm and number of channels") {
-  std::uint64_t seed = 1;
-  for (const auto& [h, w] : {std::pair{1, 1}, {1, 2}, {2, 1}, {1, 40}, {40, 1}, {3, 3}, {7, 5}, {16, 8}, {17, 9}, {33, 31},
-                            {32, 32}, {35, 64}, {50, 67}, {41, 100}})
+TEST_CASE("edges of every size, alignment, norm and number of channels") {
+  for (const auto& [height, width] : {std::pair{1, 1}, {1, 2}, {2, 1}, {1, 40}, {40, 1}, {3, 3}, {7, 5}, {16, 8}, {17, 9},
+                                      {33, 31}, {32, 32}, {35, 64}, {50, 67}, {41, 100}})
     for (const int channels : {1, 3})
-      for (const int norm : {1, 2})
-        for (const int levels : {256, 4, 2}) {
-          const picture p = noise(h, w, channels, ++seed, levels);
-          for (const auto& [low, high] : {std::pair{-3.0, 0.0}, {100.0, 200.0}, {600.5, 300.25}, {1500.0, 40000.0}}) {
-            INFO(h, " x ", w, " x ", channels, ", norm ", norm, ", levels ", levels, ", ", low, ", ", high);
-            const auto t = sluice::base::canny_thresholds_of(low, high, norm);
-            const auto [candidates, strong] = edges_by_pixels(p, t);
-            launch l(h, w);
-            channels == 1 ? edges_by_words<1, false>(p, t, l) : edges_by_words<3, false>(p, t, l);
-            CHECK(l.get(l.candidates, h, w) == candidates);
-            CHECK(l.get(l.reached, h, w) == strong);
-            if (w % 8 != 0) continue;
-            launch m(h, w);
-            channels == 1 ? edges_by_words<1, true>(p, t, m) : edges_by_words<3, true>(p, t, m);
-            CHECK(m.candidates == l.candidates);
-            CHECK(m.reached == l.reached);
+      for (const auto norm : testing::both_norms)
+        for (const char* kind : {"noise", "board", "waves", "blocks"})
+          for (const auto& [low, high] : {testing::thresholds{0, 0}, {100, 100}, {100, 200}, {600.5, 300.25}, {1500, 40000}}) {
+            INFO(kind, " ", height, " x ", width, " x ", channels, ", norm ", static_cast<int>(norm), ", ", low, ", ", high);
+            const tensor image = testing::image_of(kind, height, width, channels, 5);
+            const sluice_canny_options options{low, high, static_cast<std::int32_t>(norm)};
+            const auto t = sluice::base::canny_thresholds_of<sluice_canny_options>(&options, sizeof options);
+            bitmap expected = reference::canny_image(sluice::core::array_of(image), options).edges();
+            for (auto& byte : expected) byte &= 1;
+            launch l(height, width);
+            channels == 1 ? edges_by_words<1, false>(image, t, l) : edges_by_words<3, false>(image, t, l);
+            launch m(height, width);
+            if (width % 8 == 0) {
+              channels == 1 ? edges_by_words<1, true>(image, t, m) : edges_by_words<3, true>(image, t, m);
+              CHECK(m.candidates == l.candidates);
+              CHECK(m.reached == l.reached);
+            }
+            CHECK(l.get(l.connect(1), height, width) == expected);
           }
-        }
 }
 
 TEST_CASE("what hangs together with a strong pixel") {
