@@ -1,6 +1,5 @@
 // Kernels on the bits of results: the one NaN and the one zero, operands for a check, and the check.
 #include <algorithm>
-#include <limits>
 
 #include "matmul_chain.cuh"
 #include "matmul_strict.hpp"
@@ -13,8 +12,9 @@ constexpr int vectors_each = 4;
 
 template <class T>
 __device__ bool is_canonical(T x) {
-  using bits = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
-  return x == x && bits_as<bits>(x) != std::numeric_limits<bits>::min();
+  using bits = typename base::patterns<T>::bits;
+  constexpr bits negative_zero = bits{1} << (8 * sizeof(bits) - 1);
+  return x == x && bits_as<bits>(x) != negative_zero;
 }
 
 // Reads everything, and writes where there is a NaN or a -0.
