@@ -70,10 +70,13 @@ struct pool_job_list {
     *end = &j;
     j.after = nullptr;
   }
-  void erase(const pool_job& j) {
+  // False: it is not there.
+  bool erase(const pool_job& j) {
     pool_job** at = &first;
     while (*at != nullptr && *at != &j) at = &(*at)->after;
-    if (*at != nullptr) *at = j.after;
+    if (*at == nullptr) return false;
+    *at = j.after;
+    return true;
   }
 };
 
@@ -98,9 +101,12 @@ class pool {
     while (j.step()) continue;
     inside = false;
     lock.lock();
-    jobs_.erase(j);
-    --busy_;
-    pass_on();
+    close(j);
+    if (j.workers.load(std::memory_order_acquire) == 1) {
+      --busy_;
+      pass_on();
+      return;
+    }
     lock.unlock();
     wait_for_helpers(j);
   }
@@ -121,25 +127,33 @@ class pool {
     start_helpers();
     j.workers.store(pool_job::owner_sleeps, std::memory_order_relaxed);
     queue_.push(j);
-    waiting_.store(true, std::memory_order_relaxed);
+    waiting_ = true;
+    // A caller leaves its place without the mutex and then reads waiting_; here it is the other way round.
+    if (busy_ < size_) pass_on();
     lock.wait(j.changed, [&] { return j.state.load(std::memory_order_relaxed) != pool_job::pending; });
     if (j.state.load(std::memory_order_relaxed) == pool_job::done) return true;
     j.workers.store(0, std::memory_order_relaxed);
     return false;
   }
 
-  // Leaves the loop, and waits for those that are still in it.
+  // Spins in its place, since it has a core for it: threads that compute and threads that spin are together no more than
+  // `size`, or the system would suspend one that computes for milliseconds. Leaves before it sleeps.
   void wait_for_helpers(pool_job& j) {
-    if (j.workers.fetch_sub(1, std::memory_order_acq_rel) == 1) return;
-    const auto done = [&] { return j.workers.load(std::memory_order_acquire) == 0; };
-    for (int i = 0; i < 64; ++i) {
-      if (done()) return;
-      spin_pause();
+    const auto alone = [&] { return j.workers.load(std::memory_order_acquire) == 1; };
+    for (int i = 0; i < 64 && !alone(); ++i) spin_pause();
+    if (!alone()) take_back(j);
+    if (spin_until(alone)) {
+      --busy_;
+      if (!waiting_ && loops_ == 0) return;
+      const pool_lock lock(mutex_);
+      return pass_on();
     }
-    take_back(j);
-    if (spin_until(done)) return;
-    if (j.workers.fetch_or(pool_job::owner_sleeps, std::memory_order_acq_rel) == 0) return;
     pool_lock lock(mutex_);
+    --busy_;
+    pass_on();
+    if (j.workers.fetch_sub(1, std::memory_order_acq_rel) == 1 ||
+        j.workers.fetch_or(pool_job::owner_sleeps, std::memory_order_acq_rel) == 0)
+      return;
     lock.wait(j.changed, [&] { return j.state.load(std::memory_order_relaxed) == pool_job::done; });
   }
 
@@ -162,7 +176,12 @@ class pool {
     if (j.count == 1 || size_ == 1) return;
     start_helpers();
     jobs_.push(j);
+    ++loops_;
     call_helpers(j.count - 1, &j);
+  }
+
+  void close(const pool_job& j) {
+    if (jobs_.erase(j)) --loops_;
   }
 
   static void set(pool_job& j, int state) {
@@ -182,7 +201,7 @@ class pool {
   pool_job* take() {
     pool_job* j = queue_.first;
     queue_.erase(*j);
-    waiting_.store(queue_.first != nullptr, std::memory_order_relaxed);
+    waiting_ = queue_.first != nullptr;
     return j;
   }
 
@@ -240,7 +259,7 @@ class pool {
     lock.unlock();
     while (j.step()) continue;
     lock.lock();
-    jobs_.erase(j);
+    close(j);
     take_back(j);
     --helping_;
     --busy_;
@@ -273,7 +292,8 @@ class pool {
     ++spinning_;
     lock.unlock();
     const auto told = [&] { return box.job.load(std::memory_order_relaxed) != nullptr; };
-    spin_until([&] { return told() || busy_.load(std::memory_order_relaxed) >= size_; });
+    spin_until(
+        [&] { return told() || busy_.load(std::memory_order_relaxed) + spinning_.load(std::memory_order_relaxed) > size_; });
     if (!told()) {
       lock.lock();
       if (!told()) {
@@ -304,13 +324,14 @@ class pool {
 
   const int size_;
   pool_mutex mutex_;
-  std::atomic<int> busy_{0};          // threads computing; raised under the mutex only
+  std::atomic<int> busy_{0};          // threads with a place; raised under the mutex only
   std::atomic<int> helping_{0};       // helpers that compute; likewise
-  int spinning_ = 0;                  // helpers that spin before they sleep
+  std::atomic<int> spinning_{0};      // helpers that spin before they sleep; changed under the mutex
   int sleeping_ = 0;                  // helpers in work_.wait
   pool_job_list queue_;               // loops not begun: all places are taken
   std::atomic<bool> waiting_{false};  // the queue is not empty; read by helpers that compute
   pool_job_list jobs_;                // loops begun, which helpers may join
+  std::atomic<int> loops_{0};         // how many
   std::atomic<std::uint64_t> calls_{0};
   const std::unique_ptr<pool_mailbox[]> mailboxes_;       // of the helpers
   std::atomic<std::size_t> started_{0};                   // helpers
