@@ -67,7 +67,7 @@ class pool {
  private:
   // Where a third as many callers as threads compute at once, helpers would gain each little, and each would wait for
   // several threads, the slowest of them. A loop that takes longer than this is worth the wait all the same.
-  static constexpr std::chrono::microseconds time_alone{1000};
+  static constexpr std::chrono::microseconds time_alone{500};
 
   struct counted_in {
     explicit counted_in(std::atomic<int>& n) : count(n) { count.fetch_add(1, std::memory_order_relaxed); }
@@ -141,9 +141,9 @@ class pool {
   void take_back(pool_job& j) {
     for (pool_mailbox* box = mailboxes_.get(); box != mailboxes_.get() + size_; ++box) {
       if (box->job.load(std::memory_order_relaxed) != &j || !box->change(&j, &idle_)) continue;
-      ++spinning_;
       count_out();
       j.workers.fetch_sub(1, std::memory_order_acq_rel);
+      ++spinning_;
     }
   }
 
@@ -211,17 +211,17 @@ class pool {
     for (wanted = std::min<std::int64_t>(wanted, sleeping_); wanted > 0; --wanted) work_.notify_one();
   }
 
-  // Counts the helper in first: it may be done at once.
+  // Counts the helper first: it may be done at once.
   bool hand_over(pool_mailbox& box, pool_job* j) {
+    --spinning_;
     if (j != nullptr) count_in(*j);
-    const bool taken = box.change(&idle_, j != nullptr ? j : &look_);
-    if (taken) {
-      --spinning_;
-    } else if (j != nullptr) {
+    if (box.change(&idle_, j != nullptr ? j : &look_)) return true;
+    if (j != nullptr) {
       count_out();
       j->workers.fetch_sub(1, std::memory_order_relaxed);
     }
-    return taken;
+    ++spinning_;
+    return false;
   }
 
   // One helper more, in the loop `j`.
@@ -252,7 +252,7 @@ class pool {
         seen = work_on(*told);
       } else if (pool_lock lock(mutex_); find_work(lock)) {
         continue;
-      } else if (seen = calls_; tired || !may_spin(spinning_ + 1)) {
+      } else if (seen = calls_; tired || too_many(spinning_ + 1)) {
         sleep(lock);
         tired = false;
         continue;
@@ -306,10 +306,14 @@ class pool {
     return call;
   }
 
-  // Whether so many helpers may spin: not where that takes a core from a working thread or from the caller whose next loop
-  // is expected.
-  bool may_spin(int spinning) const noexcept {
-    return spinning + std::max(busy_.load(std::memory_order_relaxed), 1) <= size_;
+  // To spin: that takes a core from a thread that computes, or from the caller whose next loop is expected.
+  bool too_many(int spinning) const noexcept {
+    return spinning + std::max(busy_.load(std::memory_order_relaxed), 1) > size_;
+  }
+  // Counts one of too many out: this one.
+  bool is_surplus() noexcept {
+    int n = spinning_.load(std::memory_order_relaxed);
+    return too_many(n) && spinning_.compare_exchange_strong(n, n - 1);
   }
 
   // Spins until it is told what to do: a loop, or look_. Null: it is time to sleep. `seen`: the last of the calls that it
@@ -318,12 +322,17 @@ class pool {
     ++spinning_;
     box.job = &idle_;
     const bool missed = waiting_ || calls_ != seen;
-    if (!missed) spin_until([&] { return box.job.load(std::memory_order_relaxed) != &idle_ || !may_spin(spinning_); });
+    bool counted_out = false;
+    if (!missed)
+      spin_until([&] { return box.job.load(std::memory_order_relaxed) != &idle_ || (counted_out = is_surplus()); });
     for (;;) {
       pool_job* const told = box.job;
       if (!box.change(told, nullptr)) continue;
-      if (told != &idle_) return told;
-      --spinning_;
+      if (told != &idle_) {
+        if (counted_out) ++spinning_;  // by who told it, too
+        return told;
+      }
+      if (!counted_out) --spinning_;
       return missed ? &look_ : nullptr;
     }
   }
