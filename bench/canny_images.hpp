@@ -26,8 +26,8 @@ inline grey noise(int height, int width) {
   return p;
 }
 
-// Noise between points of a lattice, smooth, with contrast that falls as it becomes finer; discs and bars of even shades; and
-// a camera's noise. About as many edges as a photograph has.
+// Noise between points of a lattice, smooth, with contrast that falls as it becomes finer; discs and bars of even shades;
+// and a camera's noise. About as many edges as a photograph has.
 inline grey natural_like(int height, int width) {
   std::vector<float> light(static_cast<std::size_t>(height) * static_cast<std::size_t>(width), 110.0f);
   std::uint64_t seed = 0;
@@ -62,7 +62,8 @@ inline grey natural_like(int height, int width) {
   }
   grey p(light.size());
   for (std::size_t i = 0; i < p.size(); ++i)
-    p[i] = static_cast<std::uint8_t>(std::clamp(light[i] + static_cast<float>((unit(seed * 2 + i) - 0.5) * 6), 0.0f, 255.0f));
+    p[i] =
+        static_cast<std::uint8_t>(std::clamp(light[i] + static_cast<float>((unit(seed * 2 + i) - 0.5) * 6), 0.0f, 255.0f));
   return p;
 }
 

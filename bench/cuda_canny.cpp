@@ -1,5 +1,5 @@
-// canny of resident 4K images on CUDA, beside NPP's where its headers were there at build time and its library is now. Medians
-// of rounds in which the sides take turns. NPP's edges are near, not the same: it is compared for time alone.
+// canny of resident 4K images on CUDA, beside NPP's where its headers were there at build time and its library is now.
+// Medians of rounds in which the sides take turns. NPP's edges are near, not the same: it is compared for time alone.
 //
 //     cuda_canny [--json FILE] [--rounds N] [--raw FILE]...     FILE: 3840 x 2160 grey bytes, timed as well
 #include <dlfcn.h>
@@ -51,10 +51,10 @@ T* raw(const tensor& t) {
   return static_cast<T*>(const_cast<void*>(static_cast<const tensor&>(t).data()));
 }
 
-tensor on_device(const std::vector<std::uint8_t>& pixels, const sluice::shape& extents) {
+tensor on_host(const std::vector<std::uint8_t>& pixels, const sluice::shape& extents) {
   tensor host(extents, sluice::dtype::u8);
   std::memcpy(host.data(), pixels.data(), pixels.size());
-  return host.to("cuda");
+  return host;
 }
 
 // Microseconds a call: of many in a row, and of one that is waited for.
@@ -69,7 +69,9 @@ std::vector<times> time_turns(const std::vector<action>& sides, int rounds) {
   constexpr int calls = 50;
   std::vector<std::vector<double>> rows(sides.size());
   std::vector<std::vector<double>> lone(sides.size());
-  const auto since = [](steady::time_point begin) { return std::chrono::duration<double, std::micro>(steady::now() - begin).count(); };
+  const auto since = [](steady::time_point begin) {
+    return std::chrono::duration<double, std::micro>(steady::now() - begin).count();
+  };
   for (int round = -1; round < rounds; ++round)  // the first warms up
     for (std::size_t turn = 0; turn < sides.size(); ++turn) {
       const std::size_t i = round % 2 == 0 ? turn : sides.size() - 1 - turn;
@@ -119,9 +121,9 @@ class npp {
   }
   [[nodiscard]] bool there() const { return run_ != nullptr; }
   void run(const std::uint8_t* image) {
-    const NppStatus s = run_(image, width, extents, {0, 0}, result_, width, extents, NPP_FILTER_SOBEL, NPP_MASK_SIZE_3_X_3,
-                             static_cast<Npp16s>(low), static_cast<Npp16s>(high), nppiNormL1, NPP_BORDER_REPLICATE, buffer_,
-                             context_);
+    const NppStatus s =
+        run_(image, width, extents, {0, 0}, result_, width, extents, NPP_FILTER_SOBEL, NPP_MASK_SIZE_3_X_3,
+             static_cast<Npp16s>(low), static_cast<Npp16s>(high), nppiNormL1, NPP_BORDER_REPLICATE, buffer_, context_);
     must(s == NPP_SUCCESS, "NPP gives status " + std::to_string(s));
   }
 
@@ -140,10 +142,13 @@ struct npp {
 };
 #endif
 
-double share(const tensor& edges) {
-  const tensor host = edges.to("cpu");
-  const auto* p = raw<std::uint8_t>(host);
-  return static_cast<double>(std::count(p, p + host.count(), 255)) / static_cast<double>(host.count());
+// The device's edges have to be the CPU's.
+double share_of_edges(const tensor& image, const tensor& host, sluice::edge_norm norm) {
+  const tensor there = sluice::canny(image, low, high, {norm}, "cuda").to("cpu");
+  const tensor here = sluice::canny(host, low, high, {norm}, "cpu");
+  const auto* p = raw<std::uint8_t>(there);
+  must(std::equal(p, p + there.count(), raw<std::uint8_t>(here)), "the edges are not the CPU's");
+  return static_cast<double>(std::count(p, p + there.count(), 255)) / static_cast<double>(there.count());
 }
 
 }  // namespace
@@ -152,8 +157,8 @@ int main(int argc, char** argv) {
   const char* json = nullptr;
   int rounds = 21;
   std::vector<std::pair<std::string, std::vector<std::uint8_t>>> images{{"natural-like", bench::natural_like(height, width)},
-                                                                         {"noise", bench::noise(height, width)},
-                                                                         {"spiral", bench::spiral(height, width, 6)}};
+                                                                        {"noise", bench::noise(height, width)},
+                                                                        {"spiral", bench::spiral(height, width, 6)}};
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
       json = argv[++i];
@@ -163,7 +168,8 @@ int main(int argc, char** argv) {
       std::FILE* f = std::fopen(argv[++i], "rb");
       must(f != nullptr, std::string("cannot read ") + argv[i]);
       std::vector<std::uint8_t> pixels(static_cast<std::size_t>(width) * height);
-      must(std::fread(pixels.data(), 1, pixels.size(), f) == pixels.size(), std::string(argv[i]) + " is shorter than 3840 x 2160");
+      must(std::fread(pixels.data(), 1, pixels.size(), f) == pixels.size(),
+           std::string(argv[i]) + " is shorter than 3840 x 2160");
       std::fclose(f);
       images.emplace_back(argv[i], std::move(pixels));
     } else {
@@ -176,34 +182,33 @@ int main(int argc, char** argv) {
     if (d.where.backend() == "cuda") std::printf("%s: %s\n", d.where.str().c_str(), d.description.c_str());
   try {
     npp peer;
-    std::printf("%-36s %10s %10s %10s %10s %8s\n", "3840 x 2160, us", "in a row", "alone", "NPP", "alone", "edges");
-    const auto line = [&](const std::string& name, const std::vector<action>& sides, double edges) {
+    std::printf("%-36s %8s %10s %10s %10s %10s\n", "3840 x 2160, us", "edges", "in a row", "alone", "NPP", "alone");
+    const auto line = [&](const std::string& name, const tensor& host, sluice::edge_norm norm = sluice::edge_norm::l1,
+                          bool beside_npp = false) {
+      const tensor image = host.to("cuda");
+      const double edges = share_of_edges(image, host, norm);
+      std::vector<action> sides{[&] { static_cast<void>(sluice::canny(image, low, high, {norm}, "cuda")); }};
+      if (beside_npp && peer.there()) sides.emplace_back([&] { peer.run(raw<std::uint8_t>(image)); });
       const auto t = time_turns(sides, rounds);
-      const times other = t.size() > 1 ? t[1] : times{};
-      std::printf("%-36s %10.1f %10.1f %10.1f %10.1f %7.2f%%\n", name.c_str(), t[0].in_a_row, t[0].alone, other.in_a_row,
-                  other.alone, 100 * edges);
-      if (out != nullptr)
-        std::fprintf(out, "{\"image\": \"%s\", \"us\": %.2f, \"us_alone\": %.2f, \"npp_us\": %.2f, \"npp_us_alone\": %.2f}\n",
-                     name.c_str(), t[0].in_a_row, t[0].alone, other.in_a_row, other.alone);
+      std::printf("%-36s %7.2f%% %10.1f %10.1f", name.c_str(), 100 * edges, t[0].in_a_row, t[0].alone);
+      if (t.size() > 1) std::printf(" %10.1f %10.1f", t[1].in_a_row, t[1].alone);
+      std::printf("\n");
+      if (out == nullptr) return;
+      std::fprintf(out, "{\"image\": \"%s\", \"us\": %.2f, \"us_alone\": %.2f", name.c_str(), t[0].in_a_row, t[0].alone);
+      if (t.size() > 1) std::fprintf(out, ", \"npp_us\": %.2f, \"npp_us_alone\": %.2f", t[1].in_a_row, t[1].alone);
+      std::fprintf(out, "}\n");
     };
     for (const auto& [name, pixels] : images) {
-      const tensor image = on_device(pixels, {height, width});
-      for (const auto norm : {sluice::edge_norm::l1, sluice::edge_norm::l2}) {
-        const bool first = norm == sluice::edge_norm::l1;
-        const double edges = share(sluice::canny(image, low, high, {norm}, "cuda"));
-        std::vector<action> sides{[&] { static_cast<void>(sluice::canny(image, low, high, {norm}, "cuda")); }};
-        if (first && peer.there()) sides.emplace_back([&] { peer.run(raw<std::uint8_t>(image)); });
-        line(name + (first ? "" : ", l2"), sides, edges);
-      }
+      const tensor grey = on_host(pixels, {height, width});
+      line(name, grey, sluice::edge_norm::l1, true);
+      line(name + ", l2", grey, sluice::edge_norm::l2);
       std::vector<std::uint8_t> colours;
-      for (const auto p : pixels) colours.insert(colours.end(), {p, static_cast<std::uint8_t>(255 - p), static_cast<std::uint8_t>(p / 2)});
-      const tensor colour = on_device(colours, {height, width, 3});
-      line(name + ", colour", {[&] { static_cast<void>(sluice::canny(colour, low, high, {}, "cuda")); }}, 0);
+      for (const auto p : pixels)
+        colours.insert(colours.end(), {p, static_cast<std::uint8_t>(255 - p), static_cast<std::uint8_t>(p / 2)});
+      line(name + ", colour", on_host(colours, {height, width, 3}));
     }
-    const tensor small = on_device(bench::noise(64 * 224, 224), {64, 224, 224, 1});
-    line("64 of 224 x 224, noise", {[&] { static_cast<void>(sluice::canny(small, low, high, {}, "cuda")); }}, 0);
-    const tensor one = on_device(bench::noise(224, 224), {224, 224});
-    line("224 x 224, noise", {[&] { static_cast<void>(sluice::canny(one, low, high, {}, "cuda")); }}, 0);
+    line("64 of 224 x 224, noise", on_host(bench::noise(64 * 224, 224), {64, 224, 224, 1}));
+    line("224 x 224, noise", on_host(bench::noise(224, 224), {224, 224}));
   } catch (const sluice::error& e) {
     must(false, e.what());
   }

@@ -1,4 +1,4 @@
-// The op canny: memory for its bitmaps, and the launch of its two kernels.
+// The op canny: memory for its bitmaps, and the launches of its kernels.
 #include <algorithm>
 #include <bit>
 
@@ -53,7 +53,8 @@ class canny_call {
     const std::int64_t columns = (batch_.width + tile_side - 1) / tile_side;
     const std::int64_t rows = (batch_.height + tile_side - 1) / tile_side;
     if (columns > (1 << 25) || rows > (1 << 25) || columns * rows > (1 << 25))
-      return fail(SLUICE_UNSUPPORTED, message, "cuda finds the edges of images of at most 2^35 pixels; this one is %lld x %lld",
+      return fail(SLUICE_UNSUPPORTED, message,
+                  "cuda finds the edges of images of at most 2^35 pixels; this one is %lld x %lld",
                   static_cast<long long>(batch_.height), static_cast<long long>(batch_.width));
     const std::int64_t most = std::clamp<std::int64_t>(most_tiles / (columns * rows), 1, batch_.images);
     queue_.add_work(20e-6 + 3e-12 * static_cast<double>(batch_.images * batch_.height * batch_.width));
@@ -89,13 +90,13 @@ class canny_call {
   }
 
   cudaError_t launch(const tile_grid& grid, std::int64_t first_pixel) const {
-    const edge_arguments edges{batch_.image + first_pixel * batch_.channels, batch_.width, batch_.height, grid, low_, high_,
-                               parts_};
+    const edge_arguments edges{
+        batch_.image + first_pixel * batch_.channels, batch_.width, batch_.height, grid, low_, high_, parts_};
     const cudaError_t error = batch_.channels == 1 ? find_edges<1>(edges) : find_edges<3>(edges);
     if (error != cudaSuccess) return error;
     const hysteresis_arguments h{batch_.result + first_pixel, batch_.width, batch_.height, grid, parts_};
     const bool vectors = batch_.width % 16 == 0 && reinterpret_cast<std::uintptr_t>(h.result) % 16 == 0;
-    return vectors ? connect(canny_hysteresis<true>, h) : connect(canny_hysteresis<false>, h);
+    return vectors ? connect<true>(h) : connect<false>(h);
   }
 
   template <int C>
@@ -106,7 +107,7 @@ class canny_call {
 
   template <template <class> class Magnitudes, int C, int Columns>
   cudaError_t find_edges_of(const edge_arguments& a) const {
-    const unsigned threads = a.grid.count() * (tile_side / Columns) * (tile_side / (2 * edge_rows));
+    const unsigned threads = a.grid.count() * (tile_side / Columns);
     const unsigned blocks = (threads + edge_threads - 1) / edge_threads;
     const bool aligned = a.width % Columns == 0 && reinterpret_cast<std::uintptr_t>(a.image) % (Columns == 8 ? 8 : 4) == 0;
     if (aligned)
@@ -116,25 +117,16 @@ class canny_call {
     return cudaGetLastError();
   }
 
-  // One launch of blocks that are all resident at once, which the driver guarantees or refuses: other streams' work may delay
-  // its start, but no block of it waits for one that has not started. Where it is refused, one launch a step.
-  cudaError_t connect(void (*kernel)(hysteresis_arguments, int, int), hysteresis_arguments a) const {
-    int each = 0;
-    cudaError_t error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, hysteresis_threads, 0);
-    if (error != cudaSuccess) return error;
-    const unsigned most = static_cast<unsigned>(std::max(1, each) * std::max(1, device_.multiprocessors));
-    const unsigned blocks = std::min((a.grid.count() - 1) / (hysteresis_threads / 32) + 1, most);
-    int first = 0;
-    int last = 3;
-    void* arguments[] = {&a, &first, &last};
-    error = cudaLaunchCooperativeKernel(kernel, blocks, hysteresis_threads, arguments, 0, queue_.stream);
-    if (error != cudaErrorCooperativeLaunchTooLarge && error != cudaErrorNotSupported) return error;
-    static_cast<void>(cudaGetLastError());
-    for (; first < last; ++first) {
-      kernel<<<blocks, hysteresis_threads, 0, queue_.stream>>>(a, first, first + 1);
-      if (error = cudaGetLastError(); error != cudaSuccess) break;
-    }
-    return error;
+  // Of the steps after the first, no more blocks than run at once: most images leave them little.
+  template <bool Vectors>
+  cudaError_t connect(const hysteresis_arguments& a) const {
+    const unsigned blocks = (a.grid.count() - 1) / (hysteresis_threads / 32) + 1;
+    const unsigned some =
+        std::min(blocks, static_cast<unsigned>(std::max(1, device_.multiprocessors)) * (2048 / hysteresis_threads));
+    settle_tiles<Vectors><<<blocks, hysteresis_threads, 0, queue_.stream>>>(a);
+    join_tiles<<<some, hysteresis_threads, 0, queue_.stream>>>(a);
+    finish_tiles<Vectors><<<some, hysteresis_threads, 0, queue_.stream>>>(a);
+    return cudaGetLastError();
   }
 
   device& device_;

@@ -57,7 +57,7 @@ struct device_warp {
   }
   static __device__ word row(rows r, int i) { return __shfl_sync(whole, r, i); }
   static __device__ rows in_row(unsigned i, word w) { return lane() == i ? w : 0; }
-  static __device__ rows across(word w) { return w >> lane() & 1; }              // bit i in row i
+  static __device__ rows across(word w) { return w >> lane() & 1; }               // bit i in row i
   static __device__ word gather(rows r) { return __ballot_sync(whole, r != 0); }  // and back
   static __device__ rows load(const word* p) { return p[lane()]; }
   static __device__ void store(word* p, rows r) { p[lane()] = r; }
@@ -91,7 +91,9 @@ class device_parents {
   __device__ word load(word node) const { return of(parents_ + node).load(::cuda::memory_order_relaxed); }
   __device__ void store(word node, word parent) const { of(parents_ + node).store(parent, ::cuda::memory_order_relaxed); }
   // Returns what the node's parent was.
-  __device__ word exchange(word node, word expected, word parent) const { return atomicCAS(parents_ + node, expected, parent); }
+  __device__ word exchange(word node, word expected, word parent) const {
+    return atomicCAS(parents_ + node, expected, parent);
+  }
   __device__ word append(word* count) const { return atomicAdd(count, 1u); }
 
  private:

@@ -29,8 +29,7 @@ struct row_window {
   }
 
   // Rows that begin on a word and are made of whole groups; `vectors` of 8 bytes where a group has as many.
-  static SLUICE_ON_DEVICE void load_aligned(const std::uint8_t* row, std::int64_t x, std::int64_t width,
-                                               word (&w)[words]) {
+  static SLUICE_ON_DEVICE void load_aligned(const std::uint8_t* row, std::int64_t x, std::int64_t width, word (&w)[words]) {
     constexpr int first = lead / 4;
     constexpr int own = Columns * C / 4;
     const auto* p = reinterpret_cast<const word*>(row + x * C);
@@ -41,12 +40,12 @@ struct row_window {
       w[first] = v.x[0];
       w[first + 1] = v.x[1];
     } else {
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int i = 0; i < own; ++i) w[first + i] = p[i];
     }
-SLUICE_CUDA_UNROLL
+    SLUICE_CUDA_UNROLL
     for (int i = 0; i < first; ++i) w[i] = left ? 0 : p[i - first];
-SLUICE_CUDA_UNROLL
+    SLUICE_CUDA_UNROLL
     for (int i = first + own; i < words; ++i) w[i] = right ? 0 : p[i - first];
     const word begin = w[first];
     const word end = w[first + own - 1];
@@ -68,7 +67,7 @@ SLUICE_CUDA_UNROLL
       const auto shift = static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(at) % 4);
       const auto* p = reinterpret_cast<const word*>(at - shift);
       word before = p[0];
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int i = 0; i < words; ++i) {
         const word next = p[i + 1];
         w[i] = A::shift_right(before, next, 8 * shift);
@@ -76,13 +75,13 @@ SLUICE_CUDA_UNROLL
       }
       return;
     }
-SLUICE_CUDA_UNROLL
+    SLUICE_CUDA_UNROLL
     for (int i = 0; i < words; ++i) w[i] = 0;
-SLUICE_CUDA_UNROLL
+    SLUICE_CUDA_UNROLL
     for (int j = 0; j < Columns + 4; ++j) {
       const std::int64_t to = x + j - 2;
       const std::int64_t column = to < 0 ? 0 : to >= width ? width - 1 : to;
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int c = 0; c < C; ++c) {
         const int byte = byte_of(j, c);
         w[byte / 4] |= static_cast<word>(row[column * C + c]) << (byte % 4 * 8);
@@ -102,9 +101,15 @@ class edge_walk {
 
   // (x, y) is the upper strip's first pixel. It may lie outside the image.
   SLUICE_ON_DEVICE edge_walk(const std::uint8_t* image, std::int64_t width, std::int64_t height, std::int64_t x,
-                                std::int64_t y, word low, word high)
-      : image_(image), width_(width), height_(height), x_(Aligned && x >= width ? width - Columns : x), y_(y), low_(M::threshold(low)), high_(M::threshold(high)) {
-SLUICE_CUDA_UNROLL
+                             std::int64_t y, word low, word high)
+      : image_(image),
+        width_(width),
+        height_(height),
+        x_(Aligned && x >= width ? width - Columns : x),
+        y_(y),
+        low_(M::threshold(low)),
+        high_(M::threshold(high)) {
+    SLUICE_CUDA_UNROLL
     for (int j = 0; j < centres; ++j)
       if (x - 1 + j >= 0 && x - 1 + j < width) inside_ |= 1u << j;
   }
@@ -116,7 +121,7 @@ SLUICE_CUDA_UNROLL
     word a[window::words];
     word b[window::words];
     load(0, a, b);
-SLUICE_CUDA_UNROLL_4
+    SLUICE_CUDA_UNROLL_4
     for (int i = 0; i < Rows + 4; ++i) {
       word next_a[window::words];
       word next_b[window::words];
@@ -127,17 +132,17 @@ SLUICE_CUDA_UNROLL_4
       differentiate(a, b, below, dx, dy);
       clear_outside(y_ - 3 + i, below);
       if (i >= 4) emit(i - 4, below, sink);
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int j = 0; j < centres; ++j) {
         above_[j] = centre_[j];
         centre_[j] = below[j];
       }
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int j = 0; j < Columns; ++j) {
         dx_[j] = dx[j];
         dy_[j] = dy[j];
       }
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int k = 0; k < window::words; ++k) {
         a[k] = next_a[k];
         b[k] = next_b[k];
@@ -170,14 +175,14 @@ SLUICE_CUDA_UNROLL
 
   // The gradient of the row before this one: of the channel of largest magnitude, the first of them.
   SLUICE_ON_DEVICE void differentiate(const word (&a)[window::words], const word (&b)[window::words],
-                                         magnitude (&m)[centres], word (&dx)[Columns], word (&dy)[Columns]) {
-SLUICE_CUDA_UNROLL
+                                      magnitude (&m)[centres], word (&dx)[Columns], word (&dy)[Columns]) {
+    SLUICE_CUDA_UNROLL
     for (int c = 0; c < C; ++c) {
       channel& s = channels_[c];
       word pixel[pixels];
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int j = 0; j < pixels; ++j) pixel[j] = window::pair(a, b, window::byte_of(j, c));
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int j = 0; j < centres; ++j) {
         const word smooth = A::fma(pixel[j + 1], pair_two, A::add(pixel[j], pixel[j + 2]));
         const word across = A::sub(pixel[j + 2], pixel[j]);
@@ -203,7 +208,7 @@ SLUICE_CUDA_UNROLL
     const bool lower = y + Rows >= 0 && y + Rows < height_;
     if (upper && lower && inside_ == (1u << centres) - 1) return;
     const word rows = (upper ? 0xffffu : 0u) | (lower ? 0xffff0000u : 0u);
-SLUICE_CUDA_UNROLL
+    SLUICE_CUDA_UNROLL
     for (int j = 0; j < centres; ++j) m[j] = M::keep((inside_ >> j & 1) != 0 ? rows : 0, m[j]);
   }
 
@@ -211,12 +216,12 @@ SLUICE_CUDA_UNROLL
   SLUICE_ON_DEVICE void emit(int row, const magnitude (&below)[centres], const Sink& sink) const {
     word over[Columns];
     word any = 0;
-SLUICE_CUDA_UNROLL
+    SLUICE_CUDA_UNROLL
     for (int j = 0; j < Columns; ++j) any |= over[j] = M::greater(centre_[j + 1], low_);
     word candidates = 0;
     word strong = 0;
     if (any != 0) {
-SLUICE_CUDA_UNROLL
+      SLUICE_CUDA_UNROLL
       for (int j = 0; j < Columns; ++j) {
         const word bit = 0x10001u << j;
         candidates |= over[j] & largest(j, below) & bit;
@@ -230,9 +235,9 @@ SLUICE_CUDA_UNROLL
   SLUICE_ON_DEVICE word largest(int j, const magnitude (&below)[centres]) const {
     const word x = A::abs(dx_[j]);
     const word y = A::abs(dy_[j]);
-    const word level = below_tangent<A>(x, y);                                // less than 22.5 degrees
-    const word upright = above_tangent<A>(x, A::fma(x, pair_minus_two, y));   // more than 67.5
-    const word falling = A::negative(dx_[j] ^ dy_[j]);  // the signs differ
+    const word level = below_tangent<A>(x, y);                               // less than 22.5 degrees
+    const word upright = above_tangent<A>(x, A::fma(x, pair_minus_two, y));  // more than 67.5
+    const word falling = A::negative(dx_[j] ^ dy_[j]);                       // the signs differ
     const magnitude& m = centre_[j + 1];
     const magnitude one = M::select(falling, above_[j + 2], above_[j]);
     const magnitude other = M::plus_one(M::select(falling, below[j], below[j + 2]));

@@ -5,7 +5,8 @@
 //
 // First every tile floods from its strong pixels. What remains and touches the tile's border may hang together with more:
 // its components become nodes of a forest over all tiles, and neighbours are joined in it, 0 being the node of all that is
-// reached. Then every component whose root is 0 is reached too. So the number of steps is the same however long a path winds.
+// reached. Then every component whose root is 0 is reached too. So the number of steps is the same however long a path
+// winds.
 #pragma once
 
 #include "canny_pairs.hpp"
@@ -25,12 +26,12 @@ struct tile_grid {
 
 // One launch's memory on the device.
 struct canny_memory {
-  word* candidates;   // 32 words a tile
-  word* reached;      // likewise; the strong ones at first
-  word* slots;        // of a tile with nodes, lane i: node of row i's first and last column and column i's first and last row
-  word* parents;      // of nodes: tile * tile_nodes + slot + 1
-  word* pending;      // tiles with nodes
-  word* nodes;        // how many, in the same order
+  word* candidates;  // 32 words a tile
+  word* reached;     // likewise; the strong ones at first
+  word* slots;       // of a tile with nodes, lane i: node of row i's first and last column and column i's first and last row
+  word* parents;     // of nodes: tile * tile_nodes + slot + 1
+  word* pending;     // tiles with nodes
+  word* nodes;       // how many, in the same order
   word* pending_count;
 };
 
@@ -211,8 +212,8 @@ class tile_joints {
   P& parents_;
 };
 
-// A tile before anything is known of its neighbours: floods it, and numbers what may hang together with more. True when there
-// is nothing of the latter: `rows` is then the result.
+// A tile before anything is known of its neighbours: floods it, and numbers what may hang together with more. True when
+// there is nothing of the latter: `rows` is then the result.
 template <class W, class P>
 SLUICE_ON_DEVICE inline bool settle_tile(const canny_memory& memory, unsigned tile, P& parents, typename W::rows& rows) {
   const std::size_t own = std::size_t{tile} * tile_side;

@@ -1,14 +1,14 @@
-// The CUDA backend's arithmetic of canny, on words and tiles, run on the host: the same code, with 32 words for a warp's. Its
-// edges are the reference's, and what it connects is what a flood with a stack connects.
+// The CUDA backend's arithmetic of canny, on words and tiles, run on the host: the same code, with 32 words for a warp's.
+// Its edges are the reference's, and what it connects is what a flood with a stack connects.
 #include <algorithm>
 #include <numeric>
 
+#include "canny.hpp"
 #include "canny_edges.hpp"
+#include "canny_images.hpp"
 #include "canny_tiles.hpp"
 #include "sluice/impl/base/canny.hpp"
 #include "sluice/impl/base/half.hpp"
-#include "canny.hpp"
-#include "canny_images.hpp"
 
 using namespace sluice::cuda;
 using sluice::tensor;
@@ -17,7 +17,9 @@ using sluice::base::canny_tan;
 namespace {
 
 struct host_pairs {
-  static float value(word w, int i) { return sluice::base::to_float(sluice::base::f16{static_cast<std::uint16_t>(w >> 16 * i)}); }
+  static float value(word w, int i) {
+    return sluice::base::to_float(sluice::base::f16{static_cast<std::uint16_t>(w >> 16 * i)});
+  }
   template <class F>
   static word map(const F& f) {
     return sluice::base::to_f16(f(0)).bits | static_cast<word>(sluice::base::to_f16(f(1)).bits) << 16;
@@ -58,26 +60,40 @@ host_rows of_rows(const F& f) {
   for (int i = 0; i < 32; ++i) to.w[i] = f(i);
   return to;
 }
-#define OPERATOR(op) \
-  host_rows operator op(const host_rows& a, const host_rows& b) { return of_rows([&](int i) { return a.w[i] op b.w[i]; }); }
+#define OPERATOR(op)                                              \
+  host_rows operator op(const host_rows& a, const host_rows& b) { \
+    return of_rows([&](int i) { return a.w[i] op b.w[i]; });      \
+  }
 OPERATOR(&)
 OPERATOR(|)
 OPERATOR(^)
 OPERATOR(+)
 OPERATOR(*)
 #undef OPERATOR
-host_rows operator~(const host_rows& a) { return of_rows([&](int i) { return ~a.w[i]; }); }
-host_rows operator<<(const host_rows& a, int n) { return of_rows([&](int i) { return a.w[i] << n; }); }
-host_rows operator>>(const host_rows& a, int n) { return of_rows([&](int i) { return a.w[i] >> n; }); }
+host_rows operator~(const host_rows& a) {
+  return of_rows([&](int i) { return ~a.w[i]; });
+}
+host_rows operator<<(const host_rows& a, int n) {
+  return of_rows([&](int i) { return a.w[i] << n; });
+}
+host_rows operator>>(const host_rows& a, int n) {
+  return of_rows([&](int i) { return a.w[i] >> n; });
+}
 
 struct host_warp {
   using rows = host_rows;
-  static rows all(word w) { return of_rows([&](int) { return w; }); }
+  static rows all(word w) {
+    return of_rows([&](int) { return w; });
+  }
   static bool any(const rows& r) {
     return std::any_of(r.w, r.w + 32, [](word w) { return w != 0; });
   }
-  static rows above(const rows& r) { return of_rows([&](int i) { return i == 0 ? 0 : r.w[i - 1]; }); }
-  static rows below(const rows& r) { return of_rows([&](int i) { return i == 31 ? 0 : r.w[i + 1]; }); }
+  static rows above(const rows& r) {
+    return of_rows([&](int i) { return i == 0 ? 0 : r.w[i - 1]; });
+  }
+  static rows below(const rows& r) {
+    return of_rows([&](int i) { return i == 31 ? 0 : r.w[i + 1]; });
+  }
   static rows reverse(const rows& r) {
     return of_rows([&](int i) {
       word to = 0;
@@ -85,20 +101,28 @@ struct host_warp {
       return to;
     });
   }
-  static rows border() { return of_rows([](int i) { return i % 31 == 0 ? 0xffffffffu : 0x80000001u; }); }
+  static rows border() {
+    return of_rows([](int i) { return i % 31 == 0 ? 0xffffffffu : 0x80000001u; });
+  }
   static rows first(const rows& r) {
     const auto holder = std::find_if(r.w, r.w + 32, [](word w) { return w != 0; }) - r.w;
     return of_rows([&](int i) { return i == holder ? r.w[i] & (0 - r.w[i]) : 0; });
   }
   static word row(const rows& r, int i) { return r.w[i]; }
-  static rows in_row(int row, word w) { return of_rows([&](int i) { return i == row ? w : 0; }); }
-  static rows across(word w) { return of_rows([&](int i) { return w >> i & 1; }); }
+  static rows in_row(int row, word w) {
+    return of_rows([&](int i) { return i == row ? w : 0; });
+  }
+  static rows across(word w) {
+    return of_rows([&](int i) { return w >> i & 1; });
+  }
   static word gather(const rows& r) {
     word to = 0;
     for (int i = 0; i < 32; ++i) to |= static_cast<word>(r.w[i] != 0) << i;
     return to;
   }
-  static rows load(const word* p) { return of_rows([&](int i) { return p[i]; }); }
+  static rows load(const word* p) {
+    return of_rows([&](int i) { return p[i]; });
+  }
   static void store(word* p, const rows& r) { std::copy(r.w, r.w + 32, p); }
   template <class F>
   static void each(const rows& where, const rows& a, const rows& b, const F& f) {
@@ -187,15 +211,15 @@ struct launch {
     parents.parents[0] = 0;
   }
   canny_memory memory() {
-    return {candidates.data(), reached.data(), slots.data(), parents.parents.data(), pending.data(), nodes.data(),
-            &pending_count};
+    return {candidates.data(), reached.data(), slots.data(),  parents.parents.data(),
+            pending.data(),    nodes.data(),   &pending_count};
   }
   void set(std::vector<word>& bits, const bitmap& b, int h, int w) {
     std::fill(bits.begin(), bits.end(), 0);
     for (int y = 0; y < h; ++y)
       for (int x = 0; x < w; ++x)
-        bits[(static_cast<unsigned>(y / 32) * grid.columns + static_cast<unsigned>(x / 32)) * 32 + static_cast<unsigned>(y % 32)] |=
-            static_cast<word>(b[static_cast<std::size_t>(y * w + x)]) << x % 32;
+        bits[(static_cast<unsigned>(y / 32) * grid.columns + static_cast<unsigned>(x / 32)) * 32 +
+             static_cast<unsigned>(y % 32)] |= static_cast<word>(b[static_cast<std::size_t>(y * w + x)]) << x % 32;
   }
   bitmap get(const std::vector<word>& bits, int h, int w) const {
     bitmap b(static_cast<std::size_t>(h * w));
@@ -246,7 +270,8 @@ void walk(const tensor& p, word low, word high, launch& l) {
         bits[row] = (bits[row] & ~mask) | (value << shift & mask);
       };
       edge_walk<host_pairs, Magnitudes<host_pairs>, C, Columns, Rows, Aligned>(
-          static_cast<const std::uint8_t*>(p.data()), p.extent(1), p.extent(0), static_cast<std::int64_t>(group) * Columns, y, low, high)
+          static_cast<const std::uint8_t*>(p.data()), p.extent(1), p.extent(0), static_cast<std::int64_t>(group) * Columns,
+          y, low, high)
           .run([&](int row, word c, word s) {
             const std::size_t i = row0 + static_cast<std::size_t>(row);
             put(l.candidates, i, c & 0xffff);
@@ -262,11 +287,11 @@ void edges_by_words(const tensor& p, const sluice::base::canny_thresholds& t, la
   const auto f16 = [](int n) { return sluice::base::to_f16(static_cast<double>(std::min(n, 2047))).bits * 0x10001u; };
   const auto whole = [](int n) { return static_cast<word>(std::min(n, 1 << 23)); };
   if (t.squared)
-    walk<l2_magnitudes, C, 4, 8, Aligned>(p, whole(t.low), whole(t.high), l);
+    walk<l2_magnitudes, C, 4, tile_side / 2, Aligned>(p, whole(t.low), whole(t.high), l);
   else if (C == 1)
-    walk<l1_magnitudes, C, 8, 8, Aligned>(p, f16(t.low), f16(t.high), l);
+    walk<l1_magnitudes, C, 8, tile_side / 2, Aligned>(p, f16(t.low), f16(t.high), l);
   else
-    walk<l1_magnitudes, C, 4, 8, Aligned>(p, f16(t.low), f16(t.high), l);
+    walk<l1_magnitudes, C, 4, tile_side / 2, Aligned>(p, f16(t.low), f16(t.high), l);
 }
 
 }  // namespace
@@ -283,12 +308,25 @@ TEST_CASE("sectors are those of integers, for every gradient") {
 }
 
 TEST_CASE("edges of every size, alignment, norm and number of channels") {
-  for (const auto& [height, width] : {std::pair{1, 1}, {1, 2}, {2, 1}, {1, 40}, {40, 1}, {3, 3}, {7, 5}, {16, 8}, {17, 9},
-                                      {33, 31}, {32, 32}, {35, 64}, {50, 67}, {41, 100}})
+  for (const auto& [height, width] : {std::pair{1, 1},
+                                      {1, 2},
+                                      {2, 1},
+                                      {1, 40},
+                                      {40, 1},
+                                      {3, 3},
+                                      {7, 5},
+                                      {16, 8},
+                                      {17, 9},
+                                      {33, 31},
+                                      {32, 32},
+                                      {35, 64},
+                                      {50, 67},
+                                      {41, 100}})
     for (const int channels : {1, 3})
       for (const auto norm : testing::both_norms)
         for (const char* kind : {"noise", "board", "waves", "blocks"})
-          for (const auto& [low, high] : {testing::thresholds{0, 0}, {100, 100}, {100, 200}, {600.5, 300.25}, {1500, 40000}}) {
+          for (const auto& [low, high] :
+               {testing::thresholds{0, 0}, {100, 100}, {100, 200}, {600.5, 300.25}, {1500, 40000}}) {
             INFO(kind, " ", height, " x ", width, " x ", channels, ", norm ", static_cast<int>(norm), ", ", low, ", ", high);
             const tensor image = testing::image_of(kind, height, width, channels, 5);
             const sluice_canny_options options{low, high, static_cast<std::int32_t>(norm)};
@@ -334,7 +372,8 @@ TEST_CASE("paths that wind through many tiles") {
         for (const bool inside : {false, true}) {
           bitmap strong(candidates.size());
           const auto from = inside ? static_cast<std::ptrdiff_t>(h / 2 * w + w / 4) : 0;
-          strong[static_cast<std::size_t>(std::find(candidates.begin() + from, candidates.end(), 1) - candidates.begin())] = 1;
+          strong[static_cast<std::size_t>(std::find(candidates.begin() + from, candidates.end(), 1) - candidates.begin())] =
+              1;
           INFO(h, " x ", w, ", ", gap, ", ", inside);
           launch l(h, w);
           l.set(l.candidates, candidates, h, w);
