@@ -78,7 +78,8 @@ inline grey spiral(int height, int width, int gap) {
   int drawn = 0;
   for (int y = 0, x = 0, dy = 0, dx = 1, turns = 0; turns < 2;) {
     at(y, x) = drawn++ < 8 ? 255 : 40;
-    if (inside(y + dy, x + dx) && !(inside(y + gap * dy, x + gap * dx) && at(y + gap * dy, x + gap * dx) != 0)) {
+    if (inside(y + dy, x + dx) && at(y + dy, x + dx) == 0 &&
+        !(inside(y + gap * dy, x + gap * dx) && at(y + gap * dy, x + gap * dx) != 0)) {
       y += dy;
       x += dx;
       turns = 0;
