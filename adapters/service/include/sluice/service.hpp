@@ -89,6 +89,8 @@ struct service_limits {
   std::int64_t all_bodies_bytes = 256 << 20;
   std::int64_t elements = 16 << 20;  ///< of one input, and of one result
   int rank = sluice::max_rank;       ///< of one input; with it, how deep JSON may nest
+  /// Of one picture that comes as an image file, by its header: beyond, no pixel of it is decoded.
+  std::int64_t pixels = 16 << 20;
   /// Of all results of a call, as tensors. Checked before the call is computed where endpoint::results or
   /// endpoint::estimate tells them, else when they are there, before they are encoded.
   std::int64_t result_bytes = 64 << 20;
@@ -171,6 +173,8 @@ class SLUICE_API service {
   void add(endpoint row);
   /// The catalogue, in the order of adding.
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> endpoints() const;
+  /// Ops that this build does not offer, with the reason: "canny: built without sluice::image, ..."; their paths answer 501.
+  [[nodiscard]] std::vector<std::string> not_offered() const;
 
   /// Answers a request. Never throws: every failure is a response.
   [[nodiscard]] response handle(const request& r) noexcept;

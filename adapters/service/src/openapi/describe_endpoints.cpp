@@ -1,8 +1,10 @@
 #include "openapi/describe_endpoints.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
-#include "codec/precision.hpp"
+#include "codec/call_options.hpp"
 #include "codec/print_lists.hpp"
 
 namespace sluice::serving {
@@ -27,9 +29,13 @@ route_description describe_call(document& d, const endpoint& row, const service_
     if (auto body = c->describe_request(d, row, limits, codecs)) takes.push_back(std::move(*body));
     if (auto body = c->describe_answer(d, row)) gives.push_back(std::move(*body));
   }
+  // Image files first: they are what people have.
+  const auto is_image = [](const content& c) { return c.type.starts_with("image/"); };
+  std::stable_partition(takes.begin(), takes.end(), is_image);
+  std::stable_partition(gives.begin(), gives.end(), is_image);
   std::vector<parameter> parameters{nonfinite_parameter()};
   if (row.with_result_dtype) parameters.push_back(result_dtype_parameter(row.outputs[0].dtypes));
-  if (!row.precisions.empty()) parameters.push_back(precision_parameter(row.precisions));
+  for (auto& option : option_parameters(row)) parameters.push_back(std::move(option));
   parameters.push_back(timeout_parameter());
   return {.method = "POST",
           .path = "/v1/" + row.name,

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "codec/call_options.hpp"
 #include "codec/json_number.hpp"
 #include "codec/json_writer.hpp"
-#include "codec/precision.hpp"
 #include "execution/executor.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
