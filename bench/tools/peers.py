@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 
-PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson"]
+PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson", "opencv-python-headless"]
+FILES_ALONE = ["scikit-image"]  # photographs: none of its code is run
 
 
 def quiet(command, **how):
@@ -21,12 +22,13 @@ def environment(folder):
     """The path of an environment's Python, made once."""
     python = os.path.join(folder, "bin", "python")
     made_for = os.path.join(folder, "packages.txt")
-    if os.path.exists(made_for) and open(made_for).read().split() == PACKAGES:
+    if os.path.exists(made_for) and open(made_for).read().split() == PACKAGES + FILES_ALONE:
         return python
     quiet([sys.executable, "-m", "venv", "--clear", folder])
     install(python, PACKAGES)
+    install(python, ["--no-deps", *FILES_ALONE])
     with open(made_for, "w") as f:
-        f.write(" ".join(PACKAGES))
+        f.write(" ".join(PACKAGES + FILES_ALONE))
     return python
 
 
@@ -47,7 +49,7 @@ def fetch_wheels(folder, python_version):
            python_version, *platforms, "-d", folder, "fastapi", "uvicorn", "orjson", "httptools", "uvloop"])
 
 
-def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson")):
+def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson", "opencv-python-headless")):
     code = f"""
 import importlib.metadata as m, json
 found = {{}}
