@@ -5,20 +5,24 @@
 include(SluiceFetch)
 
 # sluice_find(PACKAGE TARGET DEBIAN-PACKAGE [OPTIONAL]): sets SLUICE_FOUND_PACKAGES to those that a static library's consumer
-# has to find again: what was fetched is inside.
+# has to find again: what was fetched is inside. A package without pinned sources is only found.
 macro(sluice_find package target debian)
-  if(NOT TARGET ${target} AND NOT SLUICE_FETCH STREQUAL "ON")
+  if(NOT TARGET ${target} AND NOT (SLUICE_FETCH STREQUAL "ON" AND COMMAND sluice_fetch_${package}))
     find_package(${package} QUIET)
   endif()
   if(TARGET ${target})
     list(APPEND SLUICE_FOUND_PACKAGES ${package})
-  elseif(SLUICE_FETCH STREQUAL "ON" OR (SLUICE_FETCH STREQUAL "auto" AND NOT "${ARGN}" STREQUAL "OPTIONAL"))
+  elseif(COMMAND sluice_fetch_${package} AND (SLUICE_FETCH STREQUAL "ON" OR (SLUICE_FETCH STREQUAL "auto" AND NOT "${ARGN}" STREQUAL "OPTIONAL")))
     message(STATUS "sluice: ${package} is fetched")
     cmake_language(CALL sluice_fetch_${package})
   endif()
+  set(sluice_or_fetched "")
+  if(COMMAND sluice_fetch_${package})
+    set(sluice_or_fetched ", or have it fetched with -DSLUICE_FETCH=auto")
+  endif()
   if(NOT TARGET ${target} AND NOT "${ARGN}" STREQUAL "OPTIONAL")
-    message(FATAL_ERROR "sluice: ${package} was not found. Install it (Debian: ${debian}), name its place in CMAKE_PREFIX_PATH, "
-                        "or have it fetched with -DSLUICE_FETCH=auto")
+    message(FATAL_ERROR "sluice: ${package} was not found. Install it (Debian: ${debian}), or name its place in CMAKE_PREFIX_PATH"
+                        ${sluice_or_fetched})
   endif()
 endmacro()
 
@@ -43,6 +47,21 @@ if(SLUICE_SERVICE)
   set(SLUICE_SQLITE OFF)
   if(TARGET SQLite::SQLite3 AND NOT SLUICE_JOBS STREQUAL "OFF")
     set(SLUICE_SQLITE ON)
+  endif()
+endif()
+
+set(sluice_image_optional OPTIONAL)
+if(SLUICE_IMAGE STREQUAL "ON")
+  set(sluice_image_optional "")
+endif()
+set(SLUICE_CODECS OFF)
+if(NOT SLUICE_IMAGE STREQUAL "OFF")
+  sluice_find(TurboJPEG TurboJPEG::TurboJPEG libturbojpeg0-dev ${sluice_image_optional})
+  sluice_find(PNG PNG::PNG libpng-dev ${sluice_image_optional})
+  if(TARGET TurboJPEG::TurboJPEG AND TARGET PNG::PNG)
+    set(SLUICE_CODECS ON)
+  else()
+    message(STATUS "sluice: TurboJPEG 2 and libpng were not both found: no sluice::image")
   endif()
 endif()
 
