@@ -122,6 +122,14 @@ typedef struct sluice_host {
   int32_t queues_per_device;  /**< how many queue_acquire hands out at once */
 } sluice_host;
 
+/** Options of the op "canny". Thresholds are finite, in either order; an edge pixel's magnitude is above the lower one, and
+ * its edge has a pixel whose magnitude is above the higher one. */
+typedef struct sluice_canny_options {
+  double low;   /**< a threshold */
+  double high;  /**< the other */
+  int32_t norm; /**< of a gradient: 1 for |dx| + |dy|, 2 for sqrt(dx^2 + dy^2) */
+} sluice_canny_options;
+
 /** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked
  * them against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
 typedef sluice_status (*sluice_op)(int32_t device, sluice_queue* queue, const sluice_array* inputs, int32_t input_count,

@@ -3,6 +3,7 @@
 /// else names it.
 #pragma once
 
+#include "sluice/ops/canny.hpp"
 #include "sluice/ops/matmul.hpp"
 #include "sluice/ops/rowsum.hpp"
 
@@ -14,6 +15,7 @@ inline std::span<const op_descriptor* const> all_ops() noexcept {
   static const op_descriptor* const all[] = {
       &matmul_op(),
       &rowsum_op(),
+      &canny_op(),
   };
   return all;
 }
