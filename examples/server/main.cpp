@@ -72,12 +72,13 @@ class stopper {
 // An address of IPv6 is in brackets there.
 std::string host_in_url(const std::string& host) { return host.find(':') == std::string::npos ? host : '[' + host + ']'; }
 
-void print_start(const settings& s, int port) {
+void print_start(const settings& s, const sluice::service& service, int port) {
   const char* const scheme = s.cert.empty() ? "http" : "https";
   const std::string host = host_in_url(s.host);
   std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s\n", r.str().c_str());
+  for (const auto& o : service.not_offered()) std::printf("  not offered: %s\n", o.c_str());
   for (const auto& p : sluice::profiles())
     std::printf("  placement on %s goes by %s\n", p.where.str().c_str(),
                 p.measured ? p.source.c_str() : ("defaults; " + p.source).c_str());
@@ -187,7 +188,7 @@ int serve(const settings& s, Server& server) {
                    s.port);
     return 1;
   }
-  print_start(s, port);
+  print_start(s, service, port);
   return server.listen_after_bind() ? status.load() : 1;
 }
 
