@@ -6,6 +6,7 @@
 
 #include "sluice/impl/base/memory.hpp"
 #include "sluice/impl/base/process.hpp"
+#include "sluice/impl/cpu/canny.hpp"
 #include "sluice/impl/cpu/copy.hpp"
 #include "sluice/impl/cpu/fork.hpp"
 #include "sluice/impl/cpu/host.hpp"
@@ -55,6 +56,7 @@ struct named_op {
 
 // The ops that core finds by name.
 inline constexpr named_op named_ops[] = {
+    {"canny", cpu_canny},
     {nullptr, nullptr},  // the end
 };
 

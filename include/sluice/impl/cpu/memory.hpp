@@ -201,6 +201,24 @@ inline host_pool& pool() {
   return *p;
 }
 
+// Memory of the host pool; null when there is none.
+template <class S>
+class scratch {
+ public:
+  explicit scratch(std::int64_t count)
+      : bytes_(static_cast<std::size_t>(count) * sizeof(S)), data_(count > 0 ? pool().allocate(bytes_) : nullptr) {}
+  ~scratch() {
+    if (data_ != nullptr) pool().deallocate(data_, bytes_);
+  }
+  scratch(const scratch&) = delete;
+  scratch& operator=(const scratch&) = delete;
+  S* data() const { return static_cast<S*>(data_); }
+
+ private:
+  std::size_t bytes_;
+  void* data_;
+};
+
 inline sluice_status cpu_allocate(std::int32_t, std::int32_t, std::size_t bytes, void** data, sluice_message* message) {
   *data = nullptr;
   if (bytes == 0) return SLUICE_OK;

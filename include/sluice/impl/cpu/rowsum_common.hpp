@@ -9,6 +9,7 @@
 #include "sluice/config.hpp"
 #include "sluice/impl/base/nan.hpp"
 #include "sluice/impl/base/pairwise.hpp"
+#include "sluice/impl/cpu/vec.hpp"
 
 #include "sluice/impl/base/strict_float_begin.hpp"
 
@@ -120,14 +121,6 @@ struct rowsum_level {
   // Rounds sums to f32, with every NaN made canonical. `stream` keeps them out of the caches: `out` is then 16-byte aligned.
   void (*round_f32)(const double* sums, std::int64_t count, float* out, bool stream);
 };
-
-// N elements as one vector: the compilers' extension, which works on every instruction set.
-template <class E, int N>
-struct vector_of {
-  typedef E type __attribute__((vector_size(sizeof(E) * N)));
-};
-template <class E, int N>
-using vec = typename vector_of<E, N>::type;
 
 }  // namespace cpu
 }  // namespace SLUICE_ABI

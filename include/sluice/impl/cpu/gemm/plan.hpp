@@ -57,24 +57,6 @@ struct problem {
   }
 };
 
-// Memory of the host pool; null when there is none.
-template <class S>
-class scratch {
- public:
-  explicit scratch(std::int64_t count)
-      : bytes_(static_cast<std::size_t>(count) * sizeof(S)), data_(count > 0 ? pool().allocate(bytes_) : nullptr) {}
-  ~scratch() {
-    if (data_ != nullptr) pool().deallocate(data_, bytes_);
-  }
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  S* data() const { return static_cast<S*>(data_); }
-
- private:
-  std::size_t bytes_;
-  void* data_;
-};
-
 // Multiply-adds. A smaller product takes less time than others need to join: 5 us. A task of the least size takes 4 us.
 inline constexpr double share_from = 500e3;
 inline constexpr double least_task = 400e3;

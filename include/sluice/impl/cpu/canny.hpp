@@ -1,0 +1,304 @@
+// The op canny: rows go over the pool in bands, each from bytes to edges; where bands touch, their edges are joined. The
+// kernels are in canny_kernels.hpp, hysteresis in canny_flood.hpp.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "sluice/impl/cpu/canny_common.hpp"
+#include "sluice/impl/cpu/canny_flood.hpp"
+#include "sluice/impl/cpu/host.hpp"
+#include "sluice/impl/cpu/memory.hpp"
+
+#include "sluice/impl/base/strict_float_begin.hpp"
+
+#if defined(__clang__)
+#define SLUICE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SLUICE_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace cpu {
+namespace edges {
+
+namespace plain {
+#define SLUICE_TARGET
+#define SLUICE_SIMD_PLAIN 1
+inline constexpr int vector_bytes = 16;
+#include "sluice/impl/cpu/canny_kernels.hpp"
+#undef SLUICE_SIMD_PLAIN
+#undef SLUICE_TARGET
+}  // namespace plain
+
+#if defined(__aarch64__)
+namespace neon {
+#define SLUICE_TARGET
+#define SLUICE_SIMD_NEON 1
+inline constexpr int vector_bytes = 16;
+#include "sluice/impl/cpu/canny_kernels.hpp"
+#undef SLUICE_SIMD_NEON
+#undef SLUICE_TARGET
+}  // namespace neon
+#endif
+
+#if defined(__x86_64__)
+namespace avx2 {
+#define SLUICE_TARGET __attribute__((target("avx2")))
+#define SLUICE_SIMD_AVX2 1
+inline constexpr int vector_bytes = 32;
+#include "sluice/impl/cpu/canny_kernels.hpp"
+#undef SLUICE_SIMD_AVX2
+#undef SLUICE_TARGET
+}  // namespace avx2
+
+namespace avx512 {
+#define SLUICE_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define SLUICE_SIMD_AVX512 1
+inline constexpr int vector_bytes = 64;
+#include "sluice/impl/cpu/canny_kernels.hpp"
+#undef SLUICE_SIMD_AVX512
+#undef SLUICE_TARGET
+}  // namespace avx512
+#endif
+
+#undef SLUICE_UNROLL
+
+inline const kernels& kernels_in_use() {
+  switch (simd()) {
+#if defined(__x86_64__)
+    case simd_level::avx512: return avx512::kernels_of_level();
+    case simd_level::avx2: return avx2::kernels_of_level();
+#elif defined(__aarch64__)
+    case simd_level::neon: return neon::kernels_of_level();
+#endif
+    default: return plain::kernels_of_level();
+  }
+}
+
+// `count` images of one size, contiguous.
+struct images {
+  const std::uint8_t* pixels;
+  std::uint8_t* edges;
+  std::int64_t count;
+  std::int64_t height;
+  std::int64_t width;
+  std::int64_t channels;
+};
+
+// What a band computes from, in one allocation. T holds a magnitude.
+template <class T>
+class band_memory {
+ public:
+  band_memory(std::int64_t width, std::int64_t channels) : row_(row_elements(width)), channels_(channels), memory_(bytes()) {
+    if (memory_.data() == nullptr) return;
+    char* next = memory_.data();
+    for (auto& g : gradients_) g = {take<T>(next), take<T>(next), take<T>(next)};
+    smooth_ = reinterpret_cast<std::int16_t*>(next) + margin;
+    next += row_ * channels_ * std::int64_t{sizeof(std::int16_t)};
+    difference_ = reinterpret_cast<std::int16_t*>(next) + margin;
+    next += row_ * channels_ * std::int64_t{sizeof(std::int16_t)};
+    stack_ = reinterpret_cast<flood::entry*>(next);
+    planes_ = reinterpret_cast<std::uint8_t*>(next + stack_bytes);
+  }
+
+  explicit operator bool() const { return memory_.data() != nullptr; }
+
+  // Of rows r - 2 to r at once.
+  const gradient_row<T>& gradients(std::int64_t r) const { return gradients_[(r + 3) % 3]; }
+  void clear(std::int64_t r) const {
+    std::memset(gradients(r).magnitude - margin, 0, static_cast<std::size_t>(row_) * sizeof(T));
+  }
+  std::uint8_t* plane(std::int64_t r, std::int64_t channel) const { return planes_ + (r % 3 * 3 + channel) * row_; }
+  std::int16_t* smooth() const { return smooth_; }
+  std::int16_t* difference() const { return difference_; }
+  std::span<flood::entry> stack() const { return {stack_, stack_entries}; }
+
+ private:
+  static constexpr std::int64_t stack_entries = 1024;
+  static constexpr std::int64_t stack_bytes = stack_entries * std::int64_t{sizeof(flood::entry)};
+
+  std::int64_t bytes() const {
+    constexpr std::int64_t derivative = sizeof(std::int16_t);
+    return row_ * (9 * std::int64_t{sizeof(T)} + channels_ * 2 * derivative + (channels_ == 3 ? 9 : 0)) + stack_bytes;
+  }
+  template <class E>
+  E* take(char*& next) const {
+    E* row = reinterpret_cast<E*>(next) + margin;
+    next += row_ * std::int64_t{sizeof(E)};
+    return row;
+  }
+
+  std::int64_t row_;
+  std::int64_t channels_;
+  scratch<char> memory_;
+  gradient_row<T> gradients_[3]{};
+  std::int16_t* smooth_ = nullptr;
+  std::int16_t* difference_ = nullptr;
+  flood::entry* stack_ = nullptr;
+  std::uint8_t* planes_ = nullptr;
+};
+
+// One call. T holds a magnitude.
+template <class T>
+class call {
+ public:
+  call(const images& all, const base::canny_thresholds& thresholds)
+      : all_(all),
+        thresholds_(thresholds),
+        stride_(words_of(all.width) + 1),
+        band_rows_(rows_of_band(all)),
+        bands_((all.height + band_rows_ - 1) / band_rows_),
+        words_(2 * all.count * words_of_image()),
+        bands_left_(all.count) {}
+
+  sluice_status run(sluice_message* message) {
+    failed_ = words_.data() == nullptr || bands_left_.data() == nullptr;
+    if (!failed_) {
+      std::uninitialized_fill_n(bands_left_.data(), all_.count, bands_);
+      const std::int64_t tasks = all_.count * bands_;
+      if (tasks == 1 || all_.count * all_.height * all_.width * (all_.channels + 1) < serial_bytes)
+        for (std::int64_t i = 0; i < tasks; ++i) run_band(i);
+      else
+        parallel_for(tasks, [this](std::int64_t i) { run_band(i); });
+    }
+    if (!failed_) return SLUICE_OK;
+    return fail(SLUICE_OUT_OF_MEMORY, message, "[canny] no memory for the bitmaps of %lld images of %lld x %lld pixels",
+                static_cast<long long>(all_.count), static_cast<long long>(all_.height), static_cast<long long>(all_.width));
+  }
+
+ private:
+  static constexpr std::int64_t band_pixels = 128 << 10;  // whose bitmaps and result stay in the second-level cache
+  static constexpr std::int64_t least_rows = 16;
+
+  static std::int64_t rows_of_band(const images& all) {
+    const std::int64_t wanted = 4 * host().parallel_size() / all.count + 1;
+    const std::int64_t even = (all.height + wanted - 1) / wanted;
+    return std::max(least_rows, std::min(even, band_pixels / all.width));
+  }
+
+  std::int64_t words_of_image() const { return all_.height * stride_ + 1; }
+
+  // Each bitmap after a word of zeros.
+  bitmaps bitmaps_of(std::int64_t image) const {
+    std::uint64_t* first = words_.data() + 2 * image * words_of_image();
+    return {first + 1, first + words_of_image() + 1, stride_};
+  }
+
+  void run_band(std::int64_t i) {
+    const std::int64_t image = i / bands_;
+    const std::int64_t first = i % bands_ * band_rows_;
+    const std::int64_t last = std::min(all_.height, first + band_rows_);
+    const band_memory<T> memory(all_.width, all_.channels);
+    if (!memory) {
+      failed_ = true;
+      return;
+    }
+    const bitmaps maps = bitmaps_of(image);
+    find_candidates(image, first, last, memory, maps);
+    flood(maps, first, last, memory.stack()).run();
+    write(image, first, last, maps);
+    if (std::atomic_ref(bands_left_.data()[image]).fetch_sub(1, std::memory_order_acq_rel) == 1 && bands_ > 1)
+      join_bands(image, memory.stack(), maps);
+  }
+
+  void find_candidates(std::int64_t image, std::int64_t first, std::int64_t last, const band_memory<T>& memory,
+                       const bitmaps& maps) const {
+    std::int64_t split = std::max<std::int64_t>(0, first - 2);  // the next row of 3 channels to be split
+    for (std::int64_t r = first - 1; r <= last; ++r) {
+      if (r < 0 || r == all_.height)
+        memory.clear(r);
+      else
+        find_gradients(image, r, split, memory);
+      if (r > first) suppress(r - 1, memory, maps);
+    }
+  }
+
+  void find_gradients(std::int64_t image, std::int64_t r, std::int64_t& split, const band_memory<T>& memory) const {
+    const std::uint8_t* pixels = all_.pixels + image * all_.height * all_.width * all_.channels;
+    gradient_arguments<T> g{{}, all_.width, memory.smooth(), memory.difference(), memory.gradients(r)};
+    const std::int64_t rows[3] = {std::max<std::int64_t>(0, r - 1), r, std::min(all_.height - 1, r + 1)};
+    if (all_.channels == 1) {
+      for (int k = 0; k < 3; ++k) g.rows[0][k] = pixels + rows[k] * all_.width;
+      return kernels_.of<T>().grey_gradients(g);
+    }
+    for (; split <= rows[2]; ++split)
+      kernels_.split(pixels + split * all_.width * 3, all_.width,
+                     {memory.plane(split, 0), memory.plane(split, 1), memory.plane(split, 2)});
+    for (int c = 0; c < 3; ++c)
+      for (int k = 0; k < 3; ++k) g.rows[c][k] = memory.plane(rows[k], c);
+    kernels_.of<T>().colour_gradients(g);
+  }
+
+  void suppress(std::int64_t r, const band_memory<T>& memory, const bitmaps& maps) const {
+    std::uint64_t* candidates = maps.candidates + r * stride_;
+    std::uint64_t* edges = maps.edges + r * stride_;
+    kernels_.of<T>().suppress({memory.gradients(r), memory.gradients(r - 1).magnitude, memory.gradients(r + 1).magnitude,
+                               all_.width, thresholds_.low, thresholds_.high, candidates, edges});
+    candidates[stride_ - 1] = 0;
+    edges[stride_ - 1] = 0;
+  }
+
+  void write(std::int64_t image, std::int64_t first, std::int64_t last, const bitmaps& maps) const {
+    std::uint8_t* to = all_.edges + image * all_.height * all_.width;
+    for (std::int64_t r = first; r < last; ++r) kernels_.write(maps.edges + r * stride_, all_.width, to + r * all_.width);
+  }
+
+  // The last of an image's bands to end grows edges across the borders of all.
+  void join_bands(std::int64_t image, std::span<flood::entry> stack, const bitmaps& maps) const {
+    flood all_rows(maps, 0, all_.height, stack);
+    std::uint8_t* to = all_.edges + image * all_.height * all_.width;
+    const auto changed = [&](std::int64_t at) {
+      const std::int64_t column = at % stride_ * word_pixels;
+      kernels_.write(maps.edges + at, std::min(word_pixels, all_.width - column), to + at / stride_ * all_.width + column);
+    };
+    bool joined = true;
+    for (std::int64_t r = band_rows_; r < all_.height; r += band_rows_) joined = all_rows.join(r - 1, changed) && joined;
+    if (joined) return;
+    all_rows.run();
+    write(image, 0, all_.height, maps);
+  }
+
+  images all_;
+  base::canny_thresholds thresholds_;
+  std::int64_t stride_;
+  std::int64_t band_rows_;
+  std::int64_t bands_;
+  scratch<std::uint64_t> words_;
+  scratch<std::int64_t> bands_left_;
+  const kernels& kernels_ = kernels_in_use();
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace edges
+
+inline sluice_status cpu_canny(std::int32_t, sluice_queue*, const sluice_array* inputs, std::int32_t,
+                               const sluice_array* outputs, std::int32_t, const void* options, std::size_t options_size,
+                               sluice_message* message) {
+  const sluice_array& image = inputs[0];
+  const sluice_array& out = outputs[0];
+  edges::images all{static_cast<const std::uint8_t*>(image.data),
+                    static_cast<std::uint8_t*>(out.data),
+                    1,
+                    out.extents[out.rank - 2],
+                    out.extents[out.rank - 1],
+                    image.rank == out.rank ? 1 : image.extents[image.rank - 1]};
+  for (int i = 0; i < out.rank - 2; ++i) all.count *= out.extents[i];
+  const auto thresholds = base::canny_thresholds_of<sluice_canny_options>(options, options_size);
+  return thresholds.squared ? edges::call<std::int32_t>(all, thresholds).run(message)
+                            : edges::call<std::int16_t>(all, thresholds).run(message);
+}
+
+}  // namespace cpu
+}  // namespace SLUICE_ABI
+}  // namespace sluice
+
+#include "sluice/impl/base/strict_float_end.hpp"

@@ -1,0 +1,291 @@
+// The kernels of canny. canny.hpp includes this once for each instruction set, in a namespace of its own, after defining
+//   SLUICE_TARGET                                       the attribute that lets a function use the instruction set
+//   SLUICE_SIMD_PLAIN, _NEON, _AVX2 or _AVX512          which one it is
+//   vector_bytes                                        of its vectors
+#define SLUICE_INLINE [[gnu::always_inline]] SLUICE_TARGET inline
+
+template <class T>
+inline constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
+template <class T>
+using vector = vec<T, vector_bytes / static_cast<int>(sizeof(T))>;
+
+template <class V, class T>
+SLUICE_INLINE V load(const T* p) {
+  V x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
+}
+
+template <class V, class T>
+SLUICE_INLINE void store(T* p, V x) {
+  std::memcpy(p, &x, sizeof x);
+}
+
+template <class V>
+SLUICE_INLINE V largest(V a, V b) {
+  return a > b ? a : b;
+}
+
+// As many bytes as T has lanes, widened.
+template <class T>
+SLUICE_INLINE vector<T> widen_bytes(const std::uint8_t* p) {
+  return __builtin_convertvector((load<vec<std::uint8_t, lanes<T>>>(p)), vector<T>);
+}
+
+// As many derivatives as T has lanes.
+template <class T>
+SLUICE_INLINE vector<T> load_derivatives(const std::int16_t* p) {
+  if constexpr (sizeof(T) == 2)
+    return load<vector<T>>(p);
+  else
+    return __builtin_convertvector((load<vec<std::int16_t, lanes<T>>>(p)), vector<T>);
+}
+
+// x * tan 22.5 degrees, floored, for 0 <= x <= 1020.
+SLUICE_INLINE vector<std::int32_t> times_tan(vector<std::int32_t> x) { return x * base::canny_tan >> 15; }
+SLUICE_INLINE vector<std::int16_t> times_tan(vector<std::int16_t> x) {
+  constexpr std::int16_t tan = base::canny_tan;
+#if defined(SLUICE_SIMD_AVX512)
+  return (vector<std::int16_t>)_mm512_mulhi_epi16((__m512i)(x + x), _mm512_set1_epi16(tan));
+#elif defined(SLUICE_SIMD_AVX2)
+  return (vector<std::int16_t>)_mm256_mulhi_epi16((__m256i)(x + x), _mm256_set1_epi16(tan));
+#elif defined(__x86_64__)
+  return (vector<std::int16_t>)_mm_mulhi_epi16((__m128i)(x + x), _mm_set1_epi16(tan));
+#elif defined(SLUICE_SIMD_NEON)
+  return (vector<std::int16_t>)vqdmulhq_n_s16((int16x8_t)x, tan);
+#else
+  for (int i = 0; i < lanes<std::int16_t>; ++i) x[i] = static_cast<std::int16_t>(x[i] * tan >> 15);
+  return x;
+#endif
+}
+
+// The results of 64 / N comparisons of N lanes each.
+template <class T>
+inline constexpr int comparisons = static_cast<int>(word_pixels) / lanes<T>;
+
+#if defined(SLUICE_SIMD_AVX512)
+template <class T>
+using flags = std::uint64_t;
+SLUICE_INLINE std::uint64_t above(vector<std::int16_t> a, vector<std::int16_t> b) {
+  return _mm512_cmpgt_epi16_mask((__m512i)a, (__m512i)b);
+}
+SLUICE_INLINE std::uint64_t above(vector<std::int32_t> a, vector<std::int32_t> b) {
+  return _mm512_cmpgt_epi32_mask((__m512i)a, (__m512i)b);
+}
+#else
+template <class T>
+using flags = vector<T>;
+template <class V>
+SLUICE_INLINE V above(V a, V b) {
+  return a > b;
+}
+#endif
+
+// Comparison by comparison, the bits of a word.
+template <class T>
+SLUICE_INLINE std::uint64_t word_of(const flags<T> (&x)[comparisons<T>]) {
+  std::uint64_t word = 0;
+#if defined(SLUICE_SIMD_AVX512)
+  SLUICE_UNROLL
+  for (int k = 0; k < comparisons<T>; ++k) word |= x[k] << k * lanes<T>;
+#elif defined(SLUICE_SIMD_AVX2)
+  SLUICE_UNROLL
+  for (int k = 0; k < comparisons<T>; k += sizeof(T) == 2 ? 2 : 1) {
+    std::uint32_t bits;
+    if constexpr (sizeof(T) == 2)  // packing goes by halves of 16 bytes
+      bits = static_cast<std::uint32_t>(
+          _mm256_movemask_epi8(_mm256_permute4x64_epi64(_mm256_packs_epi16((__m256i)x[k], (__m256i)x[k + 1]), 0xd8)));
+    else
+      bits = static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)x[k]));
+    word |= std::uint64_t{bits} << k * lanes<T>;
+  }
+#elif defined(__x86_64__)
+  SLUICE_UNROLL
+  for (int k = 0; k < comparisons<T>; k += sizeof(T) == 2 ? 2 : 1) {
+    std::uint32_t bits;
+    if constexpr (sizeof(T) == 2)
+      bits = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16((__m128i)x[k], (__m128i)x[k + 1])));
+    else
+      bits = static_cast<std::uint32_t>(_mm_movemask_ps((__m128)x[k]));
+    word |= std::uint64_t{bits} << k * lanes<T>;
+  }
+#elif defined(SLUICE_SIMD_NEON)
+  uint8x16_t bits[4];  // in each byte its own bit of 8 pixels
+  SLUICE_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    uint16x8_t wide[2];
+    for (int half = 0; half < 2; ++half) {
+      const int at = (2 * k + half) * comparisons<T> / 8;
+      if constexpr (sizeof(T) == 2)
+        wide[half] = (uint16x8_t)x[at];
+      else
+        wide[half] = vcombine_u16(vmovn_u32((uint32x4_t)x[at]), vmovn_u32((uint32x4_t)x[at + 1]));
+    }
+    bits[k] = vandq_u8(vcombine_u8(vmovn_u16(wide[0]), vmovn_u16(wide[1])), (uint8x16_t)vdupq_n_u64(0x8040201008040201));
+  }
+  const uint8x16_t sums = vpaddq_u8(vpaddq_u8(bits[0], bits[1]), vpaddq_u8(bits[2], bits[3]));
+  word = vgetq_lane_u64((uint64x2_t)vpaddq_u8(sums, sums), 0);
+#else
+  for (int k = 0; k < comparisons<T>; ++k)
+    for (int i = 0; i < lanes<T>; ++i) word |= std::uint64_t{x[k][i] != 0} << (k * lanes<T> + i);
+#endif
+  return word;
+}
+
+// The sum above + 2 at + below of each column, and below - above, whose combinations along the row are Sobel's derivatives.
+SLUICE_INLINE void add_columns(const std::uint8_t* above, const std::uint8_t* at, const std::uint8_t* below,
+                               std::int16_t* smooth, std::int16_t* difference) {
+  const auto a = widen_bytes<std::int16_t>(above);
+  const auto b = widen_bytes<std::int16_t>(at);
+  const auto c = widen_bytes<std::int16_t>(below);
+  store(smooth, a + c + (b + b));
+  store(difference, c - a);
+}
+
+SLUICE_INLINE void add_columns(const std::uint8_t* const (&rows)[3], std::int64_t width, std::int16_t* smooth,
+                               std::int16_t* difference) {
+  constexpr int step = lanes<std::int16_t>;
+  std::int64_t i = 0;
+  for (; i + step <= width; i += step) add_columns(rows[0] + i, rows[1] + i, rows[2] + i, smooth + i, difference + i);
+  if (i < width) {
+    std::uint8_t rest[3][step] = {};
+    for (int k = 0; k < 3; ++k) std::memcpy(rest[k], rows[k] + i, static_cast<std::size_t>(width - i));
+    add_columns(rest[0], rest[1], rest[2], smooth + i, difference + i);
+  }
+  smooth[-1] = smooth[0];
+  smooth[width] = smooth[width - 1];
+  difference[-1] = difference[0];
+  difference[width] = difference[width - 1];
+}
+
+template <class T, int channels>
+SLUICE_TARGET void gradients(const gradient_arguments<T>& g) {
+  const std::int64_t row = row_elements(g.width);
+  for (int c = 0; c < channels; ++c) add_columns(g.rows[c], g.width, g.smooth + c * row, g.difference + c * row);
+  for (std::int64_t i = 0; i < g.width; i += lanes<T>) {
+    vector<T> dx{}, dy{}, magnitude{};
+    SLUICE_UNROLL
+    for (int c = 0; c < channels; ++c) {
+      const std::int16_t* s = g.smooth + c * row + i;
+      const std::int16_t* d = g.difference + c * row + i;
+      const vector<T> middle = load_derivatives<T>(d);
+      const vector<T> x = load_derivatives<T>(s + 1) - load_derivatives<T>(s - 1);
+      const vector<T> y = load_derivatives<T>(d - 1) + load_derivatives<T>(d + 1) + (middle + middle);
+      vector<T> m;
+      if constexpr (sizeof(T) == 2)
+        m = largest(x, -x) + largest(y, -y);
+      else
+        m = x * x + y * y;
+      dx = c == 0 ? x : m > magnitude ? x : dx;
+      dy = c == 0 ? y : m > magnitude ? y : dy;
+      magnitude = c == 0 ? m : largest(m, magnitude);
+    }
+    store(g.to.dx + i, dx);
+    store(g.to.dy + i, dy);
+    store(g.to.magnitude + i, magnitude);
+  }
+  g.to.magnitude[-1] = 0;
+  g.to.magnitude[g.width] = 0;
+}
+
+// The pixels whose magnitude is a maximum along the gradient, a word at a time.
+template <class T>
+SLUICE_TARGET void suppress(const suppression_arguments<T>& r) {
+  const vector<T> low = static_cast<T>(r.low) - vector<T>{};
+  const vector<T> high = static_cast<T>(r.high) - vector<T>{};
+  for (std::int64_t w = 0; w * word_pixels < r.width; ++w) {
+    flags<T> maxima[comparisons<T>];
+    flags<T> strong[comparisons<T>];
+    SLUICE_UNROLL
+    for (int k = 0; k < comparisons<T>; ++k) {
+      const std::int64_t i = w * word_pixels + k * lanes<T>;
+      const auto x = load<vector<T>>(r.at.dx + i);
+      const auto y = load<vector<T>>(r.at.dy + i);
+      const auto magnitude = load<vector<T>>(r.at.magnitude + i);
+      const vector<T> across = largest(x, -x);
+      const vector<T> down = largest(y, -y);
+      const vector<T> bound = times_tan(across);
+      const vector<T> horizontal = down <= bound;
+      const vector<T> vertical = down > bound + (across + across);
+      const vector<T> falling = (x ^ y) >= 0;
+      const auto at = [&](const T* p) __attribute__((always_inline)) SLUICE_TARGET { return load<vector<T>>(p + i); };
+      const vector<T> before = horizontal ? at(r.at.magnitude - 1)
+                               : vertical ? at(r.above)
+                               : falling  ? at(r.above - 1)
+                                          : at(r.above + 1);
+      const vector<T> after = horizontal ? at(r.at.magnitude + 1)
+                              : vertical ? at(r.below)
+                              : falling  ? at(r.below + 1)
+                                         : at(r.below - 1);
+      // The later neighbour may be as large, except along diagonals: a comparison's lanes are -1 where it holds.
+      maxima[k] = above(magnitude, largest(largest(before, after + (horizontal | vertical)), low));
+      strong[k] = above(magnitude, high);
+    }
+    const std::int64_t left = r.width - w * word_pixels;
+    const std::uint64_t inside = left < word_pixels ? (std::uint64_t{1} << left) - 1 : ~std::uint64_t{0};
+    r.candidates[w] = word_of<T>(maxima) & inside;
+    r.edges[w] = word_of<T>(strong) & r.candidates[w];
+  }
+}
+
+SLUICE_TARGET inline void split(const std::uint8_t* pixels, std::int64_t width, std::uint8_t* const (&to)[3]) {
+  std::int64_t i = 0;
+#if defined(SLUICE_SIMD_NEON)
+  for (; i + 16 <= width; i += 16) {
+    const uint8x16x3_t x = vld3q_u8(pixels + 3 * i);
+    for (int c = 0; c < 3; ++c) vst1q_u8(to[c] + i, x.val[c]);
+  }
+#elif !defined(SLUICE_SIMD_PLAIN)
+  // Byte k of the 48 is of channel k mod 3: three blends gather a channel's bytes, and a shuffle sorts them.
+  using bytes = vec<std::uint8_t, 16>;
+  constexpr bytes first = {255, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 255};  // k mod 3 == 0
+  constexpr bytes second = {0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0};
+  constexpr bytes third = {0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0};
+  for (; i + 16 <= width; i += 16) {
+    const auto a = load<bytes>(pixels + 3 * i);
+    const auto b = load<bytes>(pixels + 3 * i + 16);
+    const auto c = load<bytes>(pixels + 3 * i + 32);
+    const bytes red = (a & first) | (b & third) | (c & second);
+    const bytes green = (a & second) | (b & first) | (c & third);
+    const bytes blue = (a & third) | (b & second) | (c & first);
+    store(to[0] + i, __builtin_shufflevector(red, red, 0, 3, 6, 9, 12, 15, 2, 5, 8, 11, 14, 1, 4, 7, 10, 13));
+    store(to[1] + i, __builtin_shufflevector(green, green, 1, 4, 7, 10, 13, 0, 3, 6, 9, 12, 15, 2, 5, 8, 11, 14));
+    store(to[2] + i, __builtin_shufflevector(blue, blue, 2, 5, 8, 11, 14, 1, 4, 7, 10, 13, 0, 3, 6, 9, 12, 15));
+  }
+#endif
+  for (; i < width; ++i)
+    for (int c = 0; c < 3; ++c) to[c][i] = pixels[3 * i + c];
+}
+
+SLUICE_INLINE void write_word(std::uint64_t word, std::uint8_t* pixels) {
+#if defined(SLUICE_SIMD_AVX512)
+  _mm512_storeu_si512(pixels, _mm512_movm_epi8(word));
+#else
+  using bytes = vec<std::uint8_t, 16>;
+  constexpr bytes bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  SLUICE_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    constexpr std::uint64_t copies = 0x0101010101010101;
+    const vec<std::uint64_t, 2> x = {(word >> 16 * k & 255) * copies, (word >> (16 * k + 8) & 255) * copies};
+    store(pixels + 16 * k, (bytes)(((bytes)x & bit) != 0));
+  }
+#endif
+}
+
+SLUICE_TARGET inline void write(const std::uint64_t* edges, std::int64_t width, std::uint8_t* pixels) {
+  for (; width >= word_pixels; width -= word_pixels, pixels += word_pixels) write_word(*edges++, pixels);
+  if (width == 0) return;
+  std::uint8_t rest[word_pixels];
+  write_word(*edges, rest);
+  std::memcpy(pixels, rest, static_cast<std::size_t>(width));
+}
+
+inline const kernels& kernels_of_level() {
+  static constexpr kernels all{{gradients<std::int16_t, 1>, gradients<std::int16_t, 3>, suppress<std::int16_t>},
+                               {gradients<std::int32_t, 1>, gradients<std::int32_t, 3>, suppress<std::int32_t>},
+                               split,
+                               write};
+  return all;
+}
+
+#undef SLUICE_INLINE
