@@ -52,8 +52,8 @@ class image_files : public codec {
                        fmt::format("[{}] the result is {} {}: {} holds one picture of u8, (H, W) or (H, W, 3); ask for "
                                    "application/json or application/x-npy",
                                    row.name, name_of(t.dtype()), t.shape().str(), media_type())};
-    const auto held = std::make_shared<const std::vector<std::byte>>(
-        image::encode(t, format_, {.bilevel = row.outputs[0].kind == field_kind::mask}));
+    const bool bilevel = format_ == image::format::png && row.outputs[0].kind == field_kind::mask;
+    const auto held = std::make_shared<const std::vector<std::byte>>(image::encode(t, format_, {.bilevel = bilevel}));
     return {{std::string_view(reinterpret_cast<const char*>(held->data()), held->size()), held}};
   }
 
