@@ -107,7 +107,7 @@ class reader {
         png_read_row(png_, from_colour_ ? colours : out, nullptr);
         if (from_colour_ && pass + 1 == passes_) make_grey(colours, width, out);
       }
-    png_read_end(png_, nullptr);  // checksums of what follows the last row
+    png_read_end(png_, info_);  // checks what follows the last row
     return true;
   }
 
