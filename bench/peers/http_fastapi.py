@@ -40,10 +40,17 @@ async def raw(request: Request):
     return Response(out.getvalue(), media_type="application/x-npy")
 
 
-@app.post("/canny")
-async def canny(request: Request, low: float = 100, high: float = 200):
+try:
     import cv2
 
+    if "FASTAPI_OPENCV_THREADS" in os.environ:
+        cv2.setNumThreads(int(os.environ["FASTAPI_OPENCV_THREADS"]))
+except ImportError:  # then there is no /canny
+    pass
+
+
+@app.post("/canny")
+async def canny(request: Request, low: float = 100, high: float = 200):
     image = cv2.imdecode(np.frombuffer(await request.body(), np.uint8), cv2.IMREAD_GRAYSCALE)
     edges = cv2.Canny(image, low, high)
     if request.headers.get("accept") == "image/jpeg":

@@ -103,6 +103,7 @@ class request_reader {
     std::optional<shape> extents;
     std::optional<std::uint64_t> binary_bytes;
     bool has_data = false;
+    bool is_file = false;  // which is read
     std::optional<tensor> value;
 
     [[nodiscard]] bool described() const { return index && datatype && extents; }
@@ -162,17 +163,24 @@ class request_reader {
     if (in.has_data == in.binary_bytes.has_value())
       fail_v2(fmt::format("the input {} has {} \"data\" and \"binary_data_size\": one of them is needed", name,
                           in.has_data ? "both" : "neither"));
-    if (inputs_[*in.index] || is_file(*in.index)) fail_v2(fmt::format("the input {} is there twice", name));
     if (in.binary_bytes && is_of_bytes(in))
       read_file(in);
     else if (in.binary_bytes)
       in.value = binary_tensor(in);
-    if (!in.value && !is_file(*in.index)) {  // the data came before their description
+    if (!in.value && !in.is_file) {  // the data came before their description
       od::value data;
       if (o.reset().error() || o.find_field("data").get(data)) fail_v2(what + " has its data under a key with escapes");
       read_data(in, data);
     }
-    inputs_[*in.index] = std::move(in.value);
+    if (in.value) {
+      check_first(*in.index);
+      inputs_[*in.index] = std::move(in.value);
+    }
+  }
+
+  void check_first(std::size_t index) const {
+    if (inputs_[index] || is_file(index))
+      fail_v2(fmt::format("the input {} is there twice", model_.row->inputs[index].name));
   }
 
   void read_data(input& in, od::value v) {
@@ -229,31 +237,34 @@ class request_reader {
   }
 
   // In binary: its length, in 4 bytes, and its bytes.
-  void read_file(const input& in) {
+  void read_file(input& in) {
     const auto& name = file_name(in);
-    auto bytes = binary_data(name, *in.binary_bytes);
+    const auto bytes = binary_data(name, *in.binary_bytes);
     std::uint32_t size = 0;
     if (bytes.size() >= sizeof size) std::memcpy(&size, bytes.data(), sizeof size);
-    bytes.remove_prefix(std::min(bytes.size(), sizeof size));
-    if (bytes.size() != size)
+    if (bytes.size() != sizeof size + std::uint64_t{size})
       fail_v2(
           fmt::format("the input {} has a binary_data_size of {}: its one element of BYTES takes 4 bytes for its length, "
                       "and {} by that length",
                       name, *in.binary_bytes, size),
           error_code::malformed);
-    files_.push_back({*in.index, bytes, false});
+    check_first(*in.index);
+    in.is_file = true;
+    files_.push_back({*in.index, bytes.substr(sizeof size), false});
   }
 
   // In JSON: a list of one string, base64.
-  void read_file_text(const input& in, od::value v) {
+  void read_file_text(input& in, od::value v) {
     const auto& name = file_name(in);
     each_element(v, name + ".data", [&](od::value one, std::size_t i) {
       std::string_view text;
       if (i > 0 || one.get_string().get(text))
         fail_v2(fmt::format("{}.data[{}] is {}: one string is needed, an image file in base64", name, i, written(one)));
+      check_first(*in.index);
+      in.is_file = true;
       files_.push_back({*in.index, text, true});
     });
-    if (!is_file(*in.index)) fail_v2(fmt::format("{}.data is empty: one string is needed, an image file in base64", name));
+    if (!in.is_file) fail_v2(fmt::format("{}.data is empty: one string is needed, an image file in base64", name));
   }
 
   struct file {
