@@ -1,4 +1,4 @@
-// Kernels on the bits of results: the canonical NaN, operands for a check, and the check.
+// Kernels on the bits of results: the one NaN and the one zero, operands for a check, and the check.
 #include <algorithm>
 
 #include "matmul_chain.cuh"
@@ -10,9 +10,16 @@ namespace {
 constexpr int threads = 256;
 constexpr int vectors_each = 4;
 
-// Reads everything, and writes where there is a NaN.
 template <class T>
-__global__ void __launch_bounds__(threads) canonical_nans(T* data, std::int64_t count) {
+__device__ bool is_canonical(T x) {
+  using bits = typename base::patterns<T>::bits;
+  constexpr bits negative_zero = bits{1} << (8 * sizeof(bits) - 1);
+  return x == x && bits_as<bits>(x) != negative_zero;
+}
+
+// Reads everything, and writes where there is a NaN or a -0.
+template <class T>
+__global__ void __launch_bounds__(threads) canonical_results(T* data, std::int64_t count) {
   constexpr int lanes = lanes_of<T>;
   using vector = pack<T, lanes>;
   auto* const all = reinterpret_cast<vector*>(data);
@@ -25,10 +32,10 @@ __global__ void __launch_bounds__(threads) canonical_nans(T* data, std::int64_t 
 #pragma unroll
   for (int i = 0; i < vectors_each; ++i) {
     if (first + i * threads >= whole) break;
-    bool any = false;
+    bool all_are = true;
 #pragma unroll
-    for (int l = 0; l < lanes; ++l) any = any || v[i].at[l] != v[i].at[l];
-    if (!any) continue;
+    for (int l = 0; l < lanes; ++l) all_are = all_are && is_canonical(v[i].at[l]);
+    if (all_are) continue;
 #pragma unroll
     for (int l = 0; l < lanes; ++l) v[i].at[l] = finished<T>(v[i].at[l]);
     all[first + i * threads] = v[i];
@@ -37,7 +44,7 @@ __global__ void __launch_bounds__(threads) canonical_nans(T* data, std::int64_t 
   if (blockIdx.x == 0 && rest < count) data[rest] = finished<T>(data[rest]);
 }
 
-// Element p of a row of a or a column of b. One in 64 each shows what random numbers do not.
+// Element p of a row of a or a column of b. A few in 64 show what random numbers do not.
 template <class T>
 __device__ double marked(double x, std::int64_t line, std::int64_t p) {
   constexpr bool wide = std::is_same_v<T, double>;
@@ -46,15 +53,12 @@ __device__ double marked(double x, std::int64_t line, std::int64_t p) {
     case 3: return ldexp(x, wide ? -528 : -72);
     // Denormal operands.
     case 5: return ldexp(x, wide ? -1064 : -140);
-    // Every product is -0. The chain, which begins with +0, ends in +0; one that begins with a product does not.
-    case 7: return -0.0;
-    case 9: return fabs(x);
     // A kernel that pads k of one operand alone may multiply zero by what lies behind the run before.
-    case 11: return p == 0 ? bits_as<double>(base::patterns<double>::infinity) : x;
-    // In each block the first product is negative and rounds to -0, and the others are -0, as is the sum; +0 times +0, from
-    // padding of both operands, makes it +0.
-    case 13: return p % chain_block == 0 ? ldexp(fabs(x), wide ? -560 : -90) : 0.0;
-    case 15: return -ldexp(fabs(x), wide ? -560 : -90);
+    case 7: return p == 0 ? bits_as<double>(base::patterns<double>::infinity) : x;
+    // Sums that are zero, and -0 before +0 is added: in each block the first product is negative and rounds to -0, and the
+    // others are -0.
+    case 9: return p % chain_block == 0 ? ldexp(fabs(x), wide ? -560 : -90) : 0.0;
+    case 11: return -ldexp(fabs(x), wide ? -560 : -90);
     default: return x;
   }
 }
@@ -94,12 +98,12 @@ unsigned blocks(std::int64_t count, std::int64_t each) {
 
 }  // namespace
 
-cudaError_t make_nans_canonical(std::int32_t dtype, void* data, std::int64_t count, cudaStream_t stream) {
+cudaError_t make_canonical(std::int32_t dtype, void* data, std::int64_t count, cudaStream_t stream) {
   constexpr std::int64_t each = threads * vectors_each;
   if (dtype == SLUICE_F64)
-    canonical_nans<<<blocks(count, each * 2), threads, 0, stream>>>(static_cast<double*>(data), count);
+    canonical_results<<<blocks(count, each * 2), threads, 0, stream>>>(static_cast<double*>(data), count);
   else
-    canonical_nans<<<blocks(count, each * 4), threads, 0, stream>>>(static_cast<float*>(data), count);
+    canonical_results<<<blocks(count, each * 4), threads, 0, stream>>>(static_cast<float*>(data), count);
   return cudaGetLastError();
 }
 

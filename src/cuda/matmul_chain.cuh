@@ -49,14 +49,17 @@ __device__ inline T added(T x, T y) {
     return __fadd_rn(x, y);
 }
 
+// The one NaN, and +0 of a zero.
+template <class S>
+__device__ inline S canonical(S x) {
+  return x == x ? added(x, S{0}) : bits_as<S>(base::patterns<S>::nan);
+}
 template <class T>
 __device__ inline T finished(chain_of<T> x) {
   if constexpr (is_half<T>)
-    return narrow<T>(x == x ? x : bits_as<float>(base::patterns<float>::nan));
-  else if constexpr (std::is_same_v<T, double>)
-    return x == x ? x : bits_as<double>(base::patterns<double>::nan);
+    return narrow<T>(canonical(x));
   else
-    return x == x ? x : bits_as<float>(base::patterns<float>::nan);
+    return canonical(x);
 }
 
 // Where a thread of a tile stands.
@@ -118,7 +121,7 @@ struct chain_sums {
     }
   }
 
-  // Stores, or adds to what is there; a result that is NaN is made the canonical one.
+  // Stores, or adds to what is there.
   __device__ void store(const chain_arguments& o, T* out, std::int64_t row0, std::int64_t column0,
                         const chain_place<Tile>& place, bool add) {
 #pragma unroll

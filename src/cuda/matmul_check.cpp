@@ -291,7 +291,7 @@ void checked_products::enqueue_check(device& d, sluice_queue& q, entry& e) {
   if (error == cudaSuccess) error = run_chain(p, choose_cut(p, d.multiprocessors, 0), nullptr, nullptr, q.stream);
   if (error != cudaSuccess) return;
   if (e.enqueue(handle_, a, b, theirs, q.stream) != CUBLAS_STATUS_SUCCESS) return e.try_next();
-  if (make_nans_canonical(s.dtype, theirs, s.m * s.n, q.stream) == cudaSuccess &&
+  if (make_canonical(s.dtype, theirs, s.m * s.n, q.stream) == cudaSuccess &&
       compare_bits(mine, theirs, out_bytes, work, e.verdict, q.stream) == cudaSuccess)
     e.at.store(entry::stage::checking, std::memory_order_release);
 }

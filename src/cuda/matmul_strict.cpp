@@ -10,7 +10,7 @@ namespace sluice::cuda {
 namespace {
 
 constexpr std::size_t most_workspace = std::size_t{16} << 20;
-// cuBLASLt's algorithms, and the pass for NaN behind them, are ahead of our tiles from some 600 x 600 x 600 on (transposed
+// cuBLASLt's algorithms, and the pass over the result behind them, are ahead of our tiles from some 600 x 600 x 600 on (transposed
 // operands: 300), where the result has enough elements for all multiprocessors; f64, which tensor cores multiply in this
 // order too, on the device from 150, but two launches cost the host more than a tile of 256 takes.
 constexpr double least_work[] = {30e6, 200e6};            // m * n * k; f64, f32
@@ -113,8 +113,8 @@ class strict_call {
     status_ = device_.check(status, "the product", message_);
     if (status_ == SLUICE_OK)
       status_ =
-          device_.check(make_nans_canonical(p_.dtype, const_cast<void*>(p_.out.data), p_.batch * p_.m * p_.n, queue_.stream),
-                        "making NaN canonical", message_);
+          device_.check(make_canonical(p_.dtype, const_cast<void*>(p_.out.data), p_.batch * p_.m * p_.n, queue_.stream),
+                        "making NaN and zeros canonical", message_);
     return true;
   }
   static void* at(const chain_matrix& m, std::int64_t bytes) {

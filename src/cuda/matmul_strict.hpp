@@ -17,8 +17,8 @@ namespace sluice::cuda {
 sluice_status strict_product(device& d, sluice_queue& q, const sluice_array& a, const sluice_array& b,
                              const sluice_array& out, sluice_message* message);
 
-// Kernels on results (matmul_bits.cu). Every NaN of `count` elements becomes the canonical one.
-cudaError_t make_nans_canonical(std::int32_t dtype, void* data, std::int64_t count, cudaStream_t stream);
+// Kernels on results (matmul_bits.cu). Of `count` elements every NaN becomes the canonical one, and every zero +0.
+cudaError_t make_canonical(std::int32_t dtype, void* data, std::int64_t count, cudaStream_t stream);
 // An operand in memory: runs of `inner` elements, along k or across it, `leading` apart.
 struct stored_operand {
   void* data;
@@ -52,7 +52,7 @@ class checked_products {
   checked_products(const checked_products&) = delete;
   checked_products& operator=(const checked_products&) = delete;
 
-  // Whether it enqueued the product; all pointers are on 16 bytes. Elements that are NaN are as cuBLAS leaves them.
+  // Whether it enqueued the product; all pointers are on 16 bytes. NaN and zeros are as cuBLAS leaves them: make_canonical() is still to come.
   bool run(const blas_shape& shape, const void* a, const void* b, void* out, cudaStream_t stream, cublasStatus_t* status);
   // Enqueues a check if one is due. Failures mean that the algorithm is not used.
   void check(device& d, sluice_queue& q, const blas_shape& shape);

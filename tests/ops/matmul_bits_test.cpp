@@ -148,7 +148,7 @@ TEST_CASE("a batch of more small products than a device has counters has the bit
   }
 }
 
-TEST_CASE("zeros keep their signs, denormals their bits, and NaN is the one NaN") {
+TEST_CASE("a sum of zero is +0, denormals keep their bits, and NaN is the one NaN") {
   const double inf = std::numeric_limits<double>::infinity();
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const auto& where : one_of_each_backend())

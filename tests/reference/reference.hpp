@@ -263,7 +263,7 @@ A chain(const std::vector<A>& x, const std::vector<A>& y) {
     for (std::size_t p = begin; p < x.size() && p < begin + 1024; ++p) block = std::fma(x[p], y[p], block);
     total = begin == 0 ? block : total + block;
   }
-  return total;
+  return total + A{0};
 }
 
 template <class A>

@@ -8,10 +8,10 @@
 ///
 /// The order of additions (precision::strict) is a function of k alone. Element (i, j) is the sum of a(i, p) * b(p, j): each
 /// block of 1,024 of p is a chain of fused multiply-adds over ascending p, which begins at +0; block sums are added in
-/// ascending order, each addition rounded. f64 is computed in f64, f32 in f32; f16 and bf16 are widened to f32, follow the
-/// same chain, and the sum is rounded once to the dtype, to nearest even. NaN, infinities, denormals and signed zeros are as
-/// IEEE 754 has them; a result that is NaN is the canonical quiet NaN. The bits depend on no device, instruction set, number
-/// of threads, batch, layout or stride, and a row's not on the rows beside it.
+/// ascending order, each addition rounded; +0 is added to the sum, so that a sum of zero is +0. f64 is computed in f64, f32 in
+/// f32; f16 and bf16 are widened to f32, follow the same chain, and the sum is rounded once to the dtype, to nearest even.
+/// NaN, infinities and denormals are as IEEE 754 has them; a result that is NaN is the canonical quiet NaN. The bits depend on
+/// no device, instruction set, number of threads, batch, layout or stride, and a row's not on the rows beside it.
 ///
 /// On a GPU this order costs little for f32 and f64 and 4 to 15 times for f16 and bf16 from 1,024 x 1,024 on, whose tensor
 /// cores add in another one: precision::fast lets them. On a CPU precision::fast is precision::strict.

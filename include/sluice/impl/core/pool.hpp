@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -13,73 +14,17 @@
 #include "sluice/impl/base/process.hpp"
 #include "sluice/impl/base/worker_group.hpp"
 #include "sluice/impl/core/fork.hpp"
+#include "sluice/impl/core/pool_job.hpp"
 #include "sluice/impl/core/pool_lock.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace core {
 
-// A caller's loop. It lives on the caller's stack: scheduling never allocates.
-struct pool_job {
-  enum : int { pending, its_turn, done };
-
-  void (*body)(void*, std::int64_t);
-  void* context;
-  std::int64_t count;
-  const std::atomic<bool>* stop;       // null: never stopped
-  const std::atomic<bool>* cancelled;  // likewise, by parallel_cancellation
-  std::atomic<std::int64_t> next{0};
-  std::atomic<int> state{pending};    // changed under the pool's mutex only
-  std::condition_variable changed{};  // not state.wait(), which yields several times before it sleeps
-  // Threads in its loop. The last to leave tells an owner that sleeps; of one that does not, it does not touch the job
-  // again.
-  std::atomic<std::uint32_t> workers{0};
-  static constexpr std::uint32_t owner_sleeps = 1u << 31;
-  pool_job* after = nullptr;  // the next in its list
-
-  bool has_work() const noexcept { return next.load(std::memory_order_relaxed) < count; }
-  bool stopped() const noexcept { return is_set(stop) || is_set(cancelled); }
-  static bool is_set(const std::atomic<bool>* flag) noexcept {
-    return flag != nullptr && flag->load(std::memory_order_relaxed);
-  }
-  // True: the owner sleeps and is to be told.
-  bool leave() noexcept { return workers.fetch_sub(1, std::memory_order_acq_rel) == (owner_sleeps | 1); }
-  // Runs one index; false when all are handed out.
-  bool step() {
-    if (stopped()) next.store(count, std::memory_order_relaxed);
-    const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-    if (i < count) body(context, i);
-    return i < count;
-  }
-};
-
-// Where a helper that spins is told what to do: on a line of its own, so that a caller hands its loop to many under one
-// lock.
-struct alignas(64) pool_mailbox {
-  std::atomic<pool_job*> job{nullptr};
-  pool_mailbox* after = nullptr;  // changed under the mutex
-};
-
-// Oldest first.
-struct pool_job_list {
-  pool_job* first = nullptr;
-
-  void push(pool_job& j) {
-    pool_job** end = &first;
-    while (*end != nullptr) end = &(*end)->after;
-    *end = &j;
-    j.after = nullptr;
-  }
-  void erase(const pool_job& j) {
-    pool_job** at = &first;
-    while (*at != nullptr && *at != &j) at = &(*at)->after;
-    if (*at != nullptr) *at = j.after;
-  }
-};
-
-// At most `size` threads compute at once. A caller runs its loop itself while fewer do, and helper threads join it.
-// Otherwise the caller queues the loop and sleeps, and the next free helper runs it, first come first served: under load the
-// same few threads compute without a pause, where waking each caller for its turn would leave cores idle meanwhile.
+// At most `size` threads compute at once. A caller runs its loop itself while fewer do, and helper threads join it: of many
+// callers, only once the loop has taken a while. Otherwise the caller queues the loop and sleeps, and the next free helper
+// runs it, first come first served: under load the same few threads compute without a pause, where waking each caller for
+// its turn would leave cores idle meanwhile.
 class pool {
  public:
   explicit pool(int size) : size_(size), mailboxes_(new pool_mailbox[static_cast<std::size_t>(size)]) {}
@@ -87,6 +32,7 @@ class pool {
   int size() const noexcept { return size_; }
 
   void run(pool_job& j) {
+    const counted_in caller(callers_);
     pool_lock lock(mutex_);
     if (busy_ < size_ && queue_.first == nullptr)
       ++busy_;
@@ -95,12 +41,15 @@ class pool {
     begin(j);
     lock.unlock();
     inside = true;
-    while (j.step()) continue;
+    run_steps(j);
     inside = false;
     lock.lock();
-    jobs_.erase(j);
-    --busy_;
-    pass_on();
+    close(j);
+    if (j.workers.load(std::memory_order_acquire) == 1) {
+      --busy_;
+      pass_on();
+      return;
+    }
     lock.unlock();
     wait_for_helpers(j);
   }
@@ -116,41 +65,85 @@ class pool {
   static constinit inline thread_local const std::atomic<bool>* cancelled = nullptr;
 
  private:
-  // True when a helper ran the loop; false when this thread has to run it, which happens only without helpers.
+  // Where a third as many callers as threads compute at once, helpers would gain each little, and each would wait for
+  // several threads, the slowest of them. A loop that takes longer than this is worth the wait all the same.
+  static constexpr std::chrono::microseconds time_alone{500};
+
+  struct counted_in {
+    explicit counted_in(std::atomic<int>& n) : count(n) { count.fetch_add(1, std::memory_order_relaxed); }
+    ~counted_in() { count.fetch_sub(1, std::memory_order_relaxed); }
+    counted_in(const counted_in&) = delete;
+    counted_in& operator=(const counted_in&) = delete;
+    std::atomic<int>& count;
+  };
+
+  bool crowded() const noexcept {
+    const int callers = callers_.load(std::memory_order_relaxed);
+    return callers > 1 && 3 * callers > size_;
+  }
+
+  void run_steps(pool_job& j) {
+    if (!j.open && j.count > 1 && size_ > 1) {
+      const auto due = std::chrono::steady_clock::now() + time_alone;
+      while (j.step())
+        if (std::chrono::steady_clock::now() >= due) {
+          const pool_lock lock(mutex_);
+          open(j);
+          break;
+        }
+    }
+    while (j.step()) continue;
+  }
+
+  // True when a helper ran the loop; false when it is this thread's turn to run it.
   bool wait_in_queue(pool_job& j, pool_lock& lock) {
     start_helpers();
     j.workers.store(pool_job::owner_sleeps, std::memory_order_relaxed);
     queue_.push(j);
-    waiting_.store(true, std::memory_order_relaxed);
+    waiting_ = true;
+    // A caller leaves its place without the mutex and then reads waiting_; here it is the other way round.
+    if (busy_ < size_) pass_on();
+    if (&j == queue_.first) {
+      j.awake = true;
+      lock.unlock();
+      spin_until([&] { return j.state.load(std::memory_order_acquire) != pool_job::pending; });
+      lock.lock();
+      j.awake = false;
+    }
     lock.wait(j.changed, [&] { return j.state.load(std::memory_order_relaxed) != pool_job::pending; });
     if (j.state.load(std::memory_order_relaxed) == pool_job::done) return true;
     j.workers.store(0, std::memory_order_relaxed);
     return false;
   }
 
-  // Leaves the loop, and waits for those that are still in it.
+  // Spins in its place, since it has a core for it: threads that compute and threads that spin are together no more than
+  // `size`, or the system would suspend one that computes for milliseconds. Leaves before it sleeps.
   void wait_for_helpers(pool_job& j) {
-    if (j.workers.fetch_sub(1, std::memory_order_acq_rel) == 1) return;
-    const auto done = [&] { return j.workers.load(std::memory_order_acquire) == 0; };
-    for (int i = 0; i < 64; ++i) {
-      if (done()) return;
-      spin_pause();
+    const auto alone = [&] { return j.workers.load(std::memory_order_acquire) == 1; };
+    for (int i = 0; i < 64 && !alone(); ++i) spin_pause();
+    if (!alone()) take_back(j);
+    if (spin_until(alone)) {
+      --busy_;
+      if (!waiting_ && loops_ == 0) return;
+      const pool_lock lock(mutex_);
+      return pass_on();
     }
-    take_back(j);
-    if (spin_until(done)) return;
-    if (j.workers.fetch_or(pool_job::owner_sleeps, std::memory_order_acq_rel) == 0) return;
     pool_lock lock(mutex_);
+    --busy_;
+    pass_on();
+    if (j.workers.fetch_sub(1, std::memory_order_acq_rel) == 1 ||
+        j.workers.fetch_or(pool_job::owner_sleeps, std::memory_order_acq_rel) == 0)
+      return;
     lock.wait(j.changed, [&] { return j.state.load(std::memory_order_relaxed) == pool_job::done; });
   }
 
   // From helpers that have not begun: their threads may not run while others have the cores.
   void take_back(pool_job& j) {
     for (pool_mailbox* box = mailboxes_.get(); box != mailboxes_.get() + size_; ++box) {
-      pool_job* mine = &j;
-      if (!box->job.compare_exchange_strong(mine, &look_, std::memory_order_acq_rel)) continue;
-      --helping_;
-      --busy_;
+      if (box->job.load(std::memory_order_relaxed) != &j || !box->change(&j, &idle_)) continue;
+      count_out();
       j.workers.fetch_sub(1, std::memory_order_acq_rel);
+      ++spinning_;
     }
   }
 
@@ -161,8 +154,20 @@ class pool {
     j.workers.fetch_add(1, std::memory_order_relaxed);
     if (j.count == 1 || size_ == 1) return;
     start_helpers();
+    if (!crowded()) open(j);
+  }
+
+  void open(pool_job& j) {
+    j.open = true;
     jobs_.push(j);
-    call_helpers(j.count - 1, &j);
+    ++loops_;
+    call_helpers(j.count - j.next - 1, &j);
+  }
+
+  void close(pool_job& j) {
+    if (!j.open) return;
+    jobs_.erase(j);
+    --loops_;
   }
 
   static void set(pool_job& j, int state) {
@@ -173,8 +178,12 @@ class pool {
   // After a caller has finished: has a helper take its place, for the queue or for a loop still running.
   void pass_on() {
     if (busy_ >= size_ || (queue_.first == nullptr && open_job() == nullptr)) return;
-    if (helpers_.size() > helping_) return call_helpers(1, nullptr);
-    if (queue_.first == nullptr) return;
+    const bool awake = queue_.first != nullptr && queue_.first->awake;
+    if (!awake && helpers_.size() > helping_) return call_helpers(1, nullptr);
+    if (queue_.first != nullptr) give_turn();
+  }
+
+  void give_turn() {
     ++busy_;
     set(*take(), pool_job::its_turn);
   }
@@ -182,7 +191,7 @@ class pool {
   pool_job* take() {
     pool_job* j = queue_.first;
     queue_.erase(*j);
-    waiting_.store(queue_.first != nullptr, std::memory_order_relaxed);
+    waiting_ = queue_.first != nullptr;
     return j;
   }
 
@@ -194,15 +203,25 @@ class pool {
 
   // Those that spin join `j` at once; without one, and those that sleep, they come to look.
   void call_helpers(std::int64_t wanted, pool_job* j) {
-    calls_.fetch_add(1, std::memory_order_release);
-    wanted = std::min<std::int64_t>({wanted, size_ - busy_, spinning_ + sleeping_});
-    for (; wanted > 0 && idle_ != nullptr; --wanted) {
-      pool_mailbox& box = *std::exchange(idle_, idle_->after);
-      --spinning_;
-      if (j != nullptr) count_in(*j);
-      box.job.store(j != nullptr ? j : &look_, std::memory_order_release);
+    const std::uint64_t call = ++calls_;
+    if (j != nullptr) j->call = call;
+    wanted = std::min<std::int64_t>(wanted, size_ - busy_);
+    for (pool_mailbox* box = mailboxes_.get(); wanted > 0 && spinning_ > 0 && box != mailboxes_.get() + size_; ++box)
+      if (box->job.load(std::memory_order_relaxed) == &idle_ && hand_over(*box, j)) --wanted;
+    for (wanted = std::min<std::int64_t>(wanted, sleeping_); wanted > 0; --wanted) work_.notify_one();
+  }
+
+  // Counts the helper first: it may be done at once.
+  bool hand_over(pool_mailbox& box, pool_job* j) {
+    --spinning_;
+    if (j != nullptr) count_in(*j);
+    if (box.change(&idle_, j != nullptr ? j : &look_)) return true;
+    if (j != nullptr) {
+      count_out();
+      j->workers.fetch_sub(1, std::memory_order_relaxed);
     }
-    for (; wanted > 0; --wanted) work_.notify_one();
+    ++spinning_;
+    return false;
   }
 
   // One helper more, in the loop `j`.
@@ -210,6 +229,10 @@ class pool {
     ++busy_;
     ++helping_;
     j.workers.fetch_add(1, std::memory_order_relaxed);
+  }
+  void count_out() {
+    --helping_;
+    --busy_;
   }
 
   void start_helpers() {
@@ -221,16 +244,40 @@ class pool {
     inside = true;
     int nice = 0;
     pool_mailbox& box = mailboxes_[started_.fetch_add(1)];
-    pool_lock lock(mutex_);
-    for (;;) {
+    pool_job* told = &look_;
+    for (bool tired = false;;) {
       if (const int wanted = nice_.load(std::memory_order_relaxed); wanted != nice) base::set_niceness(nice = wanted);
-      if (busy_ < size_ && queue_.first != nullptr)
-        run_queued(*take(), lock);
-      else if (pool_job* j = busy_ < size_ ? open_job() : nullptr; j != nullptr)
-        join(*j, lock);
-      else
-        rest(box, lock);
+      std::uint64_t seen = 0;
+      if (told != &look_) {
+        seen = work_on(*told);
+      } else if (pool_lock lock(mutex_); find_work(lock)) {
+        continue;
+      } else if (seen = calls_; tired || too_many(spinning_ + 1)) {
+        sleep(lock);
+        tired = false;
+        continue;
+      }
+      told = spin(box, seen);
+      tired = told == nullptr;
+      if (tired) told = &look_;
     }
+  }
+
+  // Of one who holds the mutex: false when there is nothing to do.
+  bool find_work(pool_lock& lock) {
+    if (busy_ >= size_) return false;
+    if (queue_.first != nullptr && queue_.first->awake) {
+      give_turn();
+    } else if (queue_.first != nullptr) {
+      run_queued(*take(), lock);
+    } else if (pool_job* j = open_job(); j != nullptr) {
+      count_in(*j);
+      lock.unlock();
+      work_on(*j);
+    } else {
+      return false;
+    }
+    return true;
   }
 
   void run_queued(pool_job& j, pool_lock& lock) {
@@ -238,83 +285,80 @@ class pool {
     ++helping_;
     begin(j);
     lock.unlock();
-    while (j.step()) continue;
+    run_steps(j);
     lock.lock();
-    jobs_.erase(j);
+    close(j);
     take_back(j);
-    --helping_;
-    --busy_;
+    count_out();
     if (j.leave()) set(j, pool_job::done);
   }
 
-  void join(pool_job& j, pool_lock& lock) {
-    count_in(j);
-    lock.unlock();
-    work_on(j, lock);
-  }
-
-  // Helps until the loop is done or another is queued; locks.
-  void work_on(pool_job& j, pool_lock& lock) {
+  // Helps until the loop is done or another is queued; returns the call that opened it.
+  std::uint64_t work_on(pool_job& j) {
     while (!waiting_.load(std::memory_order_relaxed) && j.step()) continue;
+    const std::uint64_t call = j.call;
     // Without the mutex, for which the others come at the same time: the owner waits.
-    --helping_;
-    --busy_;
-    const bool tell = j.leave();
-    lock.lock();
-    if (tell) set(j, pool_job::done);
-  }
-
-  // Spins, unless that takes a core from a working thread or from the caller whose next loop is expected; then sleeps.
-  void rest(pool_mailbox& box, pool_lock& lock) {
-    const auto seen = calls_.load(std::memory_order_relaxed);
-    const auto called = [&] { return calls_.load(std::memory_order_acquire) != seen; };
-    if (spinning_ + std::max<int>(busy_, 1) >= size_) return sleep(lock, called);
-    box.after = std::exchange(idle_, &box);
-    ++spinning_;
-    lock.unlock();
-    const auto told = [&] { return box.job.load(std::memory_order_relaxed) != nullptr; };
-    spin_until([&] { return told() || busy_.load(std::memory_order_relaxed) >= size_; });
-    if (!told()) {
-      lock.lock();
-      if (!told()) {
-        withdraw(box);
-        if (!called()) sleep(lock, called);
-        return;
-      }
-      lock.unlock();
+    count_out();
+    if (j.leave()) {
+      const pool_lock lock(mutex_);
+      set(j, pool_job::done);
     }
-    pool_job* j = box.job.exchange(nullptr, std::memory_order_acq_rel);
-    if (j != &look_) return work_on(*j, lock);
-    lock.lock();
+    return call;
   }
 
-  void withdraw(pool_mailbox& box) {
-    pool_mailbox** at = &idle_;
-    while (*at != &box) at = &(*at)->after;
-    *at = box.after;
-    --spinning_;
+  // To spin: that takes a core from a thread that computes, or from the caller whose next loop is expected.
+  bool too_many(int spinning) const noexcept {
+    return spinning + std::max(busy_.load(std::memory_order_relaxed), 1) > size_;
+  }
+  // Counts one of too many out: this one.
+  bool is_surplus() noexcept {
+    int n = spinning_.load(std::memory_order_relaxed);
+    return too_many(n) && spinning_.compare_exchange_strong(n, n - 1);
   }
 
-  template <class F>
-  void sleep(pool_lock& lock, const F& called) {
+  // Spins until it is told what to do: a loop, or look_. Null: it is time to sleep. `seen`: the last of the calls that it
+  // knows of; one that came between is looked at, since it found no helper here.
+  pool_job* spin(pool_mailbox& box, std::uint64_t seen) {
+    ++spinning_;
+    box.job = &idle_;
+    const bool missed = waiting_ || calls_ != seen;
+    bool counted_out = false;
+    if (!missed)
+      spin_until([&] { return box.job.load(std::memory_order_relaxed) != &idle_ || (counted_out = is_surplus()); });
+    for (;;) {
+      pool_job* const told = box.job;
+      if (!box.change(told, nullptr)) continue;
+      if (told != &idle_) {
+        if (counted_out) ++spinning_;  // by who told it, too
+        return told;
+      }
+      if (!counted_out) --spinning_;
+      return missed ? &look_ : nullptr;
+    }
+  }
+
+  void sleep(pool_lock& lock) {
+    const std::uint64_t seen = calls_;
     ++sleeping_;
-    lock.wait(work_, called);
+    lock.wait(work_, [&] { return calls_ != seen; });
     --sleeping_;
   }
 
   const int size_;
+  std::atomic<int> callers_{0};  // threads in run()
   pool_mutex mutex_;
-  std::atomic<int> busy_{0};          // threads computing; raised under the mutex only
+  std::atomic<int> busy_{0};          // threads with a place; raised under the mutex only
   std::atomic<int> helping_{0};       // helpers that compute; likewise
-  int spinning_ = 0;                  // helpers that spin before they sleep
+  std::atomic<int> spinning_{0};      // helpers whose mailbox is idle
   int sleeping_ = 0;                  // helpers in work_.wait
   pool_job_list queue_;               // loops not begun: all places are taken
   std::atomic<bool> waiting_{false};  // the queue is not empty; read by helpers that compute
   pool_job_list jobs_;                // loops begun, which helpers may join
+  std::atomic<int> loops_{0};         // how many
   std::atomic<std::uint64_t> calls_{0};
   const std::unique_ptr<pool_mailbox[]> mailboxes_;       // of the helpers
   std::atomic<std::size_t> started_{0};                   // helpers
-  pool_mailbox* idle_ = nullptr;                          // of helpers that spin, the last to come first
+  pool_job idle_{nullptr, nullptr, 0, nullptr, nullptr};  // in a mailbox: its helper spins
   pool_job look_{nullptr, nullptr, 0, nullptr, nullptr};  // in a mailbox: look for something to do
   std::condition_variable work_;
   std::atomic<int> nice_{0};  // of the helpers

@@ -111,15 +111,16 @@ inline void add_block(bool first, const S* sums, std::int64_t count, S* total) {
     for (std::int64_t i = 0; i < count; ++i) total[i] += sums[i];
 }
 
-// Rounds sums to their dtype, and makes NaN the one NaN: by bits, since under -ffast-math x == x may count as true.
+// Rounds sums to their dtype, with NaN the one NaN and zeros +0: by bits, since under -ffast-math x == x may count as true.
 template <class T>
 inline void finish(sum_of<T>* sums, std::int64_t count, T* out) {
   using S = sum_of<T>;
   using bits = typename base::patterns<S>::bits;
   for (std::int64_t i = 0; i < count; ++i) {
     const auto is = base::bits_as<bits>(sums[i]);
-    const bool nan = static_cast<bits>(is << 1) > static_cast<bits>(base::patterns<S>::infinity << 1);
-    sums[i] = base::bits_as<S>(nan ? base::patterns<S>::nan : is);
+    const auto magnitude = static_cast<bits>(is << 1);
+    const bool nan = magnitude > static_cast<bits>(base::patterns<S>::infinity << 1);
+    sums[i] = base::bits_as<S>(nan ? base::patterns<S>::nan : magnitude == 0 ? bits{0} : is);
   }
   narrow(sums, count, out);
 }

@@ -57,21 +57,24 @@ SLUICE_INLINE vec<float> fma(vec<float> a, vec<float> b, vec<float> c) {
 SLUICE_INLINE vec<double> fma(vec<double> a, vec<double> b, vec<double> c) {
   return (vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
-// By bits: under -ffast-math a compiler may take x == x for true.
+// The one NaN, and +0 of a zero; by bits, since under -ffast-math a compiler may take x == x for true and x + 0 for x.
 SLUICE_INLINE vec<float> canonical(vec<float> x) {
   const __m512i is = _mm512_castps_si512((__m512)hidden(x));
   const __m512i magnitude = _mm512_and_si512(is, _mm512_set1_epi32(0x7fffffff));
   const __mmask16 nan =
       _mm512_cmpgt_epi32_mask(magnitude, _mm512_set1_epi32(static_cast<int>(base::patterns<float>::infinity)));
-  return (vec<float>)_mm512_castsi512_ps(_mm512_mask_set1_epi32(is, nan, static_cast<int>(base::patterns<float>::nan)));
+  const __m512i unsigned_zero = _mm512_maskz_mov_epi32(_mm512_test_epi32_mask(magnitude, magnitude), is);
+  return (vec<float>)_mm512_castsi512_ps(
+      _mm512_mask_set1_epi32(unsigned_zero, nan, static_cast<int>(base::patterns<float>::nan)));
 }
 SLUICE_INLINE vec<double> canonical(vec<double> x) {
   const __m512i is = _mm512_castpd_si512((__m512d)hidden(x));
   const __m512i magnitude = _mm512_and_si512(is, _mm512_set1_epi64(std::numeric_limits<long long>::max()));
   const __mmask8 nan =
       _mm512_cmpgt_epi64_mask(magnitude, _mm512_set1_epi64(static_cast<long long>(base::patterns<double>::infinity)));
+  const __m512i unsigned_zero = _mm512_maskz_mov_epi64(_mm512_test_epi64_mask(magnitude, magnitude), is);
   return (vec<double>)_mm512_castsi512_pd(
-      _mm512_mask_set1_epi64(is, nan, static_cast<long long>(base::patterns<double>::nan)));
+      _mm512_mask_set1_epi64(unsigned_zero, nan, static_cast<long long>(base::patterns<double>::nan)));
 }
 
 // The first lanes of a vector; the others are not touched in memory, and loaded as 0.
@@ -155,8 +158,9 @@ SLUICE_INLINE V canonical(V x) {
   using bits = std::conditional_t<sizeof(S) == 4, std::int32_t, std::int64_t>;
   constexpr auto infinity = static_cast<bits>(base::patterns<S>::infinity);
   const auto is = (vec<bits>)hidden(x);
-  const vec<bits> nan = (is & std::numeric_limits<bits>::max()) > infinity;
-  return (V)((is & ~nan) | (nan & static_cast<bits>(base::patterns<S>::nan)));
+  const vec<bits> magnitude = is & std::numeric_limits<bits>::max();
+  const vec<bits> nan = magnitude > infinity;
+  return (V)((is & (magnitude != 0) & ~nan) | (nan & static_cast<bits>(base::patterns<S>::nan)));
 }
 
 struct part {
