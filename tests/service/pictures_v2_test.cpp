@@ -111,5 +111,8 @@ TEST_CASE("what is refused says why") {
   const auto once = binary_input("image", "BYTES", "[1]", element("x").size());
   check_error(infer_binary(s, "canny", testing::request(cat(once, ",", once)), element("x") + element("x")), 400,
               "there twice");
+  const auto late = cat(R"({"data":[")", base64_of(jpeg), R"("],"name":"image","datatype":"BYTES","shape":[1]})");
+  CHECK(infer(s, "canny", testing::request(late)).status == 200);
+  check_error(infer(s, "canny", testing::request(cat(late, ",", late))), 400, "there twice");
   check_error(infer(s, "rowsum", testing::request(input("a", "BYTES", "[1]", R"("data":["AAAA"])"))), 400, "BYTES");
 }
