@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "codec/call_options.hpp"
+#include "codec/codec.hpp"
 #include "codec/print_lists.hpp"
 
 namespace sluice::serving {
@@ -18,6 +18,16 @@ std::string fields_text(const std::vector<field>& fields) {
     all.push_back(fmt::format("`{}`{}{}: {}", f.name, f.summary.empty() ? "" : " ", f.summary, fmt::join(types, ", ")));
   }
   return fmt::format("{}", fmt::join(all, "; "));
+}
+
+// What becomes of image files.
+std::string pictures_text(const endpoint& row) {
+  if (!takes_pictures(row) || !has_image_codecs()) return {};
+  std::string text =
+      " Image files come as bodies, as parts of a form, or as base64 in JSON, which is then answered likewise.";
+  if (row.outputs.size() == 1 && row.outputs[0].kind == field_kind::mask)
+    text += " A JPEG is answered by a PNG of one bit unless Accept asks for image/jpeg.";
+  return text;
 }
 
 }  // namespace
@@ -41,8 +51,8 @@ route_description describe_call(document& d, const endpoint& row, const service_
           .path = "/v1/" + row.name,
           .tag = "calls",
           .summary = row.summary,
-          .description = fmt::format("In: {}. Out: {}. The answer comes in the form of the request, or that of Accept.",
-                                     fields_text(row.inputs), fields_text(row.outputs)),
+          .description = fmt::format("In: {}. Out: {}. The answer comes in the form of the request, or that of Accept.{}",
+                                     fields_text(row.inputs), fields_text(row.outputs), pictures_text(row)),
           .parameters = std::move(parameters),
           .takes = std::move(takes),
           .gives = {{200, "The result", std::move(gives), placement_headers(!row.precisions.empty())}},

@@ -52,7 +52,9 @@ SLUICE_FUNC const op_descriptor& canny_op() noexcept {
                                          .kind = field_kind::picture}};
   static constexpr std::string_view norms[] = {"l1", "l2"};
   static constexpr op_parameter parameters[] = {
-      {.name = "low", .summary = "Above it a pixel is an edge where one above `high` is connected to it", .usual = 100},
+      {.name = "low",
+       .summary = "Above it a pixel is an edge where it is connected to one above the high threshold",
+       .usual = 100},
       {.name = "high", .summary = "Above it a pixel is an edge", .usual = 200},
       {.name = "norm", .summary = "Of a gradient: l1 is |dx| + |dy|, l2 is sqrt(dx^2 + dy^2)", .choices = norms}};
   static constexpr op_descriptor op{.name = "canny",

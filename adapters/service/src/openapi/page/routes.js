@@ -85,7 +85,7 @@ function acceptField(api, route) {
 
 function form(api, path, method, route) {
   const parameters = (route.parameters ?? []).map((p) => parameterField(api, p));
-  const optional = parameters.filter((p) => !p.needed);
+  const needed = parameters.filter((p) => p.needed), optional = parameters.filter((p) => !p.needed);
   const accept = acceptField(api, route);
   if (accept) parameters.push(accept);
   const body = bodyChooser(api, route.requestBody);
@@ -109,7 +109,8 @@ function form(api, path, method, route) {
   };
   return element('div', {class: 'try'},
     route.description ? element('p', {class: 'about'}, route.description.replaceAll('`', '')) : null,
-    element('form', {class: 'ask', submit}, parameters.filter((p) => p.needed).map((p) => p.node), body.node, accept?.node ?? null,
+    element('form', {class: 'ask', submit}, needed.filter((p) => p.place === 'path').map((p) => p.node), body.node,
+            needed.filter((p) => p.place !== 'path').map((p) => p.node), accept?.node ?? null,
             optional.length > 0 ? element('details', {}, element('summary', {}, 'Optional'), element('div', {class: 'ask'}, optional.map((p) => p.node))) : null,
             element('div', {class: 'buttons'}, go)),
     element('div', {class: 'ask'}, told, answersList(api, route.responses)));
