@@ -11,7 +11,7 @@ required_conan_version = ">=2.0"
 
 
 class Sluice(ConanFile):
-    """The libraries: sluice::sluice, sluice::header_only, sluice::service, sluice::jobs, sluice::httplib. conan create . makes and
+    """The libraries: sluice::sluice, sluice::header_only, sluice::image, sluice::service, sluice::jobs, sluice::httplib. conan create . makes and
     tries the package."""
 
     name = "sluice"
@@ -23,10 +23,11 @@ class Sluice(ConanFile):
     options = {
         "shared": [True, False],
         "fPIC": [True, False],
+        "image": [True, False],  # sluice::image
         "service": [True, False],  # sluice::service, sluice::jobs and sluice::httplib
         "cuda": [True, False],  # the backend for NVIDIA's GPUs; the toolkit is the machine's own
     }
-    default_options = {"shared": False, "fPIC": True, "service": True, "cuda": False}
+    default_options = {"shared": False, "fPIC": True, "image": True, "service": True, "cuda": False}
     implements = ["auto_shared_fpic"]
     exports_sources = "CMakeLists.txt", "LICENSE", "CHANGELOG.md", "cmake/*", "include/*", "src/*", "adapters/*", "docs/*"
     test_package_folder = "examples/consumer"
@@ -37,6 +38,9 @@ class Sluice(ConanFile):
 
     def requirements(self):
         self.requires("fmt/[>=9.1 <13]", transitive_headers=True)  # for sluice::header_only
+        if self.options.image:
+            self.requires("libjpeg-turbo/[>=2.1 <4]")
+            self.requires("libpng/[>=1.6 <2]")
         if self.options.service:
             self.requires("simdjson/[>=3.0.1 <5]")
             self.requires("sqlite3/[>=3.40 <4]")
@@ -56,6 +60,7 @@ class Sluice(ConanFile):
         toolchain.cache_variables.update(
             {
                 "SLUICE_SERVICE": bool(self.options.service),
+                "SLUICE_IMAGE": "ON" if self.options.image else "OFF",
                 "SLUICE_JOBS": "ON" if self.options.service else "OFF",
                 "SLUICE_CUDA": "ON" if self.options.cuda else "OFF",
                 "SLUICE_FETCH": "OFF",
@@ -101,6 +106,13 @@ class Sluice(ConanFile):
 
         if self.options.cuda:  # a program that links statically has no library for the module to lie beside
             self.runenv_info.append_path("SLUICE_BACKEND_PATH", os.path.join(self.package_folder, "lib"))
+
+        if self.options.image:
+            image = self.cpp_info.components["image"]
+            image.set_property("cmake_target_name", "sluice::image")
+            image.set_property("pkg_config_name", "sluice-image")
+            image.libs = ["sluice_image" + debug]
+            image.requires = ["sluice", "libjpeg-turbo::libjpeg-turbo", "libpng::libpng"]
 
         if self.options.service:
             service = self.cpp_info.components["service"]

@@ -1,4 +1,4 @@
-# What `cmake --install` puts where, and the package files. Components: sluice, sluice_service (shared libraries), sluice_dev
+# What `cmake --install` puts where, and the package files. Components: sluice, sluice_image, sluice_service (shared libraries), sluice_dev
 # (headers, static libraries, CMake and pkg-config files), sluice_NAME (backends). Static and shared libraries, Debug and Release
 # of each lie in one prefix: each kind has target files of its own, each configuration its own file behind them.
 
@@ -103,6 +103,15 @@ function(sluice_install_package)
   list(FILTER SLUICE_STATIC_SERVICE_PACKAGES INCLUDE REGEX "^simdjson$")
   set(SLUICE_STATIC_JOBS_PACKAGES ${SLUICE_FOUND_PACKAGES})
   list(FILTER SLUICE_STATIC_JOBS_PACKAGES INCLUDE REGEX "^SQLite3$")
+  set(SLUICE_SERVICE_HAS_IMAGE FALSE)
+  set(SLUICE_PC_SERVICE_IMAGE "")
+  if(TARGET sluice_service AND TARGET sluice_image)
+    get_target_property(libraries sluice_service LINK_LIBRARIES)
+    if(libraries MATCHES "sluice::image")
+      set(SLUICE_SERVICE_HAS_IMAGE TRUE)
+      set(SLUICE_PC_SERVICE_IMAGE "sluice-image = ${PROJECT_VERSION}")
+    endif()
+  endif()
   set(files "${package}/sluiceConfig.cmake" "${package}/sluiceConfigVersion.cmake"
             "${PROJECT_SOURCE_DIR}/cmake/SluiceBackends.cmake")
   if(SLUICE_KIND STREQUAL "static")
@@ -144,6 +153,11 @@ function(sluice_install_package)
   sluice_header_only_cflags(SLUICE_PC_HEADER_ONLY_CFLAGS)
   sluice_install_pkg_config(sluice-header-only)
 
+  if(TARGET sluice_image)
+    install(EXPORT sluice_image-targets FILE sluice-image-${SLUICE_KIND}-targets.cmake NAMESPACE sluice::
+            DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)
+    sluice_install_pkg_config(sluice-image)
+  endif()
   if(SLUICE_SERVICE)
     list(APPEND files "${PROJECT_SOURCE_DIR}/cmake/SluiceHttplib.cmake")
     install(EXPORT sluice_service-targets FILE sluice-service-${SLUICE_KIND}-targets.cmake NAMESPACE sluice::

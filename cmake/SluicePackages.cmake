@@ -3,7 +3,7 @@
 #     cmake -S . -B build -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_INSTALL_RPATH=ON -DSLUICE_FETCH=OFF
 #     cmake --build build && cd build && cpack
 #
-# libsluice0.2, libsluice-service0.2, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was
+# libsluice0.2, libsluice-image0.2, libsluice-service0.2, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was
 # built. What they depend on is asked of dpkg-shlibdeps, and of each other they want the same version. tests/packages tries them.
 
 set(CPACK_PACKAGE_NAME sluice)
@@ -75,9 +75,14 @@ set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 if(BUILD_SHARED_LIBS)
   sluice_package(sluice libsluice${soversion} libs "library" "This package has the library.")
   list(APPEND libraries sluice)
+  if(TARGET sluice_image)
+    sluice_package(sluice_image libsluice-image${soversion} libs "image library"
+                   "This package has the library that reads and writes JPEG and PNG." NEEDS sluice)
+    list(APPEND libraries sluice_image)
+  endif()
   if(SLUICE_SERVICE)
     sluice_package(sluice_service libsluice-service${soversion} libs "HTTP service library"
-                   "This package has the library that answers requests, without a transport, and\nthe one for jobs on files." NEEDS sluice)
+                   "This package has the library that answers requests, without a transport, and\nthe one for jobs on files." NEEDS ${libraries})
     list(APPEND libraries sluice_service)
   endif()
 endif()

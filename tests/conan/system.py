@@ -9,6 +9,8 @@ KNOWN = {
     "simdjson": ("simdjson", "simdjson::simdjson", ["simdjson"], []),
     "sqlite3": ("SQLite3", "SQLite::SQLite3", ["sqlite3"], []),
     "dragonbox": ("dragonbox", "dragonbox::dragonbox", [], ["/usr/include/dragonbox-1.1.3"]),
+    "libjpeg-turbo": ("libjpeg-turbo", "libjpeg-turbo::turbojpeg", ["turbojpeg"], []),
+    "libpng": ("PNG", "PNG::PNG", ["png16", "z"], []),
     "cpp-httplib": ("httplib", "httplib::httplib", ["cpp-httplib", "ssl", "crypto", "z"], []),
 }
 

@@ -7,7 +7,8 @@ import unittest
 
 SOURCES = sys.argv.pop()
 # CMake's name: the recipes', where it is another
-NAMES = {"SQLite3": "sqlite3", "httplib": "cpp-httplib", "CLI11": "cli11", "nlohmann_json": "nlohmann-json", "ZLIB": "zlib"}
+NAMES = {"SQLite3": "sqlite3", "httplib": "cpp-httplib", "CLI11": "cli11", "nlohmann_json": "nlohmann-json", "ZLIB": "zlib",
+         "TurboJPEG": "libjpeg-turbo", "PNG": "libpng"}
 
 
 def text_of(*path):
@@ -50,7 +51,8 @@ class TestVcpkg(unittest.TestCase):
         features = self.manifest["features"]
         core = self.names(self.manifest["dependencies"])
         self.assertEqual(core, CORE)
-        self.assertEqual(core | self.names(features["service"]["dependencies"]), LIBRARIES | {"zlib"})
+        image = self.names(features["image"]["dependencies"])
+        self.assertEqual(core | image | self.names(features["service"]["dependencies"]), LIBRARIES | {"zlib"})
         examples = {named(n) for n in re.findall(r"find_package\((\w+) ", text_of("examples", "CMakeLists.txt"))} - {"OpenSSL"}
         has = core | self.names(features["service"]["dependencies"]) | self.names(features["server"]["dependencies"])
         self.assertLessEqual(examples, has)
