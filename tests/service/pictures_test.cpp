@@ -125,6 +125,8 @@ TEST_CASE("JSON has the picture in base64, or as a data URL, and is answered lik
   check_problem(json("a==="), 400, "character 1 is \\\"=\\\"");
   check_problem(json(base64_of("plain text")), 415, "image of 10 bytes");
   check_problem(json(""), 415, "image of 0 bytes");
+  CHECK(json(base64_of(jpeg), R"(,"dtype":"u8")").text() == text);
+  check_problem(json(base64_of(jpeg), R"(,"dtype":"f32")"), 422, "image takes u8");
   check_problem(json(base64_of(jpeg), R"(,"low":[1])"), 422, "not a string, and not a number");
   check_problem(json(base64_of(jpeg), R"(,"low":1,"low":1)"), 422, "there twice");
   check_problem(ask(s, "/v1/canny", "low=1", cat(R"({"low":2,"image":")", base64_of(jpeg), "\"}")), 400,

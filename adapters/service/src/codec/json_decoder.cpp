@@ -118,10 +118,11 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<cons
       fail(error_code::invalid_argument, fmt::format("the key {} is there twice", json_string(key)));
     std::string_view text;
     if (!is_dtype) {
+      const auto type = dtype_for(*input, wanted);
       if (input->kind != field_kind::numbers && value.get_string().get(text) == simdjson::SUCCESS)
         pictures[at] = text;
       else
-        read[at] = read_list(value, dtype_for(*input, wanted), {"json", input->name, body, c.limits, c.memory});
+        read[at] = read_list(value, type, {"json", input->name, body, c.limits, c.memory});
       continue;
     }
     dtype_read = true;
