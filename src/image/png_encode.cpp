@@ -61,12 +61,12 @@ class writer {
     return true;
   }
 
-  // Edges of photographs take 0.4 ms a megapixel in runs, and 0.6 and 1.3 times the bytes at level 1; photographs 9 ms by
-  // level 1 with Up, whose matches repeated content needs.
+  // By runs: edges of photographs take two thirds of the time of level 1 and fewer bytes, photographs as long, and fewer
+  // bytes.
   void choose_compression() {
-    png_set_filter(png_, PNG_FILTER_TYPE_BASE, bilevel_ ? PNG_FILTER_NONE : PNG_FILTER_UP);
+    png_set_filter(png_, PNG_FILTER_TYPE_BASE, bilevel_ ? PNG_FILTER_NONE : PNG_FILTER_SUB);
     png_set_compression_level(png_, 1);
-    png_set_compression_strategy(png_, bilevel_ ? Z_RLE : Z_DEFAULT_STRATEGY);
+    png_set_compression_strategy(png_, Z_RLE);
     png_set_compression_buffer_size(png_, 65536);
   }
 

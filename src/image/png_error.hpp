@@ -26,7 +26,6 @@ struct png_failure {
   }
 };
 
-extern "C" {
 [[noreturn]] inline void png_fail(png_structp png, png_const_charp sentence) {
   auto& failure = *static_cast<png_failure*>(png_get_error_ptr(png));
   std::snprintf(failure.sentence.data(), failure.sentence.size(), "%s", sentence);
@@ -42,7 +41,6 @@ inline png_voidp png_take_memory(png_structp png, png_alloc_size_t bytes) {
 }
 
 inline void png_free_memory(png_structp, png_voidp memory) { std::free(memory); }
-}
 
 }  // namespace image
 }  // namespace SLUICE_ABI
