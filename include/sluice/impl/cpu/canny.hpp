@@ -94,20 +94,27 @@ struct images {
   std::int64_t channels;
 };
 
+// Columns of a strip: what its rows take stays in the first-level cache. Strips overlap, and whole cache lines of 16-bit
+// values stay where they are: beside an inner border the gradients next to it are wrong, and not needed.
+inline constexpr std::int64_t strip_columns = 1024;
+inline constexpr std::int64_t strip_overlap = 32;
+
 // What a band computes from, in one allocation. T holds a magnitude.
 template <class T>
 class band_memory {
  public:
-  band_memory(std::int64_t width, std::int64_t channels) : row_(row_elements(width)), channels_(channels), memory_(bytes()) {
+  band_memory(std::int64_t width, std::int64_t channels) : row_(row_elements(width)), memory_(bytes(channels)) {
     if (memory_.data() == nullptr) return;
     char* next = memory_.data();
-    for (auto& g : gradients_) g = {take<T>(next), take<T>(next), take<T>(next)};
-    smooth_ = reinterpret_cast<std::int16_t*>(next) + margin;
-    next += row_ * channels_ * std::int64_t{sizeof(std::int16_t)};
-    difference_ = reinterpret_cast<std::int16_t*>(next) + margin;
-    next += row_ * channels_ * std::int64_t{sizeof(std::int16_t)};
+    for (auto& g : gradients_) {
+      g.dx = take<std::int16_t>(next, 1);
+      g.dy = take<std::int16_t>(next, 1);
+      g.magnitude = take<T>(next, 1);
+    }
+    smooth_ = take<std::int16_t>(next, channels);
+    difference_ = take<std::int16_t>(next, channels);
+    if (channels == 3) planes_ = take<std::uint8_t>(next, 9);
     stack_ = reinterpret_cast<flood::entry*>(next);
-    planes_ = reinterpret_cast<std::uint8_t*>(next + stack_bytes);
   }
 
   explicit operator bool() const { return memory_.data() != nullptr; }
@@ -124,27 +131,26 @@ class band_memory {
 
  private:
   static constexpr std::int64_t stack_entries = 1024;
-  static constexpr std::int64_t stack_bytes = stack_entries * std::int64_t{sizeof(flood::entry)};
 
-  std::int64_t bytes() const {
-    constexpr std::int64_t derivative = sizeof(std::int16_t);
-    return row_ * (9 * std::int64_t{sizeof(T)} + channels_ * 2 * derivative + (channels_ == 3 ? 9 : 0)) + stack_bytes;
+  std::int64_t bytes(std::int64_t channels) const {
+    constexpr std::int64_t derivative = sizeof(std::int16_t), magnitude = sizeof(T), entry = sizeof(flood::entry);
+    return row_ * (3 * (2 * derivative + magnitude) + 2 * channels * derivative + (channels == 3 ? 9 : 0)) +
+           stack_entries * entry;
   }
   template <class E>
-  E* take(char*& next) const {
-    E* row = reinterpret_cast<E*>(next) + margin;
-    next += row_ * std::int64_t{sizeof(E)};
-    return row;
+  E* take(char*& next, std::int64_t rows) const {
+    E* first = reinterpret_cast<E*>(next) + margin;
+    next += rows * row_ * std::int64_t{sizeof(E)};
+    return first;
   }
 
   std::int64_t row_;
-  std::int64_t channels_;
   scratch<char> memory_;
   gradient_row<T> gradients_[3]{};
   std::int16_t* smooth_ = nullptr;
   std::int16_t* difference_ = nullptr;
-  flood::entry* stack_ = nullptr;
   std::uint8_t* planes_ = nullptr;
+  flood::entry* stack_ = nullptr;
 };
 
 // One call. T holds a magnitude.
@@ -197,54 +203,71 @@ class call {
     const std::int64_t image = i / bands_;
     const std::int64_t first = i % bands_ * band_rows_;
     const std::int64_t last = std::min(all_.height, first + band_rows_);
-    const band_memory<T> memory(all_.width, all_.channels);
+    const band_memory<T> memory(std::min(all_.width, strip_columns + 2 * strip_overlap), all_.channels);
     if (!memory) {
       failed_ = true;
       return;
     }
     const bitmaps maps = bitmaps_of(image);
-    find_candidates(image, first, last, memory, maps);
+    for (std::int64_t column = 0; column < all_.width; column += strip_columns)
+      find_candidates({image, first, last, column, std::min(all_.width, column + strip_columns)}, memory, maps);
     flood(maps, first, last, memory.stack()).run();
     write(image, first, last, maps);
     if (std::atomic_ref(bands_left_.data()[image]).fetch_sub(1, std::memory_order_acq_rel) == 1 && bands_ > 1)
       join_bands(image, memory.stack(), maps);
   }
 
-  void find_candidates(std::int64_t image, std::int64_t first, std::int64_t last, const band_memory<T>& memory,
-                       const bitmaps& maps) const {
-    std::int64_t split = std::max<std::int64_t>(0, first - 2);  // the next row of 3 channels to be split
-    for (std::int64_t r = first - 1; r <= last; ++r) {
+  // A part of an image, whose gradients are found some columns wider.
+  struct part {
+    std::int64_t image;
+    std::int64_t first_row, last_row;
+    std::int64_t first_column, last_column;
+    std::int64_t left = std::max<std::int64_t>(0, first_column - strip_overlap);
+  };
+
+  void find_candidates(const part& p, const band_memory<T>& memory, const bitmaps& maps) const {
+    std::int64_t split = std::max<std::int64_t>(0, p.first_row - 2);  // the next row of 3 channels to be split
+    for (std::int64_t r = p.first_row - 1; r <= p.last_row; ++r) {
       if (r < 0 || r == all_.height)
         memory.clear(r);
       else
-        find_gradients(image, r, split, memory);
-      if (r > first) suppress(r - 1, memory, maps);
+        find_gradients(p, r, split, memory);
+      if (r > p.first_row) suppress(p, r - 1, memory, maps);
     }
   }
 
-  void find_gradients(std::int64_t image, std::int64_t r, std::int64_t& split, const band_memory<T>& memory) const {
-    const std::uint8_t* pixels = all_.pixels + image * all_.height * all_.width * all_.channels;
-    gradient_arguments<T> g{{}, all_.width, memory.smooth(), memory.difference(), memory.gradients(r)};
+  void find_gradients(const part& p, std::int64_t r, std::int64_t& split, const band_memory<T>& memory) const {
+    const std::uint8_t* pixels = all_.pixels + (p.image * all_.height * all_.width + p.left) * all_.channels;
+    const std::int64_t width = std::min(all_.width, p.last_column + strip_overlap) - p.left;
+    gradient_arguments<T> g{{}, width, memory.smooth(), memory.difference(), memory.gradients(r)};
     const std::int64_t rows[3] = {std::max<std::int64_t>(0, r - 1), r, std::min(all_.height - 1, r + 1)};
     if (all_.channels == 1) {
       for (int k = 0; k < 3; ++k) g.rows[0][k] = pixels + rows[k] * all_.width;
       return kernels_.of<T>().grey_gradients(g);
     }
     for (; split <= rows[2]; ++split)
-      kernels_.split(pixels + split * all_.width * 3, all_.width,
+      kernels_.split(pixels + split * all_.width * 3, width,
                      {memory.plane(split, 0), memory.plane(split, 1), memory.plane(split, 2)});
     for (int c = 0; c < 3; ++c)
       for (int k = 0; k < 3; ++k) g.rows[c][k] = memory.plane(rows[k], c);
     kernels_.of<T>().colour_gradients(g);
   }
 
-  void suppress(std::int64_t r, const band_memory<T>& memory, const bitmaps& maps) const {
-    std::uint64_t* candidates = maps.candidates + r * stride_;
-    std::uint64_t* edges = maps.edges + r * stride_;
-    kernels_.of<T>().suppress({memory.gradients(r), memory.gradients(r - 1).magnitude, memory.gradients(r + 1).magnitude,
-                               all_.width, thresholds_.low, thresholds_.high, candidates, edges});
-    candidates[stride_ - 1] = 0;
-    edges[stride_ - 1] = 0;
+  void suppress(const part& p, std::int64_t r, const band_memory<T>& memory, const bitmaps& maps) const {
+    const std::int64_t skip = p.first_column - p.left;
+    const std::int64_t word = r * stride_ + p.first_column / word_pixels;
+    const gradient_row<T>& at = memory.gradients(r);
+    kernels_.of<T>().suppress({{at.dx + skip, at.dy + skip, at.magnitude + skip},
+                               memory.gradients(r - 1).magnitude + skip,
+                               memory.gradients(r + 1).magnitude + skip,
+                               p.last_column - p.first_column,
+                               thresholds_.low,
+                               thresholds_.high,
+                               maps.candidates + word,
+                               maps.edges + word});
+    if (p.last_column < all_.width) return;
+    maps.candidates[(r + 1) * stride_ - 1] = 0;
+    maps.edges[(r + 1) * stride_ - 1] = 0;
   }
 
   void write(std::int64_t image, std::int64_t first, std::int64_t last, const bitmaps& maps) const {

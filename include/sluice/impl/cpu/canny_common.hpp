@@ -27,8 +27,8 @@ constexpr std::int64_t row_elements(std::int64_t width) { return words_of(width)
 // The gradients of a row of `width` pixels. T holds a magnitude: 16 bits for |dx| + |dy|, 32 for dx^2 + dy^2.
 template <class T>
 struct gradient_row {
-  T* dx;
-  T* dy;
+  std::int16_t* dx;
+  std::int16_t* dy;
   T* magnitude;  // 0 beside the row
 };
 

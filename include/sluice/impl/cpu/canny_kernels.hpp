@@ -41,8 +41,7 @@ SLUICE_INLINE vector<T> load_derivatives(const std::int16_t* p) {
     return __builtin_convertvector((load<vec<std::int16_t, lanes<T>>>(p)), vector<T>);
 }
 
-// x * tan 22.5 degrees, floored, for 0 <= x <= 1020.
-SLUICE_INLINE vector<std::int32_t> times_tan(vector<std::int32_t> x) { return x * base::canny_tan >> 15; }
+// x * tan 22.5 degrees, floored, for 0 <= x <= 1020. In lanes of 32 bits the upper halves are 0, and stay so.
 SLUICE_INLINE vector<std::int16_t> times_tan(vector<std::int16_t> x) {
   constexpr std::int16_t tan = base::canny_tan;
 #if defined(SLUICE_SIMD_AVX512)
@@ -56,6 +55,68 @@ SLUICE_INLINE vector<std::int16_t> times_tan(vector<std::int16_t> x) {
 #else
   for (int i = 0; i < lanes<std::int16_t>; ++i) x[i] = static_cast<std::int16_t>(x[i] * tan >> 15);
   return x;
+#endif
+}
+SLUICE_INLINE vector<std::int32_t> times_tan(vector<std::int32_t> x) {
+  return (vector<std::int32_t>)times_tan((vector<std::int16_t>)x);
+}
+
+// The magnitudes of as many gradients as a vector has derivatives.
+SLUICE_INLINE void find_magnitudes(vector<std::int16_t> x, vector<std::int16_t> y, vector<std::int16_t> (&m)[1]) {
+  m[0] = largest(x, -x) + largest(y, -y);
+}
+SLUICE_INLINE void find_magnitudes(vector<std::int16_t> x, vector<std::int16_t> y, vector<std::int32_t> (&m)[2]) {
+#if defined(SLUICE_SIMD_AVX512)  // pairs (x, y) are multiplied and added; they come by halves of 8 bytes
+  const __m512i low = _mm512_unpacklo_epi16((__m512i)x, (__m512i)y);
+  const __m512i high = _mm512_unpackhi_epi16((__m512i)x, (__m512i)y);
+  const __m512i a = _mm512_madd_epi16(low, low);
+  const __m512i b = _mm512_madd_epi16(high, high);
+  m[0] = (vector<std::int32_t>)_mm512_permutex2var_epi64(a, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), b);
+  m[1] = (vector<std::int32_t>)_mm512_permutex2var_epi64(a, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), b);
+#elif defined(SLUICE_SIMD_AVX2)
+  const __m256i low = _mm256_unpacklo_epi16((__m256i)x, (__m256i)y);
+  const __m256i high = _mm256_unpackhi_epi16((__m256i)x, (__m256i)y);
+  const __m256i a = _mm256_madd_epi16(low, low);
+  const __m256i b = _mm256_madd_epi16(high, high);
+  m[0] = (vector<std::int32_t>)_mm256_permute2x128_si256(a, b, 0x20);
+  m[1] = (vector<std::int32_t>)_mm256_permute2x128_si256(a, b, 0x31);
+#elif defined(__x86_64__)
+  const __m128i low = _mm_unpacklo_epi16((__m128i)x, (__m128i)y);
+  const __m128i high = _mm_unpackhi_epi16((__m128i)x, (__m128i)y);
+  m[0] = (vector<std::int32_t>)_mm_madd_epi16(low, low);
+  m[1] = (vector<std::int32_t>)_mm_madd_epi16(high, high);
+#elif defined(SLUICE_SIMD_NEON)
+  const auto a = (int16x8_t)x;
+  const auto b = (int16x8_t)y;
+  m[0] = (vector<std::int32_t>)vmlal_s16(vmull_s16(vget_low_s16(a), vget_low_s16(a)), vget_low_s16(b), vget_low_s16(b));
+  m[1] = (vector<std::int32_t>)vmlal_high_s16(vmull_high_s16(a, a), b, b);
+#else
+  constexpr int half = lanes<std::int32_t>;
+  for (int i = 0; i < 2 * half; ++i) m[i / half][i % half] = x[i] * x[i] + y[i] * y[i];
+#endif
+}
+
+// a > b, for as many lanes as a vector has derivatives.
+SLUICE_INLINE vector<std::int16_t> larger(const vector<std::int16_t> (&a)[1], const vector<std::int16_t> (&b)[1]) {
+  return a[0] > b[0];
+}
+SLUICE_INLINE vector<std::int16_t> larger(const vector<std::int32_t> (&a)[2], const vector<std::int32_t> (&b)[2]) {
+#if defined(SLUICE_SIMD_AVX512)
+  const __mmask32 low = _mm512_cmpgt_epi32_mask((__m512i)a[0], (__m512i)b[0]);
+  const __mmask32 high = _mm512_cmpgt_epi32_mask((__m512i)a[1], (__m512i)b[1]);
+  return (vector<std::int16_t>)_mm512_movm_epi16(low | high << 16);
+#elif defined(SLUICE_SIMD_AVX2)
+  const __m256i both = _mm256_packs_epi32((__m256i)(a[0] > b[0]), (__m256i)(a[1] > b[1]));
+  return (vector<std::int16_t>)_mm256_permute4x64_epi64(both, 0xd8);
+#elif defined(__x86_64__)
+  return (vector<std::int16_t>)_mm_packs_epi32((__m128i)(a[0] > b[0]), (__m128i)(a[1] > b[1]));
+#elif defined(SLUICE_SIMD_NEON)
+  return (vector<std::int16_t>)vmovn_high_s32(vmovn_s32((int32x4_t)(a[0] > b[0])), (int32x4_t)(a[1] > b[1]));
+#else
+  constexpr int half = lanes<std::int32_t>;
+  vector<std::int16_t> all;
+  for (int i = 0; i < 2 * half; ++i) all[i] = a[i / half][i % half] > b[i / half][i % half] ? -1 : 0;
+  return all;
 #endif
 }
 
@@ -160,71 +221,99 @@ SLUICE_INLINE void add_columns(const std::uint8_t* const (&rows)[3], std::int64_
 
 template <class T, int channels>
 SLUICE_TARGET void gradients(const gradient_arguments<T>& g) {
+  using derivatives = vector<std::int16_t>;
+  constexpr int parts = sizeof(T) / sizeof(std::int16_t);
   const std::int64_t row = row_elements(g.width);
   for (int c = 0; c < channels; ++c) add_columns(g.rows[c], g.width, g.smooth + c * row, g.difference + c * row);
-  for (std::int64_t i = 0; i < g.width; i += lanes<T>) {
-    vector<T> dx{}, dy{}, magnitude{};
+  for (std::int64_t i = 0; i < g.width; i += lanes<std::int16_t>) {
+    derivatives dx{}, dy{};
+    vector<T> magnitude[parts]{};
     SLUICE_UNROLL
     for (int c = 0; c < channels; ++c) {
       const std::int16_t* s = g.smooth + c * row + i;
       const std::int16_t* d = g.difference + c * row + i;
-      const vector<T> middle = load_derivatives<T>(d);
-      const vector<T> x = load_derivatives<T>(s + 1) - load_derivatives<T>(s - 1);
-      const vector<T> y = load_derivatives<T>(d - 1) + load_derivatives<T>(d + 1) + (middle + middle);
-      vector<T> m;
-      if constexpr (sizeof(T) == 2)
-        m = largest(x, -x) + largest(y, -y);
-      else
-        m = x * x + y * y;
-      dx = c == 0 ? x : m > magnitude ? x : dx;
-      dy = c == 0 ? y : m > magnitude ? y : dy;
-      magnitude = c == 0 ? m : largest(m, magnitude);
+      const auto middle = load<derivatives>(d);
+      const derivatives x = load<derivatives>(s + 1) - load<derivatives>(s - 1);
+      const derivatives y = load<derivatives>(d - 1) + load<derivatives>(d + 1) + (middle + middle);
+      vector<T> m[parts];
+      find_magnitudes(x, y, m);
+      if (c == 0) {
+        dx = x;
+        dy = y;
+      } else {
+        const derivatives better = larger(m, magnitude);
+        dx = better ? x : dx;
+        dy = better ? y : dy;
+      }
+      SLUICE_UNROLL
+      for (int k = 0; k < parts; ++k) magnitude[k] = c == 0 ? m[k] : largest(m[k], magnitude[k]);
     }
     store(g.to.dx + i, dx);
     store(g.to.dy + i, dy);
-    store(g.to.magnitude + i, magnitude);
+    SLUICE_UNROLL
+    for (int k = 0; k < parts; ++k) store(g.to.magnitude + i + k * lanes<T>, magnitude[k]);
   }
   g.to.magnitude[-1] = 0;
   g.to.magnitude[g.width] = 0;
 }
 
-// The pixels whose magnitude is a maximum along the gradient, a word at a time.
+// Of the pixels of a word, from i on, those whose magnitude is a maximum along the gradient.
+template <class T>
+SLUICE_INLINE std::uint64_t maxima(const suppression_arguments<T>& r, std::int64_t word) {
+  flags<T> found[comparisons<T>];
+  SLUICE_UNROLL
+  for (int k = 0; k < comparisons<T>; ++k) {
+    const std::int64_t i = word + k * lanes<T>;
+    const auto x = load_derivatives<T>(r.at.dx + i);
+    const auto y = load_derivatives<T>(r.at.dy + i);
+    const vector<T> across = largest(x, -x);
+    const vector<T> down = largest(y, -y);
+    const vector<T> bound = times_tan(across);
+    const vector<T> horizontal = down <= bound;
+    const vector<T> vertical = down > bound + (across + across);
+    const vector<T> falling = (x ^ y) >= 0;
+    const T* at = r.at.magnitude + i;
+    const T* over = r.above + i;
+    const T* under = r.below + i;
+    using V = vector<T>;
+    const V before = horizontal ? load<V>(at - 1)
+                     : vertical ? load<V>(over)
+                     : falling  ? load<V>(over - 1)
+                                : load<V>(over + 1);
+    const V after = horizontal ? load<V>(at + 1)
+                    : vertical ? load<V>(under)
+                    : falling  ? load<V>(under + 1)
+                               : load<V>(under - 1);
+    // The later neighbour may be as large, except along diagonals: a comparison's lanes are -1 where it holds.
+    found[k] = above(load<V>(at), largest(before, after + (horizontal | vertical)));
+  }
+  return word_of<T>(found);
+}
+
+// Of the pixels of a word those whose magnitude is above the threshold.
+template <class T>
+SLUICE_INLINE std::uint64_t larger_than(const T* magnitudes, vector<T> threshold) {
+  flags<T> found[comparisons<T>];
+  SLUICE_UNROLL
+  for (int k = 0; k < comparisons<T>; ++k) found[k] = above(load<vector<T>>(magnitudes + k * lanes<T>), threshold);
+  return word_of<T>(found);
+}
+
 template <class T>
 SLUICE_TARGET void suppress(const suppression_arguments<T>& r) {
   const vector<T> low = static_cast<T>(r.low) - vector<T>{};
   const vector<T> high = static_cast<T>(r.high) - vector<T>{};
-  for (std::int64_t w = 0; w * word_pixels < r.width; ++w) {
-    flags<T> maxima[comparisons<T>];
-    flags<T> strong[comparisons<T>];
-    SLUICE_UNROLL
-    for (int k = 0; k < comparisons<T>; ++k) {
-      const std::int64_t i = w * word_pixels + k * lanes<T>;
-      const auto x = load<vector<T>>(r.at.dx + i);
-      const auto y = load<vector<T>>(r.at.dy + i);
-      const auto magnitude = load<vector<T>>(r.at.magnitude + i);
-      const vector<T> across = largest(x, -x);
-      const vector<T> down = largest(y, -y);
-      const vector<T> bound = times_tan(across);
-      const vector<T> horizontal = down <= bound;
-      const vector<T> vertical = down > bound + (across + across);
-      const vector<T> falling = (x ^ y) >= 0;
-      const auto at = [&](const T* p) __attribute__((always_inline)) SLUICE_TARGET { return load<vector<T>>(p + i); };
-      const vector<T> before = horizontal ? at(r.at.magnitude - 1)
-                               : vertical ? at(r.above)
-                               : falling  ? at(r.above - 1)
-                                          : at(r.above + 1);
-      const vector<T> after = horizontal ? at(r.at.magnitude + 1)
-                              : vertical ? at(r.below)
-                              : falling  ? at(r.below + 1)
-                                         : at(r.below - 1);
-      // The later neighbour may be as large, except along diagonals: a comparison's lanes are -1 where it holds.
-      maxima[k] = above(magnitude, largest(largest(before, after + (horizontal | vertical)), low));
-      strong[k] = above(magnitude, high);
+  for (std::int64_t i = 0, w = 0; i < r.width; i += word_pixels, ++w) {
+    const std::int64_t left = r.width - i;
+    std::uint64_t candidates = larger_than<T>(r.at.magnitude + i, low);
+    if (left < word_pixels) candidates &= (std::uint64_t{1} << left) - 1;
+    std::uint64_t edges = 0;
+    if (candidates != 0) {
+      candidates &= maxima(r, i);
+      edges = candidates & larger_than<T>(r.at.magnitude + i, high);
     }
-    const std::int64_t left = r.width - w * word_pixels;
-    const std::uint64_t inside = left < word_pixels ? (std::uint64_t{1} << left) - 1 : ~std::uint64_t{0};
-    r.candidates[w] = word_of<T>(maxima) & inside;
-    r.edges[w] = word_of<T>(strong) & r.candidates[w];
+    r.candidates[w] = candidates;
+    r.edges[w] = edges;
   }
 }
 
