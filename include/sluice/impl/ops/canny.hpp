@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "sluice/backend_api.h"
 #include "sluice/impl/ops/run.hpp"
 #include "sluice/ops/canny.hpp"
 
@@ -41,6 +42,11 @@ inline op_options canny_options_of(std::span<const double> values, option_storag
 }
 
 }  // namespace ops
+
+SLUICE_FUNC tensor canny(const tensor& image, double low, double high, canny_options options, const device_request& where) {
+  const sluice_canny_options all{low, high, static_cast<std::int32_t>(options.norm)};
+  return apply(canny_op(), {image}, where, all);
+}
 
 SLUICE_FUNC const op_descriptor& canny_op() noexcept {
   static constexpr dtype bytes[] = {dtype::u8};
