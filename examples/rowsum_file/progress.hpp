@@ -1,32 +1,22 @@
-// How far a run is: a bar where a person looks, one plain line a second where a log is kept, JSON lines for a program.
+// How far a run over files is.
 #pragma once
 
-#include <algorithm>
-#include <cstdio>
 #include <string>
 
 #include <fmt/format.h>
 
 #include <sluice/pipeline.hpp>
 
-#include "../common/platform.hpp"
-
-enum class progress_form { automatic, bar, lines, json, none };
+#include "../common/progress_line.hpp"
 
 inline double gigabytes(std::int64_t bytes) { return static_cast<double>(bytes) / 1e9; }
 
-// On standard error.
-class progress_display {
+class progress_display : public progress_line {
  public:
-  explicit progress_display(progress_form form) : form_(form) {
-    if (form_ == progress_form::automatic) form_ = error_is_terminal() ? progress_form::bar : progress_form::lines;
-  }
-
-  [[nodiscard]] progress_form form() const { return form_; }
-  [[nodiscard]] double interval() const { return form_ == progress_form::bar ? 0.1 : 1.0; }
+  using progress_line::progress_line;
 
   void show(const sluice::pipeline_progress& p) {
-    switch (form_) {
+    switch (form()) {
       case progress_form::bar: return p.bytes_done == p.bytes_total ? clear() : print(bar(part(p), words(p)));
       case progress_form::lines:
         if (p.bytes_done == p.bytes_total) return;  // the summary says it
@@ -36,17 +26,7 @@ class progress_display {
     }
   }
 
-  // Leaves the line to others.
-  void clear() {
-    if (form_ == progress_form::bar) print("\r\x1b[K");
-  }
-
  private:
-  static void print(const std::string& text) {
-    std::fputs(text.c_str(), stderr);
-    std::fflush(stderr);
-  }
-
   // -1: not known.
   static double part(const sluice::pipeline_progress& p) {
     if (p.bytes_total < 0) return -1;
@@ -69,21 +49,4 @@ class progress_display {
         "\n",
         p.bytes_done, known(p.bytes_total), p.rows_done, p.seconds, p.bytes_per_second, known(p.seconds_left));
   }
-
-  // The text, and before it what room the terminal has left for a bar.
-  static std::string bar(double part, const std::string& text) {
-    const auto width = static_cast<std::size_t>(error_columns() - 1);
-    if (part < 0 || text.size() + 10 > width) return "\r" + text.substr(0, width) + "\x1b[K";
-    const std::size_t cells = std::min<std::size_t>(50, width - text.size() - 4);
-    const auto full = static_cast<std::size_t>(part * static_cast<double>(cells));
-    return "\r[" + std::string(full, '#') + std::string(cells - full, ' ') + "]  " + text + "\x1b[K";
-  }
-
-  static std::string duration(double seconds) {
-    const auto s = static_cast<std::int64_t>(std::min(seconds, 1e9) + 0.5);
-    if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
-    return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
-  }
-
-  progress_form form_;
 };

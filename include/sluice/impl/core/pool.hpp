@@ -208,7 +208,12 @@ class pool {
     wanted = std::min<std::int64_t>(wanted, size_ - busy_);
     for (pool_mailbox* box = mailboxes_.get(); wanted > 0 && spinning_ > 0 && box != mailboxes_.get() + size_; ++box)
       if (box->job.load(std::memory_order_relaxed) == &idle_ && hand_over(*box, j)) --wanted;
-    for (wanted = std::min<std::int64_t>(wanted, sleeping_); wanted > 0; --wanted) work_.notify_one();
+    wake(wanted);
+  }
+
+  // To wake a thread takes 5 us: a caller wakes a few, and each that finds work as many again.
+  void wake(std::int64_t wanted) {
+    for (wanted = std::min<std::int64_t>({wanted, sleeping_, 4}); wanted > 0; --wanted) work_.notify_one();
   }
 
   // Counts the helper first: it may be done at once.
@@ -272,6 +277,7 @@ class pool {
       run_queued(*take(), lock);
     } else if (pool_job* j = open_job(); j != nullptr) {
       count_in(*j);
+      if (j->has_work()) wake(size_ - busy_);
       lock.unlock();
       work_on(*j);
     } else {
