@@ -56,8 +56,8 @@ void decode_jpeg(std::span<const std::byte> bytes, const description& about, int
     fail(handle, "decode");
 }
 
-std::vector<std::byte> encode_jpeg(const std::uint8_t* rows, std::int64_t width, std::int64_t height, int channels,
-                                   int quality) {
+std::vector<std::byte> encode_jpeg_strip(const std::uint8_t* rows, std::int64_t width, std::int64_t height, int channels,
+                                         int quality) {
   const instance owner = made(tjInitCompress());
   const tjhandle handle = owner.get();
   // Memory for the largest file, of which the written pages alone are touched: growing takes a fifth of the time.
