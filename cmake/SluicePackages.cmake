@@ -104,7 +104,7 @@ list(REMOVE_ITEM libraries sluice_service)
 if(TARGET sluice-rowsum)
   sluice_package(
     sluice_tools sluice-tools science "tools" "This package has sluice-rowsum, which sums the rows of files of any length,
-and sluice-advise, which measures this machine's devices and says where work
+sluice-canny, which finds the edges of images, and sluice-advise, which measures this machine's devices and says where work
 belongs." NEEDS ${libraries})
 endif()
 if(TARGET sluice_cuda)
