@@ -38,6 +38,7 @@ struct settings {
   bool calibrate = false;
   bool probe = false;
   std::int64_t result_bytes = sluice::service_limits{}.result_bytes;
+  std::int64_t pixels = sluice::service_limits{}.pixels;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{}, hosts{};
 #if SLUICE_SERVER_JOBS
@@ -146,6 +147,8 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
   o.tokens = lines_of(s.token_file);
   o.origins = s.origins;
   o.stream.spool_directory = s.data_dir;
+  o.limits.pixels = s.pixels;
+  o.limits.elements = std::max(o.limits.elements, s.pixels);  // of its edges
   o.limits.result_bytes = s.result_bytes;
   o.limits.all_answers_bytes = std::max(o.limits.all_answers_bytes, 4 * s.result_bytes);
   return o;
@@ -288,6 +291,7 @@ int main(int argc, char** argv) {
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "any"}));
+  app.add_option("--pixels", s.pixels, "pixels of the largest picture, by its header")->capture_default_str();
   app.add_option("--result-bytes", s.result_bytes,
                  "largest result of a call, as 67108864 or 64mb; all answers under way hold 1gb "
                  "together, or 4 such results where that is more")
