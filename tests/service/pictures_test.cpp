@@ -267,6 +267,8 @@ TEST_CASE("the document, the metrics and the catalogue have it as any other endp
                             "image/png", "multipart/form-data", "A picture of at most 16777216 pixels"})
     CHECK_MESSAGE(call.find(words) != call.npos, words);
   CHECK(call.find("image/png") < call.find("application/json"));
+  const auto placed = send(s, "POST", "/v1/placement", R"({"operation":"canny","sizes":[512]})").text();
+  CHECK_MESSAGE(placed.starts_with(R"({"operation":"canny","dtype":"u8","points":[{"size":512)"), placed);
   const auto metrics = send(s, "GET", "/metrics").text();
   CHECK(metrics.find("canny") != metrics.npos);
 }
