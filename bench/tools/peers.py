@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson", "opencv-python-headless"]
 FILES_ALONE = ["scikit-image"]  # photographs: none of its code is run
@@ -43,10 +44,16 @@ def carried(wheels, folder):
 
 
 def fetch_wheels(folder, python_version):
-    """FastAPI and what it needs, for an x86-64 Linux with that Python and no network."""
+    """FastAPI, OpenCV and what they need, for an x86-64 Linux with that Python and no network; not compressed, as an archive of all does
+    that better."""
     platforms = [word for n in ("2_28", "2_17", "2014") for word in ("--platform", f"manylinux{'' if n == '2014' else '_'}{n}_x86_64")]
     quiet([sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--implementation", "cp", "--python-version",
-           python_version, *platforms, "-d", folder, "fastapi", "uvicorn", "orjson", "httptools", "uvloop"])
+           python_version, *platforms, "-d", folder, "fastapi", "uvicorn", "orjson", "httptools", "uvloop", "opencv-python-headless"])
+    for path in glob.glob(os.path.join(folder, "*.whl")):
+        with zipfile.ZipFile(path) as packed, zipfile.ZipFile(path + ".stored", "w", zipfile.ZIP_STORED) as stored:
+            for entry in packed.infolist():
+                stored.writestr(entry.filename, packed.read(entry))
+        os.replace(path + ".stored", path)
 
 
 def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson", "opencv-python-headless")):
