@@ -102,11 +102,16 @@ if(TARGET sluice-server)
 endif()
 list(REMOVE_ITEM libraries sluice_service)
 if(TARGET sluice-rowsum)
+  set(canny "")
+  if(TARGET sluice-canny)
+    set(canny ", and\nsluice-canny, which finds the edges of images")
+  endif()
   sluice_package(
     sluice_tools sluice-tools science "tools" "This package has sluice-rowsum, which sums the rows of files of any length,
-sluice-canny, which finds the edges of images, and sluice-advise, which measures this machine's devices and says where work
-belongs." NEEDS ${libraries})
+sluice-advise, which measures this machine's devices and says where work
+belongs${canny}." NEEDS ${libraries})
 endif()
+list(REMOVE_ITEM libraries sluice_image)
 if(TARGET sluice_cuda)
   sluice_package(sluice_cuda libsluice-cuda contrib/libs "CUDA backend"
                  "This package has the module for NVIDIA's GPUs. The library finds it beside

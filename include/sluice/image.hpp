@@ -90,8 +90,9 @@ struct description {
 /// progressive ones.
 inline constexpr int most_scans = 100;
 
-/// Reads the headers and allocates nothing: time is linear in the number of segments before the first scan of a JPEG, or of
-/// chunks of a PNG. Throws bad_image, but too_large only for a PNG of more than 1,000,000 columns or rows.
+/// Reads the headers and allocates nothing: time is linear in the segments before the first scan of a JPEG, of which a
+/// prefix will do, or in the chunks of a PNG, which it needs whole. Throws bad_image, but too_large only for a PNG of more
+/// than 1,000,000 columns or rows.
 SLUICE_API description describe(std::span<const std::byte> bytes);
 
 /// What decode() makes of the pixels.

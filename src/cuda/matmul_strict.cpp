@@ -10,9 +10,9 @@ namespace sluice::cuda {
 namespace {
 
 constexpr std::size_t most_workspace = std::size_t{16} << 20;
-// cuBLASLt's algorithms, and the pass over the result behind them, are ahead of our tiles from some 600 x 600 x 600 on (transposed
-// operands: 300), where the result has enough elements for all multiprocessors; f64, which tensor cores multiply in this
-// order too, on the device from 150, but two launches cost the host more than a tile of 256 takes.
+// cuBLASLt's algorithms, and the pass over the result behind them, are ahead of our tiles from some 600 x 600 x 600 on
+// (transposed operands: 300), where the result has enough elements for all multiprocessors; f64, which tensor cores multiply
+// in this order too, on the device from 150, but two launches cost the host more than a tile of 256 takes.
 constexpr double least_work[] = {30e6, 200e6};            // m * n * k; f64, f32
 constexpr double least_work_transposed[] = {15e6, 30e6};  // f64, f32
 constexpr double least_results[] = {64, 1500};            // m * n a multiprocessor; f64, f32

@@ -110,7 +110,8 @@ TEST_CASE("types and orders of bytes that tensors have not become those that hol
       {"'>u8'", dtype::i64, "\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\2"s,
        "9223372036854775807 0 258"},
       {"'>u1'", dtype::u8, "\xff\0\1"s, "255 0 1"}};
-  for (const auto& [descr, type, bytes, expected] : all) {
+  for (const auto& [name, type, bytes, expected] : all) {
+    const auto& descr = name;  // clang 14 captures no structured binding in CAPTURE
     CAPTURE(descr);
     const std::string body = npy_of(with_descr(descr)) + bytes;
     const tensor t = decode_npy(as_bytes(body));

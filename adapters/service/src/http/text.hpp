@@ -18,6 +18,6 @@ SLUICE_API void append_json_string(std::string& out, std::string_view text);
 SLUICE_API std::string shown(std::string_view text, std::size_t length = 40);
 
 // For names that HTTP writes in any case.
-bool same_ignoring_case(std::string_view a, std::string_view b) noexcept;
+SLUICE_API bool same_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
 }  // namespace sluice::serving
