@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Canny beside OpenCV on at least 500 images: those made by canny_opencv_test and natural ones, which scikit-image's wheel from
 PyPI carries, whole, halved, turned and cropped, in grey and in colour.
 Usage: canny_natural.py ENVIRONMENT FOLDER [PROGRAM]

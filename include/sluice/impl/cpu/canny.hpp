@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
+#include <new>
+#include <span>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -169,7 +170,7 @@ class call {
   sluice_status run(sluice_message* message) {
     failed_ = words_.data() == nullptr || bands_left_.data() == nullptr;
     if (!failed_) {
-      std::uninitialized_fill_n(bands_left_.data(), all_.count, bands_);
+      for (std::int64_t i = 0; i < all_.count; ++i) new (bands_left_.data() + i) std::atomic(bands_);
       const std::int64_t tasks = all_.count * bands_;
       if (tasks == 1 || all_.count * all_.height * all_.width * (all_.channels + 1) < serial_bytes)
         for (std::int64_t i = 0; i < tasks; ++i) run_band(i);
@@ -213,7 +214,7 @@ class call {
       find_candidates({image, first, last, column, std::min(all_.width, column + strip_columns)}, memory, maps);
     flood(maps, first, last, memory.stack()).run();
     write(image, first, last, maps);
-    if (std::atomic_ref(bands_left_.data()[image]).fetch_sub(1, std::memory_order_acq_rel) == 1 && bands_ > 1)
+    if (bands_left_.data()[image].fetch_sub(1, std::memory_order_acq_rel) == 1 && bands_ > 1)
       join_bands(image, memory.stack(), maps);
   }
 
@@ -296,7 +297,7 @@ class call {
   std::int64_t band_rows_;
   std::int64_t bands_;
   scratch<std::uint64_t> words_;
-  scratch<std::int64_t> bands_left_;
+  scratch<std::atomic<std::int64_t>> bands_left_;
   const kernels& kernels_ = kernels_in_use();
   std::atomic<bool> failed_{false};
 };

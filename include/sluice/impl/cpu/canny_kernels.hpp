@@ -21,10 +21,46 @@ SLUICE_INLINE void store(T* p, V x) {
   std::memcpy(p, &x, sizeof x);
 }
 
+// Comparisons lane by lane, and choices by them. With AVX-512 they are in mask registers, by intrinsics alone: where GCC 12
+// spills such a register, the bits above those of the mask are lost, and integers made of it are wrong. Zero-masking forms:
+// the plain ones raise a false warning.
+#if defined(SLUICE_SIMD_AVX512)
+template <class T>
+using flags = std::conditional_t<sizeof(T) == 2, __mmask32, __mmask16>;
+#define SLUICE_BY_LANES(bits, mask)                                                                                         \
+  SLUICE_INLINE mask above(vector<std::int##bits##_t> a, vector<std::int##bits##_t> b) {                                    \
+    return _mm512_cmpgt_epi##bits##_mask((__m512i)a, (__m512i)b);                                                           \
+  }                                                                                                                         \
+  SLUICE_INLINE mask below_zero(vector<std::int##bits##_t> a) { return _mm512_movepi##bits##_mask((__m512i)a); }            \
+  SLUICE_INLINE vector<std::int##bits##_t> largest(vector<std::int##bits##_t> a, vector<std::int##bits##_t> b) {            \
+    return (vector<std::int##bits##_t>)_mm512_maskz_max_epi##bits(static_cast<mask>(-1), (__m512i)a, (__m512i)b);           \
+  }                                                                                                                         \
+  SLUICE_INLINE vector<std::int##bits##_t> choose(mask first, vector<std::int##bits##_t> a, vector<std::int##bits##_t> b) { \
+    return (vector<std::int##bits##_t>)_mm512_mask_blend_epi##bits(first, (__m512i)b, (__m512i)a);                          \
+  }
+SLUICE_BY_LANES(16, __mmask32)
+SLUICE_BY_LANES(32, __mmask16)
+#undef SLUICE_BY_LANES
+#else
+template <class T>
+using flags = vector<T>;  // -1 or 0
+template <class V>
+SLUICE_INLINE V above(V a, V b) {
+  return a > b;
+}
+template <class V>
+SLUICE_INLINE V below_zero(V a) {
+  return a < 0;
+}
 template <class V>
 SLUICE_INLINE V largest(V a, V b) {
   return a > b ? a : b;
 }
+template <class V>
+SLUICE_INLINE V choose(V first, V a, V b) {
+  return first ? a : b;
+}
+#endif
 
 // As many bytes as T has lanes, widened.
 template <class T>
@@ -91,20 +127,24 @@ SLUICE_INLINE void find_magnitudes(vector<std::int16_t> x, vector<std::int16_t> 
   m[0] = (vector<std::int32_t>)vmlal_s16(vmull_s16(vget_low_s16(a), vget_low_s16(a)), vget_low_s16(b), vget_low_s16(b));
   m[1] = (vector<std::int32_t>)vmlal_high_s16(vmull_high_s16(a, a), b, b);
 #else
-  constexpr int half = lanes<std::int32_t>;
-  for (int i = 0; i < 2 * half; ++i) m[i / half][i % half] = x[i] * x[i] + y[i] * y[i];
+  std::int16_t derivatives[2][lanes<std::int16_t>];
+  store(derivatives[0], x);
+  store(derivatives[1], y);
+  for (int k = 0; k < 2; ++k) {
+    const auto a = load_derivatives<std::int32_t>(derivatives[0] + k * lanes<std::int32_t>);
+    const auto b = load_derivatives<std::int32_t>(derivatives[1] + k * lanes<std::int32_t>);
+    m[k] = a * a + b * b;
+  }
 #endif
 }
 
 // a > b, for as many lanes as a vector has derivatives.
-SLUICE_INLINE vector<std::int16_t> larger(const vector<std::int16_t> (&a)[1], const vector<std::int16_t> (&b)[1]) {
-  return a[0] > b[0];
+SLUICE_INLINE flags<std::int16_t> above(const vector<std::int16_t> (&a)[1], const vector<std::int16_t> (&b)[1]) {
+  return above(a[0], b[0]);
 }
-SLUICE_INLINE vector<std::int16_t> larger(const vector<std::int32_t> (&a)[2], const vector<std::int32_t> (&b)[2]) {
+SLUICE_INLINE flags<std::int16_t> above(const vector<std::int32_t> (&a)[2], const vector<std::int32_t> (&b)[2]) {
 #if defined(SLUICE_SIMD_AVX512)
-  const __mmask32 low = _mm512_cmpgt_epi32_mask((__m512i)a[0], (__m512i)b[0]);
-  const __mmask32 high = _mm512_cmpgt_epi32_mask((__m512i)a[1], (__m512i)b[1]);
-  return (vector<std::int16_t>)_mm512_movm_epi16(low | high << 16);
+  return _mm512_kunpackw(above(a[1], b[1]), above(a[0], b[0]));
 #elif defined(SLUICE_SIMD_AVX2)
   const __m256i both = _mm256_packs_epi32((__m256i)(a[0] > b[0]), (__m256i)(a[1] > b[1]));
   return (vector<std::int16_t>)_mm256_permute4x64_epi64(both, 0xd8);
@@ -114,7 +154,7 @@ SLUICE_INLINE vector<std::int16_t> larger(const vector<std::int32_t> (&a)[2], co
   return (vector<std::int16_t>)vmovn_high_s32(vmovn_s32((int32x4_t)(a[0] > b[0])), (int32x4_t)(a[1] > b[1]));
 #else
   constexpr int half = lanes<std::int32_t>;
-  vector<std::int16_t> all;
+  vector<std::int16_t> all{};
   for (int i = 0; i < 2 * half; ++i) all[i] = a[i / half][i % half] > b[i / half][i % half] ? -1 : 0;
   return all;
 #endif
@@ -124,31 +164,15 @@ SLUICE_INLINE vector<std::int16_t> larger(const vector<std::int32_t> (&a)[2], co
 template <class T>
 inline constexpr int comparisons = static_cast<int>(word_pixels) / lanes<T>;
 
-#if defined(SLUICE_SIMD_AVX512)
-template <class T>
-using flags = std::uint64_t;
-SLUICE_INLINE std::uint64_t above(vector<std::int16_t> a, vector<std::int16_t> b) {
-  return _mm512_cmpgt_epi16_mask((__m512i)a, (__m512i)b);
-}
-SLUICE_INLINE std::uint64_t above(vector<std::int32_t> a, vector<std::int32_t> b) {
-  return _mm512_cmpgt_epi32_mask((__m512i)a, (__m512i)b);
-}
-#else
-template <class T>
-using flags = vector<T>;
-template <class V>
-SLUICE_INLINE V above(V a, V b) {
-  return a > b;
-}
-#endif
-
 // Comparison by comparison, the bits of a word.
 template <class T>
 SLUICE_INLINE std::uint64_t word_of(const flags<T> (&x)[comparisons<T>]) {
   std::uint64_t word = 0;
 #if defined(SLUICE_SIMD_AVX512)
-  SLUICE_UNROLL
-  for (int k = 0; k < comparisons<T>; ++k) word |= x[k] << k * lanes<T>;
+  if constexpr (sizeof(T) == 2)
+    word = _mm512_kunpackd(x[1], x[0]);
+  else
+    word = _mm512_kunpackd(_mm512_kunpackw(x[3], x[2]), _mm512_kunpackw(x[1], x[0]));
 #elif defined(SLUICE_SIMD_AVX2)
   SLUICE_UNROLL
   for (int k = 0; k < comparisons<T>; k += sizeof(T) == 2 ? 2 : 1) {
@@ -241,9 +265,9 @@ SLUICE_TARGET void gradients(const gradient_arguments<T>& g) {
         dx = x;
         dy = y;
       } else {
-        const derivatives better = larger(m, magnitude);
-        dx = better ? x : dx;
-        dy = better ? y : dy;
+        const auto better = above(m, magnitude);
+        dx = choose(better, x, dx);
+        dy = choose(better, y, dy);
       }
       SLUICE_UNROLL
       for (int k = 0; k < parts; ++k) magnitude[k] = c == 0 ? m[k] : largest(m[k], magnitude[k]);
@@ -257,35 +281,31 @@ SLUICE_TARGET void gradients(const gradient_arguments<T>& g) {
   g.to.magnitude[g.width] = 0;
 }
 
-// Of the pixels of a word, from i on, those whose magnitude is a maximum along the gradient.
+// Of the pixels of a word, from `first` on, those whose magnitude is a maximum along the gradient.
 template <class T>
-SLUICE_INLINE std::uint64_t maxima(const suppression_arguments<T>& r, std::int64_t word) {
+SLUICE_INLINE std::uint64_t maxima(const suppression_arguments<T>& r, std::int64_t first) {
+  using V = vector<T>;
   flags<T> found[comparisons<T>];
   SLUICE_UNROLL
   for (int k = 0; k < comparisons<T>; ++k) {
-    const std::int64_t i = word + k * lanes<T>;
+    const std::int64_t i = first + k * lanes<T>;
     const auto x = load_derivatives<T>(r.at.dx + i);
     const auto y = load_derivatives<T>(r.at.dy + i);
-    const vector<T> across = largest(x, -x);
-    const vector<T> down = largest(y, -y);
-    const vector<T> bound = times_tan(across);
-    const vector<T> horizontal = down <= bound;
-    const vector<T> vertical = down > bound + (across + across);
-    const vector<T> falling = (x ^ y) >= 0;
+    const V across = largest(x, -x);
+    const V down = largest(y, -y);
+    const V bound = times_tan(across);
+    const auto slanted = above(down, bound);  // not horizontal
+    const auto vertical = above(down, bound + (across + across));
+    const auto rising = below_zero(x ^ y);
     const T* at = r.at.magnitude + i;
     const T* over = r.above + i;
     const T* under = r.below + i;
-    using V = vector<T>;
-    const V before = horizontal ? load<V>(at - 1)
-                     : vertical ? load<V>(over)
-                     : falling  ? load<V>(over - 1)
-                                : load<V>(over + 1);
-    const V after = horizontal ? load<V>(at + 1)
-                    : vertical ? load<V>(under)
-                    : falling  ? load<V>(under + 1)
-                               : load<V>(under - 1);
-    // The later neighbour may be as large, except along diagonals: a comparison's lanes are -1 where it holds.
-    found[k] = above(load<V>(at), largest(before, after + (horizontal | vertical)));
+    const V diagonally_before = choose(rising, load<V>(over + 1), load<V>(over - 1));
+    const V diagonally_after = choose(rising, load<V>(under - 1), load<V>(under + 1));
+    const V before = choose(slanted, choose(vertical, load<V>(over), diagonally_before), load<V>(at - 1));
+    // Except along diagonals, the later neighbour may be as large.
+    const V after = choose(slanted, choose(vertical, load<V>(under) - 1, diagonally_after), load<V>(at + 1) - 1);
+    found[k] = above(load<V>(at), largest(before, after));
   }
   return word_of<T>(found);
 }

@@ -1,17 +1,24 @@
 // canny: its checks and its cost. Backends find it by its name.
 #pragma once
 
-#include <cmath>
+#include <bit>
 
 #include <fmt/format.h>
 
 #include "sluice/backend_api.h"
+#include "sluice/impl/base/nan.hpp"
 #include "sluice/impl/ops/run.hpp"
 #include "sluice/ops/canny.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 namespace ops {
+
+// By bits: with -ffast-math std::isfinite is always true.
+inline bool is_finite(double x) noexcept {
+  constexpr auto infinity = base::patterns<double>::infinity;
+  return (std::bit_cast<std::uint64_t>(x) & infinity) != infinity;
+}
 
 inline operand_spec check_canny(std::span<const operand_spec> in, const op_options& options) {
   const shape& s = in[0].shape;
@@ -24,7 +31,7 @@ inline operand_spec check_canny(std::span<const operand_spec> in, const op_optio
   if (s.rank() > 2 && s.back() != 1 && s.back() != 3)
     throw refuse(fmt::format("extent({}), the channels, must be 1 or 3", s.rank() - 1));
   const auto o = options.value_or(sluice_canny_options{100, 200, 1});
-  if (!std::isfinite(o.low) || !std::isfinite(o.high))
+  if (!is_finite(o.low) || !is_finite(o.high))
     throw refuse(fmt::format("the thresholds are {} and {}, and must be finite", o.low, o.high));
   if (o.norm != 1 && o.norm != 2) throw refuse(fmt::format("the norm is {}, and must be 1 or 2", o.norm));
   return {dtype::u8, s.rank() == 2 ? s : s.first(s.rank() - 1)};
