@@ -2,12 +2,15 @@
 //
 //     http_load --port 8080 --path /gpu_multiply --matrix 256 --clients 8 --seconds 3
 //     http_load --port 8080 --path /items/1 --clients 1 --rate 200         # a look from time to time, beside other load
+//     http_load --port 8080 --path /v1/canny --file photo.jpg --type image/jpeg --accept image/png
 //
 // One line comes out: req/s, p50, p99 and worst in ms, answers that were not 200.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -27,7 +30,7 @@ struct settings {
   double seconds = 3;
   double warm = 0.3;  // seconds before counting begins
   double rate = 0;    // requests a second of each client; 0: without pause
-  std::string path = "/", body, type;
+  std::string path = "/", body, type, accept;
 };
 
 struct outcome {
@@ -54,6 +57,11 @@ outcome client(const settings& s, const std::string& request, steady::time_point
   return o;
 }
 
+std::string bytes_of(const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 settings read(int argc, char** argv) {
   settings s;
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -68,6 +76,9 @@ settings read(int argc, char** argv) {
     if (key == "--matrix") s.body = json_matrix(std::atoi(value), "matrix"), s.type = "application/json";
     if (key == "--npy") s.body = npy_matrix(std::atoi(value)), s.type = "application/x-npy";
     if (key == "--json") s.body = value, s.type = "application/json";
+    if (key == "--file") s.body = bytes_of(value);
+    if (key == "--type") s.type = value;
+    if (key == "--accept") s.accept = value;
   }
   return s;
 }
@@ -79,6 +90,7 @@ int main(int argc, char** argv) {
   std::string request = (s.type.empty() ? "GET " : "POST ") + s.path + " HTTP/1.1\r\nHost: localhost\r\n";
   if (!s.type.empty())
     request += "Content-Type: " + s.type + "\r\nContent-Length: " + std::to_string(s.body.size()) + "\r\n";
+  if (!s.accept.empty()) request += "Accept: " + s.accept + "\r\n";
   request += "\r\n" + s.body;
   const auto duration = [](double t) {
     return std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(t));

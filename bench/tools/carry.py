@@ -13,6 +13,8 @@ import tempfile
 import machine
 import peers
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+
 # What every Linux of the kind has, or the toolkit there.
 LEFT_OUT = re.compile(r"/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*|libstdc\+\+|libgcc_s|libresolv|libcuda|libcudart|libcublas|libcublasLt)\.so")
 PROGRAMS = ["matmul_bench", "matmul_peers_bench", "rowsum_bench", "copy_bench", "file_stream_bench", "codec_bench", "placement_bench",
@@ -26,11 +28,14 @@ def gather(to, bin_folder, python_version):
             os.makedirs(os.path.join(folder, name))
         copy_programs(folder, bin_folder)
         peers.fetch_wheels(os.path.join(folder, "wheels"), python_version)
+        os.makedirs(os.path.join(folder, "pictures"))
+        peers.quiet([peers.environment(os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "bench-venv")),
+                     os.path.join(HERE, "pictures.py"), "make", os.path.join(folder, "pictures", "1080p.jpg")])
         described = machine.describe(os.path.join(os.path.dirname(bin_folder), "CMakeCache.txt"))
         with open(os.path.join(folder, "built.json"), "w") as f:
             json.dump({"compiler": described["compiler"], "build": described["build"]}, f)
         os.makedirs(to, exist_ok=True)
-        with tarfile.open(os.path.join(to, "bench.tar.xz"), "w:xz", preset=1) as archive:
+        with tarfile.open(os.path.join(to, "bench.tar.xz"), "w:xz", preset=6) as archive:
             archive.add(folder, arcname=".")
     print(f"bench/run: {os.path.getsize(os.path.join(to, 'bench.tar.xz')) / 1e6:.1f} MB in {to}/bench.tar.xz")
 

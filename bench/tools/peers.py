@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 
-PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson"]
+PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson", "opencv-python-headless"]
+FILES_ALONE = ["scikit-image"]  # photographs: none of its code is run
 
 
 def quiet(command, **how):
@@ -21,12 +23,13 @@ def environment(folder):
     """The path of an environment's Python, made once."""
     python = os.path.join(folder, "bin", "python")
     made_for = os.path.join(folder, "packages.txt")
-    if os.path.exists(made_for) and open(made_for).read().split() == PACKAGES:
+    if os.path.exists(made_for) and open(made_for).read().split() == PACKAGES + FILES_ALONE:
         return python
     quiet([sys.executable, "-m", "venv", "--clear", folder])
     install(python, PACKAGES)
+    install(python, ["--no-deps", *FILES_ALONE])
     with open(made_for, "w") as f:
-        f.write(" ".join(PACKAGES))
+        f.write(" ".join(PACKAGES + FILES_ALONE))
     return python
 
 
@@ -41,13 +44,19 @@ def carried(wheels, folder):
 
 
 def fetch_wheels(folder, python_version):
-    """FastAPI and what it needs, for an x86-64 Linux with that Python and no network."""
+    """FastAPI, OpenCV and what they need, for an x86-64 Linux with that Python and no network; not compressed, as an archive of all does
+    that better."""
     platforms = [word for n in ("2_28", "2_17", "2014") for word in ("--platform", f"manylinux{'' if n == '2014' else '_'}{n}_x86_64")]
     quiet([sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--implementation", "cp", "--python-version",
-           python_version, *platforms, "-d", folder, "fastapi", "uvicorn", "orjson", "httptools", "uvloop"])
+           python_version, *platforms, "-d", folder, "fastapi", "uvicorn", "orjson", "httptools", "uvloop", "opencv-python-headless"])
+    for path in glob.glob(os.path.join(folder, "*.whl")):
+        with zipfile.ZipFile(path) as packed, zipfile.ZipFile(path + ".stored", "w", zipfile.ZIP_STORED) as stored:
+            for entry in packed.infolist():
+                stored.writestr(entry.filename, packed.read(entry))
+        os.replace(path + ".stored", path)
 
 
-def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson")):
+def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson", "opencv-python-headless")):
     code = f"""
 import importlib.metadata as m, json
 found = {{}}

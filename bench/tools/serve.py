@@ -1,5 +1,5 @@
 """Requests through real servers, one of them up at a time: sluice-server, the peer written by hand on cpp-httplib (whose /echo is the
-bound), and FastAPI. Each is asked for a product whose answer is known before it is timed."""
+bound), and FastAPI. Each is asked for a product, or edges, whose answer is known before it is timed."""
 import http.client
 import json
 import os
@@ -108,19 +108,24 @@ def measure(bin_folder, server, by, where, how, run):
         else:
             path = [*arguments, "--path", "/echo" if how.get("echo") else how["raw"] if op == "HTTP .npy" else "/gpu_multiply"]
         for count in clients:
-            for longer in (1, 8, 40):  # what takes long is asked at least a few times
-                command = [f"{bin_folder}/http_load", "--port", str(server.port), "--clients", str(count), "--seconds", str(seconds * longer),
-                           "--warm", str(seconds / 4), *path]
-                done = subprocess.run(command, capture_output=True, text=True)
-                found = LINE.search(done.stdout)
-                if found or not done.stdout.startswith("no answer"):
-                    break
-            if not found or int(found[5]):
-                raise RuntimeError(f"{' '.join(path)}: {done.stdout.strip() or done.stderr.strip()}")
-            rate, p50, p99 = (float(found[i]) for i in (1, 2, 3))
+            rate, p50, p99 = asked_of(bin_folder, server, count, seconds, path)
             rows.append({"op": op, "by": by, "where": where, "dtype": "f32", "size": f"{size}{count} client{'s' * (count > 1)}",
                          "seconds": [p50 * 1e-3], "rates": [rate], "unit": "1/s", "more": {"p99_ms": p99}})
     return rows
+
+
+def asked_of(bin_folder, server, clients, seconds, options):
+    """(requests a second, p50, p99 in ms)."""
+    for longer in (1, 8, 40):  # what takes long is asked at least a few times
+        command = [f"{bin_folder}/http_load", "--port", str(server.port), "--clients", str(clients), "--seconds", str(seconds * longer),
+                   "--warm", str(seconds / 4), *options]
+        done = subprocess.run(command, capture_output=True, text=True)
+        found = LINE.search(done.stdout)
+        if found or not done.stdout.startswith("no answer"):
+            break
+    if not found or int(found[5]):
+        raise RuntimeError(f"{' '.join(options)}: {done.stdout.strip() or done.stderr.strip()}")
+    return tuple(float(found[i]) for i in (1, 2, 3))
 
 
 def run_all(bin_folder, python, gpu, cores, run, skip, env, python_env):
@@ -137,4 +142,42 @@ def run_all(bin_folder, python, gpu, cores, run, skip, env, python_env):
             if by == "sluice":
                 raise
             skip(f"{by} ({where})", str(why))
+    return rows
+
+
+def run_pictures(bin_folder, python, gpu, cores, run, skip, env, python_env, folder):
+    """Rows of /v1/canny, and of FastAPI with OpenCV: a JPEG of 1080 lines in, its edges out, as PNG of 1 bit and as JPEG. Every server
+    has as many workers as there are cores, and they take turns."""
+    if python is None:
+        return skip("pictures", "no Python with OpenCV") or []
+    tool = os.path.join(HERE, "pictures.py")
+    picture = os.path.join(folder, "1080p.jpg")
+    if not os.path.exists(picture):
+        made = subprocess.run([python, tool, "make", picture], capture_output=True, text=True, env=python_env)
+        if made.returncode != 0:
+            return skip("pictures", (made.stderr.strip() or "no word").splitlines()[-1]) or []
+    rows = []
+    seconds = {"tiny": 0.1, "quick": 2, "full": 4}[run]
+    found = [s for s in servers(bin_folder, python, gpu, cores) if s[0] == "sluice"]
+    for threads in (1, cores):  # of OpenCV in each worker: either may be the quicker way
+        how = fastapi(python, "numpy", cores)
+        how["env"] = {**how["env"], "FASTAPI_OPENCV_THREADS": str(threads)}
+        found.append((f"FastAPI, OpenCV of {threads} thread{'s' * (threads > 1)}", "cpu", how))
+    for by, where, how in found:
+        path = "/v1/canny" if by == "sluice" else "/canny"
+        try:
+            with Server(how["command"], {**python_env, **how["env"]} if "env" in how else env, how.get("cwd"), how.get("hello", "/hello")) as server:
+                checked = subprocess.run([python, tool, "check", picture, f"http://127.0.0.1:{server.port}{path}"], capture_output=True,
+                                         text=True, env=python_env)
+                if checked.returncode != 0:
+                    raise RuntimeError(checked.stderr.strip().splitlines()[-1])
+                for form in ("png", "jpeg"):
+                    for clients in (1, 8):
+                        asked = ["--path", path, "--file", picture, "--type", "image/jpeg", "--accept", f"image/{form}"]
+                        rate, p50, p99 = asked_of(bin_folder, server, clients, seconds, asked)
+                        rows.append({"op": f"HTTP Canny, JPEG to {form.upper()}", "by": by, "where": where, "dtype": "u8",
+                                     "size": f"1920x1080, {clients} client{'s' * (clients > 1)}", "seconds": [p50 * 1e-3],
+                                     "rates": [rate], "unit": "1/s", "more": {"p99_ms": p99}})
+        except (RuntimeError, OSError) as why:
+            skip(f"{by} ({where}), pictures", str(why))
     return rows

@@ -38,6 +38,7 @@ struct settings {
   bool calibrate = false;
   bool probe = false;
   std::int64_t result_bytes = sluice::service_limits{}.result_bytes;
+  std::int64_t pixels = sluice::service_limits{}.pixels;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{}, hosts{};
 #if SLUICE_SERVER_JOBS
@@ -72,12 +73,13 @@ class stopper {
 // An address of IPv6 is in brackets there.
 std::string host_in_url(const std::string& host) { return host.find(':') == std::string::npos ? host : '[' + host + ']'; }
 
-void print_start(const settings& s, int port) {
+void print_start(const settings& s, const sluice::service& service, int port) {
   const char* const scheme = s.cert.empty() ? "http" : "https";
   const std::string host = host_in_url(s.host);
   std::printf("sluice-server %s on %s://%s:%d\n", SLUICE_VERSION_STRING, scheme, host.c_str(), port);
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s\n", r.str().c_str());
+  for (const auto& o : service.not_offered()) std::printf("  not offered: %s\n", o.c_str());
   for (const auto& p : sluice::profiles())
     std::printf("  placement on %s goes by %s\n", p.where.str().c_str(),
                 p.measured ? p.source.c_str() : ("defaults; " + p.source).c_str());
@@ -145,6 +147,8 @@ sluice::service_options service_of(const settings& s, const access_log& log) {
   o.tokens = lines_of(s.token_file);
   o.origins = s.origins;
   o.stream.spool_directory = s.data_dir;
+  o.limits.pixels = s.pixels;
+  o.limits.elements = std::max(o.limits.elements, s.pixels);  // of its edges
   o.limits.result_bytes = s.result_bytes;
   o.limits.all_answers_bytes = std::max(o.limits.all_answers_bytes, 4 * s.result_bytes);
   return o;
@@ -187,7 +191,7 @@ int serve(const settings& s, Server& server) {
                    s.port);
     return 1;
   }
-  print_start(s, port);
+  print_start(s, service, port);
   return server.listen_after_bind() ? status.load() : 1;
 }
 
@@ -287,6 +291,7 @@ int main(int argc, char** argv) {
   app.add_option("--ready", s.ready, "/health/ready answers 200 while all devices are healthy, or any is")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "any"}));
+  app.add_option("--pixels", s.pixels, "pixels of the largest picture, by its header")->capture_default_str();
   app.add_option("--result-bytes", s.result_bytes,
                  "largest result of a call, as 67108864 or 64mb; all answers under way hold 1gb "
                  "together, or 4 such results where that is more")

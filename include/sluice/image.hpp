@@ -117,7 +117,8 @@ struct encode_options {
 };
 
 /// Encodes a u8 tensor of shape (H, W), (H, W, 1) or (H, W, 3), which may have any strides and be on any device, as a
-/// baseline JPEG, or as a PNG compressed for speed. Throws
+/// baseline JPEG, with restart markers between strips of 256 rows, or as a PNG compressed for speed. Strips of a JPEG and of
+/// a bilevel PNG are encoded several at once; the bytes are the same by any number of threads. Throws
 /// - invalid_argument for another dtype or shape, for an extent of 0 or above 65,500 (JPEG) or 1,000,000 (PNG), for a
 ///   quality outside 1 to 100, and for bilevel of a JPEG or of colours;
 /// - out_of_memory; what the tensor's pending work failed with.

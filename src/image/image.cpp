@@ -93,7 +93,8 @@ std::vector<std::byte> encode(const tensor& image, format kind, const encode_opt
   const auto* rows = static_cast<const std::uint8_t*>(host.data());
   const int channels = image.rank() == 2 ? 1 : static_cast<int>(image.extent(2));
   if (kind == format::jpeg) return encode_jpeg(rows, image.extent(1), image.extent(0), channels, options.quality);
-  return encode_png(rows, image.extent(1), image.extent(0), channels, options.bilevel);
+  if (options.bilevel) return encode_bilevel_png(rows, image.extent(1), image.extent(0));
+  return encode_png(rows, image.extent(1), image.extent(0), channels);
 }
 
 }  // namespace image

@@ -1,6 +1,4 @@
 // A PNG of pixels, by libpng. As in png_decode.cpp, what libpng jumps over has no destructors.
-#include <algorithm>
-#include <array>
 #include <csetjmp>
 #include <cstring>
 #include <new>
@@ -18,12 +16,10 @@ namespace {
 
 class writer {
  public:
-  writer(std::int64_t width, std::int64_t height, int channels, bool bilevel)
+  writer(std::int64_t width, std::int64_t height, int channels)
       : width_(static_cast<std::size_t>(width)),
         height_(static_cast<std::size_t>(height)),
-        channels_(static_cast<std::size_t>(channels)),
-        bilevel_(bilevel) {
-    if (bilevel) packed_.resize((width_ + 7) / 8);
+        channels_(static_cast<std::size_t>(channels)) {
     png_ = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &error_, png_fail, png_ignore, &error_, png_take_memory,
                                      png_free_memory);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
@@ -47,38 +43,22 @@ class writer {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_write_fn(png_, this, take, nullptr);
     png_set_user_limits(png_, 0x7fffffff, 0x7fffffff);
-    png_set_IHDR(png_, info_, static_cast<png_uint_32>(width_), static_cast<png_uint_32>(height_), bilevel_ ? 1 : 8,
+    png_set_IHDR(png_, info_, static_cast<png_uint_32>(width_), static_cast<png_uint_32>(height_), 8,
                  channels_ == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
     choose_compression();
     png_write_info(png_, info_);
-    for (std::size_t y = 0; y < height_; ++y) {
-      const std::uint8_t* const row = rows + y * width_ * channels_;
-      if (bilevel_) pack(row);
-      png_write_row(png_, bilevel_ ? packed_.data() : row);
-    }
+    for (std::size_t y = 0; y < height_; ++y) png_write_row(png_, rows + y * width_ * channels_);
     png_write_end(png_, nullptr);
     return true;
   }
 
-  // By runs: edges of photographs take two thirds of the time of level 1 and fewer bytes, photographs as long, and fewer
-  // bytes.
+  // By runs: photographs take the time of level 1, and fewer bytes.
   void choose_compression() {
-    png_set_filter(png_, PNG_FILTER_TYPE_BASE, bilevel_ ? PNG_FILTER_NONE : PNG_FILTER_SUB);
+    png_set_filter(png_, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
     png_set_compression_level(png_, 1);
     png_set_compression_strategy(png_, Z_RLE);
     png_set_compression_buffer_size(png_, 65536);
-  }
-
-  // The first pixel is the uppermost bit.
-  void pack(const std::uint8_t* row) {
-    for (std::size_t x = 0; x < width_; x += 8) {
-      std::array<std::uint8_t, 8> eight{};
-      std::memcpy(eight.data(), row + x, std::min<std::size_t>(8, width_ - x));
-      unsigned bits = 0;
-      for (const auto pixel : eight) bits = bits << 1 | (pixel != 0 ? 1u : 0u);
-      packed_[x / 8] = static_cast<std::uint8_t>(bits);
-    }
   }
 
   static void take(png_structp png, png_bytep bytes, std::size_t count) {
@@ -101,8 +81,6 @@ class writer {
   std::size_t width_;
   std::size_t height_;
   std::size_t channels_;
-  bool bilevel_;
-  std::vector<std::uint8_t> packed_;
   std::vector<std::byte> out_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
@@ -111,9 +89,8 @@ class writer {
 
 }  // namespace
 
-std::vector<std::byte> encode_png(const std::uint8_t* rows, std::int64_t width, std::int64_t height, int channels,
-                                  bool bilevel) {
-  return writer(width, height, channels, bilevel).write(rows);
+std::vector<std::byte> encode_png(const std::uint8_t* rows, std::int64_t width, std::int64_t height, int channels) {
+  return writer(width, height, channels).write(rows);
 }
 
 }  // namespace image

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import shutil
+import struct
 import sys
 import tempfile
 import threading
 import time
 import unittest
 import urllib.request
+import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import environment
@@ -59,6 +61,17 @@ class Prefixed(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def png_of(rows, columns):
+    """A white square on grey, by hand: the test needs no library for it."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    inside = lambda y, x: rows // 4 < y < rows // 2 and columns // 4 < x < columns // 2
+    pixels = b"".join(b"\0" + bytes(255 if inside(y, x) else 60 for x in range(columns)) for y in range(rows))
+    head = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
 
 
 class TestPage(unittest.TestCase):
@@ -186,6 +199,43 @@ class TestPage(unittest.TestCase):
                 call.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(file.name)
                 call.find_element(By.CSS_SELECTOR, "button.go").click()
                 self.until(lambda: '"result": [0, 0]' in call.find_element(By.CSS_SELECTOR, ".told").text)
+        self.silent()
+
+    def shown(self, node, css):
+        """The extents of the pictures there, once they are loaded."""
+        size = "return [...arguments[0].querySelectorAll(arguments[1])].map((i) => i.complete ? [i.naturalWidth, i.naturalHeight] : [0, 0])"
+        return self.until(lambda: next((all for all in [self.browser.execute_script(size, node, css)] if all and all != [[0, 0]]), None))
+
+    def test_a_picture_goes_in_and_its_edges_come_out(self):
+        server = self.open()
+        if server.ask("/v2/models/canny")[0] == 501:
+            self.skipTest("the server was built without sluice::image")
+        call = self.opened("POST", "/v1/canny")
+        types = Select(next(s for s in call.find_elements(By.TAG_NAME, "select") if "image/png" in s.text and "multipart" in s.text))
+        path = os.environ.get("SLUICE_TEST_PICTURE")  # for screenshots: a photograph
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            file.write(png_of(90, 120))
+            file.flush()
+            types.select_by_visible_text("image/png")
+            call.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(path or file.name)
+            sent = self.shown(call, "form .picture img")
+            if not path:
+                self.assertEqual(sent, [[120, 90]])
+            self.assertEqual(self.sent(call), "200 OK")
+            self.assertEqual(self.shown(call, ".told .picture img"), sent)
+            self.assertIn("of image/png", call.find_element(By.CSS_SELECTOR, ".told figcaption").text)
+            self.browser.execute_script("arguments[0].scrollIntoView()", call)
+            self.shoot("picture")
+            low = call.find_element(By.XPATH, ".//label[text()='low']/following-sibling::input")
+            self.assertEqual(low.get_attribute("placeholder"), "100")
+            low.send_keys("20")
+            self.sent(call)
+            self.until(lambda: "canny?low=20'" in call.find_element(By.CSS_SELECTOR, ".told").get_attribute("textContent"))
+        # JSON has a picture too: the example, in base64.
+        types.select_by_visible_text("application/json")
+        call.find_element(By.CSS_SELECTOR, "button.go").click()
+        self.until(lambda: "media_type" in call.find_element(By.CSS_SELECTOR, ".told").text)
+        self.assertEqual(self.shown(call, ".told .picture img"), [[8, 8]])
         self.silent()
 
     def test_the_keyboard_is_enough(self):

@@ -444,7 +444,7 @@ class TestProcess(unittest.TestCase):
         code, text = run("--help")
         self.assertEqual(code, 0)
         for option in ("--host", "--port", "--threads", "--data-dir", "--device", "--ready", "--exit-on-device-lost", "--access-log",
-                       "--token-file", "--origin", "--result-bytes"):
+                       "--token-file", "--origin", "--result-bytes", "--pixels"):
             self.assertIn(option, text)
 
 

@@ -6,6 +6,7 @@ import concurrent.futures
 import gzip
 import json
 import os
+import struct
 import sys
 import unittest
 import zlib
@@ -32,6 +33,16 @@ def array(rows, columns, dtype, first=0):
 def tensor(name, values, binary=True, datatype=None):
     given = triton.InferInput(name, values.shape, datatype or np_to_triton_dtype(values.dtype))
     return given.set_data_from_numpy(values, binary_data=binary)
+
+
+def png_of(pixels):
+    """A grey PNG, by hand: the test needs no library for it."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 class Case(unittest.TestCase):
@@ -147,6 +158,26 @@ class TestInference(Case):
         self.assertEqual(empty.as_numpy("result").shape, (0,))
         batch = array(6, 4, np.float32).reshape(2, 3, 4)
         self.same(self.client.infer("rowsum", [tensor("a", batch)]).as_numpy("result"), batch.sum(axis=2))
+
+    def test_pictures(self):
+        if not any(m["name"] == "canny" for m in self.client.get_model_repository_index()):
+            self.refused(501, ["sluice::image"], self.client.get_model_metadata, "canny")
+            return
+        model = self.client.get_model_metadata("canny")
+        self.assertEqual(model["inputs"], [{"name": "image", "datatype": "BYTES", "shape": [1]}])
+        pixels = np.zeros((40, 50), np.uint8)
+        pixels[10:30, 12:33] = 200
+        edges = self.client.infer("canny", [tensor("image", pixels)]).as_numpy("result")
+        self.assertEqual((edges.dtype, edges.shape, set(np.unique(edges))), (np.uint8, (40, 50), {0, 255}))
+        file = np.array([png_of(pixels)], np.object_)
+        self.same(self.client.infer("canny", [tensor("image", file)]).as_numpy("result"), edges)
+        answer = self.client.infer("canny", [tensor("image", file)], parameters={"accept": "image/png", "low": 20, "norm": "l2"})
+        self.assertTrue(answer.as_numpy("result")[0].startswith(b"\x89PNG"))
+        # What comes out goes in again.
+        self.assertEqual(self.client.infer("canny", [tensor("image", answer.as_numpy("result"))]).as_numpy("result").shape, (40, 50))
+        self.refused(415, ["image of 4 bytes"], self.client.infer, "canny", [tensor("image", np.array([b"text"], np.object_))])
+        self.refused(400, ["image of"], self.client.infer, "canny", [tensor("image", np.array([file[0][:60]], np.object_))])
+        self.refused(400, ["2 elements"], self.client.infer, "canny", [tensor("image", np.array([b"a", b"b"], np.object_))])
 
     def test_compression_both_ways(self):
         a = array(200, 300, np.float32)

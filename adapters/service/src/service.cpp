@@ -26,7 +26,7 @@ struct service::state {
     protocols.push_back(no_jobs());
     protocols.push_back(v1_rowsum_stream(executor));
     protocols.push_back(v1(executor, standard_codecs()));
-    protocols.push_back(v2(executor));
+    protocols.push_back(v2(executor, standard_codecs()));
     protocols.push_back(docs(executor, [this](document& d) { describe(d); }));
   }
 
@@ -116,7 +116,13 @@ struct service::state {
 };
 
 service::service(service_options options) : state_(std::make_unique<state>(std::move(options))) {
-  for (const auto* op : all_ops()) add(serving::endpoint_of(*op));
+  for (const auto* op : all_ops()) {
+    auto row = serving::endpoint_of(*op);
+    if (serving::takes_pictures(row) && !serving::has_image_codecs())
+      state_->executor.endpoints.leave_out(row.name, serving::no_image_codecs);
+    else
+      add(std::move(row));
+  }
 }
 service::~service() = default;
 
@@ -126,6 +132,7 @@ void service::add_protocol(std::unique_ptr<serving::protocol> p) {
 
 void service::add(endpoint row) { state_->executor.endpoints.add(std::move(row)); }
 std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.rows(); }
+std::vector<std::string> service::not_offered() const { return state_->executor.endpoints.left_out(); }
 const service_options& service::options() const noexcept { return state_->executor.options; }
 
 std::vector<std::string> service::patterns() const {

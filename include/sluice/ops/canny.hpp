@@ -14,7 +14,6 @@
 /// those above the low one that a path of such, over the 8 neighbours, connects to them.
 #pragma once
 
-#include "sluice/backend_api.h"
 #include "sluice/ops/descriptor.hpp"
 
 namespace sluice {
@@ -38,11 +37,8 @@ SLUICE_API const op_descriptor& canny_op() noexcept;
 /// An operand elsewhere is copied to `where`, as matmul does. Throws invalid_argument for another dtype or shape, and for a
 /// threshold that is not finite; unavailable when there is no device `where`; unsupported when it has no canny; device_lost;
 /// out_of_memory. Later failures as in matmul().
-inline tensor canny(const tensor& image, double low, double high, canny_options options = {},
-                    const device_request& where = {}) {
-  const sluice_canny_options all{low, high, static_cast<std::int32_t>(options.norm)};
-  return apply(canny_op(), {image}, where, all);
-}
+SLUICE_API tensor canny(const tensor& image, double low, double high, canny_options options = {},
+                        const device_request& where = {});
 
 }  // namespace SLUICE_ABI
 }  // namespace sluice

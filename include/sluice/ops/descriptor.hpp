@@ -7,6 +7,8 @@
 ///     auto c = sluice::apply(sluice::matmul_op(), {a, b});                                             // as matmul(a, b)
 #pragma once
 
+#include <cstddef>
+
 #include "sluice/tensor.hpp"
 
 namespace sluice {
@@ -73,6 +75,13 @@ struct op_options {
   }
 };
 
+/// What the elements of an op's input or result are.
+enum class field_kind {
+  numbers,  ///< any
+  picture,  ///< u8 samples, (..., H, W) or (..., H, W, C): a service takes and gives them as image files too
+  mask      ///< likewise, of 0 and 255 alone: PNG takes one bit for each
+};
+
 /// One input of an op, or its result.
 struct op_field {
   std::string_view name;                  ///< letters, digits and '_'
@@ -81,6 +90,20 @@ struct op_field {
   int max_rank = sluice::max_rank;        ///< dimensions at most
   std::string_view summary{};             ///< its dimensions in words: "(..., m, k)"
   int usual_rank = 0;                     ///< the rank where only one can be stated; 0: min_rank, or 1 where that is 0
+  field_kind kind = field_kind::numbers;  ///< what its elements are
+};
+
+/// A number or a name that a call may set, as `low` in /v1/canny?low=100. An op with such has `options_of`.
+struct op_parameter {
+  std::string_view name;     ///< letters, digits and '_'
+  std::string_view summary;  ///< one line
+  double usual = 0;          ///< where a call does not set it: the number, or the place of the name in `choices`
+  std::span<const std::string_view> choices{};  ///< the names that it can be; empty: any finite number
+};
+
+/// Memory for an op's options.
+struct option_storage {
+  alignas(std::max_align_t) std::byte bytes[64];  ///< of any op's
 };
 
 /// What one call takes, as a function of its operands.
@@ -142,6 +165,10 @@ struct op_descriptor {
   /// The number of the precision whose kernels compute precision `i` of `precisions`, for a dtype and on a device: `i`
   /// itself where it has its own, and their speed is measured. Null: every precision has its own everywhere.
   std::size_t (*computed_as)(std::size_t i, sluice::dtype type, const device& where) = nullptr;
+  /// What callers that know the op by its name may set. Empty: nothing.
+  std::span<const op_parameter> parameters{};
+  /// The options for values of `parameters`, in their order, a name as its place in `choices`. They lie in `to`.
+  op_options (*options_of)(std::span<const double> values, option_storage& to) = nullptr;
 };
 
 /// The precision of `op` of that name; null: it has none.

@@ -1,7 +1,7 @@
 /// @file
 /// Endpoints over HTTP, without a transport: a request is a value, and so is its response.
 ///
-///     sluice::service service;                          // matmul and rowsum, each on the best device
+///     sluice::service service;                          // matmul, rowsum and canny, each on the best device
 ///     service.add({.name = "scale", ...});              // and an endpoint of the application's own
 ///     httplib::Server server;
 ///     sluice::mount(server, service);                   // sluice/httplib.hpp
@@ -34,6 +34,18 @@
 /// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
 /// where it was computed, and why.
 ///
+/// Image files, where sluice::image was built: fields of kind picture and mask come as image/jpeg or image/png, as a body or
+/// as a part of a form, or as base64 in JSON: {"image": "..."}, which is then answered likewise, with "media_type" beside
+/// "result". Whatever a file is called, its first bytes tell its format. A file is answered by a PNG, of one bit where the
+/// result is a mask, unless Accept asks for image/jpeg, application/x-npy or application/json. A file that is cut is 422
+/// "truncated", one that is wrong 422 "corrupt", one beyond limits.pixels 413, and one that is neither JPEG nor PNG, or of a
+/// kind that is not decoded, 415. Without sluice::image endpoints of pictures are not offered: 501, and not_offered() has
+/// the reason.
+///
+/// ?low=100 sets a parameter of an endpoint that has it (endpoint::parameters), and so does a member of JSON or a part of a
+/// form so called. Of /v1/canny these are low and high, the thresholds (100 and 200), and norm (l1 or l2); channels (1 or 3)
+/// is what an image file is decoded to.
+///
 /// ?result_dtype=f64 rounds sums of rows to that dtype, once, in place of the usual one: of /v1/rowsum, of
 /// /v1/rowsum/stream, of the models below and of each endpoint with endpoint::with_result_dtype; elsewhere it is refused.
 ///
@@ -52,10 +64,13 @@
 /// statistics, the repository's index (the same list as Triton has it), and POST /v2/models/NAME/infer with JSON or binary
 /// tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone. `timeout`, in
 /// microseconds from the request's arrival, `priority` and `precision` reach the endpoint; a call whose timeout has passed
-/// before it is computed is refused with 504. Other parameters are passed over, and null is as if it were not there; but
-/// `sequence_id`, `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in
-/// JSON of 1 KiB or more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone.
-/// Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+/// before it is computed is refused with 504. A picture is an array of UINT8, or one element of BYTES, a file (base64 in
+/// JSON, the whole body where Inference-Header-Content-Length is 0); metadata show the latter, and NAME_uint8 takes arrays
+/// alone. Its result is UINT8 unless the parameter `accept`, of the request or of an output, asks for image/png or
+/// image/jpeg: then it is one element of BYTES. An endpoint's parameters are parameters here. Other parameters are passed
+/// over, and null is as if it were not there; but `sequence_id`, `classification` and shared memory are refused, as the
+/// answer would not be what is asked for. Answers in JSON of 1 KiB or more are compressed as Accept-Encoding says, and all
+/// of them where it lists gzip or deflate alone. Errors there are {"error": "..."}; what is 422 and 406 below is 400.
 ///
 /// Documents, metrics and other text of 1 KiB or more are compressed likewise; answers of calls under /v1 are not.
 ///
@@ -89,6 +104,8 @@ struct service_limits {
   std::int64_t all_bodies_bytes = 256 << 20;
   std::int64_t elements = 16 << 20;  ///< of one input, and of one result
   int rank = sluice::max_rank;       ///< of one input; with it, how deep JSON may nest
+  /// Of one picture that comes as an image file, by its header: beyond, no pixel of it is decoded.
+  std::int64_t pixels = 16 << 20;
   /// Of all results of a call, as tensors. Checked before the call is computed where endpoint::results or
   /// endpoint::estimate tells them, else when they are there, before they are encoded.
   std::int64_t result_bytes = 64 << 20;
@@ -171,6 +188,8 @@ class SLUICE_API service {
   void add(endpoint row);
   /// The catalogue, in the order of adding.
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> endpoints() const;
+  /// Ops that this build does not offer, with the reason: "canny: built without sluice::image, ..."; their paths answer 501.
+  [[nodiscard]] std::vector<std::string> not_offered() const;
 
   /// Answers a request. Never throws: every failure is a response.
   [[nodiscard]] response handle(const request& r) noexcept;

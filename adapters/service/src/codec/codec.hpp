@@ -17,8 +17,8 @@
 #include <optional>
 
 #include "codec/body_buffer.hpp"
+#include "codec/call_options.hpp"
 #include "codec/encoded_size.hpp"
-#include "codec/precision.hpp"
 #include "codec/print_lists.hpp"
 #include "openapi/document.hpp"
 
@@ -39,13 +39,16 @@ struct decode_context {
   const service_limits& limits;
   const host_allocator& memory;  // for tensors that do not use the body's
   const codec_registry& codecs;
-  asked_precision& precision;  // a body may ask for one beside its inputs
+  asked_options& options;  // a body may ask for some beside its inputs
+  bool& as_text;           // set where a picture came as text in JSON: its answer in JSON does likewise
 };
 
 struct encode_context {
   std::string_view device;     // that computed the results
   std::string_view precision;  // empty: the endpoint gives no choice
   nonfinite numbers = nonfinite::refuse;
+  const codec_registry& codecs;
+  bool as_text = false;  // JSON holds pictures as base64
 };
 
 // What a body holds: one tensor; all of an endpoint's inputs, or outputs; or parts, each of which holds one tensor in a
@@ -65,7 +68,22 @@ class codec {
   // Whether its tensors may lie in the body's memory, which is then chosen for the device that computes.
   [[nodiscard]] virtual bool uses_body_memory() const { return false; }
   // Whether few bytes may be many: then no body is short, and a worker decodes it.
-  [[nodiscard]] virtual bool decompresses() const { return false; }
+  [[nodiscard]] virtual bool decompresses(const endpoint& row) const {
+    static_cast<void>(row);
+    return false;
+  }
+  // Whether it is of image files: for fields that are pictures.
+  [[nodiscard]] virtual bool is_of_pictures() const { return false; }
+  // Whether `bytes` begin as its files do; false for one that cannot tell.
+  [[nodiscard]] virtual bool recognises(std::string_view bytes) const {
+    static_cast<void>(bytes);
+    return false;
+  }
+  // Whether an answer keeps its form unless Accept asks for another.
+  [[nodiscard]] virtual bool answers_in_kind(const endpoint& row) const {
+    static_cast<void>(row);
+    return true;
+  }
   [[nodiscard]] virtual bool has_encoder() const { return true; }
 
   // The size of a body that begins with `bytes`, where its header tells it; 0: it does not. The end of a part is then looked
@@ -91,9 +109,13 @@ class codec {
   [[nodiscard]] virtual std::optional<content> describe_answer(document& d, const endpoint& row) const;
 
   [[nodiscard]] std::string_view media_type() const { return media_types().front(); }
-  [[nodiscard]] bool takes(const endpoint& row) const { return carries() != payload::one_tensor || row.inputs.size() == 1; }
-  [[nodiscard]] bool gives(const endpoint& row) const {
-    return has_encoder() && (carries() != payload::one_tensor || row.outputs.size() == 1);
+  [[nodiscard]] bool takes(const endpoint& row) const { return suits(row.inputs); }
+  [[nodiscard]] bool gives(const endpoint& row) const { return has_encoder() && suits(row.outputs); }
+  [[nodiscard]] bool suits(const field& f) const { return !is_of_pictures() || f.kind != field_kind::numbers; }
+
+ private:
+  [[nodiscard]] bool suits(const std::vector<field>& fields) const {
+    return carries() != payload::one_tensor || (fields.size() == 1 && suits(fields[0]));
   }
 };
 
@@ -101,5 +123,12 @@ std::unique_ptr<codec> json_codec();
 std::unique_ptr<codec> npy_codec();
 std::unique_ptr<codec> npz_codec();
 std::unique_ptr<codec> multipart_codec();
+// Of image files, where sluice::image was built.
+std::unique_ptr<codec> png_codec();
+std::unique_ptr<codec> jpeg_codec();
+
+// Whether image files are read and written, and why not.
+bool has_image_codecs() noexcept;
+inline constexpr std::string_view no_image_codecs = "built without sluice::image, which reads and writes JPEG and PNG";
 
 }  // namespace sluice::serving

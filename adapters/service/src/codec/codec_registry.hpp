@@ -12,13 +12,17 @@ class codec_registry {
 
   // For a body of a call of `row`. Throws http_error (415).
   [[nodiscard]] codec& for_body(std::string_view content_type, const endpoint& row) const;
-  // For a part of multipart/form-data, without a type or of application/octet-stream too. Throws http_error (415).
-  [[nodiscard]] codec& for_part(std::string_view content_type, std::string_view part) const;
-  // For the answer: what Accept prefers; where it has no preference, the request's own codec. Throws http_error (406).
+  // For a part of multipart/form-data that is `input`; without a type, or of application/octet-stream, by how its `bytes`
+  // begin. Throws http_error (415).
+  [[nodiscard]] codec& for_part(std::string_view content_type, const field& input, std::string_view bytes) const;
+  // For a picture's file, by how it begins; the first of pictures where none recognises it. Null: there is none.
+  [[nodiscard]] codec* for_picture(std::string_view bytes) const;
+  // For the answer: what Accept prefers; where it has no preference, the request's own codec, or what suits a picture
+  // better. Throws http_error (406).
   [[nodiscard]] codec& for_answer(std::string_view accept, codec& of_request, const endpoint& row) const;
 
   [[nodiscard]] const std::vector<std::unique_ptr<codec>>& all() const noexcept { return all_; }
-  [[nodiscard]] std::vector<std::string_view> part_types() const;
+  [[nodiscard]] std::vector<std::string_view> part_types(const field& input) const;
 
  private:
   std::vector<std::unique_ptr<codec>> all_;

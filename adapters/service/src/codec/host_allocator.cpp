@@ -16,14 +16,22 @@ host_allocator::host_allocator(const device_request& wanted) noexcept try {
 } catch (...) {  // SLUICE_DEVICE names no device: the call itself reports it
 }
 
+host_allocator::place_for_bytes host_allocator::choose(std::int64_t bytes) const try {
+  const device& where = bytes > large_bytes ? large_ : small_;
+  if (where.is_cpu()) return {device::cpu, memory::device};
+  // No more than the pool keeps: slow clients hold their memory for long.
+  const auto pool = memory_statistics(where, memory::pinned);
+  if (pool.in_use + static_cast<std::uint64_t>(bytes) <= pool.limit) return {where, memory::pinned};
+  return {device::cpu, memory::device};
+} catch (const error&) {  // the device was lost
+  return {device::cpu, memory::device};
+}
+
 tensor host_allocator::make(const shape& extents, dtype type) const {
   const auto bytes = checked_product(extents.count(), static_cast<std::int64_t>(size_of(type)));
-  const device& where = bytes > large_bytes ? large_ : small_;
-  if (where.is_cpu()) return tensor(extents, type);
+  const auto home = choose(bytes);
   try {
-    // No more than the pool keeps: slow clients hold their memory for long.
-    const auto pool = memory_statistics(where, memory::pinned);
-    if (pool.in_use + static_cast<std::uint64_t>(bytes) <= pool.limit) return tensor(extents, type, where, memory::pinned);
+    if (home.kind == memory::pinned) return tensor(extents, type, home.where, home.kind);
   } catch (const error&) {  // the device was lost, or has no such memory left
   }
   return tensor(extents, type);

@@ -11,6 +11,12 @@ class host_allocator {
   explicit host_allocator(const device_request& wanted) noexcept;
 
   [[nodiscard]] tensor make(const shape& extents, dtype type) const;
+  // Where so many bytes go, for what allocates them itself.
+  struct place_for_bytes {
+    device where;
+    memory kind;
+  };
+  [[nodiscard]] place_for_bytes choose(std::int64_t bytes) const;
 
  private:
   device small_;  // the CPU: plain memory

@@ -8,6 +8,7 @@
 #include "codec/json_decoder.hpp"
 #include "codec/json_schema.hpp"
 #include "codec/json_writer.hpp"
+#include "codec/picture_text.hpp"
 #include "codec/print_lists.hpp"
 
 namespace sluice::serving {
@@ -33,10 +34,11 @@ class json_bodies final : public codec {
     return types;
   }
   payload carries() const override { return payload::all_fields; }
+  bool decompresses(const endpoint& row) const override { return takes_pictures(row); }
 
   std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {
     try {
-      return decoder_pool::lease(decoders_)->decode(from.body, inputs, c.endpoint, c.limits, c.memory, c.precision);
+      return decoder_pool::lease(decoders_)->decode(from.body, inputs, c);
     } catch (const error& e) {
       if (e.code() != error_code::malformed) check_syntax(from.body);
       throw;
@@ -44,6 +46,7 @@ class json_bodies final : public codec {
   }
 
   std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, const encode_context& c) override {
+    if (c.as_text && row.outputs.size() == 1 && row.outputs[0].kind != field_kind::numbers) return as_text(row, results, c);
     std::vector<body_piece> body;
     json_writer w;
     w.begin_object();
@@ -77,6 +80,18 @@ class json_bodies final : public codec {
   std::optional<content> describe_answer(document& d, const endpoint& row) const override { return json_answer(d, row); }
 
  private:
+  // {"result":"iVBORw0...","media_type":"image/png","shape":[2,3],"dtype":"u8","device":"cpu"}
+  static std::vector<body_piece> as_text(const endpoint& row, const std::vector<tensor>& results, const encode_context& c) {
+    std::string_view type;
+    json_writer w;
+    w.begin_object().key(row.outputs[0].name).raw(picture_text(row, results, c, type)).member("media_type", type);
+    if (row.described)
+      w.member("shape", json_array(results[0].shape()))
+          .member("dtype", name_of(results[0].dtype()))
+          .member("device", c.device);
+    return {body_piece::of(w.end_object().take())};
+  }
+
   decoder_pool decoders_;
 };
 

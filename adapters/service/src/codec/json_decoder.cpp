@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "codec/list_reader.hpp"
+#include "codec/picture_text.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -26,6 +27,17 @@ dtype dtype_for(const field& input, const std::optional<std::string>& wanted) {
          fmt::format("{} takes {}, which JSON cannot carry: send it in binary", input.name, name_of(input.dtypes.front())));
   fail(error_code::invalid_argument,
        fmt::format("\"dtype\" is {}: {} takes {}", json_string(shown(*wanted)), input.name, list_of(input.dtypes)));
+}
+
+// An option as text: a string's, or a number's.
+std::string_view option_at(od::value& v, std::string_view key) {
+  const auto token = trimmed_token(v.raw_json_token());
+  if (kind_of(token) == "a number" && key != precision_key) return token;
+  std::string_view text;
+  if (v.get_string().get(text) != simdjson::SUCCESS)
+    fail(error_code::invalid_argument,
+         fmt::format("{} is not a string{}", json_string(key), key == precision_key ? "" : ", and not a number"));
+  return text;
 }
 
 }  // namespace
@@ -72,15 +84,15 @@ json_decoder::~json_decoder() = default;
 
 std::size_t json_decoder::memory() const noexcept { return parser_memory(state_->parser); }
 
-std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<const field> inputs, std::string_view endpoint,
-                                         const service_limits& limits, const host_allocator& memory,
-                                         asked_precision& precision) {
+std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<const field> inputs, const decode_context& c) {
   if (body.size() == 0) fail(error_code::malformed, "the body is empty");
-  if (auto plain = read_plain_lists(body, inputs, limits, memory, precision)) return std::move(*plain);
+  if (auto plain = read_plain_lists(body, inputs, c.limits, c.memory, c.options)) return std::move(*plain);
   state_->open(body);
   const auto wanted = state_->wanted_dtype(body);
   std::vector<std::optional<tensor>> read(inputs.size());
-  bool dtype_read = false, precision_read = false;
+  std::vector<std::optional<std::string_view>> pictures(inputs.size());  // decoded when all options are read
+  std::vector<std::string> options_read;
+  bool dtype_read = false;
   int keys = 0;
   for (auto f : state_->object(body)) {
     std::string_view key;
@@ -92,24 +104,27 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<cons
     ++keys;
     const auto input = std::find_if(inputs.begin(), inputs.end(), [&](const field& i) { return i.name == key; });
     const bool is_dtype = key == "dtype";
-    if (key == precision_key && precision.is_choice()) {
-      std::string_view text;
-      if (std::exchange(precision_read, true)) fail(error_code::invalid_argument, "the key \"precision\" is there twice");
-      if (value.get_string().get(text) != simdjson::SUCCESS)
-        fail(error_code::invalid_argument, "\"precision\" is not a string");
-      precision.ask(text);
+    if (c.options.knows(key)) {
+      if (std::find(options_read.begin(), options_read.end(), key) != options_read.end())
+        fail(error_code::invalid_argument, fmt::format("the key {} is there twice", json_string(key)));
+      options_read.emplace_back(key);
+      c.options.ask(options_read.back(), option_at(value, options_read.back()));
       continue;
     }
     if (input == inputs.end() && !is_dtype)
-      fail(error_code::invalid_argument, fmt::format("the key {} is not known to {}", json_string(shown(key)), endpoint));
+      fail(error_code::invalid_argument, fmt::format("the key {} is not known to {}", json_string(shown(key)), c.endpoint));
     const auto at = static_cast<std::size_t>(input - inputs.begin());
-    if (is_dtype ? dtype_read : read[at].has_value())
+    if (is_dtype ? dtype_read : read[at].has_value() || pictures[at].has_value())
       fail(error_code::invalid_argument, fmt::format("the key {} is there twice", json_string(key)));
+    std::string_view text;
     if (!is_dtype) {
-      read[at] = read_list(value, dtype_for(*input, wanted), {"json", input->name, body, limits, memory});
+      const auto type = dtype_for(*input, wanted);
+      if (input->kind != field_kind::numbers && value.get_string().get(text) == simdjson::SUCCESS)
+        pictures[at] = text;
+      else
+        read[at] = read_list(value, type, {"json", input->name, body, c.limits, c.memory});
       continue;
     }
-    std::string_view text;
     dtype_read = true;
     if (value.get_string().get(text) != simdjson::SUCCESS || text != wanted)
       fail(error_code::invalid_argument, "\"dtype\" is not a plain string under a plain key");
@@ -119,9 +134,10 @@ std::vector<tensor> json_decoder::decode(const body_buffer& body, std::span<cons
     fail(error_code::malformed, fmt::format("more follows the object, at byte {}", at - body.data()));
   std::vector<tensor> all;
   for (std::size_t i = 0; i < read.size(); ++i) {
+    if (pictures[i]) read[i] = picture_in(*pictures[i], inputs[i], c);
     if (!read[i])
       fail(error_code::invalid_argument,
-           fmt::format("the key {} is missing: {} needs it", json_string(inputs[i].name), endpoint));
+           fmt::format("the key {} is missing: {} needs it", json_string(inputs[i].name), c.endpoint));
     all.push_back(std::move(*read[i]));
   }
   return all;

@@ -4,9 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "codec/body_buffer.hpp"
+#include "codec/codec.hpp"
 #include "codec/decoder_pool.hpp"
-#include "codec/precision.hpp"
 
 namespace sluice::serving {
 
@@ -16,10 +15,10 @@ class json_decoder {
   json_decoder();
   ~json_decoder();
 
-  // `inputs`, in their order, in memory of `memory`. Throws error: malformed for what is not a JSON object; invalid_argument
-  // for keys, shapes and values that the endpoint does not take; limit_exceeded; and what precision.ask() throws.
-  std::vector<tensor> decode(const body_buffer& body, std::span<const field> inputs, std::string_view endpoint,
-                             const service_limits& limits, const host_allocator& memory, asked_precision& precision);
+  // `inputs`, in their order, in memory of `c.memory`. Throws error: malformed for what is not a JSON object;
+  // invalid_argument for keys, shapes and values that the endpoint does not take; limit_exceeded; what c.options.ask()
+  // throws; and what codecs of pictures throw.
+  std::vector<tensor> decode(const body_buffer& body, std::span<const field> inputs, const decode_context& c);
 
   [[nodiscard]] std::size_t memory() const noexcept;  // bytes that it keeps
 

@@ -237,8 +237,8 @@ std::optional<tensor> read_plain_list(std::string_view text, dtype type, const s
 
 std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, std::span<const field> inputs,
                                                     const service_limits& limits, const host_allocator& memory,
-                                                    asked_precision& precision) {
-  outline found{.takes_precision = precision.is_choice()};
+                                                    asked_options& options) {
+  outline found{.takes_precision = options.has_precisions()};
   if (!found.read(body.data(), body.data() + body.size(), inputs)) return std::nullopt;
   std::vector<tensor> all;
   for (std::size_t i = 0; i < found.inputs.size(); ++i) {
@@ -249,7 +249,7 @@ std::optional<std::vector<tensor>> read_plain_lists(const body_buffer& body, std
     if (!t) return std::nullopt;
     all.push_back(std::move(*t));
   }
-  if (found.precision) precision.ask(*found.precision);
+  if (found.precision) options.ask(precision_key, *found.precision);
   return all;
 }
 

@@ -4,13 +4,30 @@
 
 #include <fmt/format.h>
 
+#include "codec/codec.hpp"
 #include "codec/json_number.hpp"
-#include "codec/precision.hpp"
 
 namespace sluice::serving {
 namespace {
 
 bool has_json_form(const field& f) { return std::any_of(f.dtypes.begin(), f.dtypes.end(), has_json); }
+
+bool is_file(const field& f) { return has_image_codecs() && f.kind != field_kind::numbers; }
+
+// An image file as text, beside the numbers that it stands for.
+json_value or_file(const field& f, const json_value& numbers) {
+  if (!is_file(f)) return numbers;
+  return json_object(
+      {{"anyOf",
+        json_array(
+            {json_object({{"type", "string"}, {"contentEncoding", "base64"}, {"description", "An image file in base64"}}),
+             numbers})}});
+}
+
+// A white square on black, 8 pixels wide, in PNG.
+constexpr std::string_view example_file =
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAA"
+    "D0lEQVR42mNgAAIbKAQCAAeQAPEJFbVWAAAAAElFTkSuQmCC";
 
 json_value enum_of(const std::vector<dtype>& types) {
   std::vector<std::string_view> names;
@@ -90,13 +107,13 @@ std::optional<content> json_request(document& d, const endpoint& row, int deepes
   if (!std::all_of(row.inputs.begin(), row.inputs.end(), has_json_form)) return std::nullopt;
   json_members properties, example;
   for (const auto& f : row.inputs) {
-    properties.emplace_back(f.name, numbers_schema(f, deepest));
-    example.emplace_back(f.name, numbers_example(f, deepest));
+    properties.emplace_back(f.name, or_file(f, numbers_schema(f, deepest)));
+    example.emplace_back(f.name, is_file(f) ? json_value(example_file) : numbers_example(f, deepest));
   }
   if (const auto shared = shared_dtypes(row); !shared.empty())
     properties.emplace_back("dtype",
                             json_object({{"enum", enum_of(shared)}, {"description", "What the numbers are read as"}}));
-  if (!row.precisions.empty()) properties.emplace_back(precision_key, precision_schema(row.precisions));
+  for (auto& option : option_members(row)) properties.push_back(std::move(option));
   d.schema(row.name + ".call", object_schema(names_of(row.inputs), properties));
   return content{.schema = schema_ref(row.name + ".call"), .example = json_object(example)};
 }
@@ -109,9 +126,11 @@ content json_answer(document& d, const endpoint& row) {
   json_members properties;
   for (const auto& f : row.outputs)
     properties.emplace_back(f.name, !row.described || single
-                                        ? numbers
+                                        ? (single ? or_file(f, numbers) : numbers)
                                         : object_schema({"data", "shape", "dtype"},
                                                         {{"data", numbers}, {"shape", extents}, {"dtype", types(f)}}));
+  if (single && is_file(row.outputs[0]))
+    properties.emplace_back("media_type", json_object({{"type", "string"}, {"description", "Of an image file"}}));
   if (row.described && single) {
     required.insert(required.end(), {"shape", "dtype"});
     properties.emplace_back("shape", extents);

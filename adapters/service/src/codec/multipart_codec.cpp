@@ -32,28 +32,37 @@ class multipart_bodies final : public codec {
   }
   payload carries() const override { return payload::parts; }
   bool uses_body_memory() const override { return true; }
+  bool decompresses(const endpoint& row) const override { return takes_pictures(row); }
   bool has_encoder() const override { return false; }
 
   std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {
     std::vector<std::optional<tensor>> read(inputs.size());
-    bool precision_read = false;
+    std::vector<std::string> options_read;
+    std::vector<waiting> pictures;
     multipart_reader parts(from.bytes, boundary_of(from.content_type));
     while (const auto part = parts.next()) {
       const auto input = std::find_if(inputs.begin(), inputs.end(), [&](const field& f) { return f.name == part->name; });
       const auto name = json_string(shown(part->name));
-      if (part->name == precision_key && c.precision.is_choice()) {
-        if (std::exchange(precision_read, true)) fail(fmt::format("the part {} is there twice", name));
-        c.precision.ask(parts.bytes_of(*part, 0));
+      if (c.options.knows(part->name)) {
+        if (std::find(options_read.begin(), options_read.end(), part->name) != options_read.end())
+          fail(fmt::format("the part {} is there twice", name));
+        c.options.ask(part->name, parts.bytes_of(*part, 0));
+        options_read.push_back(part->name);
         continue;
       }
       if (input == inputs.end()) fail(fmt::format("the part {} is not known to {}", name, c.endpoint));
-      auto& value = read[static_cast<std::size_t>(input - inputs.begin())];
-      if (value) fail(fmt::format("the part {} is there twice", name));
-      const auto called = fmt::format("the part {}", name);
-      codec& one = c.codecs.for_part(part->content_type, part->name);
+      const auto at = static_cast<std::size_t>(input - inputs.begin());
+      const auto is_this = [&](const waiting& w) { return w.at == at; };
+      if (read[at] || std::any_of(pictures.begin(), pictures.end(), is_this))
+        fail(fmt::format("the part {} is there twice", name));
+      codec& one = c.codecs.for_part(part->content_type, *input, part->rest);
       const auto bytes = parts.bytes_of(*part, one.expected_size(part->rest));
-      value = one.decode({from.body, bytes, part->content_type, called}, {input, 1}, c).at(0);
+      if (one.is_of_pictures())
+        pictures.push_back({at, one, bytes, part->content_type});
+      else
+        read[at] = decoded(from.body, one, bytes, part->content_type, *input, c);
     }
+    for (const auto& p : pictures) read[p.at] = decoded(from.body, p.by, p.bytes, p.content_type, inputs[p.at], c);
     std::vector<tensor> all;
     for (std::size_t i = 0; i < read.size(); ++i) {
       if (!read[i]) fail(fmt::format("the part {} is missing: {} needs it", json_string(inputs[i].name), c.endpoint));
@@ -64,14 +73,29 @@ class multipart_bodies final : public codec {
 
   std::optional<content> describe_request(document&, const endpoint& row, const service_limits&,
                                           const codec_registry& codecs) const override {
-    std::vector<json_value> forms;
-    for (const auto type : codecs.part_types())
-      forms.push_back(json_object({{"type", "string"}, {"contentMediaType", type}}));
     json_members parts;
-    for (const auto& f : row.inputs)
+    for (const auto& f : row.inputs) {
+      std::vector<json_value> forms;
+      for (const auto type : codecs.part_types(f))
+        forms.push_back(json_object({{"type", "string"}, {"contentMediaType", type}}));
       parts.emplace_back(f.name, forms.size() == 1 ? forms[0] : json_object({{"anyOf", json_array(forms)}}));
-    if (!row.precisions.empty()) parts.emplace_back(precision_key, precision_schema(row.precisions));
+    }
+    for (auto& option : option_members(row)) parts.push_back(std::move(option));
     return content{.type = std::string(media_type()), .schema = object_schema(names_of(row.inputs), parts)};
+  }
+
+ private:
+  // A picture that is decoded when all options are read: they may follow it.
+  struct waiting {
+    std::size_t at;  // of the inputs
+    codec& by;
+    std::string_view bytes, content_type;
+  };
+
+  static tensor decoded(const body_buffer& body, codec& by, std::string_view bytes, std::string_view content_type,
+                        const field& input, const decode_context& c) {
+    const auto called = fmt::format("the part {}", json_string(input.name));
+    return by.decode({body, bytes, content_type, called}, {&input, 1}, c).at(0);
   }
 };
 

@@ -30,7 +30,7 @@ class npz_bodies final : public codec {
   }
   payload carries() const override { return payload::all_fields; }
   bool uses_body_memory() const override { return true; }
-  bool decompresses() const override { return true; }
+  bool decompresses(const endpoint&) const override { return true; }
   bool has_encoder() const override { return false; }
 
   std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) override {
@@ -73,7 +73,7 @@ class npz_bodies final : public codec {
   static tensor tensor_of(const npz_member& m, const field& input, const encoded& from, std::span<const std::byte> archive,
                           const decode_context& c) {
     const auto called = fmt::format("the member {}", shown_name(m.name));
-    codec& npy = c.codecs.for_part("application/x-npy", m.name);
+    codec& npy = c.codecs.for_part("application/x-npy", input, {});
     const auto size = static_cast<std::size_t>(m.bytes);
     if (!m.compressed) {
       const auto bytes = from.bytes.substr(static_cast<std::size_t>(m.offset), size);

@@ -85,8 +85,8 @@ void call::reserve(std::int64_t result_bytes, std::span<const operand_spec> resu
 
 void call::keep_encoded(const response& out) {
   if (!answer) return;
-  const bool compressed = !out.header("Content-Encoding").empty();
-  const auto held = compressed ? static_cast<std::int64_t>(out.size()) : encoded_.text + encoded_.results;
+  const bool exact = encoded_.exact || !out.header("Content-Encoding").empty();
+  const auto held = exact ? static_cast<std::int64_t>(out.size()) : encoded_.text + encoded_.results;
   answer->resize(std::min(held, answer->bytes()));
 }
 

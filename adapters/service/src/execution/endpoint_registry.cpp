@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <mutex>
 #include <set>
 
 #include <fmt/format.h>
 
-#include "codec/precision.hpp"
+#include "codec/call_options.hpp"
+#include "http/http_error.hpp"
 #include "http/text.hpp"
 
 namespace sluice::serving {
@@ -53,6 +55,27 @@ void check_precisions(const endpoint& row) {
   }
 }
 
+void check_parameters(const endpoint& row, std::set<std::string_view> taken) {
+  for (const auto name : {"nonfinite", "result_dtype", "dtype", "timeout", "priority", "binary_data_output"})
+    taken.insert(name);
+  for (const auto& p : row.parameters) {
+    check_name(row, p.name, "", 64);
+    if (!taken.insert(p.name).second) fail(row, fmt::format("the parameter {} is taken or reserved", json_string(p.name)));
+    const bool is_choice = p.usual >= 0 && p.usual < static_cast<double>(p.choices.size());
+    if (p.choices.empty() ? !std::isfinite(p.usual) : !is_choice)
+      fail(row, fmt::format("the parameter {} has the usual value {}: it must be {}", p.name, p.usual,
+                            p.choices.empty() ? "finite" : fmt::format("the place of one of {} choices", p.choices.size())));
+  }
+}
+
+// The options for the values of a call, or for the usual ones.
+op_options options_of(const op_descriptor& op, std::span<const double> values, option_storage& to) {
+  if (values.size() == op.parameters.size()) return op.options_of(values, to);
+  std::vector<double> usual;
+  for (const auto& p : op.parameters) usual.push_back(p.usual);
+  return op.options_of(usual, to);
+}
+
 }  // namespace
 
 void endpoint_registry::add(endpoint row) {
@@ -60,9 +83,12 @@ void endpoint_registry::add(endpoint row) {
   if (row.name == "devices" || row.name == "jobs" || row.name == "placement") fail(row, "the name is reserved");
   std::set<std::string_view> inputs{"dtype"}, outputs{"shape", "dtype", "device"};
   if (!row.precisions.empty()) inputs.insert(precision_key), outputs.insert(precision_key);
+  if (takes_pictures(row)) inputs.insert(channels_key);
   check_fields(row, row.inputs, "input", inputs);
   check_fields(row, row.outputs, "output", outputs);
   check_precisions(row);
+  for (const auto& f : row.inputs) inputs.insert(f.name);
+  check_parameters(row, inputs);
   if (!row.run) fail(row, "it has no run");
   auto shared = std::make_shared<const endpoint>(std::move(row));
   const std::unique_lock lock(mutex_);
@@ -81,6 +107,17 @@ std::vector<std::shared_ptr<const endpoint>> endpoint_registry::rows() const {
   return rows_;
 }
 
+std::vector<std::string> endpoint_registry::left_out() const {
+  std::vector<std::string> all;
+  for (const auto& [name, why] : left_out_) all.push_back(fmt::format("{}: {}", name, why));
+  return all;
+}
+
+void endpoint_registry::check_offered(std::string_view name) const {
+  if (const auto it = left_out_.find(name); it != left_out_.end() && !find(name))
+    throw http_error{501, "unsupported", fmt::format("[{}] this server does not offer it: {}", name, it->second)};
+}
+
 endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
   const auto field_of = [](const op_field& f) {
     return field{.name = std::string(f.name),
@@ -88,29 +125,39 @@ endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
                  .min_rank = f.min_rank,
                  .max_rank = f.max_rank,
                  .summary = std::string(f.summary),
-                 .usual_rank = f.usual_rank};
+                 .usual_rank = f.usual_rank,
+                 .kind = f.kind};
   };
-  const auto options_for = [&op, options](std::string_view precision) {
-    const auto* asked = find_precision(op, precision);
+  const bool has_parameters = options.data == nullptr && op.options_of != nullptr;  // else they are chosen already
+  const auto options_for = [&op, options, has_parameters](const call_context& c, option_storage& to) {
+    if (has_parameters) return options_of(op, c.parameters, to);
+    const auto* asked = find_precision(op, c.precision);
     return asked != nullptr ? asked->options : options;
   };
   endpoint row{.name = std::string(op.name),
                .summary = std::string(op.summary),
                .outputs = {field_of(op.result)},
-               .run =
-                   [&op, options_for](std::span<const tensor> in, const call_context& c) {
-                     return std::vector{apply(op, operands(in), c.where, options_for(c.precision))};
-                   },
-               .estimate = [&op, options](std::span<const tensor> in) { return work_of(op, operands(in), options); }};
-  row.results = [&op, options](std::span<const tensor> in) {
+               .run = [&op, options_for](std::span<const tensor> in, const call_context& c) {
+                 option_storage chosen;
+                 return std::vector{apply(op, operands(in), c.where, options_for(c, chosen))};
+               }};
+  row.estimate = [&op, options_for](std::span<const tensor> in) {
+    option_storage usual;
+    return work_of(op, operands(in), options_for({}, usual));
+  };
+  row.results = [&op, options_for](std::span<const tensor> in) {
     std::array<operand_spec, max_operands> specs;
     for (std::size_t i = 0; i < in.size(); ++i) specs[i] = {.dtype = in[i].dtype(), .shape = in[i].shape()};
-    return std::vector{result_of(op, std::span<const operand_spec>(specs.data(), in.size()), options)};
+    option_storage usual;
+    return std::vector{result_of(op, std::span<const operand_spec>(specs.data(), in.size()), options_for({}, usual))};
   };
   for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
   if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
   if (options.data == nullptr)  // else they are chosen already
     for (const auto& p : op.precisions) row.precisions.push_back({std::string(p.name), std::string(p.summary)});
+  if (has_parameters)
+    for (const auto& p : op.parameters)
+      row.parameters.push_back({std::string(p.name), std::string(p.summary), p.usual, {p.choices.begin(), p.choices.end()}});
   if (op.options_for != nullptr)
     row.with_result_dtype = [&op](dtype t) { return std::make_shared<const endpoint>(endpoint_of(op, op.options_for(t))); };
   return row;

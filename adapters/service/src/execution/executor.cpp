@@ -20,6 +20,7 @@ service_options checked(service_options o) {
   need(o.limits.result_bytes >= 1, "limits.result_bytes", o.limits.result_bytes, "at least 1");
   need(o.limits.all_answers_bytes / 2 >= o.limits.result_bytes, "limits.all_answers_bytes", o.limits.all_answers_bytes,
        fmt::format("at least twice limits.result_bytes, which is {}", o.limits.result_bytes));
+  need(o.limits.pixels >= 1, "limits.pixels", o.limits.pixels, "at least 1");
   need(o.limits.rank >= 0 && o.limits.rank <= max_rank, "limits.rank", o.limits.rank, fmt::format("0 to {}", max_rank));
   need(o.compute_workers >= 0, "compute_workers", o.compute_workers, "at least 0");
   need(o.queue_length >= 0, "queue_length", o.queue_length, "at least 0");

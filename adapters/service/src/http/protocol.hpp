@@ -51,7 +51,7 @@ std::unique_ptr<protocol> placement(executor& e);                             //
 std::unique_ptr<protocol> v1(executor& e, codec_registry codecs);             // JSON, .npy and other codecs
 std::unique_ptr<protocol> no_jobs();                                          // the paths of jobs, where none were added
 std::unique_ptr<protocol> v1_rowsum_stream(executor& e);                      // bodies of any length
-std::unique_ptr<protocol> v2(executor& e);                                    // the Open Inference Protocol
+std::unique_ptr<protocol> v2(executor& e, codec_registry codecs);             // the Open Inference Protocol
 // /openapi.json, written by `describe_all`, and the page of /docs that is drawn from it.
 std::unique_ptr<protocol> docs(executor& e, std::function<void(document&)> describe_all);
 

@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "codec/codec.hpp"
 #include "codec/json_number.hpp"
 #include "codec/json_schema.hpp"
-#include "codec/precision.hpp"
 #include "codec/print_lists.hpp"
 #include "http/text.hpp"
 #include "kserve/models.hpp"
@@ -26,8 +26,15 @@ json_value object_of(const std::vector<std::string>& required, const json_member
 
 json_value or_null(const json_value& schema) { return json_object({{"anyOf", json_array({schema, type_of("null")})}}); }
 
+// Numbers, or an image file: a list of one string.
+json_value or_file(std::string_view numbers) {
+  const json_value text = json_object({{"type", "string"}, {"contentEncoding", "base64"}});
+  const json_value file = json_object({{"type", "array"}, {"minItems", 1}, {"maxItems", 1}, {"items", text}});
+  return json_object({{"anyOf", json_array({reference(numbers), file})}});
+}
+
 // "parameters": those that are known, a client's own beside them, and none that would need another answer.
-json_value parameters_of(const json_members& known) {
+json_value parameters_schema(const json_members& known) {
   json_members properties;
   for (const auto& [name, schema] : known) properties.emplace_back(name, or_null(schema));
   const auto nothing = json_object({{"enum", json_array({0, "", false, json_value::raw("null")})}});
@@ -42,12 +49,26 @@ json_value described(const char* type, int minimum, const char* about) {
   return json_object({{"type", type}, {"minimum", minimum}, {"description", about}});
 }
 
-// The parameters of a request to a model that gives a choice of these precisions.
-json_value inference_parameters(const std::vector<precision_choice>& precisions) {
-  return parameters_of({{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
-                        {"priority", described("integer", 0, "1 is the highest, 0 none")},
-                        {"binary_data_output", described("boolean", "Outputs come in binary")},
-                        {"precision", precisions.empty() ? type_of("null") : precision_schema(precisions)}});
+json_value accept_schema() {
+  return json_object({{"enum", json_array({"image/png", "image/jpeg"})},
+                      {"description", "The output comes as BYTES, one image file, and without it as UINT8"}});
+}
+
+// The parameters of a request to a model that gives a choice of these precisions, and has these options of its own.
+json_value inference_parameters(const std::vector<precision_choice>& precisions, const json_members& own = {}) {
+  json_members all{{"timeout", described("integer", 0, "Microseconds after the request came; 0 is none")},
+                   {"priority", described("integer", 0, "1 is the highest, 0 none")},
+                   {"binary_data_output", described("boolean", "Outputs come in binary")},
+                   {"precision", precisions.empty() ? type_of("null") : precision_schema(precisions)}};
+  all.insert(all.end(), own.begin(), own.end());
+  return parameters_schema(all);
+}
+
+json_value inference_parameters(const model& m) {
+  json_members own;
+  for (const auto* p : parameters_of(*m.row)) own.emplace_back(p->name, parameter_schema(*p));
+  if (gives_files(*m.row)) own.emplace_back(accept_key, accept_schema());
+  return inference_parameters(m.row->precisions, own);
 }
 
 // Requests to any model, and what all models answer.
@@ -61,7 +82,7 @@ void describe_schemas(document& d, const std::vector<precision_choice>& precisio
                   {{"name", text},
                    {"datatype", text},
                    {"shape", reference("Extents")},
-                   {"data", reference(numbers)},
+                   {"data", has_image_codecs() ? or_file(numbers) : reference(numbers)},
                    {"parameters",
                     json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
   };
@@ -95,12 +116,11 @@ void describe_schemas(document& d, const std::vector<precision_choice>& precisio
 
 // One input of `m` as a client may write it: with its numbers, or with their size in binary.
 json_value input_schema(const model& m, const field& f, int deepest) {
-  std::vector<std::string_view> datatypes;
-  for (const auto t : m.dtypes_of(f)) datatypes.push_back(datatype_of(t));
+  const json_value data = m.takes_files(f) ? or_file("Numbers") : reference("Numbers");
   const json_value with_data =
       json_object({{"required", json_array({"data"})},
                    {"properties",
-                    json_object({{"data", reference("Numbers")},
+                    json_object({{"data", data},
                                  {"parameters",
                                   json_object({{"properties", json_object({{"binary_data_size", type_of("null")}})}})}})}});
   const json_value with_binary = json_object(
@@ -114,13 +134,13 @@ json_value input_schema(const model& m, const field& f, int deepest) {
                       {"required", json_array({"name", "shape", "datatype"})},
                       {"additionalProperties", false},
                       {"properties", json_object({{"name", json_object({{"const", f.name}})},
-                                                  {"datatype", json_object({{"enum", json_array(datatypes)}})},
+                                                  {"datatype", json_object({{"enum", json_array(m.datatypes_of(f))}})},
                                                   {"shape", json_object({{"type", "array"},
                                                                          {"items", at_least(0)},
                                                                          {"minItems", f.min_rank},
                                                                          {"maxItems", std::min(f.max_rank, deepest)}})},
-                                                  {"data", or_null(reference("Numbers"))},
-                                                  {"parameters", parameters_of({{"binary_data_size", at_least(0)}})}})},
+                                                  {"data", or_null(data)},
+                                                  {"parameters", parameters_schema({{"binary_data_size", at_least(0)}})}})},
                       {"oneOf", json_array({with_data, with_binary})}});
 }
 
@@ -128,13 +148,15 @@ json_value request_schema(const model& m, int deepest) {
   std::vector<json_value> inputs;
   for (const auto& f : m.row->inputs) inputs.push_back(input_schema(m, f, deepest));
   const auto outputs = names_of(m.row->outputs);
-  const json_value output = object_schema(
-      {"name"}, {{"name", enum_of(outputs)}, {"parameters", parameters_of({{"binary_data", type_of("boolean")}})}});
+  json_members of_output{{"binary_data", type_of("boolean")}};
+  if (gives_files(*m.row)) of_output.emplace_back(accept_key, accept_schema());
+  const json_value output =
+      object_schema({"name"}, {{"name", enum_of(outputs)}, {"parameters", parameters_schema(of_output)}});
   return object_schema(
       {"inputs"}, {{"id", or_null(type_of("string"))},
                    {"model_name", or_null(type_of("string"))},
                    {"model_version", json_object({{"enum", json_array({model_version, json_value("")})}})},
-                   {"parameters", inference_parameters(m.row->precisions)},
+                   {"parameters", inference_parameters(m)},
                    {"inputs", json_object({{"type", "array"},
                                            {"minItems", inputs.size()},
                                            {"maxItems", inputs.size()},
@@ -170,9 +192,10 @@ std::vector<precision_choice> all_precisions(const endpoint_registry& rows) {
   return all;
 }
 
-// `types` are those of the result that a client may ask for, and `precisions` those of the call.
+// `types` are those of the result that a client may ask for, and `precisions` those of the call. `row`: of one model.
 route_description infer(std::string path, std::string summary, std::string schema, std::string example,
-                        std::span<const dtype> types, const std::vector<precision_choice>& precisions) {
+                        std::span<const dtype> types, const std::vector<precision_choice>& precisions,
+                        const endpoint* row = nullptr) {
   auto headers = placement_headers(!precisions.empty());
   headers.insert(headers.end(), {"Inference-Header-Content-Length", "Content-Encoding"});
   route_description route{
@@ -198,7 +221,10 @@ route_description infer(std::string path, std::string summary, std::string schem
       .refusals = {404, 411, 413, 415, 429, 501, 504},
       .refusal = "InferenceError"};
   if (!types.empty()) route.parameters.push_back(result_dtype_parameter(types));
-  if (!precisions.empty()) route.parameters.push_back(precision_parameter(precisions));
+  if (row != nullptr)
+    for (const auto& p : option_parameters(*row)) route.parameters.push_back(p);
+  else if (!precisions.empty())
+    route.parameters.push_back(precision_parameter(precisions));
   return route;
 }
 
@@ -235,7 +261,7 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     const std::string schema = row->name + ".infer";
     d.schema(schema, request_schema(m, limits.rank));
     d.add(infer("/v2/models/" + row->name + "/infer", row->summary, schema_ref(schema), request_example(m, limits.rank),
-                choices_of(*row), row->precisions));
+                choices_of(*row), row->precisions, row.get()));
   }
   for (const auto& m : all_models(rows)) names.push_back(m.name());
   const parameter model_name{.name = "model",

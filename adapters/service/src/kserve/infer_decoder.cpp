@@ -1,9 +1,12 @@
 #include "kserve/infer_decoder.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
+#include "codec/codec_registry.hpp"
 #include "codec/list_reader.hpp"
-#include "codec/precision.hpp"
+#include "codec/picture_text.hpp"
 #include "kserve/json_fields.hpp"
 
 namespace sluice::serving {
@@ -22,13 +25,13 @@ std::size_t field_named(const Fields& fields, const std::string& name, const mod
 class request_reader {
  public:
   request_reader(const body_buffer& body, std::size_t json_bytes, bool binary_follows, const model& m,
-                 const service_limits& limits, const host_allocator& memory)
+                 const decode_context& c)
       : body_(body),
         cursor_(json_bytes),
         binary_follows_(binary_follows),
         model_(m),
-        limits_(limits),
-        allocator_(memory),
+        context_(c),
+        limits_(c.limits),
         inputs_(m.row->inputs.size()) {}
 
   void read(od::object root) {
@@ -59,6 +62,7 @@ class request_reader {
       fail_v2(fmt::format("the body has {} bytes, and its JSON and the binary data of its inputs add up to {}", body_.size(),
                           cursor_),
               error_code::malformed);
+    for (const auto& f : files_) inputs_[f.index] = picture(f);
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!inputs_[i])
         fail_v2(fmt::format("the input {} is missing: {} needs it", model_.row->inputs[i].name, model_.name()));
@@ -70,11 +74,17 @@ class request_reader {
     return std::move(out_);
   }
 
-  // The whole body as the one input, of rank 1.
+  // The whole body as the one input, of rank 1, or its file.
   infer_request raw() {
+    binary_output_ = true;
     const auto& fields = model_.row->inputs;
     if (fields.size() != 1)
       fail_v2(fmt::format("a raw request has the data of one input, and {} has {}", model_.name(), fields.size()));
+    cursor_ = body_.size();
+    if (model_.takes_files(fields[0])) {
+      files_.push_back({0, {body_.data(), body_.size()}, false});
+      return finish();
+    }
     const dtype type = model_.dtypes_of(fields[0]).front();
     if (body_.size() % size_of(type) != 0)
       fail_v2(
@@ -83,8 +93,6 @@ class request_reader {
     const shape extents{static_cast<std::int64_t>(body_.size() / size_of(type))};
     check_count(extents, fields[0].name);
     inputs_[0] = body_.tensor_at(body_.data(), type, extents, row_major(extents));
-    binary_output_ = true;
-    cursor_ = body_.size();
     return finish();
   }
 
@@ -95,6 +103,7 @@ class request_reader {
     std::optional<shape> extents;
     std::optional<std::uint64_t> binary_bytes;
     bool has_data = false;
+    bool is_file = false;  // which is read
     std::optional<tensor> value;
 
     [[nodiscard]] bool described() const { return index && datatype && extents; }
@@ -117,7 +126,11 @@ class request_reader {
       else if (key == "priority")
         out_.priority = number_at(v, "priority");
       else if (key == precision_key)
-        out_.precision = string_at(v, "precision");
+        context_.options.ask(key, string_at(v, "precision"));
+      else if (context_.options.knows(key))
+        context_.options.ask(key, is_string(v) ? string_at(v, std::string(key)) : written(v));
+      else if (key == accept_key && gives_files(*model_.row))
+        out_.files = &files_codec(string_at(v, std::string(accept_key)));
       else if (key == "binary_data_output")
         binary_output_ = bool_at(v, "binary_data_output");
       else
@@ -150,19 +163,30 @@ class request_reader {
     if (in.has_data == in.binary_bytes.has_value())
       fail_v2(fmt::format("the input {} has {} \"data\" and \"binary_data_size\": one of them is needed", name,
                           in.has_data ? "both" : "neither"));
-    if (in.binary_bytes) in.value = binary_tensor(in);
-    if (!in.value) {  // the data came before their description
+    if (in.binary_bytes && is_of_bytes(in))
+      read_file(in);
+    else if (in.binary_bytes)
+      in.value = binary_tensor(in);
+    if (!in.value && !in.is_file) {  // the data came before their description
       od::value data;
       if (o.reset().error() || o.find_field("data").get(data)) fail_v2(what + " has its data under a key with escapes");
       read_data(in, data);
     }
-    if (inputs_[*in.index]) fail_v2(fmt::format("the input {} is there twice", name));
-    inputs_[*in.index] = std::move(in.value);
+    if (in.value) {
+      check_first(*in.index);
+      inputs_[*in.index] = std::move(in.value);
+    }
+  }
+
+  void check_first(std::size_t index) const {
+    if (inputs_[index] || is_file(index))
+      fail_v2(fmt::format("the input {} is there twice", model_.row->inputs[index].name));
   }
 
   void read_data(input& in, od::value v) {
     in.has_data = true;
     if (!in.described()) return;
+    if (is_of_bytes(in)) return read_file_text(in, v);
     const std::string& name = model_.row->inputs[*in.index].name;
     const dtype type = dtype_of_input(in);
     check_count(*in.extents, name);
@@ -172,7 +196,7 @@ class request_reader {
                           in.extents->count(), in.extents->str(), body_.size()));
     if (!has_json(type))
       fail_v2(fmt::format("the input {} is of {}, which has no JSON: send it in binary", name, *in.datatype));
-    in.value = read_list(v, type, {"v2", name + ".data", body_, limits_, allocator_}, in.extents);
+    in.value = read_list(v, type, {"v2", name + ".data", body_, limits_, context_.memory}, in.extents);
   }
 
   tensor binary_tensor(const input& in) {
@@ -183,15 +207,89 @@ class request_reader {
     if (*in.binary_bytes != bytes)
       fail_v2(fmt::format("the input {} has a binary_data_size of {}, and its shape {} of {} takes {} bytes", name,
                           *in.binary_bytes, in.extents->str(), *in.datatype, bytes));
+    return body_.tensor_at(binary_data(name, bytes).data(), type, *in.extents, row_major(*in.extents));
+  }
+
+  // The next `bytes` behind the JSON.
+  std::string_view binary_data(const std::string& name, std::uint64_t bytes) {
     if (!binary_follows_)
       fail_v2(fmt::format("the input {} has a binary_data_size, and the request no Inference-Header-Content-Length", name));
     if (bytes > body_.size() - cursor_)
       fail_v2(fmt::format("the input {} has {} bytes of binary data, and the body {} more after byte {}", name, bytes,
                           body_.size() - cursor_, cursor_),
               error_code::malformed);
-    const char* const at = body_.data() + cursor_;
-    cursor_ += bytes;
-    return body_.tensor_at(at, type, *in.extents, row_major(*in.extents));
+    return {body_.data() + std::exchange(cursor_, cursor_ + bytes), bytes};
+  }
+
+  // An image file: one element of BYTES.
+  bool is_of_bytes(const input& in) const {
+    return *in.datatype == bytes_datatype && model_.takes_files(model_.row->inputs[*in.index]);
+  }
+  bool is_file(std::size_t index) const {
+    return std::any_of(files_.begin(), files_.end(), [&](const file& f) { return f.index == index; });
+  }
+  const std::string& file_name(const input& in) const {
+    const auto& name = model_.row->inputs[*in.index].name;
+    if (in.extents->count() != 1)
+      fail_v2(fmt::format("the input {} has {} elements of BYTES by its shape {}: one is taken, an image file", name,
+                          in.extents->count(), in.extents->str()));
+    return name;
+  }
+
+  // In binary: its length, in 4 bytes, and its bytes.
+  void read_file(input& in) {
+    const auto& name = file_name(in);
+    const auto bytes = binary_data(name, *in.binary_bytes);
+    std::uint32_t size = 0;
+    if (bytes.size() >= sizeof size) std::memcpy(&size, bytes.data(), sizeof size);
+    if (bytes.size() != sizeof size + std::uint64_t{size})
+      fail_v2(
+          fmt::format("the input {} has a binary_data_size of {}: its one element of BYTES takes 4 bytes for its length, "
+                      "and {} by that length",
+                      name, *in.binary_bytes, size),
+          error_code::malformed);
+    check_first(*in.index);
+    in.is_file = true;
+    files_.push_back({*in.index, bytes.substr(sizeof size), false});
+  }
+
+  // In JSON: a list of one string, base64.
+  void read_file_text(input& in, od::value v) {
+    const auto& name = file_name(in);
+    each_element(v, name + ".data", [&](od::value one, std::size_t i) {
+      std::string_view text;
+      if (i > 0 || one.get_string().get(text))
+        fail_v2(fmt::format("{}.data[{}] is {}: one string is needed, an image file in base64", name, i, written(one)));
+      check_first(*in.index);
+      in.is_file = true;
+      files_.push_back({*in.index, text, true});
+    });
+    if (!in.is_file) fail_v2(fmt::format("{}.data is empty: one string is needed, an image file in base64", name));
+  }
+
+  struct file {
+    std::size_t index;  // of the input
+    std::string_view bytes;
+    bool base64;
+  };
+  // Decoded when all of the request is read: options may follow.
+  tensor picture(const file& f) const {
+    const field& one = model_.row->inputs[f.index];
+    if (f.base64) return picture_in(f.bytes, one, context_);
+    codec& by = *context_.codecs.for_picture(f.bytes);
+    return by.decode({body_, f.bytes, {}, one.name}, {&one, 1}, context_).at(0);
+  }
+
+  // The codec of the files that outputs are to be.
+  codec& files_codec(const std::string& type) const {
+    std::string given;
+    for (const auto& c : context_.codecs.all()) {
+      if (!c->is_of_pictures()) continue;
+      if (c->media_type() == type) return *c;
+      given += fmt::format("{}{}", given.empty() ? "" : " or ", c->media_type());
+    }
+    fail_v2(fmt::format("{} is {}: outputs of {} are UINT8 without it, or BYTES of {}", accept_key, json_string(shown(type)),
+                        model_.name(), given));
   }
 
   void read_output(od::value v, const std::string& what) {
@@ -202,9 +300,14 @@ class request_reader {
       if (key == "name") {
         index = field_named(model_.row->outputs, string_at(value, what + ".name"), model_, "output");
       } else if (key == "parameters") {
-        each_parameter(value, what + ".parameters", [&](std::string_view name, od::value flag) {
-          if (name == "binary_data") binary = bool_at(flag, "binary_data");
-          return name == "binary_data";
+        each_parameter(value, what + ".parameters", [&](std::string_view name, od::value given) {
+          if (name == "binary_data")
+            binary = bool_at(given, "binary_data");
+          else if (name == accept_key && gives_files(*model_.row))
+            out_.files = &files_codec(string_at(given, std::string(accept_key)));
+          else
+            return false;
+          return true;
         });
       } else {
         return false;
@@ -243,10 +346,8 @@ class request_reader {
     const auto types = model_.dtypes_of(f);
     const auto type = dtype_named(*in.datatype);
     if (type && std::find(types.begin(), types.end(), *type) != types.end()) return *type;
-    std::string taken;
-    for (const auto t : types) taken += fmt::format("{}{}", taken.empty() ? "" : ", ", datatype_of(t));
-    fail_v2(
-        fmt::format("the input {} is of {}: {} takes {}", f.name, json_string(shown(*in.datatype)), model_.name(), taken));
+    fail_v2(fmt::format("the input {} is of {}: {} takes {}", f.name, json_string(shown(*in.datatype)), model_.name(),
+                        fmt::join(model_.datatypes_of(f), ", ")));
   }
 
   void check_count(const shape& extents, const std::string& name) const {
@@ -260,9 +361,10 @@ class request_reader {
   std::size_t cursor_;  // where the next binary data begin
   const bool binary_follows_;
   const model& model_;
+  const decode_context& context_;
   const service_limits& limits_;
-  const host_allocator& allocator_;
   infer_request out_;
+  std::vector<file> files_;
   std::vector<std::optional<tensor>> inputs_;
   std::vector<output> wanted_;
   bool binary_output_ = false;
@@ -280,9 +382,9 @@ infer_decoder::~infer_decoder() = default;
 std::size_t infer_decoder::memory() const noexcept { return parser_memory(state_->parser); }
 
 infer_request infer_decoder::decode(const body_buffer& body, std::optional<std::size_t> json_bytes, const model& m,
-                                    const service_limits& limits, const host_allocator& memory) {
+                                    const decode_context& c) {
   const std::size_t size = json_bytes.value_or(body.size());
-  request_reader reader(body, size, json_bytes.has_value(), m, limits, memory);
+  request_reader reader(body, size, json_bytes.has_value(), m, c);
   if (json_bytes == 0u) return reader.raw();
   if (size == 0) fail_v2("the body is empty", error_code::malformed);
   if (size > body.size())

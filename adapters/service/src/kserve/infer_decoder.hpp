@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "codec/body_buffer.hpp"
+#include "codec/codec.hpp"
 #include "kserve/models.hpp"
 
 namespace sluice::serving {
@@ -19,7 +19,7 @@ struct infer_request {
   };
   std::vector<output> outputs{};  // the requested ones, in the order of the request
 
-  std::optional<std::string> precision{};
+  codec* files = nullptr;        // of the outputs that are pictures, where the request asks for files
   std::uint64_t timeout_us = 0;  // 0: none
   std::uint64_t priority = 0;
 };
@@ -31,10 +31,10 @@ class infer_decoder {
   ~infer_decoder();
 
   // `json_bytes` as the header Inference-Header-Content-Length says; without it all of the body is JSON, and 0 makes the
-  // body the data of the model's one input. Tensors in JSON are read into memory of `memory`. Throws error: malformed,
-  // invalid_argument, limit_exceeded.
+  // body the data of the model's one input. Tensors in JSON are read into memory of `c.memory`. Throws error: malformed,
+  // invalid_argument, limit_exceeded; what c.options.ask() throws; and what codecs of pictures throw.
   infer_request decode(const body_buffer& body, std::optional<std::size_t> json_bytes, const model& m,
-                       const service_limits& limits, const host_allocator& memory);
+                       const decode_context& c);
 
   [[nodiscard]] std::size_t memory() const noexcept;  // bytes that it keeps
 

@@ -1,5 +1,8 @@
 #include "kserve/infer_encoder.hpp"
 
+#include <cstring>
+
+#include "codec/base64.hpp"
 #include "codec/json_writer.hpp"
 #include "execution/result_limits.hpp"
 #include "http/coding.hpp"
@@ -8,16 +11,42 @@
 
 namespace sluice::serving {
 
-response encode_inference(const model& m, const infer_request& asked, const std::vector<tensor>& results,
-                          const placed_call& where, nonfinite numbers) {
+namespace {
+
+// The result as an image file: one element of BYTES, its length before it.
+body_piece file_element(const model& m, const infer_request& asked, const call_result& done, const encode_context& c) {
+  std::string bytes(sizeof(std::uint32_t), '\0');
+  for (const auto& piece : asked.files->encode(*m.row, done.results, c)) bytes += piece.bytes;
+  const auto size = static_cast<std::uint32_t>(bytes.size() - sizeof(std::uint32_t));
+  std::memcpy(bytes.data(), &size, sizeof size);
+  return body_piece::of(std::move(bytes));
+}
+
+}  // namespace
+
+response encode_inference(const model& m, const infer_request& asked, const call_result& done, const encode_context& c) {
   std::vector<body_piece> text, binary;
   json_writer w;
   w.begin_object().member("model_name", m.name()).member("model_version", model_version);
   if (asked.id) w.member("id", *asked.id);
-  w.key("parameters").raw(where.json()).key("outputs").begin_array();
+  w.key("parameters").raw(done.where.json()).key("outputs").begin_array();
   for (const auto& wanted : asked.outputs) {
-    const auto t = std::make_shared<const tensor>(results[wanted.index].contiguous());
     const std::string& name = m.row->outputs[wanted.index].name;
+    if (asked.files != nullptr) {
+      auto file = file_element(m, asked, done, c);
+      w.begin_object().member("name", name).member("datatype", bytes_datatype).member("shape", json_array({1}));
+      if (wanted.binary) {
+        w.key("parameters").begin_object().member("binary_data_size", file.bytes.size()).end_object();
+        binary.push_back(std::move(file));
+      } else {
+        std::string data = "[\"";
+        append_base64(data, file.bytes.substr(sizeof(std::uint32_t)));
+        w.key("data").raw(data += "\"]");
+      }
+      w.end_object();
+      continue;
+    }
+    const auto t = std::make_shared<const tensor>(done.results[wanted.index].contiguous());
     w.begin_object().member("name", name).member("datatype", datatype_of(t->dtype())).key("shape").begin_array();
     for (const auto extent : t->shape()) w.value(extent);
     w.end_array();
@@ -26,7 +55,7 @@ response encode_inference(const model& m, const infer_request& asked, const std:
       binary.push_back({std::string_view(static_cast<const char*>(t->data()), t->bytes()), t});
     } else {
       text.push_back(body_piece::of(w.key("data").raw({}).take()));
-      for (auto& piece : print_flat(*t, numbers, name)) text.push_back(std::move(piece));
+      for (auto& piece : print_flat(*t, c.numbers, name)) text.push_back(std::move(piece));
     }
     w.end_object();
   }
@@ -40,7 +69,13 @@ response encode_inference(const model& m, const infer_request& asked, const std:
   return out;
 }
 
-encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results) {
+encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results,
+                            const service_limits& limits) {
+  if (asked.files != nullptr) {
+    auto size = asked.files->size_of(results, limits);
+    size.text *= 4;  // the file, its base64, and the answer that holds it
+    return size;
+  }
   encoded_size size;
   for (const auto& wanted : asked.outputs) {
     const auto& r = results[wanted.index];

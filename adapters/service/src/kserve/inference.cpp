@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "codec/codec_registry.hpp"
 #include "codec/decoder_pool.hpp"
 #include "codec/json_writer.hpp"
-#include "codec/precision.hpp"
 #include "execution/executor.hpp"
 #include "execution/result_dtype.hpp"
 #include "http/http_error.hpp"
@@ -53,7 +53,7 @@ std::optional<std::size_t> json_length(const request& r) {
 
 class v2_protocol final : public protocol {
  public:
-  explicit v2_protocol(executor& e) : executor_(e) {}
+  v2_protocol(executor& e, codec_registry codecs) : executor_(e), codecs_(std::move(codecs)) {}
 
   std::vector<std::string> patterns() const override { return {std::string(root) + R"((/[\s\S]{0,200})?)"}; }
   bool owns(std::string_view path) const override {
@@ -122,6 +122,7 @@ class v2_protocol final : public protocol {
     if (at.size() == 2 && at[1] == "stats")
       return get(r, statistics_json(all_models(executor_.endpoints), executor_.statistics));
     const auto m = find_model(executor_.endpoints, at[1]);
+    if (!m) executor_.endpoints.check_offered(at[1]);
     if (!m) throw http_error{404, "not_found", fmt::format("[v2] there is no model {}", json_string(shown(at[1], 80)))};
     if (at.size() > 3 && at[2] == "versions") {
       if (at[3] != model_version)
@@ -148,7 +149,7 @@ class v2_protocol final : public protocol {
     executor_.check_open();
     const auto json_bytes = json_length(r);
     const nonfinite numbers = nonfinite_of(r.query);
-    asked_precision precision(*m.row, r.query);
+    asked_options options(*m.row, r.query);
     constexpr std::string_view json_type = "application/json";
     if (json_bytes == 0u && same_ignoring_case(header(r, "Content-Type").substr(0, json_type.size()), json_type))
       throw error(
@@ -160,23 +161,25 @@ class v2_protocol final : public protocol {
     const auto body =
         executor_.read_body(r, record, json_bytes ? memory : host_allocator(device::cpu), json_bytes.value_or(0));
     if (json_bytes) record.text_bytes = static_cast<std::int64_t>(std::min(*json_bytes, body.size()));
+    bool as_text = false;
+    const decode_context decoding{m.row->name, limits, memory, codecs_, options, as_text};
     infer_request asked;
     call c(*m.row, record, executor_.options);
-    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(asked, results); };
+    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(asked, results, limits); };
     const auto take_inputs = [&] {
-      asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, limits, memory);
+      asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, decoding);
       if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
         c.context.deadline = record.begin + std::chrono::microseconds(asked.timeout_us);
       c.context.priority = asked.priority;
-      if (asked.precision) precision.ask(*asked.precision);
-      c.context.precision = precision.name();
+      c.context.precision = options.precision();
+      c.context.parameters = options.values();
       c.take(std::move(asked.inputs));
     };
-    if (executor_.is_short(record)) take_inputs();
+    if (executor_.is_short(record) && !takes_pictures(*m.row)) take_inputs();
     return executor_.run(c, [&] {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);
-      auto out = encode_inference(m, asked, done.results, done.where, numbers);
+      auto out = encode_inference(m, asked, done, {done.where.device, done.where.precision, numbers, codecs_});
       compress(out, r, *c.answer);
       done.where.add_headers(out);
       return out;
@@ -215,11 +218,14 @@ class v2_protocol final : public protocol {
   static constexpr std::uint64_t longest_timeout_us = 1'000'000'000'000'000;  // 31 years: longer is none
 
   executor& executor_;
+  const codec_registry codecs_;
   pool<infer_decoder> decoders_;
 };
 
 }  // namespace
 
-std::unique_ptr<protocol> v2(executor& e) { return std::make_unique<v2_protocol>(e); }
+std::unique_ptr<protocol> v2(executor& e, codec_registry codecs) {
+  return std::make_unique<v2_protocol>(e, std::move(codecs));
+}
 
 }  // namespace sluice::serving

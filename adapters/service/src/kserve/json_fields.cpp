@@ -44,6 +44,8 @@ std::string written(od::value& v) {
   return token.starts_with('[') || token.starts_with('{') ? std::string(kind_of(token)) : shown(token);
 }
 
+bool is_string(od::value& v) { return v.raw_json_token().starts_with('"'); }
+
 bool is_null(od::value& v) { return trimmed_token(v.raw_json_token()) == "null"; }
 
 od::object object_at(od::value v, const std::string& what) {

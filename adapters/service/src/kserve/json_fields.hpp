@@ -17,6 +17,8 @@ namespace sluice::serving {
 // What a client wrote at `v`, for a message.
 std::string written(od::value& v);
 
+bool is_string(od::value& v);
+
 // Writers of JSON send null for what is not there.
 bool is_null(od::value& v);
 

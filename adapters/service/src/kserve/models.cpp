@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "codec/codec.hpp"
 #include "codec/json_writer.hpp"
 
 namespace sluice::serving {
@@ -32,16 +33,20 @@ dtype dtype_of_output(const model& m, const field& output) {
 }
 
 // [-1,-1]: every extent may vary.
-json_value variable_shape(const field& f) {
+json_value variable_shape(const field& f, std::string_view datatype) {
+  if (datatype == bytes_datatype) return json_array({1});
   const int rank = f.usual_rank != 0 ? f.usual_rank : std::clamp(f.min_rank, std::min(1, f.max_rank), f.max_rank);
   return json_array(std::vector(static_cast<std::size_t>(rank), -1));
 }
+
+// The place of the first dtype that makes a model of its own.
+std::size_t first_own(const endpoint& row) { return model{{}, {}}.takes_files(row.inputs[0]) ? 0 : 1; }
 
 // print(field, datatype) for every input, and every output.
 template <class F>
 json_value inputs_json(const model& m, F print) {
   std::vector<json_value> all;
-  for (const auto& f : m.row->inputs) all.push_back(print(f, datatype_of(m.dtypes_of(f).front())));
+  for (const auto& f : m.row->inputs) all.push_back(print(f, m.datatypes_of(f).front()));
   return json_array(all);
 }
 template <class F>
@@ -49,6 +54,11 @@ json_value outputs_json(const model& m, F print) {
   std::vector<json_value> all;
   for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(dtype_of_output(m, f))));
   return json_array(all);
+}
+
+// Triton's configurations call BYTES strings.
+std::string type_name(std::string_view datatype) {
+  return fmt::format("TYPE_{}", datatype == bytes_datatype ? "STRING" : datatype);
 }
 
 json_value duration_json(const statistics::duration& d) { return json_object({{"count", d.count}, {"ns", d.ns}}); }
@@ -69,6 +79,21 @@ std::vector<dtype> model::dtypes_of(const field& input) const {
   return only && has(input.dtypes, *only) ? std::vector{*only} : input.dtypes;
 }
 
+bool model::takes_files(const field& input) const {
+  return has_image_codecs() && !only && input.kind != field_kind::numbers;
+}
+
+bool gives_files(const endpoint& row) noexcept {
+  return has_image_codecs() && row.outputs.size() == 1 && row.outputs[0].kind != field_kind::numbers;
+}
+
+std::vector<std::string_view> model::datatypes_of(const field& input) const {
+  std::vector<std::string_view> all;
+  if (takes_files(input)) all.push_back(bytes_datatype);
+  for (const auto t : dtypes_of(input)) all.push_back(datatype_of(t));
+  return all;
+}
+
 std::optional<model> find_model(const endpoint_registry& rows, std::string_view name) {
   if (auto row = rows.find(name)) return model{std::move(row)};
   for (const auto& d : datatypes) {
@@ -76,7 +101,7 @@ std::optional<model> find_model(const endpoint_registry& rows, std::string_view 
     auto row = rows.find(name.substr(0, name.size() - d.suffix.size()));
     if (!row) continue;
     const auto& types = row->inputs[0].dtypes;
-    if (types.front() != d.type && has(types, d.type)) return model{std::move(row), d.type};
+    if ((first_own(*row) == 0 || types.front() != d.type) && has(types, d.type)) return model{std::move(row), d.type};
   }
   return std::nullopt;
 }
@@ -86,7 +111,7 @@ std::vector<model> all_models(const endpoint_registry& rows) {
   for (const auto& row : rows.rows()) {
     all.push_back({row});
     const auto& types = row->inputs[0].dtypes;
-    for (std::size_t i = 1; i < types.size(); ++i)
+    for (std::size_t i = first_own(*row); i < types.size(); ++i)
       if (model m{row, types[i]}; !rows.find(m.name())) all.push_back(std::move(m));
   }
   return all;
@@ -94,7 +119,7 @@ std::vector<model> all_models(const endpoint_registry& rows) {
 
 std::string metadata_json(const model& m) {
   const auto tensor_json = [](const field& f, std::string_view datatype) {
-    return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", variable_shape(f)}});
+    return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", variable_shape(f, datatype)}});
   };
   return json_object({{"name", m.name()},
                       {"versions", json_array({model_version})},
@@ -106,13 +131,13 @@ std::string metadata_json(const model& m) {
 std::string config_json(const model& m) {
   const auto input_json = [](const field& f, std::string_view datatype) {
     return json_object({{"name", f.name},
-                        {"data_type", fmt::format("TYPE_{}", datatype)},
+                        {"data_type", type_name(datatype)},
                         {"format", "FORMAT_NONE"},
-                        {"dims", variable_shape(f)},
+                        {"dims", variable_shape(f, datatype)},
                         {"optional", false}});
   };
   const auto output_json = [](const field& f, std::string_view datatype) {
-    return json_object({{"name", f.name}, {"data_type", fmt::format("TYPE_{}", datatype)}, {"dims", variable_shape(f)}});
+    return json_object({{"name", f.name}, {"data_type", type_name(datatype)}, {"dims", variable_shape(f, datatype)}});
   };
   return json_object({{"name", m.name()},
                       {"platform", "sluice"},

@@ -1,5 +1,6 @@
 // Endpoints as models of the Open Inference Protocol: an endpoint is a model, "matmul", and each dtype of its first input
-// but the first makes another, "matmul_fp64". The former takes every dtype that the endpoint takes, the latter only its own.
+// but the first makes another, "matmul_fp64"; image files come before all of them. The former takes every dtype that the
+// endpoint takes, the latter only its own.
 #pragma once
 
 #include <optional>
@@ -18,7 +19,16 @@ struct model {
   [[nodiscard]] std::string name() const;
   // The dtypes that an input takes; metadata show the first.
   [[nodiscard]] std::vector<dtype> dtypes_of(const field& input) const;
+  // Whether an input may be an image file: of datatype BYTES, one element.
+  [[nodiscard]] bool takes_files(const field& input) const;
+  // The datatypes that it takes, in their order.
+  [[nodiscard]] std::vector<std::string_view> datatypes_of(const field& input) const;
 };
+
+inline constexpr std::string_view bytes_datatype = "BYTES";
+// The parameter of a request, or of its output, that asks for a file: "image/png".
+inline constexpr std::string_view accept_key = "accept";
+bool gives_files(const endpoint& row) noexcept;  // a model of one output, which is a picture
 
 // Every model has one version.
 inline constexpr std::string_view model_version = "1";

@@ -66,7 +66,7 @@ class docs_protocol final : public protocol {
     auto out = kept(r, type_of(name), {file->bytes, nullptr});
     // Nothing but files of this origin: no scripts or styles in the page itself, no frames around it.
     out.headers.emplace_back("Content-Security-Policy",
-                             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+                             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
                              "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     out.headers.emplace_back("X-Content-Type-Options", "nosniff");
     out.headers.emplace_back("Referrer-Policy", "no-referrer");

@@ -19,7 +19,9 @@ class v1_protocol final : public protocol {
   bool owns(std::string_view path) const override { return path.starts_with(root); }
 
   response answer(const request& r, request_context& record) override {
-    const auto row = executor_.endpoints.find(std::string_view(r.path).substr(root.size()));
+    const auto name = std::string_view(r.path).substr(root.size());
+    const auto row = executor_.endpoints.find(name);
+    if (!row) executor_.endpoints.check_offered(name);
     if (!row) fail_not_found(r);
     record.route = row->name;
     check_method(r, "POST");
@@ -40,23 +42,26 @@ class v1_protocol final : public protocol {
     codec& from = codecs_.for_body(type, row);
     codec& to = codecs_.for_answer(header(r, "Accept"), from, row);
     const nonfinite numbers = nonfinite_of(r.query);
-    asked_precision precision(row, r.query);
+    asked_options options(row, r.query);
+    bool as_text = false;
     const host_allocator memory(executor_.options.device);
     const auto body = executor_.read_body(r, record, from.uses_body_memory() ? memory : host_allocator(device::cpu));
-    const decode_context decoding{row.name, executor_.options.limits, memory, codecs_, precision};
+    const decode_context decoding{row.name, executor_.options.limits, memory, codecs_, options, as_text};
     call c(row, record, executor_.options);
     c.encoded_bytes = [&](std::span<const operand_spec> results) { return to.size_of(results, executor_.options.limits); };
     const auto take_inputs = [&] {
       auto inputs = from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding);
-      c.context.precision = precision.name();
+      c.context.precision = options.precision();
+      c.context.parameters = options.values();
       c.take(std::move(inputs));
     };
-    if (executor_.is_short(record) && !from.decompresses()) take_inputs();
+    if (executor_.is_short(record) && !from.decompresses(row)) take_inputs();
     return executor_.run(c, [&] {
       if (!c.decoded) take_inputs();
       const call_result done = executor_.submit(c);
-      response out{.headers = {{"Content-Type", std::string(to.media_type())}},
-                   .body = to.encode(row, done.results, {done.where.device, done.where.precision, numbers})};
+      response out{
+          .headers = {{"Content-Type", std::string(to.media_type())}},
+          .body = to.encode(row, done.results, {done.where.device, done.where.precision, numbers, codecs_, as_text})};
       done.where.add_headers(out);
       return out;
     });

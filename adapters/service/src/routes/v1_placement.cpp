@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "codec/call_options.hpp"
 #include "codec/json_number.hpp"
 #include "codec/json_writer.hpp"
-#include "codec/precision.hpp"
 #include "execution/executor.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
@@ -65,6 +65,7 @@ struct asked {
   advice_question question;
   std::int64_t from = 0, to = 0;
   std::optional<std::string> precision{};
+  std::optional<sluice::dtype> dtype{};
 
   void take(std::string_view key, od::value v) {
     if (key == "operation") {
@@ -73,7 +74,7 @@ struct asked {
       if (question.op == nullptr)
         fail(fmt::format("there is no operation {}: write {}", name.substr(0, 64), op_names(" or ")));
     } else if (key == "dtype") {
-      question.dtype = parse_dtype(string_of(v, key));
+      dtype = parse_dtype(string_of(v, key));
     } else if (key == precision_key) {
       precision = string_of(v, key);
     } else if (key == "pinned") {
@@ -111,6 +112,7 @@ struct asked {
   }
 
   void finish() {
+    question.dtype = dtype.value_or(question.op->inputs[0].dtypes.front());
     if (precision) question.precision = precision_named(*question.op, *precision);
     if (from == 0 && to == 0) return;
     if (!question.sizes.empty()) fail("sizes are there, and from or to beside them");
@@ -187,7 +189,7 @@ constexpr std::string_view question_schema =
     R"("items":{"type":"integer","minimum":1,"maximum":1000000}},)"
     R"("from":{"type":"integer","minimum":1,"maximum":1000000,"description":"In place of sizes: powers of two from here"},)"
     R"("to":{"type":"integer","minimum":1,"maximum":1000000},)"
-    R"("dtype":{"type":"string","default":"f32"},)"
+    R"("dtype":{"type":"string","description":"Else the usual one of the operation"},)"
     R"("precision":{"enum":[$],"description":"Of an operation that gives a choice"},"pinned":{"type":"boolean","default":false},)"
     R"("rate":{"type":"number","minimum":0,"description":"Calls a second that are to be served"},)"
     R"("prices":{"type":"object","description":"Of a machine with that device, an hour",)"

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "sluice/backend_api.h"
 #include "sluice/impl/base/nan.hpp"
 #include "sluice/impl/ops/run.hpp"
 #include "sluice/ops/canny.hpp"
@@ -41,7 +42,18 @@ inline op_cost cost_of_canny(std::span<const operand_spec> in, const operand_spe
   return {.flops = 20.0 * static_cast<double>(in[0].shape.count()) + 20.0 * static_cast<double>(out.shape.count())};
 }
 
+// Of the parameters low, high and norm.
+inline op_options canny_options_of(std::span<const double> values, option_storage& to) {
+  static_assert(sizeof(sluice_canny_options) <= sizeof to.bytes);
+  return *new (to.bytes) sluice_canny_options{values[0], values[1], values[2] == 0 ? 1 : 2};
+}
+
 }  // namespace ops
+
+SLUICE_FUNC tensor canny(const tensor& image, double low, double high, canny_options options, const device_request& where) {
+  const sluice_canny_options all{low, high, static_cast<std::int32_t>(options.norm)};
+  return apply(canny_op(), {image}, where, all);
+}
 
 SLUICE_FUNC const op_descriptor& canny_op() noexcept {
   static constexpr dtype bytes[] = {dtype::u8};
@@ -49,14 +61,27 @@ SLUICE_FUNC const op_descriptor& canny_op() noexcept {
                                          .dtypes = bytes,
                                          .min_rank = 2,
                                          .summary = "(height, width) or (..., height, width, channels)",
-                                         .usual_rank = 3}};
-  static constexpr op_descriptor op{
-      .name = "canny",
-      .summary = "The edges of images by Canny's method, 255 on edges, else 0",
-      .inputs = inputs,
-      .result = {.name = "edges", .dtypes = bytes, .min_rank = 2, .summary = "(..., height, width)"},
-      .check = ops::check_canny,
-      .cost = ops::cost_of_canny};
+                                         .usual_rank = 2,
+                                         .kind = field_kind::picture}};
+  static constexpr std::string_view norms[] = {"l1", "l2"};
+  static constexpr op_parameter parameters[] = {
+      {.name = "low",
+       .summary = "Above it a pixel is an edge where it is connected to one above the high threshold",
+       .usual = 100},
+      {.name = "high", .summary = "Above it a pixel is an edge", .usual = 200},
+      {.name = "norm", .summary = "Of a gradient: l1 is |dx| + |dy|, l2 is sqrt(dx^2 + dy^2)", .choices = norms}};
+  static constexpr op_descriptor op{.name = "canny",
+                                    .summary = "The edges of images by Canny's method, 255 on edges, else 0",
+                                    .inputs = inputs,
+                                    .result = {.name = "result",
+                                               .dtypes = bytes,
+                                               .min_rank = 2,
+                                               .summary = "(..., height, width)",
+                                               .kind = field_kind::mask},
+                                    .check = ops::check_canny,
+                                    .cost = ops::cost_of_canny,
+                                    .parameters = parameters,
+                                    .options_of = ops::canny_options_of};
   return op;
 }
 

@@ -34,12 +34,23 @@ struct field {
   /// Of an output: its dtype for a given dtype of the first input. Null: the same if it is among `dtypes`, else the first of
   /// them.
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
+  /// What its elements are: pictures come and go as image files, too, where sluice::image was built.
+  field_kind kind = field_kind::numbers;
 };
 
 /// One of the precisions that a client may ask for: ?precision=NAME.
 struct precision_choice {
   std::string name{};     ///< letters, digits and '_'
   std::string summary{};  ///< one line, for the documents
+};
+
+/// A number or a name that a client may set: ?NAME=VALUE, or a member of JSON, a part of a form or a parameter of v2 so
+/// called.
+struct call_parameter {
+  std::string name{};                  ///< letters, digits and '_'
+  std::string summary{};               ///< one line, for the documents
+  double usual = 0;                    ///< where it is not set: the number, or the place of the name in `choices`
+  std::vector<std::string> choices{};  ///< the names that it can be; empty: any finite number
 };
 
 /// What an endpoint knows of a call, beside its inputs.
@@ -50,6 +61,8 @@ struct call_context {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   /// The name of one of endpoint::precisions: of the one asked for, else of the first; empty where there are none.
   std::string_view precision{};
+  /// The values of endpoint::parameters, in their order; of a name, its place in `choices`. Empty: the usual ones.
+  std::span<const double> parameters{};
   std::uint64_t priority = 0;  ///< as the client gave it: 1 is the highest, 0 none
   /// Headers for requests that the endpoint makes itself: X-Request-Id and traceparent (W3C Trace Context), valid during
   /// `run`.
@@ -81,6 +94,8 @@ struct endpoint {
   /// placement goes by it where `estimate` is of an op that has one of that name, and answers name it. Empty: there is no
   /// choice, and a request that asks for one is refused.
   std::vector<precision_choice> precisions{};
+  /// What a client may set beside the inputs; `run` finds the values in its context.
+  std::vector<call_parameter> parameters{};
 };
 
 }  // namespace SLUICE_ABI

@@ -17,6 +17,13 @@ export const element = (name, attributes = {}, ...children) => filled(document.c
 export const shape = (name, attributes = {}, ...children) => filled(document.createElementNS(SVG, name), attributes, children);
 export const at = (id) => document.getElementById(id);
 
+// An image file as a picture, with a link to keep it; `about` is what stands for it where it cannot be seen.
+export function picture(file, name, about) {
+  const url = URL.createObjectURL(file);
+  return element('figure', {class: 'picture'}, element('img', {src: url, alt: about}),
+                 element('figcaption', {class: 'note'}, `${bytes(file.size)} of ${file.type}. `, element('a', {href: url, download: name}, 'Keep it as a file')));
+}
+
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 export function bytes(n) {
   let unit = 0;

@@ -1,5 +1,5 @@
 // Every route of the document, with a form to try it.
-import {element} from './dom.js';
+import {element, picture} from './dom.js';
 import {compact, send} from './send.js';
 
 function resolved(api, thing) {
@@ -12,14 +12,16 @@ let fields = 0;
 function parameterField(api, given) {
   const p = resolved(api, given), schema = resolved(api, p.schema), id = `field-${++fields}`;
   const all = schema.enum ?? (schema.const === undefined ? null : [schema.const]);
-  const choices = all && p.in === 'query' && !p.required ? ['', ...all] : all;  // '': not sent
+  const choices = all && p.in === 'query' && !p.required && schema.default === undefined ? ['', ...all] : all;  // '': not sent
   const input = choices ? element('select', {id}, choices.map((c) => element('option', {}, String(c))))
                         : element('input', {id, type: 'text', autocomplete: 'off', spellcheck: 'false'});
   // What may be left out is shown as an example, not sent.
-  if (p.example !== undefined && !choices) p.required ? input.value = String(p.example) : input.placeholder = String(p.example);
+  const example = p.example ?? schema.default;
+  if (example !== undefined && !choices) p.required ? input.value = String(example) : input.placeholder = String(example);
+  if (choices && schema.default !== undefined) input.value = String(schema.default);
   const node = element('div', {class: 'field'}, element('label', {for: id}, p.name), input,
                        p.description ? element('small', {}, p.description) : null);
-  return {node, name: p.name, place: p.in, needed: p.required ?? false, value: () => input.value};
+  return {node, name: p.name, place: p.in, needed: p.required || schema.default !== undefined, value: () => input.value, usual: schema.default === undefined ? '' : String(schema.default)};
 }
 
 // The body in one media type: text with the example filled in, a file, or a file for each part.
@@ -27,23 +29,29 @@ function bodyField(api, type, content) {
   const id = `field-${++fields}`;
   if (type === 'multipart/form-data') {
     const parts = Object.entries(resolved(api, content.schema).properties ?? {})
-      .map(([name, schema]) => ({name, id: `${id}-${name}`, choices: schema.enum}));
-    const inputs = parts.map((part) => part.choices ? element('select', {id: part.id}, ['', ...part.choices].map((c) => element('option', {}, c)))
-                                                    : element('input', {id: part.id, type: 'file'}));
+      .map(([name, schema]) => ({name, id: `${id}-${name}`, choices: schema.enum, isNumber: schema.type === 'number', isPicture: JSON.stringify(schema).includes('image/')}));
+    const isText = (part) => part.choices || part.isNumber;
+    const inputs = parts.map((part) => part.choices ? element('select', {id: part.id}, ['', ...part.choices].map((c) => element('option', {}, String(c))))
+                                                    : element('input', {id: part.id, type: part.isNumber ? 'text' : 'file'}));
+    const label = (part) => isText(part) ? part.name : part.isPicture ? `${part.name}, a picture or .npy` : `${part.name}, as .npy`;
     const node = element('div', {class: 'ask'}, parts.map((part, i) =>
-      element('div', {class: 'field'}, element('label', {for: part.id}, part.choices ? part.name : `${part.name}, as .npy`), inputs[i])));
+      element('div', {class: 'field'}, element('label', {for: part.id}, label(part)), inputs[i])));
     return {node, body: () => {
       const form = new FormData();
       parts.forEach((part, i) => {
-        const value = part.choices ? inputs[i].value : inputs[i].files[0];
+        const value = isText(part) ? inputs[i].value : inputs[i].files[0];
         if (value) form.append(part.name, value);
       });
       return form;
     }};
   }
   if (!/json|text/.test(type)) {
-    const input = element('input', {id, type: 'file'});
-    return {node: element('div', {class: 'field'}, element('label', {for: id}, 'Body, from a file'), input), body: () => input.files[0] ?? ''};
+    const isPicture = type.startsWith('image/'), seen = element('div');
+    const input = element('input', {id, type: 'file', accept: isPicture && 'image/jpeg,image/png', change: () => {
+      if (isPicture) seen.replaceChildren(...[...input.files].map((file) => picture(file, file.name, 'The picture that is sent')));
+    }});
+    const node = element('div', {class: 'field'}, element('label', {for: id}, isPicture ? 'A picture, from a file' : 'Body, from a file'), input, seen);
+    return {node, body: () => input.files[0] ?? ''};
   }
   const example = content.example === undefined ? '' : compact(content.example);
   const input = element('textarea', {id, spellcheck: 'false', rows: Math.min(14, Math.max(4, example.split('\n').length + 1))});
@@ -77,7 +85,7 @@ function acceptField(api, route) {
 
 function form(api, path, method, route) {
   const parameters = (route.parameters ?? []).map((p) => parameterField(api, p));
-  const optional = parameters.filter((p) => !p.needed);
+  const needed = parameters.filter((p) => p.needed), optional = parameters.filter((p) => !p.needed);
   const accept = acceptField(api, route);
   if (accept) parameters.push(accept);
   const body = bodyChooser(api, route.requestBody);
@@ -88,8 +96,9 @@ function form(api, path, method, route) {
     const query = new URLSearchParams(), headers = {};
     for (const p of parameters) {
       if (p.place === 'path') url = url.replace(`{${p.name}}`, encodeURIComponent(p.value()));
-      else if (p.value() !== '' && p.place === 'query') query.set(p.name, p.value());
-      else if (p.value() !== '' && p.value() !== '*/*') headers[p.name] = p.value();
+      else if (p.value() === '' || p.value() === p.usual) continue;
+      else if (p.place === 'query') query.set(p.name, p.value());
+      else if (p.value() !== '*/*') headers[p.name] = p.value();
     }
     if (body.type() && body.type() !== 'multipart/form-data') headers['Content-Type'] = body.type();  // the browser adds a boundary
     return {method: method.toUpperCase(), path: url + (query.size > 0 ? `?${query}` : ''), headers, body: body.body()};
@@ -100,7 +109,8 @@ function form(api, path, method, route) {
   };
   return element('div', {class: 'try'},
     route.description ? element('p', {class: 'about'}, route.description.replaceAll('`', '')) : null,
-    element('form', {class: 'ask', submit}, parameters.filter((p) => p.needed).map((p) => p.node), body.node, accept?.node ?? null,
+    element('form', {class: 'ask', submit}, needed.filter((p) => p.place === 'path').map((p) => p.node), body.node,
+            needed.filter((p) => p.place !== 'path').map((p) => p.node), accept?.node ?? null,
             optional.length > 0 ? element('details', {}, element('summary', {}, 'Optional'), element('div', {class: 'ask'}, optional.map((p) => p.node))) : null,
             element('div', {class: 'buttons'}, go)),
     element('div', {class: 'ask'}, told, answersList(api, route.responses)));

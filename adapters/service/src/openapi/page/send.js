@@ -1,5 +1,5 @@
 // A request that somebody has filled in, and its answer.
-import {bytes, element, seconds} from './dom.js';
+import {bytes, element, picture, seconds} from './dom.js';
 
 const longest = 100_000;  // characters of an answer that are shown
 
@@ -27,19 +27,27 @@ function curl(api, {method, path, headers, body}) {
   return parts.join(' ');
 }
 
+const answered = (file) => picture(file, `answer.${file.type.split('/')[1]}`, 'The picture that was answered');
+
+// The image file that JSON holds as base64.
+const fileIn = (answer) => new Blob([Uint8Array.from(atob(Object.values(answer)[0]), (c) => c.charCodeAt(0))], {type: answer.media_type});
+
 function bodyNode(type, buffer) {
   if (buffer.byteLength === 0) return element('p', {class: 'note'}, 'No body.');
+  if (/^image\/(png|jpeg)/.test(type)) return answered(new Blob([buffer], {type}));
   if (!/json|text|javascript|svg/.test(type)) {
     const link = element('a', {href: URL.createObjectURL(new Blob([buffer], {type})), download: type.includes('npy') ? 'answer.npy' : 'answer.bin'}, 'Keep it as a file');
     return element('p', {class: 'note'}, `${bytes(buffer.byteLength)} of ${type}. `, link);
   }
-  let text = new TextDecoder().decode(buffer);
+  let text = new TextDecoder().decode(buffer), shown = null;
   if (type.includes('json')) try {
-    text = compact(JSON.parse(text));
+    const value = JSON.parse(text);
+    text = compact(value);
+    if (/^image\//.test(value.media_type)) shown = answered(fileIn(value));
   } catch {  // shown as it came
   }
   const cut = text.length > longest ? `${text.slice(0, longest)}\n… ${text.length - longest} more characters` : text;
-  return element('pre', {tabindex: '0', 'aria-label': 'The answer\'s body'}, cut);
+  return element('div', {}, shown, element('pre', {tabindex: '0', 'aria-label': 'The answer\'s body'}, cut));
 }
 
 async function read(response, show) {
