@@ -169,6 +169,9 @@ struct op_descriptor {
   std::span<const op_parameter> parameters{};
   /// The options for values of `parameters`, in their order, a name as its place in `choices`. They lie in `to`.
   op_options (*options_of)(std::span<const double> values, option_storage& to) = nullptr;
+  /// Operands of at least this rank may be stacked along a new first dimension, and so is the result: a batch in one call.
+  /// 0: not.
+  int stacks_from_rank = 0;
 };
 
 /// The precision of `op` of that name; null: it has none.

@@ -32,7 +32,7 @@
 /// after it: an .npy, without a Content-Type or with application/x-npy or application/octet-stream. Accept:
 /// application/x-npy requests the (single) output as .npy; without an Accept header the answer has the form of the request.
 /// The answer's headers X-Sluice-Device, X-Sluice-Predicted (seconds, where they were predicted) and X-Sluice-Reason report
-/// where it was computed, and why.
+/// where it was computed, and why; X-Sluice-Gathered, of how many calls it was one that ran together (endpoint::gather).
 ///
 /// Image files, where sluice::image was built: fields of kind picture and mask come as image/jpeg or image/png, as a body or
 /// as a part of a form, or as base64 in JSON: {"image": "..."}, which is then answered likewise, with "media_type" beside

@@ -13,19 +13,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-// An endpoint without an estimate chooses its device itself, unless one is named or preferred.
-placed_call choose_device(call& c) {
-  if (!c.cost) {
-    if (c.wanted.is_preferred()) c.context.where = place(work{}, c.wanted).where;
-    return {};
-  }
-  c.cost->result_to = device::cpu;
-  if (c.context.deadline != clock::time_point::max()) c.cost->deadline = seconds_of(c.context.deadline - clock::now());
-  placed_call where(place(*c.cost, c.wanted));
-  c.context.where = where.decided->where;
-  return where;
-}
-
 // An estimate is of the default precision.
 void ask_precision(work& cost, std::string_view name) {
   if (const auto* p = cost.op != nullptr ? find_precision(*cost.op, name) : nullptr) cost.precision = p;
@@ -102,10 +89,28 @@ void call::fail_late() const {
                   row.name, microseconds(context.deadline - request.begin).count(), microseconds(request.taken()).count())};
 }
 
+void call::check_turn(compute_queue::outcome end) const {
+  using enum compute_queue::outcome;
+  if (end == expired) fail_late();
+  if (end == gone) throw http_error{503, "client_gone", "[http] the client has disconnected"};
+}
+
 int call::priority() const { return static_cast<int>(std::min<std::uint64_t>(context.priority, 1'000'000)); }
 
-call_result compute(call& c) {
-  call_result done{.results = {}, .where = choose_device(c)};
+placed_call choose_device(call& c) {
+  if (!c.cost) {
+    if (c.wanted.is_preferred()) c.context.where = place(work{}, c.wanted).where;
+    return {};
+  }
+  c.cost->result_to = device::cpu;
+  if (c.context.deadline != clock::time_point::max()) c.cost->deadline = seconds_of(c.context.deadline - clock::now());
+  placed_call where(place(*c.cost, c.wanted));
+  c.context.where = where.decided->where;
+  return where;
+}
+
+call_result compute(call& c, placed_call chosen) {
+  call_result done{.results = {}, .where = std::move(chosen)};
   auto& where = done.where;
   where.precision = c.context.precision;
   std::optional<call_account> account;

@@ -52,6 +52,8 @@ struct call {
   void ends(stage s) { clock_.ends(s); }
   void check_deadline() const;  // throws http_error (504)
   [[noreturn]] void fail_late() const;
+  // Throws http_error for a wait that ended early: 504 when the deadline has passed, 503 when the client disconnected.
+  void check_turn(compute_queue::outcome end) const;
   [[nodiscard]] int priority() const;
 
  private:
@@ -66,7 +68,10 @@ struct call_result {
   placed_call where;
 };
 
-// Chooses the device, runs the endpoint there, and waits for the results.
-call_result compute(call& c);
+// Asks placement. An endpoint without an estimate chooses its device itself, unless one is named or preferred.
+placed_call choose_device(call& c);
+// Runs the endpoint on the device that was chosen, and waits for the results.
+call_result compute(call& c, placed_call chosen);
+inline call_result compute(call& c) { return compute(c, choose_device(c)); }
 
 }  // namespace sluice::serving

@@ -216,12 +216,14 @@ compute_queue::outcome compute_queue::resume(job& j, std::unique_lock<std::mutex
   return j.asked.gone && j.asked.gone() ? outcome::gone : outcome::done;
 }
 
-void compute_queue::permit::release() {
+bool compute_queue::permit::release() {
   const std::lock_guard lock(queue_.mutex_);
-  if (job_.waiting || !queue_.lend(job_)) return;
+  if (job_.waiting) return true;
+  if (!queue_.lend(job_)) return false;
   ++queue_.released_;
   queue_.resume_next();
   if (queue_.has_next()) queue_.wanted_.notify_one();
+  return true;
 }
 
 compute_queue::outcome compute_queue::permit::acquire() {

@@ -39,8 +39,9 @@ class compute_queue {
   // One place among those that compute at once. The worker that runs a job holds one; its job may lend it to others.
   class permit {
    public:
-    // Others may compute until acquire(): for a job that waits for something else than its turn.
-    void release();
+    // Others may compute until acquire(): for a job that waits for something else than its turn. False: no other thread can
+    // be had, and the job keeps its permit.
+    bool release();
     // Waits for a turn, before all jobs that have not begun. `expired` and `gone`: the job has no permit and must end.
     outcome acquire();
     // Jobs that have precedence over `priority` compute first: for a job whose priority is known only once it has begun.

@@ -152,6 +152,7 @@ endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
     return std::vector{result_of(op, std::span<const operand_spec>(specs.data(), in.size()), options_for({}, usual))};
   };
   for (const auto& f : op.inputs) row.inputs.push_back(field_of(f));
+  if (op.stacks_from_rank > 0) row.gather = {.limit = 64, .least_rank = op.stacks_from_rank};
   if (op.result_dtype != nullptr) row.outputs[0].dtype_for = op.result_dtype;
   if (options.data == nullptr)  // else they are chosen already
     for (const auto& p : op.precisions) row.precisions.push_back({std::string(p.name), std::string(p.summary)});

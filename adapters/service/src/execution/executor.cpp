@@ -63,10 +63,8 @@ bool executor::is_small(const call& c) const {
 }
 
 void executor::check_admitted(const call& c, compute_queue::outcome end) const {
-  using enum compute_queue::outcome;
-  if (end == expired) c.fail_late();
-  if (end == gone) throw http_error{503, "client_gone", "[http] the client has disconnected"};
-  if (end == full) throw busy(compute);
+  c.check_turn(end);
+  if (end == compute_queue::outcome::full) throw busy(compute);
 }
 
 response executor::run(call& c, const std::function<response()>& work) {

@@ -14,7 +14,7 @@
 #include "execution/answer_budget.hpp"
 #include "execution/compute_queue.hpp"
 #include "execution/endpoint_registry.hpp"
-#include "execution/scheduler.hpp"
+#include "execution/gathering_scheduler.hpp"
 #include "observability/health.hpp"
 #include "observability/metrics.hpp"
 #include "observability/statistics.hpp"
@@ -24,7 +24,7 @@ namespace sluice::serving {
 class executor {
  public:
   // Throws invalid_argument for a limit, worker count or queue length below its minimum.
-  explicit executor(service_options o, std::unique_ptr<scheduler> runs = std::make_unique<direct_scheduler>());
+  explicit executor(service_options o, std::unique_ptr<scheduler> runs = std::make_unique<gathering_scheduler>());
 
   const service_options options;
   endpoint_registry endpoints;

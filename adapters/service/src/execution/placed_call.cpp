@@ -27,6 +27,7 @@ void placed_call::add_headers(response& out) const {
   if (const double s = predicted(); std::isfinite(s))
     out.headers.emplace_back("X-Sluice-Predicted", fmt::format("{:.3g}", s));
   out.headers.emplace_back("X-Sluice-Reason", reason());
+  if (gathered > 1) out.headers.emplace_back("X-Sluice-Gathered", std::to_string(gathered));
 }
 
 std::string placed_call::json() const {

@@ -16,11 +16,12 @@ struct placed_call {
   std::optional<decision> decided;  // none: the endpoint has no estimate
   std::string device;               // of the first result, once it is there
   std::string precision;            // of the call; empty: the endpoint gives no choice
+  int gathered = 1;                 // calls that were computed as one, this one included
 
   [[nodiscard]] std::string_view why() const { return decided ? name_of(decided->because) : "endpoint"; }
   [[nodiscard]] double predicted() const;    // seconds; NaN: not known
   [[nodiscard]] std::string reason() const;  // one sentence in printable ASCII
-  // Adds the headers X-Sluice-Device, -Precision, -Predicted and -Reason.
+  // Adds the headers X-Sluice-Device, -Precision, -Predicted, -Reason and -Gathered.
   void add_headers(response& out) const;
   // {"device":"cuda:0","precision":"strict","predicted_seconds":0.00031,"reason":"..."}
   [[nodiscard]] std::string json() const;

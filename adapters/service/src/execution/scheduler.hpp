@@ -18,10 +18,4 @@ class scheduler {
   virtual call_result submit(call& c) = 0;
 };
 
-// Computes each call alone, at once.
-class direct_scheduler final : public scheduler {
- public:
-  call_result submit(call& c) override { return compute(c); }
-};
-
 }  // namespace sluice::serving

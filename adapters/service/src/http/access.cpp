@@ -101,7 +101,7 @@ void access::admit(const request& r, response& answer) const {
   answer.headers.emplace_back(
       "Access-Control-Expose-Headers",
       "Content-Range, ETag, Inference-Header-Content-Length, Location, Retry-After, X-Request-Id, X-Sluice-Device, "
-      "X-Sluice-Predicted, X-Sluice-Reason");
+      "X-Sluice-Gathered, X-Sluice-Predicted, X-Sluice-Reason");
 }
 
 }  // namespace serving

@@ -79,6 +79,7 @@ void metrics::placed(const std::string& operation, const placed_call& where, dou
   const double predicted = where.predicted();
   const std::lock_guard lock(mutex_);
   ++at(placements_, fmt::format("{},why=\"{}\"", at_device, where.why()));
+  if (where.gathered > 1) ++at(gathered_, at_device);
   if (!std::isfinite(predicted)) return;
   auto& f = predictions_[at_device];
   ++f.count;
@@ -111,6 +112,8 @@ void metrics::request_text(std::string& out) const {
   for (const auto& [reason, n] : rejections_) out += fmt::format("sluice_rejections_total{{reason=\"{}\"}} {}\n", reason, n);
   head(out, "sluice_placement_decisions_total", "counter", "Where calls were computed, and what decided.");
   for (const auto& [labels, n] : placements_) out += fmt::format("sluice_placement_decisions_total{{{}}} {}\n", labels, n);
+  head(out, "sluice_gathered_calls_total", "counter", "Calls that were computed as one with others.");
+  for (const auto& [labels, n] : gathered_) out += fmt::format("sluice_gathered_calls_total{{{}}} {}\n", labels, n);
   const auto sums = [&](std::string_view name, std::string_view help, auto value) {
     head(out, name, "counter", help);
     for (const auto& [labels, f] : predictions_) out += fmt::format("{}{{{}}} {}\n", name, labels, value(f));

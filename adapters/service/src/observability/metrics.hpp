@@ -54,7 +54,7 @@ class metrics {
 
   mutable std::mutex mutex_;
   std::map<std::string, series, std::less<>> routes_;  // bounded: endpoints and fixed routes
-  by_label rejections_, placements_;
+  by_label rejections_, placements_, gathered_;
   std::map<std::string, predicted_and_observed, std::less<>> predictions_;  // of calls whose time was predicted
 };
 

@@ -21,6 +21,7 @@ constexpr std::array headers{
     named{"X-Sluice-Precision", "The precision that it was computed in: what the bits of the result promise"},
     named{"X-Sluice-Predicted", "Seconds that it was predicted to take there, where that is known"},
     named{"X-Sluice-Reason", "Why it was computed there"},
+    named{"X-Sluice-Gathered", "Calls that were computed as one with this one, which is counted, where there were others"},
     named{"Inference-Header-Content-Length", "Bytes of JSON before the binary tensors"},
     named{"Content-Encoding", "gzip or deflate, for a client that accepts it"},
     named{"Location", "Where it is to be found"},
@@ -206,7 +207,7 @@ parameter result_dtype_parameter(std::span<const dtype> types) {
 }
 
 std::vector<std::string> placement_headers(bool has_precision) {
-  std::vector<std::string> names{"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason"};
+  std::vector<std::string> names{"X-Sluice-Device", "X-Sluice-Predicted", "X-Sluice-Reason", "X-Sluice-Gathered"};
   if (has_precision) names.emplace_back("X-Sluice-Precision");
   return names;
 }

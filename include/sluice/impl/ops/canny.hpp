@@ -81,7 +81,8 @@ SLUICE_FUNC const op_descriptor& canny_op() noexcept {
                                     .check = ops::check_canny,
                                     .cost = ops::cost_of_canny,
                                     .parameters = parameters,
-                                    .options_of = ops::canny_options_of};
+                                    .options_of = ops::canny_options_of,
+                                    .stacks_from_rank = 3};
   return op;
 }
 

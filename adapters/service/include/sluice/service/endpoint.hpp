@@ -70,6 +70,15 @@ struct call_context {
   std::string_view traceparent{};  ///< likewise
 };
 
+/// How calls that wait for the same device, not the CPU, run as one: each input stacked along a new first dimension. Calls
+/// join where their shapes, dtypes, precision and parameters are equal. `run` then gets inputs on the device that placement
+/// chose, and the context of one of the calls; its results have the new dimension, too. Where it throws, each call is
+/// computed alone. For endpoints with an estimate.
+struct gather_rule {
+  std::int64_t limit = 0;  ///< calls at most; below 2: each runs alone
+  int least_rank = 0;      ///< of each input before it is stacked; below, calls run alone
+};
+
 /// A row of the catalogue.
 struct endpoint {
   std::string name{};            ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
@@ -96,6 +105,7 @@ struct endpoint {
   std::vector<precision_choice> precisions{};
   /// What a client may set beside the inputs; `run` finds the values in its context.
   std::vector<call_parameter> parameters{};
+  gather_rule gather{};  ///< whether calls may run as one
 };
 
 }  // namespace SLUICE_ABI
