@@ -81,7 +81,7 @@ TEST_CASE("runs are filled from their seeds") {
 
 TEST_CASE("edges grow to the fixed point, with any stack, and in parts that are joined") {
   for (const int density : {0, 10, 35, 42, 60, 100})
-    for (const std::size_t stack : {1, 4, 1024})
+    for (const std::size_t stack : {1u, 4u, 1024u})
       for (const std::int64_t words : {1, 2, 7})
         for (const std::int64_t part : {1, 5, 64}) {
           INFO("density ", density, ", stack ", stack, ", ", words, " words, parts of ", part, " rows");

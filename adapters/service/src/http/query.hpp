@@ -15,6 +15,6 @@ namespace sluice::serving {
 std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query);
 
 // The value of `name`, if it is there. Throws the same.
-std::optional<std::string> query_value(std::string_view query, std::string_view name);
+SLUICE_API std::optional<std::string> query_value(std::string_view query, std::string_view name);
 
 }  // namespace sluice::serving
