@@ -24,7 +24,7 @@
 #include <sluice/parallel.hpp>
 
 #include "../common/platform.hpp"
-#include "../common/progress_line.hpp"
+#include "../common/progress_options.hpp"
 #include "images.hpp"
 
 namespace {
@@ -72,16 +72,7 @@ void describe_run(CLI::App& app, arguments& a) {
   app.add_option("--jobs", a.jobs, "images at a time; without it as many as there are cores")
       ->check(CLI::Range(1, 4096))
       ->type_name("N");
-  const std::map<std::string, progress_form> forms{{"auto", progress_form::automatic},
-                                                   {"bar", progress_form::bar},
-                                                   {"lines", progress_form::lines},
-                                                   {"json", progress_form::json},
-                                                   {"none", progress_form::none}};
-  app.add_option("--progress", a.progress,
-                 "auto (a bar on a terminal, else lines), bar, lines, json, none; on standard error")
-      ->transform(CLI::CheckedTransformer(forms))
-      ->type_name("FORM");
-  app.add_flag("-q,--quiet", a.quiet, "write nothing but errors");
+  add_progress_options(app, a.progress, a.quiet);
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {

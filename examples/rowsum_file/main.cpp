@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -26,6 +25,7 @@
 #include <sluice/pipeline.hpp>
 
 #include "../common/platform.hpp"
+#include "../common/progress_options.hpp"
 #include "progress.hpp"
 #include "summary.hpp"
 
@@ -121,16 +121,7 @@ void describe_run(CLI::App& app, arguments& a) {
       ->type_name("BYTES");
   app.add_option("--readers", a.readers, "threads that read at once")->check(CLI::Range(1, 4096))->type_name("N");
   app.add_flag("--no-map", a.no_map, "read files instead of mapping them");
-  const std::map<std::string, progress_form> forms{{"auto", progress_form::automatic},
-                                                   {"bar", progress_form::bar},
-                                                   {"lines", progress_form::lines},
-                                                   {"json", progress_form::json},
-                                                   {"none", progress_form::none}};
-  app.add_option("--progress", a.progress,
-                 "auto (a bar on a terminal, else lines), bar, lines, json, none; on standard error")
-      ->transform(CLI::CheckedTransformer(forms))
-      ->type_name("FORM");
-  app.add_flag("-q,--quiet", a.quiet, "write nothing but errors");
+  add_progress_options(app, a.progress, a.quiet);
 }
 
 // What can be read once only, in order.
