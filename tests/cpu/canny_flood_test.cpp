@@ -23,7 +23,7 @@ class plane {
     if (density == 0) set(edges_, rows - 1, 0);
   }
 
-  [[nodiscard]] edges::bitmaps bitmaps() { return {candidates_.data() + 1, edges_.data() + 1, stride_}; }
+  [[nodiscard]] edges::bitmaps bitmaps() { return {candidates_.data(), edges_.data(), stride_}; }
   [[nodiscard]] const std::vector<std::uint64_t>& found() const { return edges_; }
   [[nodiscard]] std::int64_t rows() const { return rows_; }
 
@@ -48,9 +48,9 @@ class plane {
   }
 
  private:
-  [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(rows_ * stride_ + 1); }
+  [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(rows_ * stride_); }
   [[nodiscard]] std::size_t at(std::int64_t y, std::int64_t x) const {
-    return static_cast<std::size_t>(1 + y * stride_ + x / 64);
+    return static_cast<std::size_t>(y * stride_ + x / 64);
   }
   [[nodiscard]] bool has(const std::vector<std::uint64_t>& map, std::int64_t y, std::int64_t x) const {
     return (map[at(y, x)] >> (x % 64) & 1) != 0;
@@ -95,7 +95,7 @@ TEST_CASE("edges grow to the fixed point, with any stack, and in parts that are 
           std::vector<bool> changed(before.size());
           bool joined = true;
           for (std::int64_t y = part; y < p.rows(); y += part)
-            joined = all.join(y - 1, [&](std::int64_t at) { changed[static_cast<std::size_t>(at + 1)] = true; }) && joined;
+            joined = all.join(y - 1, [&](std::int64_t at) { changed[static_cast<std::size_t>(at)] = true; }) && joined;
           if (!joined)
             all.run();
           else

@@ -67,18 +67,8 @@ inline std::string jpeg(std::int64_t width, std::int64_t height, int channels = 
 // Empty when decode() refuses `bytes` for this reason, with every one of `words`; else what it did.
 inline std::string refused_as(refusal reason, const std::string& bytes, std::initializer_list<std::string_view> words,
                               const image::decode_options& options = {}) {
-  try {
-    static_cast<void>(image::decode(bytes_of(bytes), options));
-  } catch (const image::bad_image& e) {
-    const std::string sentence = e.what();
-    if (e.reason() != reason) return std::string(name_of(e.reason())) + ": " + sentence;
-    for (const auto word : words)
-      if (sentence.find(word) == std::string::npos) return "\"" + std::string(word) + "\" is not in: " + sentence;
-    return "";
-  } catch (const std::exception& e) {
-    return std::string("another exception: ") + e.what();
-  }
-  return "nothing was thrown";
+  return refused_for<image::bad_image>([&] { static_cast<void>(image::decode(bytes_of(bytes), options)); },
+                                       &image::bad_image::reason, reason, words);
 }
 
 }  // namespace testing

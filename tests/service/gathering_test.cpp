@@ -81,6 +81,13 @@ struct doubling {
     });
   }
   std::future<answer> begin(int value) { return begin(cat(R"({"a":[)", std::to_string(value), ",1]}")); }
+  // One call at the gate, and calls 1 to `others` that wait for it.
+  bool begin_behind_one(std::vector<std::future<answer>>& all, int others) {
+    all.push_back(begin(0));
+    if (!entered(1)) return false;
+    for (int i = 1; i <= others; ++i) all.push_back(begin(i));
+    return waits(others);
+  }
   [[nodiscard]] bool waits(int calls) const {
     return eventually([&] { return scheduler->waiting() == calls; });
   }
@@ -109,10 +116,7 @@ TEST_CASE("calls that wait for the one under way run as one, and each gets its o
   doubling d;
   std::vector<std::future<answer>> all;
   const opens last{d.entrance};
-  all.push_back(d.begin(0));
-  REQUIRE(d.entered(1));
-  for (int i = 1; i <= 5; ++i) all.push_back(d.begin(i));
-  REQUIRE(d.waits(5));
+  REQUIRE(d.begin_behind_one(all, 5));
   CHECK(d.entrance.entered == 1);
   d.entrance.open();
   for (int i = 0; i <= 5; ++i) {
@@ -158,10 +162,7 @@ TEST_CASE("a batch has no more calls than the rule allows; the rest are the next
   doubling d("fake:0", 3);
   std::vector<std::future<answer>> all;
   const opens last{d.entrance};
-  all.push_back(d.begin(0));
-  REQUIRE(d.entered(1));
-  for (int i = 1; i <= 5; ++i) all.push_back(d.begin(i));
-  REQUIRE(d.waits(5));
+  REQUIRE(d.begin_behind_one(all, 5));
   d.entrance.open();
   std::map<std::string, int> gathered;
   for (int i = 0; i <= 5; ++i) {
@@ -177,10 +178,7 @@ TEST_CASE("no more calls wait than have results within the limit") {
   doubling d("fake:0", 64, 2, 16);
   std::vector<std::future<answer>> all;
   const opens last{d.entrance};
-  all.push_back(d.begin(0));
-  REQUIRE(d.entered(1));
-  for (int i = 1; i <= 2; ++i) all.push_back(d.begin(i));
-  REQUIRE(d.waits(2));
+  REQUIRE(d.begin_behind_one(all, 2));
   all.push_back(d.begin(3));
   REQUIRE(d.entered(2));
   CHECK(d.scheduler->waiting() == 2);

@@ -135,14 +135,15 @@ inline std::vector<sluice::device> one_of_each_backend() {
   return list;
 }
 
-// Empty when f throws a sluice::error of this code whose sentence holds every one of `words`; else what it did.
-template <class F>
-std::string refused(F&& f, error_code code, std::initializer_list<std::string_view> words) {
+// Empty when f throws an E of this reason whose sentence holds every one of `words`; else what it did.
+template <class E, class Reason, class F>
+std::string refused_for(F&& f, Reason (E::*reason_of)() const noexcept, Reason reason,
+                        std::initializer_list<std::string_view> words) {
   try {
     f();
-  } catch (const sluice::error& e) {
+  } catch (const E& e) {
     const std::string sentence = e.what();
-    if (e.code() != code) return "the code is " + std::string(name_of(e.code())) + ": " + sentence;
+    if ((e.*reason_of)() != reason) return "the reason is " + std::string(name_of((e.*reason_of)())) + ": " + sentence;
     for (const auto word : words)
       if (sentence.find(word) == std::string::npos) return "\"" + std::string(word) + "\" is not in: " + sentence;
     return "";
@@ -150,6 +151,12 @@ std::string refused(F&& f, error_code code, std::initializer_list<std::string_vi
     return std::string("another exception: ") + e.what();
   }
   return "nothing was thrown";
+}
+
+// Of a sluice::error and its code.
+template <class F>
+std::string refused(F&& f, error_code code, std::initializer_list<std::string_view> words) {
+  return refused_for<sluice::error>(f, &sluice::error::code, code, words);
 }
 
 }  // namespace testing

@@ -1,12 +1,10 @@
 #include "kserve/infer_decoder.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
-#include "codec/codec_registry.hpp"
 #include "codec/list_reader.hpp"
-#include "codec/picture_text.hpp"
+#include "kserve/infer_files.hpp"
 #include "kserve/json_fields.hpp"
 
 namespace sluice::serving {
@@ -62,7 +60,7 @@ class request_reader {
       fail_v2(fmt::format("the body has {} bytes, and its JSON and the binary data of its inputs add up to {}", body_.size(),
                           cursor_),
               error_code::malformed);
-    for (const auto& f : files_) inputs_[f.index] = picture(f);
+    for (const auto& f : files_) inputs_[f.index] = decoded(f, body_, model_, context_);
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!inputs_[i])
         fail_v2(fmt::format("the input {} is missing: {} needs it", model_.row->inputs[i].name, model_.name()));
@@ -130,7 +128,7 @@ class request_reader {
       else if (context_.options.knows(key))
         context_.options.ask(key, is_string(v) ? string_at(v, std::string(key)) : written(v));
       else if (key == accept_key && gives_files(*model_.row))
-        out_.files = &files_codec(string_at(v, std::string(accept_key)));
+        out_.files = &files_codec(context_.codecs, model_, string_at(v, std::string(accept_key)));
       else if (key == "binary_data_output")
         binary_output_ = bool_at(v, "binary_data_output");
       else
@@ -226,7 +224,7 @@ class request_reader {
     return *in.datatype == bytes_datatype && model_.takes_files(model_.row->inputs[*in.index]);
   }
   bool is_file(std::size_t index) const {
-    return std::any_of(files_.begin(), files_.end(), [&](const file& f) { return f.index == index; });
+    return std::any_of(files_.begin(), files_.end(), [&](const infer_file& f) { return f.index == index; });
   }
   const std::string& file_name(const input& in) const {
     const auto& name = model_.row->inputs[*in.index].name;
@@ -236,21 +234,12 @@ class request_reader {
     return name;
   }
 
-  // In binary: its length, in 4 bytes, and its bytes.
   void read_file(input& in) {
     const auto& name = file_name(in);
-    const auto bytes = binary_data(name, *in.binary_bytes);
-    std::uint32_t size = 0;
-    if (bytes.size() >= sizeof size) std::memcpy(&size, bytes.data(), sizeof size);
-    if (bytes.size() != sizeof size + std::uint64_t{size})
-      fail_v2(
-          fmt::format("the input {} has a binary_data_size of {}: its one element of BYTES takes 4 bytes for its length, "
-                      "and {} by that length",
-                      name, *in.binary_bytes, size),
-          error_code::malformed);
+    const auto bytes = element_of_bytes(binary_data(name, *in.binary_bytes), name);
     check_first(*in.index);
     in.is_file = true;
-    files_.push_back({*in.index, bytes.substr(sizeof size), false});
+    files_.push_back({*in.index, bytes, false});
   }
 
   // In JSON: a list of one string, base64.
@@ -267,31 +256,6 @@ class request_reader {
     if (!in.is_file) fail_v2(fmt::format("{}.data is empty: one string is needed, an image file in base64", name));
   }
 
-  struct file {
-    std::size_t index;  // of the input
-    std::string_view bytes;
-    bool base64;
-  };
-  // Decoded when all of the request is read: options may follow.
-  tensor picture(const file& f) const {
-    const field& one = model_.row->inputs[f.index];
-    if (f.base64) return picture_in(f.bytes, one, context_);
-    codec& by = *context_.codecs.for_picture(f.bytes);
-    return by.decode({body_, f.bytes, {}, one.name}, {&one, 1}, context_).at(0);
-  }
-
-  // The codec of the files that outputs are to be.
-  codec& files_codec(const std::string& type) const {
-    std::string given;
-    for (const auto& c : context_.codecs.all()) {
-      if (!c->is_of_pictures()) continue;
-      if (c->media_type() == type) return *c;
-      given += fmt::format("{}{}", given.empty() ? "" : " or ", c->media_type());
-    }
-    fail_v2(fmt::format("{} is {}: outputs of {} are UINT8 without it, or BYTES of {}", accept_key, json_string(shown(type)),
-                        model_.name(), given));
-  }
-
   void read_output(od::value v, const std::string& what) {
     std::optional<std::size_t> index;
     std::optional<bool> binary;
@@ -304,7 +268,7 @@ class request_reader {
           if (name == "binary_data")
             binary = bool_at(given, "binary_data");
           else if (name == accept_key && gives_files(*model_.row))
-            out_.files = &files_codec(string_at(given, std::string(accept_key)));
+            out_.files = &files_codec(context_.codecs, model_, string_at(given, std::string(accept_key)));
           else
             return false;
           return true;
@@ -364,7 +328,7 @@ class request_reader {
   const decode_context& context_;
   const service_limits& limits_;
   infer_request out_;
-  std::vector<file> files_;
+  std::vector<infer_file> files_;
   std::vector<std::optional<tensor>> inputs_;
   std::vector<output> wanted_;
   bool binary_output_ = false;

@@ -192,12 +192,11 @@ class call {
     return std::max(least_rows, std::min(even, band_pixels / all.width));
   }
 
-  std::int64_t words_of_image() const { return all_.height * stride_ + 1; }
+  std::int64_t words_of_image() const { return all_.height * stride_; }
 
-  // Each bitmap after a word of zeros.
   bitmaps bitmaps_of(std::int64_t image) const {
     std::uint64_t* first = words_.data() + 2 * image * words_of_image();
-    return {first + 1, first + words_of_image() + 1, stride_};
+    return {first, first + words_of_image(), stride_};
   }
 
   void run_band(std::int64_t i) {

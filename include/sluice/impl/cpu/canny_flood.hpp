@@ -12,7 +12,7 @@ inline namespace SLUICE_ABI {
 namespace cpu {
 namespace edges {
 
-// Words of 64 pixels. Every row, the first one too, comes after a word of zeros, and so does the end.
+// Words of 64 pixels. Every row ends with a word of zeros, which parts it from the next.
 struct bitmaps {
   std::uint64_t* candidates;  // word w of row r is at r * stride + w
   std::uint64_t* edges;       // candidates too
