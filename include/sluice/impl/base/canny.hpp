@@ -39,10 +39,16 @@ inline canny_thresholds canny_thresholds_of(double low, double high, std::int32_
   return {threshold(std::min(low, high)), threshold(std::max(low, high)), norm == 2};
 }
 
-// The thresholds that a backend's function is called for. Options is sluice_canny_options; no bytes are the defaults.
+// The defaults. Options is sluice_canny_options.
+template <class Options>
+constexpr Options usual_canny_options() noexcept {
+  return {100, 200, 1};
+}
+
+// The thresholds that a backend's function is called for; no bytes are the defaults.
 template <class Options>
 canny_thresholds canny_thresholds_of(const void* options, std::size_t size) noexcept {
-  Options o{100, 200, 1};
+  Options o = usual_canny_options<Options>();
   if (options != nullptr) std::memcpy(&o, options, std::min(size, sizeof o));
   return canny_thresholds_of(o.low, o.high, o.norm);
 }

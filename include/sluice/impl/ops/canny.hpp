@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "sluice/backend_api.h"
+#include "sluice/impl/base/canny.hpp"
 #include "sluice/impl/base/nan.hpp"
 #include "sluice/impl/ops/run.hpp"
 #include "sluice/ops/canny.hpp"
@@ -20,6 +21,8 @@ inline bool is_finite(double x) noexcept {
   return (std::bit_cast<std::uint64_t>(x) & infinity) != infinity;
 }
 
+inline constexpr auto usual_canny = base::usual_canny_options<sluice_canny_options>();
+
 inline operand_spec check_canny(std::span<const operand_spec> in, const op_options& options) {
   const shape& s = in[0].shape;
   const auto refuse = [&](const std::string& rule) {
@@ -30,7 +33,7 @@ inline operand_spec check_canny(std::span<const operand_spec> in, const op_optio
   if (s.rank() < 2) throw refuse("it must be (height, width) or (..., height, width, channels)");
   if (s.rank() > 2 && s.back() != 1 && s.back() != 3)
     throw refuse(fmt::format("extent({}), the channels, must be 1 or 3", s.rank() - 1));
-  const auto o = options.value_or(sluice_canny_options{100, 200, 1});
+  const auto o = options.value_or(usual_canny);
   if (!is_finite(o.low) || !is_finite(o.high))
     throw refuse(fmt::format("the thresholds are {} and {}, and must be finite", o.low, o.high));
   if (o.norm != 1 && o.norm != 2) throw refuse(fmt::format("the norm is {}, and must be 1 or 2", o.norm));
@@ -67,8 +70,8 @@ SLUICE_FUNC const op_descriptor& canny_op() noexcept {
   static constexpr op_parameter parameters[] = {
       {.name = "low",
        .summary = "Above it a pixel is an edge where it is connected to one above the high threshold",
-       .usual = 100},
-      {.name = "high", .summary = "Above it a pixel is an edge", .usual = 200},
+       .usual = ops::usual_canny.low},
+      {.name = "high", .summary = "Above it a pixel is an edge", .usual = ops::usual_canny.high},
       {.name = "norm", .summary = "Of a gradient: l1 is |dx| + |dy|, l2 is sqrt(dx^2 + dy^2)", .choices = norms}};
   static constexpr op_descriptor op{.name = "canny",
                                     .summary = "The edges of images by Canny's method, 255 on edges, else 0",
