@@ -31,12 +31,12 @@ class reader {
     seen_.emplace_back(key);
     auto& p = settings_.prepare;
     if (key == "resize") {
-      p.resize_short = side_of(key, value);
+      p.resize_short = side_of(key, value, 0);
     } else if (key == "crop") {
-      p.crop = side_of(key, value);
+      p.crop = side_of(key, value, 1);
     } else if (key == "scale") {
       p.scale = number_of(key, value);
-      if (p.scale <= 0) fail(fmt::format("scale is {}: it must be positive", p.scale));
+      if (!(p.scale > 0)) fail(fmt::format("scale is {}: it must be positive", p.scale));
     } else if (key == "mean") {
       mean_ = numbers_of(key, value);
     } else if (key == "std") {
@@ -46,7 +46,7 @@ class reader {
       p.channels = name == "grey" ? 1 : 3;
       p.bgr = name == "bgr";
     } else if (key == "layout") {
-      one_of(key, value, {"nchw"});
+      p.layout = one_of(key, value, {"nchw", "nhwc"}) == "nchw" ? image::layout::nchw : image::layout::nhwc;
     } else if (key == "softmax") {
       if (value.get_bool().get(settings_.softmax)) fail("softmax must be true or false");
     } else {
@@ -57,8 +57,6 @@ class reader {
 
   picture_settings finish() {
     auto& p = settings_.prepare;
-    if (p.crop > p.resize_short)
-      fail(fmt::format("crop is {} and resize {}: a crop lies within the resized picture", p.crop, p.resize_short));
     fill("mean", mean_, p.mean);
     fill("std", std_, p.std);
     for (int i = 0; i < p.channels; ++i)
@@ -67,24 +65,25 @@ class reader {
   }
 
  private:
-  std::int64_t side_of(std::string_view key, element value) const {
+  std::int64_t side_of(std::string_view key, element value, std::int64_t least) const {
     std::int64_t n = 0;
-    if (value.get_int64().get(n) || n < 1 || n > largest_side)
-      fail(fmt::format("{} must be an integer, 1 to {}", key, largest_side));
+    if (value.get_int64().get(n) || n < least || n > largest_side)
+      fail(fmt::format("{} must be an integer, {} to {}", key, least, largest_side));
     return n;
   }
 
-  float number_of(std::string_view key, element value) const {
+  double number_of(std::string_view key, element value) const {
     double x = 0;
-    if (value.get_double().get(x) || !std::isfinite(static_cast<float>(x))) fail(fmt::format("{} must hold numbers", key));
-    return static_cast<float>(x);
+    if (value.get_double().get(x) || !std::isfinite(static_cast<float>(x)))
+      fail(fmt::format("{} must be a number, or a list of them, that f32 can hold", key));
+    return x;
   }
 
   std::vector<float> numbers_of(std::string_view key, element value) const {
     simdjson::dom::array all;
     if (value.get_array().get(all)) fail(fmt::format("{} must be a list with a number for each channel", key));
     std::vector<float> numbers;
-    for (const auto one : all) numbers.push_back(number_of(key, one));
+    for (const auto one : all) numbers.push_back(static_cast<float>(number_of(key, one)));
     return numbers;
   }
 

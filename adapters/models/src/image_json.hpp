@@ -2,12 +2,12 @@
 //
 //     {"resize": 256, "crop": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 //
-// resize    pixels of the short side; 256
-// crop      pixels of both sides of the square that is cut from the middle, at most `resize`; 224
+// resize    pixels of the short side, 0 where the picture keeps its size; 256
+// crop      pixels of both sides of the square that is cut from the middle; 224
 // scale     what a pixel's value, 0 to 255, is multiplied by; 1/255
 // mean, std of each channel: (scale * pixel - mean) / std; those of ImageNet. A grey model's must be given
 // channels  "rgb", "bgr" or "grey"; "rgb"
-// layout    "nchw", which there is alone
+// layout    "nchw" or "nhwc"; "nchw"
 // softmax   whether the model's scores are logits; true. false: they are probabilities already
 #pragma once
 

@@ -121,6 +121,12 @@ struct classifier {
   }
 };
 
+// The extents of what a picture becomes.
+std::vector<std::int64_t> extents_of(const image::preparation& p) {
+  if (p.layout == image::layout::nchw) return {1, p.channels, p.crop, p.crop};
+  return {1, p.crop, p.crop, p.channels};
+}
+
 // A size that says how a picture is cut: "256, then 224 x 224 of its middle".
 std::string summary_of(const image::preparation& p) {
   return fmt::format("a JPEG or PNG, or u8 (H, W, {}): its short side becomes {} pixels, and {} x {} of the middle are taken",
@@ -132,10 +138,10 @@ endpoint picture_row(const found_model& m, const found_version& v, const shared_
   const auto& in = on->first().inputs();
   const auto& out = on->first().outputs();
   const auto& p = settings.prepare;
-  if (in.size() != 1 || !is_floating(in[0].dtype) || !fits(in[0], {1, p.channels, p.crop, p.crop}))
+  if (in.size() != 1 || !is_floating(in[0].dtype) || !fits(in[0], extents_of(p)))
     fail(error_code::malformed, m, v,
-         fmt::format("its inputs are {}, and its image.json makes one (1, {}, {}, {}) of a picture", str(in), p.channels,
-                     p.crop, p.crop));
+         fmt::format("its inputs are {}, and its image.json makes one ({}) of a picture", str(in),
+                     fmt::join(extents_of(p), ", ")));
   if (out.size() != 1 || !is_floating_row(out[0]) || out[0].extents[1] < 1)
     fail(error_code::malformed, m, v,
          fmt::format("its outputs are {}: of a model that takes pictures there is one, (rows, classes)", str(out)));

@@ -19,7 +19,8 @@
 ///      "std": [0.229, 0.224, 0.225], "channels": "rgb", "layout": "nchw", "softmax": true}
 ///
 /// The short side becomes `resize` pixels, bilinear and antialiased as by Pillow; the middle `crop` x `crop` of them are
-/// (scale * pixel - mean) / std, as f32 (1, channels, crop, crop). "channels" is "rgb", "bgr" or "grey". "softmax": false
+/// (scale * pixel - mean) / std, as f32 (1, channels, crop, crop), or (1, crop, crop, channels) for "nhwc". "channels" is "rgb", "bgr" or "grey", whose
+/// "mean" and "std" have one number. "softmax": false
 /// says that the scores are probabilities already. A model without image.json that is called "resnet..." and whose one input
 /// is f32 (N, 3, 224, 224) has it with these values. labels.txt names the classes, one a line; else a label is the class's
 /// number.
