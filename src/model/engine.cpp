@@ -73,8 +73,8 @@ std::string library_in(const std::filesystem::path& folder) {
 std::string library_to_load(std::string& path, std::string& refused) {
   path = base::environment(variable);
   if (path.empty()) {
-    path = versioned_name;
-    return path;  // the loader's places: a name without a separator
+    path = versioned_name;  // the loader's places: a name without a separator
+    return path;
   }
   if (!std::filesystem::path(path).is_absolute()) {  // it would mean the working directory, where anyone may have put a file
     refused =
@@ -109,7 +109,11 @@ void load(loaded& result) {
   if (library.empty()) return;
   about.path = library;
   void* const module = base::open_module(library, about.refused);
-  if (module == nullptr) return;
+  if (module == nullptr) {
+    if (base::environment(variable).empty())
+      about.refused += fmt::format(" ({} may name the library or its folder)", variable);
+    return;
+  }
   auto* const entry = reinterpret_cast<api_base_function*>(base::find_symbol(module, "OrtGetApiBase"));
   const api_base* const base = entry != nullptr ? entry() : nullptr;
   if (base == nullptr) {
@@ -148,26 +152,46 @@ const loaded& the_engine() {
   return *once;
 }
 
-error_code code_of(error_kind kind) noexcept {
-  switch (kind) {
-    case error_kind::invalid_argument: return error_code::invalid_argument;
-    case error_kind::no_such_file: return error_code::io;
-    case error_kind::no_model:
-    case error_kind::invalid_protobuf:
-    case error_kind::invalid_graph: return error_code::malformed;
-    case error_kind::not_implemented: return error_code::unsupported;
-    default: return error_code::internal;
+// Where the text at `at` is a place in the engine's source and the function there, "a/b.cc:256 void f(int) const ", the end
+// of that; else `at`.
+std::size_t skip_place(std::string_view text, std::size_t at) {
+  const auto end = std::min(text.find(' ', at), text.size());
+  const auto token = text.substr(at, end - at);
+  const auto colon = token.rfind(':');
+  if (token.find('/') == token.npos || colon == token.npos || colon + 1 == token.size()) return at;
+  if (token.find_first_not_of("0123456789", colon + 1) != token.npos) return at;
+  if (!token.substr(0, colon).ends_with(".cc") && !token.substr(0, colon).ends_with(".h")) return at;
+  auto next = text.find('(', end);
+  if (next == text.npos) return at;
+  for (int depth = 0; next < text.size(); ++next) {
+    depth += text[next] == '(' ? 1 : text[next] == ')' ? -1 : 0;
+    if (depth == 0) break;
   }
+  ++next;
+  if (text.substr(std::min(next, text.size())).starts_with(" const ")) next += 6;
+  return std::min(next + 1, text.size());
+}
+
+// The engine's sentence on one line, without places in its source.
+std::string readable(std::string_view text) {
+  std::string sentence;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i == 0 || text[i - 1] == ' ') i = skip_place(text, i);
+    if (i < text.size()) sentence += text[i] == '\n' ? ' ' : text[i];
+  }
+  while (sentence.ends_with(' ')) sentence.pop_back();
+  return sentence;
 }
 
 }  // namespace
 
-void engine::fail(std::string_view doing, status* failed) const {
-  const error_code code = code_of(api_(error_kind_of, failed));
-  std::string sentence = fmt::format("{}: {}", doing, api_(message_of, failed));
+failure engine::taken(status* failed) const {
+  failure what{api_(error_kind_of, failed), readable(api_(message_of, failed))};
   api_(release_status, failed);
-  throw error(code, sentence);
+  return what;
 }
+
+void engine::throw_failure(const failure& what) { throw error(error_code::internal, "[model] " + what.text); }
 
 const engine& find_engine() {
   const loaded& found = the_engine();

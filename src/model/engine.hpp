@@ -1,8 +1,8 @@
 // The process's ONNX Runtime: found and loaded once, and what it says turned into errors of ours.
 #pragma once
 
+#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "onnxruntime.hpp"
@@ -12,23 +12,31 @@ namespace sluice {
 inline namespace SLUICE_ABI {
 namespace ort {
 
-// Calls functions of the engine by their slots. One that gives a status throws sluice::error where it failed.
+// What the engine says of a failure.
+struct failure {
+  error_kind kind;
+  std::string text;
+};
+
+// Calls functions of the engine by their slots.
 class engine {
  public:
   engine(const void* table, environment* made) noexcept : api_(table), environment_(made) {}
 
   [[nodiscard]] const environment* shared() const noexcept { return environment_; }
 
-  // `doing` opens the sentence: "[model] resnet.onnx".
-  template <class... P>
-  void operator()(std::string_view doing, slot<status*(P...)> which, std::type_identity_t<P>... arguments) const {
-    if (status* failed = api_(which, arguments...)) [[unlikely]]
-      fail(doing, failed);
-  }
+  // Throws sluice::error (internal) where the function fails, which it does for want of memory.
   template <class... P>
   void operator()(slot<status*(P...)> which, std::type_identity_t<P>... arguments) const {
     if (status* failed = api_(which, arguments...)) [[unlikely]]
-      fail("[model]", failed);
+      throw_failure(taken(failed));
+  }
+  // Gives the failure.
+  template <class... P>
+  std::optional<failure> attempt(slot<status*(P...)> which, std::type_identity_t<P>... arguments) const {
+    if (status* failed = api_(which, arguments...)) [[unlikely]]
+      return taken(failed);
+    return std::nullopt;
   }
   template <class T>
   void release(slot<void(T*)> which, T* object) const noexcept {
@@ -36,7 +44,8 @@ class engine {
   }
 
  private:
-  [[noreturn]] void fail(std::string_view doing, status* failed) const;
+  [[nodiscard]] failure taken(status* failed) const;
+  [[noreturn]] static void throw_failure(const failure& what);
 
   api api_;
   environment* environment_;

@@ -32,24 +32,12 @@ struct cuda_options;
 
 enum class logging { fatal = 4 };
 enum class execution { sequential = 0 };
-enum class allocation { device = 0, arena = 1 };
+enum class allocation { device = 0 };
 enum class memory_type { normal = 0 };
 enum class value_type { tensor = 1 };
 
-// What a status says.
-enum class error_kind {
-  fail = 1,
-  invalid_argument = 2,
-  no_such_file = 3,
-  no_model = 4,
-  engine_error = 5,
-  runtime_exception = 6,
-  invalid_protobuf = 7,
-  model_loaded = 8,
-  not_implemented = 9,
-  invalid_graph = 10,
-  provider_failed = 11
-};
+// What a status says, as far as it is told apart.
+enum class error_kind { fail = 1, invalid_argument = 2, no_such_file = 3, not_implemented = 9, provider_failed = 11 };
 
 // Of the element types those that sluice has.
 enum class element { f32 = 1, u8 = 2, i32 = 6, i64 = 7, f16 = 10, f64 = 11, bf16 = 16 };
@@ -121,7 +109,7 @@ enum class element { f32 = 1, u8 = 2, i32 = 6, i64 = 7, f16 = 10, f64 = 11, bf16
 // A function by its number.
 template <class Function>
 struct slot {
-  std::size_t number;
+  std::size_t position;  // in the table
 };
 
 #define SLUICE_ORT_SLOT(name, theirs, number, ...) inline constexpr slot<__VA_ARGS__> name{number};
@@ -142,7 +130,7 @@ class api {
 
   template <class R, class... P>
   R operator()(slot<R(P...)> which, std::type_identity_t<P>... arguments) const {
-    return reinterpret_cast<R (*)(P...)>(functions_[which.number])(arguments...);
+    return reinterpret_cast<R (*)(P...)>(functions_[which.position])(arguments...);
   }
 
  private:

@@ -1,0 +1,55 @@
+// A session of a model on a device, and how a batch passes through it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "engine.hpp"
+#include "onnx_file.hpp"
+#include "signature.hpp"
+#include "sluice/model.hpp"
+
+namespace sluice {
+inline namespace SLUICE_ABI {
+namespace ort {
+
+class runner {
+ public:
+  virtual ~runner() = default;
+  // One batch. Each of `inputs` is contiguous and has the signature's dtype and extents. An output that has memory is
+  // written there; one that has none becomes what the engine gives. Called by several threads at once.
+  virtual void run(std::span<const tensor> inputs, std::span<tensor> outputs) const = 0;
+};
+
+// A session with an option or two more than the others.
+struct session_settings {
+  const cuda_options* cuda = nullptr;  // null: on the CPU
+};
+
+// What is needed to open sessions of a file: the message of the engine's refusal becomes an error of ours.
+class opener {
+ public:
+  opener(const std::filesystem::path& path, onnx_file file);
+
+  [[nodiscard]] session_handle open(const session_settings& settings) const;
+  [[nodiscard]] signature read_signature(session* of) const { return signature_of(used_, of, file_, name_); }
+  [[nodiscard]] const engine& used() const noexcept { return used_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }  // "[model] resnet.onnx", opens errors
+
+ private:
+  const engine& used_;
+  onnx_file file_;
+  std::string name_;
+};
+
+// Throws the engine's failure to run a batch of a model.
+[[noreturn]] void throw_run_failure(const std::string& name, const failure& what);
+
+// Runs on host memory in the calling thread; on a CUDA device where the engine copies what it needs to.
+std::unique_ptr<runner> make_host_runner(const engine& used, std::shared_ptr<const session_handle> of,
+                                         const signature& about, std::string name);
+
+}  // namespace ort
+}  // namespace SLUICE_ABI
+}  // namespace sluice
