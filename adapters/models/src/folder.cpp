@@ -16,16 +16,14 @@ constexpr std::size_t longest_name = 64;
 
 bool is_name(std::string_view name) noexcept {
   constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
-  return !name.empty() && name.size() <= longest_name && name.front() != '.' &&
-         name.find_first_not_of(letters) == name.npos;
+  return !name.empty() && name.size() <= longest_name && name.front() != '.' && name.find_first_not_of(letters) == name.npos;
 }
 
 // Of "3"; nothing for "0", "03" and "v3".
 std::optional<std::int64_t> version_of(std::string_view name) noexcept {
   std::int64_t number = 0;
   const auto [end, e] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (e != std::errc{} || end != name.data() + name.size() || name.front() < '1' || name.front() > '9')
-    return std::nullopt;
+  if (e != std::errc{} || end != name.data() + name.size() || name.front() < '1' || name.front() > '9') return std::nullopt;
   return number;
 }
 
@@ -36,8 +34,7 @@ class scanner {
     std::error_code why;
     root_ = fs::canonical(directory, why);
     if (!why && !fs::is_directory(root_, why) && !why) why = std::make_error_code(std::errc::not_a_directory);
-    if (why)
-      throw error(error_code::io, fmt::format("[models] {} cannot be read: {}", directory.string(), why.message()));
+    if (why) throw error(error_code::io, fmt::format("[models] {} cannot be read: {}", directory.string(), why.message()));
   }
 
   std::vector<found_model> all() {
@@ -124,7 +121,8 @@ listing list_models(const fs::path& directory) {
   return all;
 }
 
-std::optional<found_model> find_model(const fs::path& directory, std::string_view name, std::vector<ignored_entry>& ignored) {
+std::optional<found_model> find_model(const fs::path& directory, std::string_view name,
+                                      std::vector<ignored_entry>& ignored) {
   std::error_code why;
   if (!is_name(name) || !fs::exists(directory / name, why)) return std::nullopt;
   return scanner(directory, ignored).model(std::string(name));

@@ -33,8 +33,8 @@ struct listing {
   std::vector<ignored_entry> ignored;
 };
 
-// Hidden entries (".name") are passed over; symbolic links are followed as long as they stay within `directory`. Throws error
-// (io) where the folder cannot be read.
+// Hidden entries (".name") are passed over; symbolic links are followed as long as they stay within `directory`. Throws
+// error (io) where the folder cannot be read.
 listing list_models(const std::filesystem::path& directory);
 
 // The model called `name`, which need not have a version; what is ignored in its folder is added to `ignored`. Nothing where

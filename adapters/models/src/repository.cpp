@@ -137,11 +137,11 @@ bool repository::load_version(const found_model& m, const found_version& v, std:
     check_names(m.name, rows);
     std::vector<std::string> names, before;
     for (const auto& row : rows) names.push_back(row.name);
+    for (auto& row : rows) usable().replace(std::move(row));
     {
       const std::lock_guard states(mutex_);
       before = std::exchange(models_[m.name].versions[v.number].rows, names);
     }
-    for (auto& row : rows) usable().replace(std::move(row));
     std::erase_if(before, [&](const auto& name) { return std::find(names.begin(), names.end(), name) != names.end(); });
     remove_rows(before, v.number);
     set(m.name, v.number, ready, std::move(told));
@@ -224,20 +224,20 @@ void repository::unload(std::string_view name) {
   }
 }
 
-void repository::set(const std::string& name, std::int64_t version, const char* state, std::string reason) {
+void repository::set(const std::string& name, std::int64_t version, const char* now, std::string reason) {
   {
     const std::lock_guard states(mutex_);
     auto& v = models_[name].versions[version];
     // What is served stays so while it is loaded again, and where that fails.
-    v.state = v.rows.empty() ? state : ready;
-    v.reason = state == ready ? std::string() : reason;
+    v.state = v.rows.empty() ? now : ready;
+    v.reason = now == ready ? std::string() : reason;
   }
-  if (state != loading) tell(name, std::to_string(version), state, reason);
+  if (now != loading) tell(name, std::to_string(version), now, reason);
 }
 
-void repository::tell(const std::string& name, const std::string& version, const char* state,
+void repository::tell(const std::string& name, const std::string& version, const char* now,
                       const std::string& reason) const {
-  if (options_.on_change) options_.on_change({name, version, state, reason});
+  if (options_.on_change) options_.on_change({name, version, now, reason});
 }
 
 void repository::tell_ignored(const std::vector<ignored_entry>& all) const {

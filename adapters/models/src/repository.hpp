@@ -49,8 +49,8 @@ class repository final : public model_repository {
   void check_names(const std::string& model, const std::vector<endpoint>& rows) const;
   void remove_others(const found_model& m, const std::set<std::int64_t>& kept);
   void remove_rows(const std::vector<std::string>& rows, std::int64_t version);
-  void set(const std::string& name, std::int64_t version, const char* state, std::string reason);
-  void tell(const std::string& name, const std::string& version, const char* state, const std::string& reason) const;
+  void set(const std::string& name, std::int64_t version, const char* now, std::string reason);
+  void tell(const std::string& name, const std::string& version, const char* now, const std::string& reason) const;
   void tell_ignored(const std::vector<ignored_entry>& all) const;
   [[nodiscard]] std::vector<device> devices() const;
   service& usable() const;

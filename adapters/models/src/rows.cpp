@@ -22,7 +22,8 @@ using shared_sessions = std::shared_ptr<const sessions>;
 
 std::string str(const model_field& f) {
   std::string extents;
-  for (const auto e : f.extents) extents += fmt::format("{}{}", extents.empty() ? "" : ", ", e < 0 ? "any" : std::to_string(e));
+  for (const auto e : f.extents)
+    extents += fmt::format("{}{}", extents.empty() ? "" : ", ", e < 0 ? "any" : std::to_string(e));
   return fmt::format("{} {} ({})", f.name, name_of(f.dtype), extents);
 }
 
@@ -103,8 +104,9 @@ struct classifier {
     if (c.parameters.empty()) return std::min(usual_top, classes);
     const double asked = c.parameters[0];
     if (asked < 1 || asked > static_cast<double>(classes) || asked != std::floor(asked))
-      throw error(error_code::invalid_argument,
-                  fmt::format("[{}] top is {}: it must be an integer, 1 to {}, the number of classes", name, asked, classes));
+      throw error(
+          error_code::invalid_argument,
+          fmt::format("[{}] top is {}: it must be an integer, 1 to {}, the number of classes", name, asked, classes));
     return static_cast<std::int64_t>(asked);
   }
 
@@ -129,8 +131,9 @@ std::vector<std::int64_t> extents_of(const image::preparation& p) {
 
 // A size that says how a picture is cut: "256, then 224 x 224 of its middle".
 std::string summary_of(const image::preparation& p) {
-  return fmt::format("a JPEG or PNG, or u8 (H, W, {}): its short side becomes {} pixels, and {} x {} of the middle are taken",
-                     p.channels, p.resize_short, p.crop, p.crop);
+  return fmt::format(
+      "a JPEG or PNG, or u8 (H, W, {}): its short side becomes {} pixels, and {} x {} of the middle are taken", p.channels,
+      p.resize_short, p.crop, p.crop);
 }
 
 endpoint picture_row(const found_model& m, const found_version& v, const shared_sessions& on,
@@ -161,14 +164,13 @@ endpoint picture_row(const found_model& m, const found_version& v, const shared_
   row.outputs = {list("label", dtype::i64, "the class's name; its number where the model has no labels.txt"),
                  list("index", dtype::i64, "the class's number, from 0"),
                  list("probability", dtype::f32, "the highest first")};
-  if (v.labels)
-    row.outputs[0].labels = std::make_shared<const std::vector<std::string>>(read_labels(*v.labels, classes));
+  if (v.labels) row.outputs[0].labels = std::make_shared<const std::vector<std::string>>(read_labels(*v.labels, classes));
   row.records = "predictions";
   row.parameters = {{.name = "top",
                      .summary = fmt::format("how many classes are answered, 1 to {}", classes),
                      .usual = static_cast<double>(std::min(usual_top, classes))}};
   const auto by = std::make_shared<const classifier>(classifier{m.name, settings, in[0].dtype, classes});
-  row.prepare = [by](std::vector<tensor> in, const call_context& c) { return by->prepare(in[0], c); };
+  row.prepare = [by](std::vector<tensor> picture, const call_context& c) { return by->prepare(picture[0], c); };
   row.finish = [by](std::vector<tensor> results, const call_context& c) { return by->finish(results[0], c); };
   return row;
 }
@@ -183,7 +185,8 @@ std::optional<picture_settings> pictures_of(const found_model& m, const found_ve
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   const bool by_name = name.find("resnet") != name.npos && in.size() == 1 && in[0].dtype == dtype::f32 &&
-                       fits(in[0], {1, 3, 224, 224}) && in[0].extents[1] == 3 && in[0].extents[2] == 224 && in[0].extents[3] == 224 && out.size() == 1 && is_floating_row(out[0]);
+                       fits(in[0], {1, 3, 224, 224}) && in[0].extents[1] == 3 && in[0].extents[2] == 224 &&
+                       in[0].extents[3] == 224 && out.size() == 1 && is_floating_row(out[0]);
   return by_name ? std::optional(picture_settings{}) : std::nullopt;
 }
 

@@ -36,8 +36,7 @@ double session::seconds(std::int64_t rows) const {
 sessions::sessions(const std::filesystem::path& file, const options& o) {
   std::exception_ptr first;
   for (const auto& where : o.where) try {
-      auto loaded =
-          sluice::model::load(file, {.where = where, .precision = o.precision, .largest_batch = o.largest_batch});
+      auto loaded = sluice::model::load(file, {.where = where, .precision = o.precision, .largest_batch = o.largest_batch});
       auto times = loaded.warm();
       all_.push_back({std::move(loaded), std::move(times)});
     } catch (const error& e) {
@@ -76,8 +75,9 @@ sluice::work sessions::work_of(std::string_view name, std::span<const tensor> in
   sluice::work w{.operation = name, .dtype = inputs[0].dtype(), .result_to = device::cpu};
   for (const auto& in : inputs) {
     if (w.operand_count == max_operands) break;
-    w.operands[static_cast<std::size_t>(w.operand_count++)] = {
-        in.where(), in.count() * static_cast<std::int64_t>(size_of(in.dtype())), in.is_pinned()};
+    auto& operand = w.operands[static_cast<std::size_t>(w.operand_count++)];
+    operand.where = in.device();
+    operand.bytes = static_cast<std::int64_t>(in.bytes());
   }
   for (const auto& s : all_) w.add_measured(s.runs.where(), s.seconds(rows));
   return w;

@@ -19,11 +19,10 @@
 ///      "std": [0.229, 0.224, 0.225], "channels": "rgb", "layout": "nchw", "softmax": true}
 ///
 /// The short side becomes `resize` pixels, bilinear and antialiased as by Pillow; the middle `crop` x `crop` of them are
-/// (scale * pixel - mean) / std, as f32 (1, channels, crop, crop), or (1, crop, crop, channels) for "nhwc". "channels" is "rgb", "bgr" or "grey", whose
-/// "mean" and "std" have one number. "softmax": false
-/// says that the scores are probabilities already. A model without image.json that is called "resnet..." and whose one input
-/// is f32 (N, 3, 224, 224) has it with these values. labels.txt names the classes, one a line; else a label is the class's
-/// number.
+/// (scale * pixel - mean) / std, as f32 (1, channels, crop, crop), or (1, crop, crop, channels) for "nhwc". "channels" is
+/// "rgb", "bgr" or "grey", whose "mean" and "std" have one number. "softmax": false says that the scores are probabilities
+/// already. A model without image.json that is called "resnet..." and whose one input is f32 (N, 3, 224, 224) has it with
+/// these values. labels.txt names the classes, one a line; else a label is the class's number.
 ///
 /// *Life of a model.* It is loaded on each device, runs each batch size 1, 2, 4, ... once to be ready and a few times to be
 /// timed, and only then takes the place of the one before, which ends with its last call: no request fails meanwhile. Where
