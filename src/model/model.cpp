@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "runner.hpp"
+#include "sluice/impl/base/memory.hpp"
 #include "sluice/parallel.hpp"
 
 namespace sluice {
@@ -36,14 +37,15 @@ class model::session {
       refuse(error_code::invalid_argument,
              fmt::format("{}: largest_batch is {}: at least 1, or 0 for the default", file.string(), options.largest_batch));
     ort::find_engine();  // before the file is read: without it, that is why
-    const ort::opener opened(file, ort::read_onnx_file(file));
-    name_ = opened.name();
-    if (!where_.is_cpu()) refuse(error_code::unsupported, name_ + ": no CUDA yet");
-    auto made = std::make_shared<const ort::session_handle>(opened.open({}));
-    about_ = opened.read_signature(made->get());
-    largest_ = !about_.batched ? 1 : options.largest_batch > 0 ? options.largest_batch : 32;
-    runner_ = ort::make_host_runner(opened.used(), std::move(made), about_, name_);
+    open(ort::opener(file, ort::read_onnx_file(file)), options);
+    base::return_freed_memory();  // loading takes three times the file
   }
+  ~session() {
+    runner_.reset();
+    base::return_freed_memory();
+  }
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
 
   [[nodiscard]] const ort::signature& about() const noexcept { return about_; }
   [[nodiscard]] std::int64_t largest() const noexcept { return largest_; }
@@ -72,6 +74,15 @@ class model::session {
   }
 
  private:
+  void open(const ort::opener& opened, const model_options& options) {
+    name_ = opened.name();
+    if (!where_.is_cpu()) refuse(error_code::unsupported, name_ + ": no CUDA yet");
+    auto made = std::make_shared<const ort::session_handle>(opened.open({}));
+    about_ = opened.read_signature(made->get());
+    largest_ = !about_.batched ? 1 : options.largest_batch > 0 ? options.largest_batch : 32;
+    runner_ = ort::make_host_runner(opened.used(), std::move(made), about_, name_);
+  }
+
   [[noreturn]] static void refuse(error_code code, const std::string& why) {
     throw error(code, why.starts_with("[") ? why : "[model] " + why);
   }
