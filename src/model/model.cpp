@@ -51,11 +51,8 @@ class model::session {
   [[nodiscard]] std::int64_t largest() const noexcept { return largest_; }
   [[nodiscard]] const device& where() const noexcept { return where_; }
 
-  [[nodiscard]] std::vector<tensor> run(std::span<const tensor> given) const {
-    const std::int64_t rows = check(given);
-    std::vector<tensor> inputs;
-    inputs.reserve(given.size());
-    for (const auto& t : given) inputs.push_back(t.to(where_).contiguous());
+  [[nodiscard]] std::vector<tensor> run(std::span<const tensor> inputs) const {
+    const std::int64_t rows = check(inputs);
     std::vector<tensor> outputs(about_.outputs.size());
     for (std::size_t i = 0; i < outputs.size(); ++i)
       if (about_.known[i]) outputs[i] = tensor(about_.shape_of_output(i, rows), about_.outputs[i].dtype, where_);
@@ -76,10 +73,14 @@ class model::session {
  private:
   void open(const ort::opener& opened, const model_options& options) {
     name_ = opened.name();
-    if (!where_.is_cpu()) refuse(error_code::unsupported, name_ + ": no CUDA yet");
-    auto made = std::make_shared<const ort::session_handle>(opened.open({}));
+    largest_ = options.largest_batch;
+    if (!where_.is_cpu()) {
+      runner_ = ort::make_cuda_runner(opened, options, about_, largest_);
+      return;
+    }
+    auto made = std::make_shared<const ort::session_handle>(opened.open());
     about_ = opened.read_signature(made->get());
-    largest_ = !about_.batched ? 1 : options.largest_batch > 0 ? options.largest_batch : 32;
+    largest_ = !about_.batched ? 1 : largest_ > 0 ? largest_ : 32;
     runner_ = ort::make_host_runner(opened.used(), std::move(made), about_, name_);
   }
 
