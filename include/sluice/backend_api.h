@@ -141,6 +141,7 @@ typedef struct sluice_resize_options {
   int64_t rows;    /**< of the result; 0: all below `top` */
   int64_t columns; /**< of the result; 0: all to the right of `left` */
   int32_t filter;  /**< 0 or 1: bilinear */
+  int32_t order;   /**< 0: the height first where it shrinks by more than twice as many pixels as the width; 1: the width */
 } sluice_resize_options;
 
 /** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked

@@ -24,8 +24,10 @@ class host_runner final : public runner {
 
   void run(std::span<const tensor> inputs, std::span<tensor> outputs) const override {
     values taken(*this, inputs.size()), given(*this, outputs.size());
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-      taken.wrap(i, const_cast<void*>(inputs[i].data()), inputs[i]);  // which the engine only reads
+    std::vector<tensor> here;  // kept for the call
+    for (const auto& t : inputs) here.push_back(t.to(device::cpu).contiguous());
+    for (std::size_t i = 0; i < here.size(); ++i)
+      taken.wrap(i, const_cast<void*>(std::as_const(here[i]).data()), here[i]);  // which the engine only reads
     for (std::size_t i = 0; i < outputs.size(); ++i)
       if (about_.known[i]) given.wrap(i, outputs[i].data(), outputs[i]);
     if (const auto failed = used_.attempt(ort::run, session_->get(), options_.get(), about_.input_names.data(), taken.data(),

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "runner.hpp"
+#include "sluice/impl/base/memory.hpp"
 #include "sluice/parallel.hpp"
 
 namespace sluice {
@@ -36,24 +37,22 @@ class model::session {
       refuse(error_code::invalid_argument,
              fmt::format("{}: largest_batch is {}: at least 1, or 0 for the default", file.string(), options.largest_batch));
     ort::find_engine();  // before the file is read: without it, that is why
-    const ort::opener opened(file, ort::read_onnx_file(file));
-    name_ = opened.name();
-    if (!where_.is_cpu()) refuse(error_code::unsupported, name_ + ": no CUDA yet");
-    auto made = std::make_shared<const ort::session_handle>(opened.open({}));
-    about_ = opened.read_signature(made->get());
-    largest_ = !about_.batched ? 1 : options.largest_batch > 0 ? options.largest_batch : 32;
-    runner_ = ort::make_host_runner(opened.used(), std::move(made), about_, name_);
+    open(ort::opener(file, ort::read_onnx_file(file)), options);
+    base::return_freed_memory();  // loading takes three times the file
   }
+  ~session() {
+    runner_.reset();
+    base::return_freed_memory();
+  }
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
 
   [[nodiscard]] const ort::signature& about() const noexcept { return about_; }
   [[nodiscard]] std::int64_t largest() const noexcept { return largest_; }
   [[nodiscard]] const device& where() const noexcept { return where_; }
 
-  [[nodiscard]] std::vector<tensor> run(std::span<const tensor> given) const {
-    const std::int64_t rows = check(given);
-    std::vector<tensor> inputs;
-    inputs.reserve(given.size());
-    for (const auto& t : given) inputs.push_back(t.to(where_).contiguous());
+  [[nodiscard]] std::vector<tensor> run(std::span<const tensor> inputs) const {
+    const std::int64_t rows = check(inputs);
     std::vector<tensor> outputs(about_.outputs.size());
     for (std::size_t i = 0; i < outputs.size(); ++i)
       if (about_.known[i]) outputs[i] = tensor(about_.shape_of_output(i, rows), about_.outputs[i].dtype, where_);
@@ -72,6 +71,19 @@ class model::session {
   }
 
  private:
+  void open(const ort::opener& opened, const model_options& options) {
+    name_ = opened.name();
+    largest_ = options.largest_batch;
+    if (!where_.is_cpu()) {
+      runner_ = ort::make_cuda_runner(opened, options, about_, largest_);
+      return;
+    }
+    auto made = std::make_shared<const ort::session_handle>(opened.open());
+    about_ = opened.read_signature(made->get());
+    largest_ = !about_.batched ? 1 : largest_ > 0 ? largest_ : 32;
+    runner_ = ort::make_host_runner(opened.used(), std::move(made), about_, name_);
+  }
+
   [[noreturn]] static void refuse(error_code code, const std::string& why) {
     throw error(code, why.starts_with("[") ? why : "[model] " + why);
   }

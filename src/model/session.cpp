@@ -31,7 +31,7 @@ error_code code_of_load(const failure& what) {
 opener::opener(const std::filesystem::path& path, onnx_file file)
     : used_(find_engine()), file_(std::move(file)), name_("[model] " + path.string()) {}
 
-session_handle opener::open(const session_settings& settings) const {
+session_handle opener::open(const cuda_options* cuda) const {
   session_options_handle options;
   used_(create_session_options, options.out());
   used_(set_execution, options.get(), execution::sequential);
@@ -44,9 +44,9 @@ session_handle opener::open(const session_settings& settings) const {
   set("session.inter_op.allow_spinning", "0");
   set("session.load_model_format", "ONNX");  // not the engine's own format, which it does not check
   if (file_.has_external_data) set("session.model_external_initializers_file_folder_path", file_.folder.string().c_str());
-  if (settings.cuda != nullptr) {
+  if (cuda != nullptr) {
     set("session.disable_cpu_ep_fallback", "1");
-    if (const auto failed = used_.attempt(append_cuda, options.get(), settings.cuda))
+    if (const auto failed = used_.attempt(append_cuda, options.get(), cuda))
       throw error(error_code::unavailable, fmt::format("{}: no CUDA provider: {}", name_, failed->text));
   }
   session_handle made;

@@ -30,9 +30,17 @@ struct resize_window {
   std::int64_t width = 0;   ///< columns; 0: all to the right of `left`
 };
 
+/// Which pass comes first: where both change something, that decides how samples are rounded.
+enum class resize_order {
+  /// As Pillow 13 does it: the height, if it shrinks by more than twice as many pixels as the width, else the width.
+  automatic = 0,
+  width_first = 1  ///< as Pillow did it before, of images up to 100 times as high as wide
+};
+
 /// How an image is resized.
 struct resize_options {
   resize_filter filter = resize_filter::bilinear;  ///< the weights
+  resize_order order = resize_order::automatic;    ///< of the passes
   resize_window window{};                          ///< what is computed, with the bits of the whole; the default is all
 };
 
