@@ -29,6 +29,13 @@ struct work {
     bool pinned = false;     ///< host memory that devices copy at full speed
   };
 
+  /// What the whole call took on a device, from operands on the CPU to a result there, in one thread of the caller's.
+  struct measured_time {
+    device where;        ///< the device
+    double seconds = 0;  ///< of the call, when nothing else ran
+  };
+  static constexpr int max_measured = 9;  ///< the CPU and eight GPUs
+
   std::string_view operation;                    ///< an op's name, or the name of an application's endpoint
   const op_descriptor* op = nullptr;             ///< the op; null: found by `operation`, or work of an application's own
   const op_precision* precision = nullptr;       ///< of `op`'s; null: its default
@@ -41,6 +48,21 @@ struct work {
   device result_to =
       device::automatic;  ///< the CPU when the caller wants the result there; automatic: it stays where it is computed
   double deadline = std::numeric_limits<double>::infinity();  ///< seconds from now
+  /// The first measured_count of them. Where there are any, only these devices are chosen from, by these times: profiles say
+  /// nothing of the work, and calls do not correct them.
+  std::array<measured_time, max_measured> measured{};
+  int measured_count = 0;  ///< at most max_measured
+
+  /// Adds a measured time; beyond max_measured they are dropped.
+  void add_measured(const device& where, double seconds) noexcept {
+    if (measured_count < max_measured) measured[static_cast<std::size_t>(measured_count++)] = {where, seconds};
+  }
+  /// Of `where`; NaN: it was not measured there.
+  [[nodiscard]] double measured_on(const device& where) const noexcept {
+    for (int i = 0; i < measured_count; ++i)
+      if (measured[static_cast<std::size_t>(i)].where == where) return measured[static_cast<std::size_t>(i)].seconds;
+    return std::numeric_limits<double>::quiet_NaN();
+  }
 };
 
 /// What applying `op` to these operands needs. The result of operands on the CPU is wanted there. Throws what result_of()

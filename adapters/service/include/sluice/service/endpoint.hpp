@@ -70,13 +70,32 @@ struct call_context {
   std::string_view traceparent{};  ///< likewise
 };
 
-/// How calls that wait for the same device, not the CPU, run as one: each input stacked along a new first dimension. Calls
-/// join where their shapes, dtypes, precision and parameters are equal. `run` then gets inputs on the device that placement
-/// chose, and the context of one of the calls; its results have the new dimension, too. Where it throws, each call is
-/// computed alone. For endpoints with an estimate.
+/// How the inputs of several calls become those of one.
+enum class joining {
+  stacked,  ///< along a new first dimension: their shapes are equal
+  rows      ///< along the first dimension, which all inputs have and which counts rows: their other extents are equal
+};
+
+/// How calls that wait run as one batch. They join where device, precision, parameters, dtypes and shapes are equal, of
+/// joining::rows but for the number of rows. `run` then gets inputs on the device that placement chose, and the context of
+/// one of the calls; the first extent of each of its results counts calls, or rows. Where it throws, each call is computed
+/// alone, so that an error stays with its call. For endpoints with an estimate.
+///
+/// What waits when a device or a worker is free runs at once, the higher priority first, and nothing waits for a time: there
+/// are no timers. A call that is late, or whose client has disconnected, leaves before it runs. Of joining::rows a call of
+/// more rows than `limit` is split; its parts join others, and its answer is complete or an error.
 struct gather_rule {
-  std::int64_t limit = 0;  ///< calls at most; below 2: each runs alone
-  int least_rank = 0;      ///< of each input before it is stacked; below, calls run alone
+  std::int64_t limit = 0;         ///< calls (stacked) or rows of a batch at most; below 2: each call runs alone
+  int least_rank = 0;             ///< of each input before it joins; below, calls run alone
+  joining by = joining::stacked;  ///< how inputs join
+  bool on_cpu = false;            ///< also calls that are placed on the CPU: as many batches at once as there are workers
+  /// Endpoints with the same one join each other's batches: their `run` does the same with what it gets, and reads no
+  /// parameters, which then need not be equal. Null: calls of this endpoint alone join.
+  std::shared_ptr<const void> same{};
+  /// Seconds that `run` takes for so many calls or rows on a device, as measured. Of what waits, a batch takes as much as
+  /// gives the most rows a second, half of that where it gives 95% of them, and less where a call would else miss its
+  /// deadline. Null: all that waits; and on the CPU, where more is still to be decoded, that is not waited for.
+  std::function<double(const device&, std::int64_t)> seconds{};
 };
 
 /// A row of the catalogue.
@@ -84,17 +103,25 @@ struct endpoint {
   std::string name{};            ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
   std::string summary{};         ///< one line
   std::vector<field> inputs{};   ///< in the order that `run` gets them
-  std::vector<field> outputs{};  ///< as many as `run` returns; "result" is the name for a single one
-  /// Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`. Results may be on
-  /// any device. A sluice::error becomes an answer by status_of(); any other exception is a 500 without its text.
+  std::vector<field> outputs{};  ///< as many as are answered; "result" is the name for a single one
+  /// Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`, or with what
+  /// `prepare` made of them. Results may be on any device. A sluice::error becomes an answer by status_of(); any other
+  /// exception is a 500 without its text.
   std::function<std::vector<tensor>(std::span<const tensor>, const call_context&)> run{};
+  /// Called once a call, on a worker, before it is placed and before it joins others, with inputs that fit `inputs`: returns
+  /// what `run` takes in their place, on the CPU. `estimate`, `results`, `gather` and the limits of elements see that. What
+  /// it throws is answered as with `run`, and concerns this call alone. May be null.
+  std::function<std::vector<tensor>(std::vector<tensor>, const call_context&)> prepare{};
+  /// Called once a call with its own results of `run`, which are on the CPU: returns what is answered, one for each of
+  /// `outputs`. Then `results` tells what is answered, and the estimate's result_bytes what `run` returns. May be null.
+  std::function<std::vector<tensor>(std::vector<tensor>, const call_context&)> finish{};
   /// Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;
   /// What a call would cost, for placement and admission. May be null: not known. Its result_bytes are held against
   /// service_limits::result_bytes before `run` is called.
   std::function<sluice::work(std::span<const tensor>)> estimate{};
-  /// The dtype and shape of each result, for the limits of results, as exactly as inputs tell them. May be null: not known
-  /// before they are there. Throws invalid_argument as `run` would.
+  /// The dtype and shape of each result that is answered, for the limits of results, as exactly as inputs tell them. May be
+  /// null: not known before they are there. Throws invalid_argument as `run` would.
   std::function<std::vector<operand_spec>(std::span<const tensor>)> results{};
   /// The same row with its results in another dtype, for ?result_dtype=f64: its `run`, `estimate` and `results` throw
   /// invalid_argument for one that they do not give. May be null: the dtype is not to be chosen, and the query is refused.
