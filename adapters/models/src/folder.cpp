@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t longest_name = 64;
 
 bool is_name(std::string_view name) noexcept {
-  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
   return !name.empty() && name.size() <= longest_name && name.front() != '.' && name.find_first_not_of(letters) == name.npos;
 }
 
@@ -47,7 +47,7 @@ class scanner {
   std::optional<found_model> model(const std::string& name) {
     const auto folder = root_ / name;
     if (!is_name(name))
-      return ignore(folder, fmt::format("a model's name has 1 to {} letters, digits, '_', '-' and '.'", longest_name));
+      return ignore(folder, fmt::format("a model's name has 1 to {} letters, digits, '_' and '-'", longest_name));
     if (!has(folder, fs::file_type::directory, "a folder with versions in it")) return std::nullopt;
     found_model found{.name = name, .versions = {}};
     const auto image_json = optional_file(folder, "image.json"), labels = optional_file(folder, "labels.txt");

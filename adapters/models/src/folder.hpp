@@ -12,7 +12,7 @@ namespace sluice::serving::models {
 
 struct found_version {
   std::int64_t number = 0;
-  std::filesystem::path file;                         // model.onnx
+  std::filesystem::path file{};                       // model.onnx
   std::optional<std::filesystem::path> image_json{};  // of the version, else of the model
   std::optional<std::filesystem::path> labels{};      // likewise
 };

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "http/http_error.hpp"
 #include "http/text.hpp"
 #include "rows.hpp"
 #include "sluice/impl/base/thread.hpp"
@@ -22,8 +21,6 @@ std::string sentence_of(const std::exception_ptr& why) {
     std::rethrow_exception(why);
   } catch (const std::exception& e) {
     return e.what();
-  } catch (const http_error& e) {
-    return e.detail;
   }
 }
 
@@ -85,17 +82,7 @@ void repository::load_all() {
 void repository::load(std::string_view name) {
   const std::lock_guard lock(loading_);
   usable();
-  const std::string own(name);
-  try {
-    load_now(own);
-  } catch (const http_error& e) {
-    const std::lock_guard states(mutex_);
-    if (const auto it = models_.find(name); it != models_.end()) {
-      it->second.tried = true;
-      it->second.reason = e.detail;
-    }
-    throw;
-  }
+  load_now(std::string(name));
 }
 
 void repository::load_now(const std::string& name) {
@@ -105,8 +92,12 @@ void repository::load_now(const std::string& name) {
   if (!found || found->versions.empty()) {
     const auto why = fmt::format("[models] there is no {} in {}: it would be NAME/VERSION/model.onnx",
                                  json_string(shown(name, 80)), options_.directory.string());
-    if (models_.contains(name)) tell(name, "", unavailable, why);
-    throw http_error{404, "not_found", why};
+    {
+      const std::lock_guard states(mutex_);
+      if (const auto it = models_.find(name); it != models_.end()) it->second.tried = true, it->second.reason = why;
+    }
+    tell(name, "", unavailable, why);
+    throw error(error_code::invalid_argument, why);
   }
   bool was_served = false;
   {
@@ -212,7 +203,7 @@ void repository::unload(std::string_view name) {
     const std::lock_guard states(mutex_);
     const auto it = models_.find(name);
     if (it == models_.end())
-      throw http_error{404, "not_found", fmt::format("[models] there is no model {}", json_string(shown(name, 80)))};
+      throw error(error_code::invalid_argument, fmt::format("[models] there is no model {}", json_string(shown(name, 80))));
     it->second.wanted = false;
     it->second.tried = true;
     it->second.reason = "unloaded";

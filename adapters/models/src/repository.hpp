@@ -28,6 +28,7 @@ class repository final : public model_repository {
   void unload(std::string_view name) override;
   [[nodiscard]] std::vector<state> index() const override;
   [[nodiscard]] engine engine_info() const override;
+  [[nodiscard]] bool explicit_control() const override { return options_.allow_control; }
 
  private:
   struct version_state {

@@ -18,6 +18,17 @@ std::string str(const batch_time& t) {
   return fmt::format("{} row{} {}", t.rows, t.rows == 1 ? "" : "s", time_text(t.seconds));
 }
 
+// What the file's extents say; extents that are free beside the rows count as 0.
+std::int64_t result_bytes_of(const sluice::model& m, std::int64_t rows) {
+  std::int64_t bytes = 0;
+  for (const auto& f : m.outputs()) {
+    std::int64_t one = m.is_batched() ? rows : 1;
+    for (std::size_t i = m.is_batched() ? 1 : 0; i < f.extents.size(); ++i) one *= std::max<std::int64_t>(f.extents[i], 0);
+    bytes += one * static_cast<std::int64_t>(size_of(f.dtype));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 double session::seconds(std::int64_t rows) const {
@@ -79,6 +90,7 @@ sluice::work sessions::work_of(std::string_view name, std::span<const tensor> in
     operand.where = in.device();
     operand.bytes = static_cast<std::int64_t>(in.bytes());
   }
+  w.result_bytes = result_bytes_of(first(), rows);
   for (const auto& s : all_) w.add_measured(s.runs.where(), s.seconds(rows));
   return w;
 }
