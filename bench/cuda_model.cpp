@@ -154,7 +154,6 @@ void measure(const settings& s, const kind& k) {
     for (const int threads : {2, 4, s.threads})
       if (s.threads > 0) std::printf(", \"rows_a_second_%d\": %.0f", threads, rows_a_second(m, host, threads));
     std::printf("}\n");
-    std::fflush(stdout);
   }
   if (!s.warm) return;
   const auto warming = steady::now();
@@ -171,6 +170,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: cuda_model MODELS [--rows 1,64] [--rounds 200] [--threads 32] [--warm]\n");
     return 2;
   }
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // through a pipe, too
   settings s;
   s.folder = argv[1];
   for (int i = 2; i < argc; ++i) {

@@ -25,12 +25,13 @@ def ours(options, variant):
     environment = {**os.environ, "SLUICE_MODEL_CUDA": variant,
                    "LD_LIBRARY_PATH": ":".join([*folders, os.environ.get("LD_LIBRARY_PATH", "")]).strip(":")}
     command = [options.program, options.models, "--rows", options.rows, *options.arguments.split()]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=500)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    for line in lines:
-        print(json.dumps({"variant": variant, **line}), flush=True)
-    if done.returncode:
-        print(f"{options.program} ended with {done.returncode} of variant \"{variant}\"", flush=True)
+    lines = []
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as program:
+        for text in program.stdout:
+            lines.append(json.loads(text))
+            print(json.dumps({"variant": variant, **lines[-1]}), flush=True)
+    if program.returncode:
+        print(f"{options.program} ended with {program.returncode} of variant \"{variant}\"", flush=True)
     return lines
 
 
