@@ -21,7 +21,7 @@
 
 #include <dlfcn.h>
 
-#include "onnxruntime.hpp"
+#include "ort_api.hpp"
 #include "sluice/model.hpp"
 #include "sluice/npy.hpp"
 

@@ -82,7 +82,9 @@ if(BUILD_SHARED_LIBS)
   endif()
   if(TARGET sluice_model)
     sluice_package(sluice_model libsluice-model${soversion} libs "model library"
-                   "This package has the library that runs ONNX models by an ONNX Runtime, which\nit finds at run time." NEEDS sluice)
+                   "This package has the library that runs trained models from ONNX files, by the\nONNX Runtime that it finds at run time."
+                   NEEDS sluice)
+    set(CPACK_DEBIAN_SLUICE_MODEL_PACKAGE_SUGGESTS libonnxruntime1.21)
     list(APPEND libraries sluice_model)
   endif()
   if(SLUICE_SERVICE)

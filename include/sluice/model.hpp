@@ -53,7 +53,8 @@ struct model_field {
 /// What a batch takes.
 struct batch_time {
   std::int64_t rows = 0;  ///< of the batch
-  double seconds = 0;     ///< the median of a whole model::run() of so many rows, whose inputs are on the CPU
+  double seconds = 0;     ///< the median of a whole model::run() of so many rows, from inputs on the CPU (pinned ones, for a
+                          ///< GPU) to results there
 };
 
 /// How a model is loaded.

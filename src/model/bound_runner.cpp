@@ -22,8 +22,10 @@ class bound_runner final : public runner {
       inputs_.push_back(tensor::zeros(about_.shape_of_input(i, largest), about_.inputs[i].dtype, at_.where));
     for (std::size_t i = 0; i < about_.outputs.size(); ++i)
       outputs_.emplace_back(about_.shape_of_output(i, largest), about_.outputs[i].dtype, at_.where);
-    for (std::int64_t rows = 1; rows < largest; rows *= 2) add_batch(rows);
-    add_batch(largest);
+    owner_.call([&] {
+      for (std::int64_t rows = 1; rows < largest; rows *= 2) add_batch(rows);
+      add_batch(largest);
+    });
   }
 
   ~bound_runner() override {

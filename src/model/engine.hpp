@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "onnxruntime.hpp"
+#include "ort_api.hpp"
 #include "sluice/error.hpp"
 
 namespace sluice {

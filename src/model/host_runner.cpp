@@ -89,7 +89,8 @@ class host_runner final : public runner {
       std::shared_ptr<const session_handle> session;
       value_handle memory;  // released first
     };
-    return tensor::wrap(data, about_.outputs[i].dtype, s, row_major(s), std::make_shared<kept>(session_, std::move(v)));
+    const std::shared_ptr<kept> keep(new kept{session_, std::move(v)});
+    return tensor::wrap(data, about_.outputs[i].dtype, s, row_major(s), keep);
   }
 
   const engine& used_;

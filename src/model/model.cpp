@@ -156,8 +156,11 @@ class model::session {
 
   [[nodiscard]] batch_time time(std::int64_t rows) const {
     std::vector<tensor> inputs;
-    for (std::size_t i = 0; i < about_.inputs.size(); ++i)
-      inputs.push_back(tensor::zeros(about_.shape_of_input(i, rows), about_.inputs[i].dtype));
+    for (std::size_t i = 0; i < about_.inputs.size(); ++i) {
+      const tensor zeros = tensor::zeros(about_.shape_of_input(i, rows), about_.inputs[i].dtype);
+      inputs.push_back(where_.is_cpu() ? zeros : tensor(zeros.shape(), zeros.dtype(), where_, memory::pinned));
+      if (!where_.is_cpu()) inputs.back().assign(zeros);
+    }
     std::vector<double> times;
     const auto once = [&] {
       const auto start = clock::now();

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <type_traits>
 
-#include "onnxruntime.hpp"
+#include "ort_api.hpp"
 
 namespace {
 
