@@ -124,13 +124,20 @@ service::service(service_options options) : state_(std::make_unique<state>(std::
       add(std::move(row));
   }
 }
-service::~service() = default;
+service::~service() { set_model_repository(nullptr); }  // which may still change rows
+
+model_repository::~model_repository() = default;
 
 void service::add_protocol(std::unique_ptr<serving::protocol> p) {
   state_->protocols.insert(state_->protocols.begin(), std::move(p));
 }
 
 void service::add(endpoint row) { state_->executor.endpoints.add(std::move(row)); }
+void service::replace(endpoint row) { state_->executor.endpoints.replace(std::move(row)); }
+bool service::remove(std::string_view name, std::string_view version) { return state_->executor.remove(name, version); }
+void service::set_model_repository(std::shared_ptr<model_repository> models) {
+  state_->executor.set_models(std::move(models));
+}
 std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.rows(); }
 std::vector<std::string> service::not_offered() const { return state_->executor.endpoints.left_out(); }
 const service_options& service::options() const noexcept { return state_->executor.options; }

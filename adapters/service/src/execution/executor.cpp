@@ -121,6 +121,21 @@ body_buffer executor::read_body(const request& r, request_context& record, const
   return body;
 }
 
+bool executor::remove(std::string_view name, std::string_view version) { return !endpoints.remove(name, version).empty(); }
+
+void executor::set_models(std::shared_ptr<model_repository> models) {
+  {
+    const std::lock_guard lock(mutex_);
+    models_.swap(models);
+  }
+  endpoints.changed();
+}
+
+std::shared_ptr<model_repository> executor::models() const {
+  const std::lock_guard lock(mutex_);
+  return models_;
+}
+
 health executor::look() {
   auto now = health::now(options.ready);
   now.ready = now.ready && !draining;

@@ -57,6 +57,13 @@ class executor {
   // answer takes more memory than it may, or than is left.
   call_result submit(call& c);
 
+  // Takes rows away, and their figures.
+  bool remove(std::string_view name, std::string_view version);
+
+  // What loads and unloads models; null: nothing does.
+  void set_models(std::shared_ptr<model_repository> models);
+  [[nodiscard]] std::shared_ptr<model_repository> models() const;
+
   // The devices now, after on_device_lost was called for those newly lost.
   health look();
 
@@ -66,8 +73,9 @@ class executor {
 
   admission admission_;
   const std::unique_ptr<scheduler> scheduler_;
-  std::mutex mutex_;                // of the next
+  mutable std::mutex mutex_;        // of the next
   std::set<std::string> reported_;  // devices that on_device_lost has been called for
+  std::shared_ptr<model_repository> models_;
 };
 
 }  // namespace sluice::serving

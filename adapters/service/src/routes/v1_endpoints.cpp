@@ -32,7 +32,7 @@ class v1_protocol final : public protocol {
   void describe(document& d) const override {
     d.tag("calls", "The catalogue: JSON or .npy in, JSON or .npy out");
     describe_numbers(d);
-    for (const auto& row : executor_.endpoints.rows()) d.add(describe_call(d, *row, executor_.options.limits, codecs_));
+    for (const auto& row : executor_.endpoints.highest()) d.add(describe_call(d, *row, executor_.options.limits, codecs_));
   }
 
  private:

@@ -34,8 +34,15 @@ struct field {
   /// Of an output: its dtype for a given dtype of the first input. Null: the same if it is among `dtypes`, else the first of
   /// them.
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
-  /// What its elements are: pictures come and go as image files, too, where sluice::image was built.
+  /// What its elements are: pictures come and go as image files, too, where sluice::image was built. Where the last of three
+  /// `extents` is 1 or 3, files are decoded to as many channels, and `channels` is not a parameter.
   field_kind kind = field_kind::numbers;
+  /// Of an input: where it is not empty, the shape that a tensor must have; -1: any extent. It then decides the ranks.
+  /// Metadata and documents show it, of outputs too.
+  std::vector<std::int64_t> extents{};
+  /// Of an output of integers: what they stand for. JSON has labels[i] in place of i, and so have models of /v2, as BYTES;
+  /// .npy has the numbers. Null: numbers.
+  std::shared_ptr<const std::vector<std::string>> labels{};
 };
 
 /// One of the precisions that a client may ask for: ?precision=NAME.
@@ -100,10 +107,14 @@ struct gather_rule {
 
 /// A row of the catalogue.
 struct endpoint {
-  std::string name{};            ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
-  std::string summary{};         ///< one line
-  std::vector<field> inputs{};   ///< in the order that `run` gets them
-  std::vector<field> outputs{};  ///< as many as are answered; "result" is the name for a single one
+  std::string name{};     ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
+  std::string summary{};  ///< one line
+  /// A whole number from 1, of at most 18 digits. Rows of one name differ in it: each is /v2/models/NAME/versions/VERSION,
+  /// and the highest is served at /v1/NAME and /v2/models/NAME, too.
+  std::string version = "1";
+  std::string platform = "sluice";  ///< in v2 metadata: what computes it
+  std::vector<field> inputs{};      ///< in the order that `run` gets them
+  std::vector<field> outputs{};     ///< as many as are answered; "result" is the name for a single one
   /// Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`, or with what
   /// `prepare` made of them. Results may be on any device. A sluice::error becomes an answer by status_of(); any other
   /// exception is a 500 without its text.
@@ -117,6 +128,9 @@ struct endpoint {
   std::function<std::vector<tensor>(std::vector<tensor>, const call_context&)> finish{};
   /// Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;
+  /// Where it is not empty, JSON answers list the outputs, whose first extents are equal, as records under this name:
+  /// {"predictions": [{"label": "tabby", "probability": 0.83}, ...], "device": "cpu"}.
+  std::string records{};
   /// What a call would cost, for placement and admission. May be null: not known. Its result_bytes are held against
   /// service_limits::result_bytes before `run` is called.
   std::function<sluice::work(std::span<const tensor>)> estimate{};
