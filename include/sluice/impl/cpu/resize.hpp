@@ -257,7 +257,7 @@ class call {
     const std::int64_t taps = std::min(needed_columns(), std::clamp(most_taps, tile_bytes / pixel, most_tile_bytes / pixel));
     const std::int64_t pixels = std::min(e_.width, tile_bytes / pixel);
     if (most_taps > taps) return sum_samples(from, first_column, rows, to);
-    const scratch<std::uint8_t> lines((taps + pixels) * pixel);
+    const scratch<std::uint8_t> lines((taps + pixels) * pixel + kernels_.line * kernels_.line);
     if (lines.data() == nullptr) return give_up();
     for (std::int64_t first = e_.left; first < e_.left + e_.width;) {
       const std::int64_t end = end_of_tile(first, pixels, taps);

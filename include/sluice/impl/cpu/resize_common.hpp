@@ -66,7 +66,8 @@ struct kernels {
   std::int64_t line;
   void (*sum)(const sum_arguments&);
   void (*sum_columns)(const columns_arguments&);
-  // Columns of `rows` rows, at most `line`, to lines; where there are fewer, the last one is repeated.
+  // Columns of `rows` rows, at most `line`, to lines, of which there is room for `line` at least. What is behind `rows` in a
+  // line is unspecified.
   void (*to_lines)(const std::uint8_t* first, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                    std::uint8_t* lines);
   // And back.

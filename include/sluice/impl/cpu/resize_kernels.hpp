@@ -181,39 +181,29 @@ SLUICE_INLINE void transpose(bytes (&x)[block]) {
   }
 }
 
-// 16 bytes of each of rows i, i + 16, ...
-SLUICE_INLINE bytes load_rows(const std::uint8_t* const* rows, std::int64_t column) {
-#if defined(SLUICE_SIMD_AVX512)
-  vec<std::int64_t, 2> row[groups];
-  SLUICE_UNROLL
-  for (int g = 0; g < groups; ++g) std::memcpy(&row[g], rows[g * block] + column, block);
-  const auto front = __builtin_shufflevector(row[0], row[1], 0, 1, 2, 3);
-  const auto back = __builtin_shufflevector(row[2], row[3], 0, 1, 2, 3);
-  return (bytes)__builtin_shufflevector(front, back, 0, 1, 2, 3, 4, 5, 6, 7);
-#else
-  bytes x;
-  SLUICE_UNROLL
-  for (int g = 0; g < groups; ++g) std::memcpy(reinterpret_cast<char*>(&x) + g * block, rows[g * block] + column, block);
-  return x;
-#endif
-}
-
+// 16 rows at a time, and of each as many columns as a vector has bytes: whole cache lines, one after the other.
 SLUICE_TARGET inline void to_lines(const std::uint8_t* first, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                                    std::uint8_t* lines) {
-  const std::uint8_t* row[vector_bytes];
-  for (std::int64_t i = 0; i < vector_bytes; ++i) row[i] = first + std::min(i, rows - 1) * stride;
-  if (columns < block) {
-    for (std::int64_t c = 0; c < columns; ++c)
-      for (int i = 0; i < vector_bytes; ++i) lines[c * vector_bytes + i] = row[i][c];
-    return;
-  }
-  for (std::int64_t next = 0; next < columns; next += block) {
-    const std::int64_t column = std::min(next, columns - block);
-    bytes x[block];
-    SLUICE_UNROLL
-    for (int i = 0; i < block; ++i) x[i] = load_rows(row + i, column);
-    transpose(x);
-    std::memcpy(lines + column * vector_bytes, x, sizeof x);
+  for (std::int64_t r = 0; r < rows; r += block) {
+    const std::uint8_t* row[block];
+    for (std::int64_t i = 0; i < block; ++i) row[i] = first + std::min(r + i, rows - 1) * stride;
+    for (std::int64_t next = 0; next < columns; next += vector_bytes) {
+      const std::int64_t column = std::max<std::int64_t>(0, std::min(next, columns - vector_bytes));
+      bytes x[block];
+      if (columns >= vector_bytes) {
+        SLUICE_UNROLL
+        for (int i = 0; i < block; ++i) x[i] = load(row[i] + column);
+      } else {
+        SLUICE_UNROLL
+        for (int i = 0; i < block; ++i) x[i] = load_part(row[i], columns);
+      }
+      transpose(x);
+      std::uint8_t* const to = lines + column * vector_bytes + r;
+      SLUICE_UNROLL
+      for (int g = 0; g < groups; ++g) SLUICE_UNROLL
+      for (int i = 0; i < block; ++i)
+        std::memcpy(to + (g * block + i) * vector_bytes, reinterpret_cast<const char*>(&x[i]) + g * block, block);
+    }
   }
 }
 

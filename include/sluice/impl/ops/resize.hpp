@@ -76,18 +76,6 @@ inline void resize_calibration(shape_class, std::int64_t size, dtype type, std::
   in[0] = {type, {side, side, 3}};
 }
 
-// Of the parameters height and width.
-inline op_options resize_options_of(std::span<const double> values, option_storage& to) {
-  static_assert(sizeof(sluice_resize_options) <= sizeof to.bytes);
-  const auto extent = [&](double value, std::string_view name) {
-    if (value != std::floor(value) || !(std::abs(value) <= static_cast<double>(base::most_resize_extent)))
-      throw error(error_code::invalid_argument, fmt::format("[resize] {} is {}, and must be an integer of 0 to {}", name,
-                                                            value, base::most_resize_extent));
-    return static_cast<std::int64_t>(value);
-  };
-  return *new (to.bytes) sluice_resize_options{extent(values[0], "height"), extent(values[1], "width"), 0, 0, 0, 0, 0, 0};
-}
-
 }  // namespace ops
 
 SLUICE_FUNC tensor resize(const tensor& image, std::int64_t height, std::int64_t width, resize_options options,
@@ -112,10 +100,6 @@ SLUICE_FUNC const op_descriptor& resize_op() noexcept {
                                          .summary = "(height, width) or (..., height, width, channels)",
                                          .usual_rank = 2,
                                          .kind = field_kind::picture}};
-  static constexpr op_parameter parameters[] = {
-      {.name = "height",
-       .summary = "Rows of the result; 0: in proportion to width, or where that is 0 too, the shorter side is 256"},
-      {.name = "width", .summary = "Columns of the result; 0: in proportion to height"}};
   static constexpr std::int64_t sizes[] = {64 << 10, 512 << 10, 4 << 20, 24 << 20};
   static constexpr op_descriptor op{.name = "resize",
                                     .summary = "Images of another size, antialiased bilinear as Pillow resizes them",
@@ -130,9 +114,8 @@ SLUICE_FUNC const op_descriptor& resize_op() noexcept {
                                     .cost = ops::cost_of_resize,
                                     .square_sizes = sizes,
                                     .calibration_operands = ops::resize_calibration,
-                                    .parameters = parameters,
-                                    .options_of = ops::resize_options_of,
-                                    .stacks_from_rank = 3};
+                                    .stacks_from_rank = 3,
+                                    .has_endpoint = false};
   return op;
 }
 
