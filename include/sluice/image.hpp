@@ -1,11 +1,12 @@
 /// @file
-/// JPEG and PNG to u8 tensors and back, for untrusted input.
+/// JPEG and PNG to u8 tensors and back, for untrusted input, and what a model takes of them.
 ///
 ///     const std::vector<std::byte> bytes = ...;                             // a file, or the body of a request
 ///     const auto about = sluice::image::describe(bytes);                    // of the header alone
 ///     const sluice::tensor grey = sluice::image::decode(bytes, {.channels = 1});  // u8 (H, W, 1), upright
 ///     const auto edges = sluice::canny(grey, 100, 200);
 ///     const auto png = sluice::image::encode(edges, sluice::image::format::png, {.bilevel = true});
+///     const auto input = sluice::image::prepare(sluice::image::decode(bytes, {.channels = 3}));  // f32 (1, 3, 224, 224)
 ///
 /// The target is sluice::image, an optional component of the package: it links libjpeg-turbo and libpng, and the compiled
 /// form of the library.

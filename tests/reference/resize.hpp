@@ -29,16 +29,17 @@ struct resize_weights {
   resize_weights(std::int64_t in, std::int64_t out, std::int64_t i) {
     const double scale = static_cast<double>(in) / static_cast<double>(out);
     const double support = std::max(scale, 1.0);
-    const double center = (static_cast<double>(i) + 0.5) * scale;
+    const volatile double center = (static_cast<double>(i) + 0.5) * scale;  // volatile: no fused products
     first = std::max<std::int64_t>(0, static_cast<std::int64_t>(center - support + 0.5));
     const std::int64_t end = std::min<std::int64_t>(in, static_cast<std::int64_t>(center + support + 0.5));
     std::vector<double> shares;
     double sum = 0;
     for (std::int64_t x = first; x < end; ++x) {
-      shares.push_back(std::max(0.0, 1.0 - std::abs((static_cast<double>(x) - center + 0.5) * (1.0 / support))));
+      const volatile double distance = (static_cast<double>(x) - center + 0.5) * (1.0 / support);
+      shares.push_back(std::max(0.0, 1.0 - std::abs(distance)));
       sum += shares.back();
     }
-    for (const double share : shares) weights.push_back(static_cast<std::int64_t>(0.5 + share / sum * 4194304.0));
+    for (const double share : shares) weights.push_back(static_cast<std::int64_t>(0.5 + share / sum * 4194304.0));  // exact
   }
 };
 
