@@ -48,7 +48,7 @@ class json_bodies final : public codec {
   }
 
   std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, const encode_context& c) override {
-    const auto otherwise = results.size() == 1 ? "ask for application/x-npy" : "ask for application/zip";
+    const auto otherwise = results.size() == 1 ? "ask for application/x-npy" : "ask /v2 for binary_data";
     if (c.as_text && row.outputs.size() == 1 && row.outputs[0].kind != field_kind::numbers) return as_text(row, results, c);
     std::vector<body_piece> body;
     json_writer w;

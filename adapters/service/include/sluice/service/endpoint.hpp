@@ -42,7 +42,7 @@ struct field {
   /// of v2 and the documents show it; of an output it is shown and not checked.
   std::vector<std::int64_t> extents{};
   /// Of an output of integers, names of its values: JSON holds labels[i] in the place of i, and under /v2 it is BYTES. Files
-  /// (.npy, .npz) hold the numbers. UTF-8. A value that is none of 0 ... size - 1 is an internal error. Null: numbers.
+  /// (.npy) hold the numbers. UTF-8. A value that is none of 0 ... size - 1 is an internal error. Null: numbers.
   std::shared_ptr<const std::vector<std::string>> labels{};
 };
 
