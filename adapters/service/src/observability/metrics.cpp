@@ -42,12 +42,14 @@ std::uint64_t& at(std::map<std::string, std::uint64_t, std::less<>>& counters, s
 
 }  // namespace
 
-void histogram::add(double seconds) {
-  ++counts_[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin())];
-  sum_ += seconds;
+template <const auto& bounds>
+void histogram<bounds>::add(double value) {
+  ++counts_[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin())];
+  sum_ += value;
 }
 
-void histogram::print(std::string& out, std::string_view name, std::string_view labels) const {
+template <const auto& bounds>
+void histogram<bounds>::print(std::string& out, std::string_view name, std::string_view labels) const {
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < bounds.size(); ++i)
     out += fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bounds[i], below += counts_[i]);
@@ -87,6 +89,12 @@ void metrics::placed(const std::string& operation, const placed_call& where, dou
   f.observed += seconds;
 }
 
+void metrics::batch(const std::string& operation, const device& where, std::int64_t rows) {
+  const auto labels = fmt::format("op=\"{}\",device=\"{}\"", operation, where.str());
+  const std::lock_guard lock(mutex_);
+  batches_[labels].add(static_cast<double>(rows));
+}
+
 void metrics::request_text(std::string& out) const {
   const std::lock_guard lock(mutex_);
   head(out, "sluice_requests_total", "counter", "Requests answered, by route and HTTP status.");
@@ -114,6 +122,9 @@ void metrics::request_text(std::string& out) const {
   for (const auto& [labels, n] : placements_) out += fmt::format("sluice_placement_decisions_total{{{}}} {}\n", labels, n);
   head(out, "sluice_gathered_calls_total", "counter", "Calls that were computed as one with others.");
   for (const auto& [labels, n] : gathered_) out += fmt::format("sluice_gathered_calls_total{{{}}} {}\n", labels, n);
+  head(out, "sluice_batch_rows", "histogram",
+       "Runs of endpoints that gather calls, by the rows in them: calls, where an endpoint stacks them.");
+  for (const auto& [labels, h] : batches_) h.print(out, "sluice_batch_rows", labels);
   const auto sums = [&](std::string_view name, std::string_view help, auto value) {
     head(out, name, "counter", help);
     for (const auto& [labels, f] : predictions_) out += fmt::format("{}{{{}}} {}\n", name, labels, value(f));

@@ -89,9 +89,12 @@ enum class joining {
 /// one of the calls; the first extent of each of its results counts calls, or rows. Where it throws, each call is computed
 /// alone, so that an error stays with its call. For endpoints with an estimate.
 ///
-/// What waits when a device or a worker is free runs at once, the higher priority first, and nothing waits for a time: there
-/// are no timers. A call that is late, or whose client has disconnected, leaves before it runs. Of joining::rows a call of
-/// more rows than `limit` is split; its parts join others, and its answer is complete or an error.
+/// What waits when a device is free runs at once, the higher priority first; a call that finds its device, or a worker, free
+/// runs at once, alone. There are no timers: nothing waits for calls that might come. On the CPU, where the calls that wait
+/// for a worker are still to be decoded, those at the head of the queue are decoded before a batch of them runs, where
+/// `seconds` says that it pays and no deadline forbids it. A call that is late, or whose client has disconnected, leaves
+/// before it runs. Of joining::rows a call of more rows than `limit` is split; its parts join others, and its answer is
+/// complete or an error: `run` never gets more than `limit`.
 struct gather_rule {
   std::int64_t limit = 0;         ///< calls (stacked) or rows of a batch at most; below 2: each call runs alone
   int least_rank = 0;             ///< of each input before it joins; below, calls run alone
@@ -102,7 +105,7 @@ struct gather_rule {
   std::shared_ptr<const void> same{};
   /// Seconds that `run` takes for so many calls or rows on a device, as measured. Of what waits, a batch takes as much as
   /// gives the most rows a second, half of that where it gives 95% of them, and less where a call would else miss its
-  /// deadline. Null: all that waits; and on the CPU, where more is still to be decoded, that is not waited for.
+  /// deadline. Null: all that waits.
   std::function<double(const device&, std::int64_t)> seconds{};
 };
 
