@@ -131,7 +131,14 @@ void service::add_protocol(std::unique_ptr<serving::protocol> p) {
 }
 
 void service::add(endpoint row) { state_->executor.endpoints.add(std::move(row)); }
-std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.rows(); }
+void service::replace(endpoint row) { state_->executor.endpoints.replace(std::move(row)); }
+bool service::remove(std::string_view name, std::string_view version) {
+  return state_->executor.endpoints.remove(name, version);
+}
+void service::set_model_repository(std::shared_ptr<model_repository> repository) {
+  state_->executor.set_repository(std::move(repository));
+}
+std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.all_rows(); }
 std::vector<std::string> service::not_offered() const { return state_->executor.endpoints.left_out(); }
 const service_options& service::options() const noexcept { return state_->executor.options; }
 

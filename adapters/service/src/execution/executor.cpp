@@ -121,6 +121,16 @@ body_buffer executor::read_body(const request& r, request_context& record, const
   return body;
 }
 
+void executor::set_repository(std::shared_ptr<model_repository> repository) {
+  const std::lock_guard lock(mutex_);
+  repository_.swap(repository);
+}
+
+std::shared_ptr<model_repository> executor::repository() const {
+  const std::lock_guard lock(mutex_);
+  return repository_;
+}
+
 health executor::look() {
   auto now = health::now(options.ready);
   now.ready = now.ready && !draining;

@@ -57,6 +57,9 @@ class executor {
   // answer takes more memory than it may, or than is left.
   call_result submit(call& c);
 
+  void set_repository(std::shared_ptr<model_repository> repository);
+  [[nodiscard]] std::shared_ptr<model_repository> repository() const;  // null: none
+
   // The devices now, after on_device_lost was called for those newly lost.
   health look();
 
@@ -66,8 +69,9 @@ class executor {
 
   admission admission_;
   const std::unique_ptr<scheduler> scheduler_;
-  std::mutex mutex_;                // of the next
+  mutable std::mutex mutex_;        // of the next
   std::set<std::string> reported_;  // devices that on_device_lost has been called for
+  std::shared_ptr<model_repository> repository_;
 };
 
 }  // namespace sluice::serving

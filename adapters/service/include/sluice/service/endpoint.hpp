@@ -133,6 +133,10 @@ struct endpoint {
   /// What a client may set beside the inputs; `run` finds the values in its context.
   std::vector<call_parameter> parameters{};
   gather_rule gather{};  ///< whether calls may run as one
+  /// A whole number from 1. Rows of one name differ in it: each is served at /v2/models/NAME/versions/VERSION, and the
+  /// highest at the paths that name none, /v1/NAME included.
+  std::string version = "1";
+  std::string platform = "sluice";  ///< what runs it, for v2 metadata: "onnxruntime_onnx"
 };
 
 }  // namespace SLUICE_ABI
