@@ -133,7 +133,9 @@ void service::add_protocol(std::unique_ptr<serving::protocol> p) {
 void service::add(endpoint row) { state_->executor.endpoints.add(std::move(row)); }
 void service::replace(endpoint row) { state_->executor.endpoints.replace(std::move(row)); }
 bool service::remove(std::string_view name, std::string_view version) {
-  return state_->executor.endpoints.remove(name, version);
+  const bool was_there = state_->executor.endpoints.remove(name, version);
+  state_->executor.forget_removed();
+  return was_there;
 }
 void service::set_model_repository(std::shared_ptr<model_repository> repository) {
   state_->executor.set_repository(std::move(repository));
@@ -196,7 +198,7 @@ response service::handle(const request& r) noexcept try {
   state_->executor.metrics->record(record, out.status, out.size());
   state_->executor.statistics.record(record, out.status == 200, taken);
   if (out.status == 200 && (!record.model.empty() || record.streamed))
-    out.sending = serving::until_sent(state_->executor.metrics, record.route, std::move(record.answer));
+    out.sending = serving::until_sent(state_->executor.metrics, record);
   state_->log(r, record, arrived, trace, out);
   return out;
 } catch (...) {  // no memory even for a refusal

@@ -125,10 +125,12 @@ endpoint_registry::row_pointer endpoint_registry::put(endpoint row, bool may_rep
   if (is_new || at == versions.end() || (*at)->version != shared->version) {
     if (!is_new) versions.insert(at, shared);
     rows_.push_back(std::move(shared));
+    ++changes_;
     return nullptr;
   }
   if (!may_replace) fail(*shared, fmt::format("the name is taken, by version {}", shared->version));
   *std::find(rows_.begin(), rows_.end(), *at) = shared;
+  ++changes_;
   return std::exchange(*at, std::move(shared));
 }
 
@@ -142,6 +144,7 @@ bool endpoint_registry::remove(std::string_view name, std::string_view version) 
   std::copy_if(versions.begin(), versions.end(), std::back_inserter(gone), goes);
   std::erase_if(versions, goes);
   if (versions.empty()) by_name_.erase(it);
+  ++changes_;
   std::erase_if(rows_, [&](const auto& row) { return std::find(gone.begin(), gone.end(), row) != gone.end(); });
   return !gone.empty();
 }
@@ -173,6 +176,11 @@ std::vector<endpoint_registry::row_pointer> endpoint_registry::rows() const {
 std::vector<endpoint_registry::row_pointer> endpoint_registry::all_rows() const {
   const std::shared_lock lock(mutex_);
   return rows_;
+}
+
+std::uint64_t endpoint_registry::changes() const {
+  const std::shared_lock lock(mutex_);
+  return changes_;
 }
 
 std::vector<std::string> endpoint_registry::left_out() const {

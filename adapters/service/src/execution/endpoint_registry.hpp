@@ -2,6 +2,7 @@
 // place here.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <shared_mutex>
@@ -26,6 +27,8 @@ class endpoint_registry {
   [[nodiscard]] std::vector<row_pointer> rows() const;
   [[nodiscard]] std::vector<row_pointer> all_rows() const;
 
+  [[nodiscard]] std::uint64_t changes() const;  // grows when a row comes or goes
+
   // Endpoints that this build does not have. `why` stays valid. Before the first request.
   void leave_out(std::string name, std::string_view why) { left_out_.emplace(std::move(name), why); }
   [[nodiscard]] std::vector<std::string> left_out() const;  // "NAME: why"
@@ -36,6 +39,7 @@ class endpoint_registry {
 
   mutable std::shared_mutex mutex_;
   std::vector<row_pointer> rows_;
+  std::uint64_t changes_ = 0;
   std::map<std::string, std::vector<row_pointer>, std::less<>> by_name_;  // versions, growing; none is empty
   std::map<std::string, std::string_view, std::less<>> left_out_;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "execution/model_states.hpp"
 #include "http/http_error.hpp"
 #include "rowsum_stream/spool.hpp"
 #include "sluice/parallel.hpp"
@@ -104,7 +105,7 @@ call_result executor::submit(call& c) {
   c.reserve(done.results);
   c.ends(stage::infer);
   c.check_deadline();
-  metrics->placed(c.row.name, done.where, seconds_of(c.request.time_of(stage::infer)));
+  metrics->placed(c.row, done.where, seconds_of(c.request.time_of(stage::infer)));
   return done;
 }
 
@@ -131,9 +132,15 @@ std::shared_ptr<model_repository> executor::repository() const {
   return repository_;
 }
 
+void executor::forget_removed() {
+  metrics->keep(endpoints);
+  statistics.keep(endpoints);
+}
+
 health executor::look() {
   auto now = health::now(options.ready);
-  now.ready = now.ready && !draining;
+  now.computes = now.computes && !draining;
+  if (const auto models = repository()) now.models = missing_models(*models);
   for (const auto& d : now.devices) {
     if (!d.lost || !options.on_device_lost) continue;
     {

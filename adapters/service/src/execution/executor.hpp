@@ -60,7 +60,11 @@ class executor {
   void set_repository(std::shared_ptr<model_repository> repository);
   [[nodiscard]] std::shared_ptr<model_repository> repository() const;  // null: none
 
-  // The devices now, after on_device_lost was called for those newly lost.
+  // Ends the figures of endpoints that were removed. Calls that were under way then bring theirs back: again for each
+  // reader.
+  void forget_removed();
+
+  // The devices and the wanted models now, after on_device_lost was called for devices newly lost.
   health look();
 
  private:
