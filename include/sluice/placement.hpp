@@ -107,6 +107,7 @@ struct decision {
   int estimate_count = 0;                ///< at most 16
   device lost;                           ///< with why::device_lost: the first one passed over
   std::string_view precision{};          ///< asked for, where it is not the op's default
+  bool measured = false;                 ///< the estimates are of work::measured
 
   /// Seconds until the result is there; NaN when they are not known.
   [[nodiscard]] SLUICE_API double predicted() const noexcept;
@@ -116,8 +117,8 @@ struct decision {
 
 /// Decides among `candidates`. A required device is taken even when it is lost, and using it throws; a preferred one while
 /// it is present, not lost and in time. SLUICE_DEVICE takes the place of automatic. A device that placement chose is never
-/// lost. Throws invalid_argument when there are no candidates and the choice is placement's, device_lost when all of them
-/// are lost.
+/// lost. Throws invalid_argument when there are no candidates and the choice is placement's, or none on which the work was
+/// measured; device_lost when all of them are lost.
 SLUICE_API decision place(const work& w, std::span<const device> candidates, const device_request& wanted = {});
 
 /// The same among all devices that have profiles, those that the operands are on, and the CPU. Throws device_lost as that
@@ -133,8 +134,8 @@ struct prediction {
   double busy = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// What `where` would take for the work by its profile alone: without other callers, and without what calls have taught
-/// since. A CPU that is not measured has a default profile.
+/// What `where` would take for the work by its profile alone, or by work::measured: without other callers, and without what
+/// calls have taught since. A CPU that is not measured has a default profile.
 SLUICE_API prediction predict(const work& w, const device& where);
 
 /// Whether device work is complete when a call returns, so that its duration can be sampled.

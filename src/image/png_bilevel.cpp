@@ -87,7 +87,7 @@ class deflater {
     const int status = deflate(&stream_, last ? Z_FINISH : Z_SYNC_FLUSH);
     if (status != (last ? Z_STREAM_END : Z_OK) || stream_.avail_in != 0 || stream_.avail_out == 0)
       throw error(error_code::internal, "[image] PNG: zlib left bytes behind");
-    out.resize(out.size() - stream_.avail_out);
+    out.erase(out.end() - static_cast<std::ptrdiff_t>(stream_.avail_out), out.end());
   }
 
  private:

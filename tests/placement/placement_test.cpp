@@ -1,6 +1,7 @@
 // Which device a piece of work goes to, and why.
 #include "sluice/placement.hpp"
 
+#include "sluice/parallel.hpp"
 #include "testing.hpp"
 
 using namespace testing;
@@ -89,4 +90,38 @@ TEST_CASE("operations say what is wrong with their operands") {
                 "(5, 3, 2)", "leading extents 2 and 5");
   CHECK_REFUSED(sluice::rowsum(tensor::zeros({})), invalid_argument, "[rowsum]", "()");
   CHECK_REFUSED(sluice::rowsum(a, "nosuch"), unavailable, "nosuch:0");
+}
+
+TEST_CASE("work that was measured as a whole goes by its times, and other devices are not considered") {
+  sluice::work w = work_on({{"cuda:1", 1 << 20}});
+  w.operation = "resnet18";
+  w.add_measured("cpu", 0.02);
+  CHECK(place(w).reason() == "cpu: 20 ms there, as measured");
+  w.add_measured("cuda:0", 0.002);
+  const auto d = place(w);
+  CHECK(d.because == why::soonest);
+  CHECK(d.predicted() == 0.002);
+  CHECK(d.reason() == "cuda:0: 2 ms there, 20 ms on cpu, as measured");
+  CHECK(place(w, "cpu").reason() == "cpu: the caller named it");
+  CHECK(place(w, sluice::prefer("cuda:1")).where == device("cuda:0"));
+  CHECK(place(w, sluice::prefer("cpu")).reason() == "cpu: the caller prefers it; 20 ms there, 2 ms on cuda:0, as measured");
+  const std::array others{device("cuda:1")};
+  CHECK_REFUSED(place(w, others), invalid_argument, "resnet18 was measured on none of the devices");
+}
+
+TEST_CASE("calls of measured work keep a device busy, and of the CPU one core") {
+  sluice::work w;
+  w.operation = "resnet18";
+  w.add_measured("cuda:4", 0.002);
+  w.add_measured("cpu", 0.02);
+  CHECK(predict(w, "cpu").busy == 0.02 / sluice::parallel_size());
+  CHECK(predict(w, "cuda:4").busy == 0.002);
+  CHECK(std::isnan(predict(w, "cuda:5").seconds));
+  const auto first = place(w);
+  {
+    const sluice::call_account open(w, first);
+    CHECK(place(w).estimates[0].waiting == doctest::Approx(0.002));
+    CHECK(place(w).reason() == "cuda:4: 4 ms, 2 ms of it waiting, there, 20 ms on cpu, as measured");
+  }
+  CHECK(place(w).estimates[0].waiting == 0);
 }

@@ -71,7 +71,7 @@ TEST_CASE("rows of one name are its versions, and the highest answers where none
   }
   check_error(infer(s, "plus/versions/3", request(one)), 404, R"(plus has version 1 and 2 and 10, not \"3\")");
   check_error(send(s, "GET", "/v2/models/plus/versions/01"), 404, "plus has version");
-  check_error(infer(s, "plus", request(one, R"(,"model_version":"2")")), 400, "version 10");
+  check_error(infer(s, "plus", request(one, R"(,"model_version":"2")")), 400, "of plus, version 10");
   CHECK(of_one(s, "plus/versions/2", R"(,"model_version":"2")") == "3");
 
   const auto index = send(s, "POST", "/v2/repository/index").text();

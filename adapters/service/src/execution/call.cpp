@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "execution/batch.hpp"
 #include "execution/endpoint_registry.hpp"
 #include "execution/result_limits.hpp"
 #include "http/http_error.hpp"
@@ -33,6 +34,20 @@ void call::take(std::vector<tensor> decoded_inputs) {
   inputs = std::move(decoded_inputs);
   context.deadline = std::min(context.deadline, request.deadline);
   check_inputs(row, inputs);
+  if (!row.prepare) plan();
+  decoded = true;
+  ends(stage::input);
+}
+
+void call::prepare() {
+  if (!row.prepare) return;
+  inputs = row.prepare(std::move(inputs), context);
+  check_prepared(row, inputs, limits);
+  plan();
+  ends(stage::input);
+}
+
+void call::plan() {
   if (row.results) {
     expected = row.results(inputs);
     check_results(row, expected, limits);
@@ -42,13 +57,21 @@ void call::take(std::vector<tensor> decoded_inputs) {
     ask_precision(*cost, context.precision);
     check_estimate(row, *cost, limits);
   }
-  decoded = true;
-  ends(stage::input);
+}
+
+void call::finish(std::vector<tensor>& results) {
+  if (!row.finish) return;
+  // Until then both are in memory.
+  answer->resize(std::max(answer->bytes(), bytes_of(specs_of(results))));
+  results = row.finish(std::move(results), context);
+  if (!expects(results)) check_results(row, specs_of(results), limits);
+  for (auto& t : results) t = t.to(device::cpu);
 }
 
 void call::reserve() {
+  const auto of_run = row.finish && cost ? cost->result_bytes : 0;
   if (row.results)
-    reserve(bytes_of(expected), expected);
+    reserve(std::max(bytes_of(expected), of_run), expected);
   else if (cost)
     reserve(cost->result_bytes, {});
 }
@@ -115,8 +138,8 @@ call_result compute(call& c, placed_call chosen) {
   where.precision = c.context.precision;
   std::optional<call_account> account;
   if (where.decided) account.emplace(*c.cost, *where.decided);
-  done.results = c.row.run(c.inputs, c.context);
-  if (!c.expects(done.results)) check_results(c.row, specs_of(done.results), c.limits);
+  done.results = run_alone(c);
+  if (c.row.finish || !c.expects(done.results)) check_run_results(c.row, specs_of(done.results), c.limits);
   where.device = done.results[0].device().str();
   for (auto& t : done.results) t = t.to(device::cpu);  // waits for the device, so it is part of computing
   if (account) account->succeeded();

@@ -35,14 +35,19 @@ struct call {
   std::optional<work> cost{};               // of the inputs, where the endpoint has an estimate
   compute_queue::permit* permit = nullptr;  // of the worker that this runs on; null on a connection's thread
   bool decoded = false;
-  std::vector<operand_spec> expected{};  // the results, where the endpoint tells them before it runs
+  bool coming = false;                   // it is on a worker, and the scheduler does not have it yet: the scheduler's
+  std::vector<operand_spec> expected{};  // what is answered, where the endpoint tells it before it runs
   // What the answer to such results holds. Throws http_error (413) for more lists than it may have.
   std::function<encoded_size(std::span<const operand_spec>)> encoded_bytes{};
   std::shared_ptr<answer_share> answer{};  // memory of the results and of the answer
 
   // The inputs, once they are decoded. Throws error: invalid_argument unless `row` takes them, limit_exceeded when the
-  // results would be too large.
+  // results would be too large. Where the endpoint prepares inputs, results are not known before prepare().
   void take(std::vector<tensor> decoded_inputs);
+  // Has the endpoint prepare the inputs, if it does. Throws what that throws, and error (limit_exceeded) as take().
+  void prepare();
+  // Has the endpoint make of the results of its run, which are on the CPU, what is answered.
+  void finish(std::vector<tensor>& results);
   // Whether results are what was expected, and checked.
   [[nodiscard]] bool expects(std::span<const tensor> results) const;
   // Shares of the budget: before the call, after it, and of what was encoded. Throw http_error (413, 503).
@@ -57,6 +62,7 @@ struct call {
   [[nodiscard]] int priority() const;
 
  private:
+  void plan();  // what the inputs cost, and what comes of them
   void reserve(std::int64_t result_bytes, std::span<const operand_spec> results);
 
   encoded_size encoded_{};
@@ -70,7 +76,8 @@ struct call_result {
 
 // Asks placement. An endpoint without an estimate chooses its device itself, unless one is named or preferred.
 placed_call choose_device(call& c);
-// Runs the endpoint on the device that was chosen, and waits for the results.
+// Runs the endpoint on the device that was chosen, and waits for the results; a call of more rows than a batch may have in
+// several runs.
 call_result compute(call& c, placed_call chosen);
 inline call_result compute(call& c) { return compute(c, choose_device(c)); }
 

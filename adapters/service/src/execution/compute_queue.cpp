@@ -8,13 +8,11 @@
 namespace sluice::serving {
 namespace {
 
-// Turns in order: a job that has begun, priority 1, none, 2, 3, ...
-constexpr int first_turn = 0;
+constexpr int first_turn = 0;  // of a job that has begun, before all others
 constexpr auto never = compute_queue::clock::time_point::max();
 double seconds_between(compute_queue::clock::time_point a, compute_queue::clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
-int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'000'000); }
 
 }  // namespace
 
@@ -264,6 +262,17 @@ compute_queue::counts compute_queue::now() const {
   const std::lock_guard lock(mutex_);
   const int here = static_cast<int>(working_.size() + queue_.size());  // a worker may not have taken the latest yet
   return {std::max(0, count_ - here), std::max(0, here - count_)};
+}
+
+int compute_queue::next_of(const void* kind) const {
+  const std::lock_guard lock(mutex_);
+  int n = 0;
+  for (const job* j : queue_) {
+    if (j->has_begun) continue;
+    if (j->asked.kind != kind) break;
+    ++n;
+  }
+  return n;
 }
 
 }  // namespace sluice::serving

@@ -2,6 +2,7 @@
 // `queue_length` more wait. Connections wait here for their answers; an application's own routes never do.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -28,6 +29,7 @@ class compute_queue {
     int priority = 0;                 // 1 goes first; 0 means none given and goes before 2 and above
     std::function<bool()> gone{};     // whether the client has disconnected; may be null
     bool bypass_queue_limit = false;  // never `full`: for requests already started, and those that were promised a place
+    const void* kind = nullptr;       // of jobs that may be done as one; null: by itself
     // Called before the caller waits; what it returns is held until then. Null is `full`. None: the caller may wait.
     std::function<std::shared_ptr<void>()> begin_wait{};
   };
@@ -46,6 +48,7 @@ class compute_queue {
     outcome acquire();
     // Jobs that have precedence over `priority` compute first: for a job whose priority is known only once it has begun.
     outcome requeue(int priority);
+    [[nodiscard]] const compute_queue& queue() const noexcept { return queue_; }
 
    private:
     friend class compute_queue;
@@ -72,6 +75,10 @@ class compute_queue {
   [[nodiscard]] int workers() const noexcept { return count_; }
   [[nodiscard]] int queue_length() const noexcept { return queue_length_; }
   [[nodiscard]] counts now() const;
+  // Jobs of this kind that have not begun and are before those of all other kinds.
+  [[nodiscard]] int next_of(const void* kind) const;
+  // Turns in order, the lowest first: priority 1, none, 2, 3, ...
+  static int turn_of(int priority) { return priority == 0 ? 3 : 2 * std::min(priority, 1'000'000); }
 
  private:
   struct job {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "execution/batch.hpp"
 #include "execution/model_states.hpp"
 #include "http/http_error.hpp"
 #include "rowsum_stream/spool.hpp"
@@ -45,6 +46,9 @@ executor::executor(service_options o, std::unique_ptr<scheduler> runs)
       compute(options.compute_workers, options.queue_length, options.compute_nice),
       admission_(compute, options.limits.all_bodies_bytes),
       scheduler_(std::move(runs)) {
+  scheduler_->on_batch = [to = metrics](const endpoint& row, const device& where, std::int64_t rows) {
+    to->batch(row, where, rows);
+  };
   if (options.compute_nice > 0) parallel_nice(options.compute_nice);
 }
 
@@ -55,12 +59,16 @@ void executor::check_open() const {
 }
 
 // Less than half a millisecond or so: a worker would take a fifth of that to wake up. The cost of an application's endpoint
-// without an estimate is not known.
+// without an estimate, or of one that prepares inputs, is not known. Of work that was measured the whole call is: joining
+// others would cost it more.
 bool executor::is_small(const call& c) const {
   constexpr double flops = 5e6;
+  constexpr double seconds = 1e-4;
   const auto most = options.inline_bytes;
-  return c.cost && c.cost->flops <= flops && c.cost->result_bytes <= most &&
-         c.cost->bytes <= 8.0 * static_cast<double>(most);
+  if (!c.cost) return false;
+  for (int i = 0; i < c.cost->measured_count; ++i)
+    if (c.cost->measured[static_cast<std::size_t>(i)].seconds > seconds) return false;
+  return c.cost->flops <= flops && c.cost->result_bytes <= most && c.cost->bytes <= 8.0 * static_cast<double>(most);
 }
 
 void executor::check_admitted(const call& c, compute_queue::outcome end) const {
@@ -83,10 +91,17 @@ response executor::run(call& c, const std::function<response()>& work) {
                                    .priority = c.priority(),
                                    .gone = c.request.gone,
                                    .bypass_queue_limit = c.request.ticket.queue(),
+                                   .kind = kind_on_cpu(c.row),
                                    .begin_wait = c.request.begin_wait};
+  struct to_leave {
+    scheduler& from;
+    call& own;
+    ~to_leave() { from.left(own); }
+  } const leaving{*scheduler_, c};
   check_admitted(c, compute.run(terms, [&](compute_queue::permit& own) {
     c.permit = &own;
     c.ends(stage::queue);
+    scheduler_->comes(c);
     const parallel_alone alone(is_crowded());
     timed();
   }));
@@ -99,9 +114,12 @@ call_result executor::submit(call& c) {
     c.ends(stage::queue);
   }
   c.check_deadline();
+  c.prepare();
+  c.check_deadline();
   c.answer = c.request.answer = std::make_shared<answer_share>(answers);
   c.reserve();
   auto done = scheduler_->submit(c);
+  c.finish(done.results);
   c.reserve(done.results);
   c.ends(stage::infer);
   c.check_deadline();

@@ -2,234 +2,335 @@
 
 #include <algorithm>
 
-#include "execution/endpoint_registry.hpp"
 #include "execution/result_limits.hpp"
 
 namespace sluice::serving {
 namespace {
 
-using clock = std::chrono::steady_clock;
+bool is_on_cpu(const call& c) { return c.context.where.is_cpu(); }
 
-bool may_gather(const call& c, const placed_call& where) {
-  const auto& rule = c.row.gather;
-  if (rule.limit < 2 || c.permit == nullptr || !where.decided || where.decided->where.is_cpu()) return false;
-  for (std::size_t i = 0; i < c.inputs.size(); ++i)
-    if (c.inputs[i].rank() < rule.least_rank || c.inputs[i].rank() >= c.row.inputs[i].max_rank) return false;
-  return !c.inputs.empty();
+// How many rows of the call join others; 0: it computes alone.
+std::int64_t rows_joining(const call& c, const placed_call& where) {
+  if (c.permit == nullptr || !where.decided || (is_on_cpu(c) && !c.row.gather.on_cpu)) return 0;
+  return rows_to_join(c);
 }
 
-// By memory, too: the results of a batch are within the limit of one call's.
-std::int64_t most_of(const call& c) {
-  const auto each = std::max<std::int64_t>(1, c.cost->result_bytes);
-  return std::clamp<std::int64_t>(c.limits.result_bytes / each, 1, c.row.gather.limit);
-}
-
-tensor stacked(std::span<call* const> calls, std::size_t input, const device& where) {
-  const tensor& first = calls[0]->inputs[input];
-  std::vector<std::int64_t> extents{static_cast<std::int64_t>(calls.size())};
-  for (int r = 0; r < first.rank(); ++r) extents.push_back(first.extent(r));
-  tensor all(shape(extents), first.dtype(), where);
-  for (std::size_t i = 0; i < calls.size(); ++i) all[static_cast<std::int64_t>(i)].assign(calls[i]->inputs[input]);
-  return all;
-}
-
-// Of the inputs of all, which come from where those of the first call are.
-work cost_of(const call& first, std::span<const tensor> inputs) {
-  work all = first.row.estimate(inputs);
-  all.precision = first.cost->precision;
-  all.result_to = device::cpu;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(std::min(all.operand_count, first.cost->operand_count)); ++i) {
-    all.operands[i].where = first.cost->operands[i].where;
-    all.operands[i].pinned = first.cost->operands[i].pinned;
-  }
-  return all;
-}
-
-// The results of each, on the CPU, in memory of their own: a slow client holds no other's.
-std::vector<std::vector<tensor>> parts_of(std::span<const tensor> results, std::span<call* const> calls) {
-  std::vector<std::vector<tensor>> parts(calls.size());
-  for (const auto& all : results) {
-    if (all.rank() == 0 || all.extent(0) != static_cast<std::int64_t>(calls.size()))
-      throw error(error_code::invalid_argument, "[" + calls[0]->row.name + "] of " + std::to_string(calls.size()) +
-                                                    " calls the result has the shape " + all.shape().str() +
-                                                    ": its first extent must be their number");
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      const tensor own = all[static_cast<std::int64_t>(i)];
-      parts[i].push_back(own.device().is_cpu() ? own.clone() : own.to(device::cpu));
-    }
-  }
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    if (!calls[i]->expects(parts[i])) check_results(calls[i]->row, specs_of(parts[i]), calls[i]->limits);
-  return parts;
-}
-
-std::vector<std::vector<tensor>> compute_joint(std::span<call* const> calls, const decision& decided) {
-  const call& first = *calls[0];
-  std::vector<tensor> inputs;
-  std::optional<call_account> account;
-  for (std::size_t i = 0; i < first.inputs.size(); ++i) inputs.push_back(stacked(calls, i, decided.where));
-  account.emplace(cost_of(first, inputs), decided);
-  auto parts = parts_of(first.row.run(inputs, first.context), calls);
-  account->succeeded();
-  return parts;
-}
+int turn_of(const call& c) { return compute_queue::turn_of(c.priority()); }
 
 }  // namespace
 
-// Of a group: whatever becomes of the call that has it, the next one gets it.
-class gathering_scheduler::turn {
- public:
-  turn(gathering_scheduler& s, group& g) : scheduler_(s), group_(g) {}
-  ~turn() { scheduler_.pass_on(group_); }
-  turn(const turn&) = delete;
-  turn& operator=(const turn&) = delete;
-
- private:
-  gathering_scheduler& scheduler_;
-  group& group_;
-};
-
-gathering_scheduler::group::group(const call& first)
-    : row(&first.row),
-      where(first.context.where),
-      precision(first.context.precision),
-      parameters(first.context.parameters.begin(), first.context.parameters.end()),
-      inputs(specs_of(first.inputs)) {}
-
-bool gathering_scheduler::group::takes(const call& c) const {
-  return row == &c.row && where == c.context.where && precision == c.context.precision &&
-         std::equal(parameters.begin(), parameters.end(), c.context.parameters.begin(), c.context.parameters.end()) &&
-         std::equal(inputs.begin(), inputs.end(), c.inputs.begin(), c.inputs.end(),
-                    [](const operand_spec& s, const tensor& t) { return s.dtype == t.dtype() && s.shape == t.shape(); });
-}
-
 call_result gathering_scheduler::submit(call& c) {
-  member m{.own = c, .where = choose_device(c)};
-  if (!may_gather(c, m.where)) return compute(c, std::move(m.where));
-  std::unique_lock lock(mutex_);
-  bool is_new = false;
-  group& g = group_of(c, is_new);
-  if (!is_new) {
-    // One that waits with a permit might keep it from the one it waits for.
-    if (waiting_bytes_ + c.cost->result_bytes > c.limits.result_bytes || !c.permit->release()) {
-      lock.unlock();
-      return compute(c, std::move(m.where));
-    }
-    wait(g, m, lock);
+  placed_call where = choose_device(c);
+  const auto rows = rows_joining(c, where);
+  if (rows == 0) {
+    left(c);
+    return alone(c, std::move(where));
   }
-  const auto now = m.now;
-  lock.unlock();
-  if (is_new || now == state::leads) return lead(g, m);
-  c.check_turn(c.permit->acquire());
-  if (now == state::alone) return compute(c);
-  return result_of(m);
-}
-
-gathering_scheduler::group& gathering_scheduler::group_of(const call& c, bool& is_new) {
-  const auto it = std::find_if(groups_.begin(), groups_.end(), [&](const group& g) { return g.takes(c); });
-  is_new = it == groups_.end();
-  return is_new ? groups_.emplace_back(c) : *it;
-}
-
-// Until the call leads, or has been computed or given up by one that did.
-void gathering_scheduler::wait(group& g, member& m, std::unique_lock<std::mutex>& lock) {
-  constexpr std::chrono::milliseconds look{100};
-  const call& c = m.own;
-  g.waiting.push_back(&m);
-  waiting_bytes_ += c.cost->result_bytes;
+  member m{.own = c, .where = std::move(where), .rows = rows};
+  held_lock lock(mutex_);
+  queue_ = &c.permit->queue();
+  has_come(c);
+  group& g = enter(m);
+  if (blocked_ > 0) wake_others(&g);
+  bool computed = false;
   try {
-    while (m.now == state::waits) {
-      m.changed.wait_until(lock, std::min(clock::now() + look, c.context.deadline));
-      if (m.now != state::waits) break;
-      if (clock::now() >= c.context.deadline) c.check_turn(compute_queue::outcome::expired);
-      if (c.request.gone && c.request.gone()) c.check_turn(compute_queue::outcome::gone);
-    }
+    computed = compute_with_others(g, m, lock);
   } catch (...) {
-    g.waiting.remove(&m);
-    waiting_bytes_ -= c.cost->result_bytes;
+    if (!lock) lock.lock();
+    exit(g, m);
     throw;
   }
-  m.changed.wait(lock, [&] { return m.now != state::joined; });
-  waiting_bytes_ -= c.cost->result_bytes;
+  exit(g, m);
+  lock.unlock();
+  if (computed) return result_of(m);
+  if (m.error) std::rethrow_exception(m.error);
+  return alone(c);
 }
 
-call_result gathering_scheduler::lead(group& g, member& m) {
-  const turn own(*this, g);
-  call& c = m.own;
-  c.check_turn(c.permit->acquire());
-  c.check_deadline();
-  const auto batch = take(g, m);
-  if (batch.size() == 1) return compute(c, std::move(m.where));
-  const bool done = compute_all(batch, *m.where.decided);
-  settle(batch, done ? state::done : state::alone);
-  return done ? result_of(m) : compute(c);
-}
-
-// As one. False: one of the calls fails, or the leader's is cancelled, and each is to have its own error.
-bool gathering_scheduler::compute_all(std::span<member* const> batch, const decision& decided) try {
-  std::vector<call*> calls;
-  for (auto* m : batch) calls.push_back(&m->own);
-  auto parts = compute_joint(calls, decided);
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    batch[i]->results = std::move(parts[i]);
-    batch[i]->where.gathered = static_cast<int>(batch.size());
+void gathering_scheduler::comes(call& c) {
+  if (const void* kind = kind_on_cpu(c.row)) {
+    const held_lock lock(mutex_);
+    c.coming = true;
+    ++coming_[kind];
   }
+}
+
+void gathering_scheduler::left(call& c) noexcept {
+  if (kind_on_cpu(c.row) == nullptr) return;
+  const held_lock lock(mutex_);
+  has_come(c);
+  wake_others();
+}
+
+void gathering_scheduler::has_come(call& c) {
+  if (!std::exchange(c.coming, false)) return;
+  const auto it = coming_.find(kind_on_cpu(c.row));
+  if (--it->second == 0) coming_.erase(it);
+}
+
+gathering_scheduler::group& gathering_scheduler::enter(member& m) {
+  auto it = std::find_if(groups_.begin(), groups_.end(), [&](const group& g) { return are_alike(g.like(), m.own); });
+  if (it == groups_.end()) it = groups_.emplace(it);
+  it->members.push_back(&m);
+  const auto behind = [&](const member* other) { return turn_of(other->own) > turn_of(m.own); };
+  it->waiting.insert(std::find_if(it->waiting.begin(), it->waiting.end(), behind), &m);
+  return *it;
+}
+
+void gathering_scheduler::exit(group& g, member& m) {
+  g.members.remove(&m);
+  if (g.members.empty()) groups_.remove_if([&](const group& other) { return &other == &g; });
+}
+
+call_result gathering_scheduler::alone(call& c) { return alone(c, choose_device(c)); }
+
+call_result gathering_scheduler::alone(call& c, placed_call where) {
+  struct scope {
+    gathering_scheduler& s;
+    const bool counts;
+    ~scope() {
+      if (!counts) return;
+      --s.computing_;
+      if (s.blocked_ == 0) return;
+      const held_lock lock(s.mutex_);
+      s.wake_others();
+    }
+  } const counted{*this, c.permit != nullptr};
+  if (counted.counts) ++computing_;
+  auto done = serving::compute(c, std::move(where));
+  if (c.row.gather.limit > 1) report(c, c.context.where, std::max<std::int64_t>(1, rows_to_join(c)));
+  return done;
+}
+
+// Until all rows of the call are computed: false where a batch has failed, or there is no waiting: it is to compute alone.
+// The call holds a permit here, and afterwards.
+bool gathering_scheduler::compute_with_others(group& g, member& m, held_lock& lock) {
+  call& c = m.own;
+  while (!m.is_over()) {
+    if (!m.is_begun()) {
+      if (m.is_late()) leave(g, m, lock, outcome::expired);
+      const bool fits = waiting_bytes_ + c.cost->result_bytes <= c.limits.result_bytes;
+      const bool begins = may_begin(g);
+      // One that waits with a permit might keep it from the one it waits for.
+      if (!begins && (!fits || !c.permit->release()) && withdraw(g, m)) return false;
+      if (begins || !fits) {
+        run_batch(g, m, lock);
+        continue;
+      }
+    } else {
+      c.permit->release();
+    }
+    block(g, m, lock);
+  }
+  return !m.failed;
+}
+
+// False: rows of it are in batches already.
+bool gathering_scheduler::withdraw(group& g, member& m) {
+  if (m.begun > 0) return false;
+  g.waiting.remove(&m);
   return true;
-} catch (...) {
-  return false;
+}
+
+// Until the call is over, or is to begin a batch; then it has a permit.
+void gathering_scheduler::block(group& g, member& m, held_lock& lock) {
+  constexpr std::chrono::milliseconds look{100};
+  call& c = m.own;
+  const auto bytes = c.cost->result_bytes;
+  auto end = outcome::done;
+  m.blocked = true;
+  waiting_bytes_ += bytes;
+  ++blocked_;
+  while (!m.is_over() && !m.woken && end == outcome::done) {
+    const auto now = clock::now();
+    m.changed.wait_until(lock, m.is_begun() ? now + look : std::min(now + look, c.context.deadline));
+    if (m.is_over() || m.woken || m.is_begun()) continue;
+    if (m.is_late())
+      end = outcome::expired;
+    else if (c.request.gone && c.request.gone())
+      end = outcome::gone;
+  }
+  m.blocked = false;
+  waiting_bytes_ -= bytes;
+  --blocked_;
+  if (end == outcome::done) {
+    lock.unlock();
+    end = c.permit->acquire();
+    lock.lock();
+  }
+  if (std::exchange(m.woken, false)) g.woken = false;
+  if (end != outcome::done) leave(g, m, lock, end);
+  if (m.is_begun()) wake_one(g);  // another took its rows while it waited for a permit
+}
+
+// The rows that are in no batch are dropped. Throws http_error.
+void gathering_scheduler::leave(group& g, member& m, held_lock& lock, outcome end) {
+  g.waiting.remove(&m);
+  m.rows = m.begun;
+  wake_one(g);
+  m.changed.wait(lock, [&] { return m.open == 0; });
+  m.own.check_turn(end);
+  m.own.fail_late();
+}
+
+void gathering_scheduler::run_batch(group& g, member& leader, held_lock& lock) {
+  batch b = take(g, leader);
+  if (b.parts.empty()) return;
+  ++g.running;
+  ++computing_;
+  wake_one(g);
+  lock.unlock();
+  compute_batch(b, leader);
+  lock.lock();
+  --g.running;
+  --computing_;
+  settle(g, b);
+  wake_one(g);
+  if (blocked_ > 0) wake_others(&g);
+}
+
+// From the front of what waits, but for calls that end by themselves: late ones, and those whose client has disconnected.
+gathering_scheduler::batch gathering_scheduler::take(group& g, const member& leader) {
+  const auto ends = [&](const member* m) {
+    return m->is_late() || (m != &leader && m->own.request.gone && m->own.request.gone());
+  };
+  std::list<member*> ending;
+  for (auto it = g.waiting.begin(); it != g.waiting.end();) {
+    const auto at = it++;
+    if (ends(*at)) ending.splice(ending.end(), g.waiting, at);
+  }
+  batch b;
+  const auto waiting = parts_of(g);
+  auto left = waiting.empty() ? 0 : rows_of_batch(waiting, terms_of(g));
+  while (left > 0) {
+    member& m = *g.waiting.front();
+    const auto rows = std::min(left, m.rows - m.begun);
+    if (m.begun == 0) m.own.ends(stage::queue);
+    b.of.push_back(&m);
+    b.parts.push_back({&m.own, m.begun, m.begun + rows});
+    ++m.open;
+    m.begun += rows;
+    left -= rows;
+    if (m.is_begun()) g.waiting.pop_front();
+  }
+  g.waiting.splice(g.waiting.end(), ending);
+  return b;
+}
+
+// As one. Without results: one of the calls fails, or the leader's is cancelled, and each is to have its own error.
+void gathering_scheduler::compute_batch(batch& b, const member& leader) const {
+  member& first = *b.of[0];
+  const call& c = first.own;
+  std::int64_t rows = 0;
+  for (const auto& p : b.parts) rows += p.rows();
+  try {
+    if (b.parts.size() == 1 && rows == rows_to_join(c)) {
+      auto done = serving::compute(first.own, std::move(first.where));
+      first.where = std::move(done.where);
+      b.results.push_back(std::move(done.results));
+    } else {
+      b.results = compute_joint(b.parts, *first.where.decided);
+    }
+    report(c, c.context.where, rows);
+  } catch (...) {
+    b.results.clear();
+    if (b.parts.size() == 1 && &first == &leader && first.pieces.empty()) first.error = std::current_exception();
+  }
+}
+
+void gathering_scheduler::settle(group& g, batch& b) {
+  for (std::size_t i = 0; i < b.parts.size(); ++i) {
+    member& m = *b.of[i];
+    --m.open;
+    if (b.results.empty()) {
+      m.failed = true;
+      m.begun = m.rows;
+      g.waiting.remove(&m);
+    } else {
+      m.done += b.parts[i].rows();
+      m.pieces.push_back({b.parts[i].begin, std::move(b.results[i])});
+      m.where.gathered = std::max(m.where.gathered, static_cast<int>(b.parts.size()));
+    }
+    if (m.open == 0) m.changed.notify_one();
+  }
 }
 
 call_result gathering_scheduler::result_of(member& m) {
-  m.where.precision = m.own.context.precision;
-  return {std::move(m.results), std::move(m.where)};
+  call& c = m.own;
+  std::sort(m.pieces.begin(), m.pieces.end(), [](const piece& a, const piece& b) { return a.begin < b.begin; });
+  std::vector<std::vector<tensor>> parts;
+  for (auto& p : m.pieces) parts.push_back(std::move(p.results));
+  call_result done{parts.size() == 1 ? std::move(parts[0]) : concatenated(parts), std::move(m.where)};
+  if (c.row.finish || !c.expects(done.results)) check_run_results(c.row, specs_of(done.results), c.limits);
+  done.where.precision = c.context.precision;
+  return done;
 }
 
-// The leader, and those that join it.
-std::vector<gathering_scheduler::member*> gathering_scheduler::take(group& g, member& leader) {
-  std::vector<member*> batch{&leader};
-  const auto most = static_cast<std::size_t>(most_of(leader.own));
-  const std::lock_guard lock(mutex_);
-  const auto now = clock::now();
-  batch.reserve(std::min(most, g.waiting.size() + 1));
-  for (auto it = g.waiting.begin(); it != g.waiting.end() && batch.size() < most;) {
-    member& m = **it;
-    if (now >= m.own.context.deadline) {  // it ends by itself
-      ++it;
-      continue;
-    }
-    m.now = state::joined;
-    m.own.ends(stage::queue);
-    batch.push_back(&m);
-    it = g.waiting.erase(it);
-  }
-  leader.own.ends(stage::queue);
-  return batch;
+void gathering_scheduler::report(const call& c, const device& where, std::int64_t rows) const {
+  if (!on_batch) return;
+  const auto most = is_split(c.row, rows) ? c.row.gather.limit : rows;
+  for (std::int64_t at = 0; at < rows; at += most) on_batch(c.row, where, std::min(most, rows - at));
 }
 
-void gathering_scheduler::settle(std::span<member* const> batch, state end) {
-  const std::lock_guard lock(mutex_);
-  for (auto* m : batch) {
-    m->now = end;
-    m->changed.notify_one();
-  }
+std::vector<waiting_part> gathering_scheduler::parts_of(const group& g) const {
+  std::vector<waiting_part> parts;
+  parts.reserve(g.waiting.size());
+  for (const auto* m : g.waiting)
+    parts.push_back({.rows = m->rows - m->begun,
+                     .result_bytes = m->own.cost->result_bytes,
+                     .deadline = m->own.context.deadline,
+                     .may_split = is_split(m->own.row, rows_to_join(m->own))});
+  return parts;
 }
 
-void gathering_scheduler::pass_on(group& g) {
-  const std::lock_guard lock(mutex_);
-  if (g.waiting.empty()) {
-    groups_.remove_if([&](const group& other) { return &other == &g; });
-    return;
-  }
-  member& next = *g.waiting.front();
-  g.waiting.pop_front();
-  next.now = state::leads;
-  next.changed.notify_one();
+batch_terms gathering_scheduler::terms_of(const group& g) const {
+  const call& c = g.like();
+  batch_terms terms{.rule = c.row.gather, .where = c.context.where, .result_bytes = c.limits.result_bytes};
+  if (is_on_cpu(c)) terms.enough = share_of(g, coming(g));
+  return terms;
+}
+
+// Calls that are being decoded, and those that are the next to be.
+int gathering_scheduler::coming(const group& g) const {
+  const void* kind = kind_of(g.like().row);
+  const auto it = coming_.find(kind);
+  return (it == coming_.end() ? 0 : it->second) + queue_->next_of(kind);
+}
+
+// What each worker that computes nothing would have of them and of those that wait.
+int gathering_scheduler::share_of(const group& g, int coming) const {
+  const int workers = std::max(1, queue_->workers() - computing_);
+  return (static_cast<int>(g.waiting.size()) + coming + workers - 1) / workers;
+}
+
+bool gathering_scheduler::may_begin(const group& g) const {
+  if (!is_on_cpu(g.like())) return g.running == 0;
+  const int more = coming(g);
+  if (more == 0) return true;
+  const int wanted = share_of(g, more) - static_cast<int>(g.waiting.size());
+  return wanted <= 0 || !is_worth_waiting(parts_of(g), wanted, terms_of(g));
+}
+
+void gathering_scheduler::wake_one(group& g) {
+  if (g.woken || g.waiting.empty()) return;
+  const auto it = std::find_if(g.waiting.begin(), g.waiting.end(), [](const member* m) { return m->blocked; });
+  if (it == g.waiting.end() || !may_begin(g)) return;
+  (*it)->woken = g.woken = true;
+  (*it)->changed.notify_one();
+}
+
+// On the CPU: what they wait for may have come to another group, or a worker may compute no more.
+void gathering_scheduler::wake_others(const group* but) {
+  for (auto& g : groups_)
+    if (&g != but && is_on_cpu(g.like())) wake_one(g);
 }
 
 int gathering_scheduler::waiting() const {
-  const std::lock_guard lock(mutex_);
+  const held_lock lock(mutex_);
   std::size_t n = 0;
-  for (const auto& g : groups_) n += g.waiting.size();
+  for (const auto& g : groups_)
+    n += static_cast<std::size_t>(
+        std::count_if(g.waiting.begin(), g.waiting.end(), [](const member* m) { return m->blocked && !m->woken; }));
   return static_cast<int>(n);
 }
 

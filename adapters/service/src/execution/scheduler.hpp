@@ -1,6 +1,9 @@
 // How decoded calls are computed: one by one, or several as one.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+
 #include "execution/call.hpp"
 
 namespace sluice::serving {
@@ -16,6 +19,14 @@ class scheduler {
   scheduler& operator=(const scheduler&) = delete;
 
   virtual call_result submit(call& c) = 0;
+
+  // Of calls that others of their kind may wait for: `c` has a worker, and is to be decoded; and when its run ends, however
+  // it does, perhaps without submit().
+  virtual void comes(call&) {}
+  virtual void left(call&) noexcept {}
+
+  // Told of every run of an endpoint that gathers calls: of one of these, the device, and the calls or rows that ran as one.
+  std::function<void(const endpoint&, const device&, std::int64_t)> on_batch{};
 };
 
 }  // namespace sluice::serving

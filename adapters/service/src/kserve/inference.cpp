@@ -122,8 +122,7 @@ class v2_protocol final : public protocol {
     const std::string_view name = at[1];
     std::string_view version;
     if (at.size() > 3 && at[2] == "versions") {
-      if (at[3].empty()) fail_not_found(r);
-      version = at[3];
+      version = at[3].empty() ? "-" : at[3];  // which none is called
       at.erase(at.begin() + 2, at.begin() + 4);
     }
     const auto m = find_model(executor_.endpoints, name, version);

@@ -42,12 +42,14 @@ std::uint64_t& at(std::map<std::string, std::uint64_t, std::less<>>& counters, s
 
 }  // namespace
 
-void histogram::add(double seconds) {
-  ++counts_[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin())];
-  sum_ += seconds;
+template <const auto& bounds>
+void histogram<bounds>::add(double value) {
+  ++counts_[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin())];
+  sum_ += value;
 }
 
-void histogram::print(std::string& out, std::string_view name, std::string_view labels) const {
+template <const auto& bounds>
+void histogram<bounds>::print(std::string& out, std::string_view name, std::string_view labels) const {
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < bounds.size(); ++i)
     out += fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bounds[i], below += counts_[i]);
@@ -56,8 +58,7 @@ void histogram::print(std::string& out, std::string_view name, std::string_view 
 }
 
 std::string series_of::labels() const {
-  return endpoint.empty() ? fmt::format("route=\"{}\"", route)
-                          : fmt::format("route=\"{}\",version=\"{}\"", route, version);
+  return endpoint.empty() ? fmt::format("route=\"{}\"", route) : fmt::format("route=\"{}\",version=\"{}\"", route, version);
 }
 
 void metrics::record(const request_context& call, int status, std::size_t answer_bytes) {
@@ -101,6 +102,12 @@ void metrics::keep(const endpoint_registry& served) {
   std::erase_if(placements_, [&](const auto& p) { return !served.find(p.first.first, p.first.second); });
 }
 
+void metrics::batch(const endpoint& row, const device& where, std::int64_t rows) {
+  const auto labels = fmt::format("op=\"{}\",version=\"{}\",device=\"{}\"", row.name, row.version, where.str());
+  const std::lock_guard lock(mutex_);
+  placements_[{row.name, row.version}].batches[labels].add(static_cast<double>(rows));
+}
+
 void metrics::request_text(std::string& out) const {
   const std::lock_guard lock(mutex_);
   head(out, "sluice_requests_total", "counter", "Requests answered, by route and HTTP status.");
@@ -131,6 +138,10 @@ void metrics::request_text(std::string& out) const {
   head(out, "sluice_gathered_calls_total", "counter", "Calls that were computed as one with others.");
   for (const auto& [row, all] : placements_)
     for (const auto& [labels, n] : all.gathered) out += fmt::format("sluice_gathered_calls_total{{{}}} {}\n", labels, n);
+  head(out, "sluice_batch_rows", "histogram",
+       "Runs of endpoints that gather calls, by the rows in them: calls, where an endpoint stacks them.");
+  for (const auto& [row, all] : placements_)
+    for (const auto& [labels, h] : all.batches) h.print(out, "sluice_batch_rows", labels);
   const auto sums = [&](std::string_view name, std::string_view help, auto value) {
     head(out, name, "counter", help);
     for (const auto& [row, all] : placements_)

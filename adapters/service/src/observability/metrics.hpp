@@ -28,25 +28,28 @@ struct series_of {
   std::string route, endpoint, version;  // the latter two are empty for a fixed route
 };
 
-// A histogram of durations.
+inline constexpr std::array second_bounds{1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0};
+inline constexpr std::array row_bounds{1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0};
+
+template <const auto& bounds>
 class histogram {
  public:
-  void add(double seconds);
+  void add(double value);
   // The lines of one series; `labels` as in `route="matmul"`.
   void print(std::string& out, std::string_view name, std::string_view labels) const;
 
  private:
-  static constexpr std::array bounds{1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0};  // seconds
-
   std::array<std::uint64_t, bounds.size() + 1> counts_{};  // between each bound and the one before; beyond the last
   double sum_ = 0;
 };
+using duration_histogram = histogram<second_bounds>;
 
 class metrics {
  public:
   void record(const request_context& call, int status, std::size_t answer_bytes);
   void sent(const series_of& call, double seconds);  // the time that the transport took to send an answer
   void placed(const endpoint& row, const placed_call& where, double seconds);  // the time that a call took there
+  void batch(const endpoint& row, const device& where, std::int64_t rows);     // of calls, or rows, that ran as one
   // Ends the series of endpoints that are no longer served: a name that is loaded and unloaded for ever takes no more
   // memory.
   void keep(const endpoint_registry& served);
@@ -56,8 +59,8 @@ class metrics {
  private:
   struct series {
     std::map<int, std::uint64_t> by_status;
-    histogram whole;
-    std::array<histogram, stage_count> stages;
+    duration_histogram whole;
+    std::array<duration_histogram, stage_count> stages;
     std::uint64_t request_bytes = 0;
     std::uint64_t answer_bytes = 0;
     bool computes = false;  // it has stages
@@ -72,6 +75,7 @@ class metrics {
 
   struct placements {
     by_label decisions, gathered;
+    std::map<std::string, histogram<row_bounds>, std::less<>> batches;
     std::map<std::string, predicted_and_observed, std::less<>> predictions;  // of calls whose time was predicted
   };
 

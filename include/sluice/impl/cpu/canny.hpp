@@ -22,7 +22,9 @@
 
 #if defined(__clang__)
 #define SLUICE_UNROLL _Pragma("clang loop unroll(full)")
+#define SLUICE_NODEBUG , gnu::nodebug  // clang 14 crashes where a debugger's variable is a vector plus a constant
 #else
+#define SLUICE_NODEBUG
 #define SLUICE_UNROLL _Pragma("GCC unroll 32")
 #endif
 
@@ -72,6 +74,7 @@ inline constexpr int vector_bytes = 64;
 #endif
 
 #undef SLUICE_UNROLL
+#undef SLUICE_NODEBUG
 
 inline const kernels& kernels_in_use() {
   switch (simd()) {

@@ -2,7 +2,7 @@
 //   SLUICE_TARGET                                       the attribute that lets a function use the instruction set
 //   SLUICE_SIMD_PLAIN, _NEON, _AVX2 or _AVX512          which one it is
 //   vector_bytes                                        of its vectors
-#define SLUICE_INLINE [[gnu::always_inline]] SLUICE_TARGET inline
+#define SLUICE_INLINE [[gnu::always_inline SLUICE_NODEBUG]] SLUICE_TARGET inline
 
 template <class T>
 inline constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));

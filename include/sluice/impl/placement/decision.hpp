@@ -46,11 +46,14 @@ inline std::int64_t bytes_on(const work& w, const device& d) {
 // The candidates, and what a decision depends on.
 class survey {
  public:
-  survey(const work& w, const profile_set& known) : work_(w), known_(known), now_(known.measured ? now_ns() : 0) {
+  survey(const work& w, const profile_set& known)
+      : work_(w), known_(known), now_(known.measured || w.measured_count > 0 ? now_ns() : 0) {
+    out_.measured = w.measured_count > 0;
     if (const auto listed = op_of(w); listed.precision > 0) out_.precision = listed.op->precisions[listed.precision].name;
   }
 
   void add(const device& d, bool may_be_lost = false) {
+    if (!may_be_lost && out_.measured && std::isnan(work_.measured_on(d))) return;
     if (!may_be_lost && core::loss_of(d) != nullptr) {
       if (lost_ == nullptr) lost_ = &d;
       return;
@@ -68,8 +71,8 @@ class survey {
     if (d == preferred_) there_ = e, preferred_is_there_ = true;
     if (e.seconds < best_.seconds) best_ = e;
     if (e.seconds - e.waiting < best_alone_.seconds - best_alone_.waiting) best_alone_ = e;
-    if (e.seconds < best_awake_.seconds && core::is_awake(d)) best_awake_ = e;
-    if (!d.is_cpu() && !std::isnan(e.seconds)) measured_ = true;
+    if (e.seconds < best_awake_.seconds && is_awake(d)) best_awake_ = e;
+    if (out_.measured || (!d.is_cpu() && !std::isnan(e.seconds))) measured_ = true;
   }
 
   void prefer(const device& d) { preferred_ = d; }
@@ -98,6 +101,13 @@ class survey {
   [[nodiscard]] estimate of(const device& d) const {
     estimate e;
     e.where = d;
+    if (out_.measured) {
+      if (const double alone = work_.measured_on(d); !std::isnan(alone)) {
+        e.waiting = live_on(known_, d).queue.seconds(now_);
+        e.seconds = alone + e.waiting;
+      }
+      return e;
+    }
     const int i = known_.measured && work_.flops > 0 ? known_.index_of(d) : -1;
     if (i < 0 || !known_.profiles[static_cast<std::size_t>(i)].measured) return e;
     const auto& live = *known_.live[static_cast<std::size_t>(i)];
@@ -108,14 +118,16 @@ class survey {
     return e;
   }
 
+  // What ran there to be measured woke it.
+  [[nodiscard]] bool is_awake(const device& d) const { return out_.measured || core::is_awake(d); }
   [[nodiscard]] bool none_in_time() const { return !(best_awake_.seconds <= work_.deadline); }
 
   // By the profiles where there are any; else by where the operands are.
   decision soonest() {
-    if (!measured_ || std::isnan(cpu_.seconds) || (most_there_ > 0 && std::isnan(holder_.seconds)))
+    if (!measured_ || std::isnan(cpu_.seconds) || (!out_.measured && most_there_ > 0 && std::isnan(holder_.seconds)))
       return where_operands_are();
     const estimate best = worth_it();
-    if (core::is_awake(best.where)) return decided(best.where, why::soonest);
+    if (is_awake(best.where)) return decided(best.where, why::soonest);
     const bool small = cpu_.seconds - cpu_.waiting < worth_waking;
     if (!small && work_.deadline == infinite) return decided(best.where, why::soonest);
     // Waking takes some tenths of a second: never for small work, and not before a deadline.
@@ -124,7 +136,7 @@ class survey {
 
   // The best, unless its gain is within the error of predictions.
   [[nodiscard]] estimate worth_it() const {
-    const bool from_device = most_there_ > 0;
+    const bool from_device = most_there_ > 0 && !out_.measured;
     const estimate& home = from_device ? holder_ : cpu_;
     const double gain = from_device ? gain_from_device : gain_from_cpu;
     const auto beaten = [](const estimate& by, const estimate& e, double share) {
@@ -149,7 +161,7 @@ class survey {
   estimate holder_;                      // the device other than the CPU with most bytes of the operands
   estimate cpu_{device::cpu, infinite};  // infinite where it is no candidate
   estimate best_{{}, infinite}, best_alone_{{}, infinite}, best_awake_{{}, infinite};
-  bool measured_ = false;  // a device other than the CPU is
+  bool measured_ = false;  // a device other than the CPU is, or the work itself
   device preferred_ = device::automatic;
   estimate there_;
   bool preferred_is_there_ = false;
@@ -160,7 +172,8 @@ class survey {
 
 SLUICE_FUNC decision place(const work& w, std::span<const device> candidates, const device_request& wanted) {
   const bool named = wanted.is_required();
-  const bool by_environment = wanted.is_automatic() && !placement::environment_device().is_automatic();
+  const bool by_environment = wanted.is_automatic() && !placement::environment_device().is_automatic() &&
+                              (w.measured_count == 0 || !std::isnan(w.measured_on(placement::environment_device())));
   placement::survey s(w, placement::profiles_for(w));
   if (named || by_environment) {
     const device& d = named ? wanted.where : placement::environment_device();
@@ -173,6 +186,9 @@ SLUICE_FUNC decision place(const work& w, std::span<const device> candidates, co
     throw error(error_code::invalid_argument, fmt::format("[place] {} has no device to choose from", w.operation));
   s.prefer(wanted.where);
   for (const auto& c : candidates) s.add(c);
+  if (s.none() && s.lost() == nullptr)
+    throw error(error_code::invalid_argument,
+                fmt::format("[place] {} was measured on none of the devices to choose from", w.operation));
   if (s.none())
     throw error(error_code::device_lost, fmt::format("[place] {}: every device to choose from is lost: {} ({})", w.operation,
                                                      s.lost()->str(), core::loss_of(*s.lost())));
@@ -182,6 +198,10 @@ SLUICE_FUNC decision place(const work& w, std::span<const device> candidates, co
 SLUICE_FUNC decision place(const work& w, const device_request& wanted) {
   std::array<device, 24> candidates{device::cpu};
   std::size_t n = 1;
+  if (w.measured_count > 0) {
+    for (n = 0; n < static_cast<std::size_t>(w.measured_count); ++n) candidates[n] = w.measured[n].where;
+    return place(w, std::span<const device>(candidates.data(), n), wanted);
+  }
   const auto add = [&](const device& d) {
     if (n < candidates.size() && std::find(candidates.begin(), candidates.begin() + n, d) == candidates.begin() + n)
       candidates[n++] = d;
@@ -196,6 +216,7 @@ SLUICE_FUNC decision place(const work& w, const device_request& wanted) {
 }
 
 SLUICE_FUNC prediction predict(const work& w, const device& where) {
+  if (w.measured_count > 0) return placement::predict_measured(w, where);
   const auto& known = placement::profiles_for(w);
   const int i = known.index_of(where);
   return i < 0 ? prediction{} : placement::predict_on(known.profiles[static_cast<std::size_t>(i)], w, known.profiles);

@@ -76,6 +76,13 @@ inline double cpu_share(bool passes, double seconds) {
 // Short calls that copy mostly wait, and other calls run meanwhile; long ones fill the bus.
 inline double copying_share(double seconds) { return 0.35 + 0.35 * std::clamp(std::log2(seconds / 60e-6) / 4, 0.0, 1.0); }
 
+// Of work that was measured as a whole: a device has it alone, and the CPU one thread of its own, so that others compute
+// beside it.
+inline prediction predict_measured(const work& w, const device& where) noexcept {
+  const double seconds = w.measured_on(where);
+  return {.seconds = seconds, .busy = where.is_cpu() ? seconds / parallel_size() : seconds};
+}
+
 // `others` are looked through for what a copy from another device takes.
 inline prediction predict_on(const profile& p, const work& w, const std::vector<profile>& others) noexcept {
   // Of a copy, without the wait that the whole call has once.

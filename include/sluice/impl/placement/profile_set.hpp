@@ -49,6 +49,12 @@ inline live_state& live_of(const device& d) {
   return states->back().second;
 }
 
+// Of a device with or without a profile; takes a lock for one without.
+inline live_state& live_on(const profile_set& known, const device& d) {
+  const int i = known.index_of(d);
+  return i < 0 ? live_of(d) : *known.live[static_cast<std::size_t>(i)];
+}
+
 inline profile_set make_profile_set(std::vector<profile> profiles, std::vector<profile_info> sources) {
   if (profiles.empty() || !profiles[0].where.is_cpu()) profiles.insert(profiles.begin(), default_cpu(parallel_size()));
   profile_set s;

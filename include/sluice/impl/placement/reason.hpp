@@ -35,7 +35,7 @@ inline std::string times_text(const decision& d) {
     else
       others += fmt::format(", {} on {}", estimate_text(e), e.where.str());
   }
-  return here.empty() ? "" : here + others;
+  return here.empty() ? "" : here + others + (d.measured ? ", as measured" : "");
 }
 
 inline std::string with_times(std::string sentence, const decision& d) {

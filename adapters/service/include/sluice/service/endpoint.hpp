@@ -81,9 +81,12 @@ enum class joining {
 /// one of the calls; the first extent of each of its results counts calls, or rows. Where it throws, each call is computed
 /// alone, so that an error stays with its call. For endpoints with an estimate.
 ///
-/// What waits when a device or a worker is free runs at once, the higher priority first, and nothing waits for a time: there
-/// are no timers. A call that is late, or whose client has disconnected, leaves before it runs. Of joining::rows a call of
-/// more rows than `limit` is split; its parts join others, and its answer is complete or an error.
+/// What waits when a device is free runs at once, the higher priority first; a call that finds its device, or a worker, free
+/// runs at once, alone. There are no timers: nothing waits for calls that might come. On the CPU, where the calls that wait
+/// for a worker are still to be decoded, those at the head of the queue are decoded before a batch of them runs, where
+/// `seconds` says that it pays and no deadline forbids it. A call that is late, or whose client has disconnected, leaves
+/// before it runs. Of joining::rows a call of more rows than `limit` is split; its parts join others, and its answer is
+/// complete or an error: `run` never gets more than `limit`.
 struct gather_rule {
   std::int64_t limit = 0;         ///< calls (stacked) or rows of a batch at most; below 2: each call runs alone
   int least_rank = 0;             ///< of each input before it joins; below, calls run alone
@@ -94,16 +97,20 @@ struct gather_rule {
   std::shared_ptr<const void> same{};
   /// Seconds that `run` takes for so many calls or rows on a device, as measured. Of what waits, a batch takes as much as
   /// gives the most rows a second, half of that where it gives 95% of them, and less where a call would else miss its
-  /// deadline. Null: all that waits; and on the CPU, where more is still to be decoded, that is not waited for.
+  /// deadline. Null: all that waits.
   std::function<double(const device&, std::int64_t)> seconds{};
 };
 
 /// A row of the catalogue.
 struct endpoint {
-  std::string name{};            ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
-  std::string summary{};         ///< one line
-  std::vector<field> inputs{};   ///< in the order that `run` gets them
-  std::vector<field> outputs{};  ///< as many as are answered; "result" is the name for a single one
+  std::string name{};     ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
+  std::string summary{};  ///< one line
+  /// A whole number from 1. Rows of one name differ in it: each is served at /v2/models/NAME/versions/VERSION, and the
+  /// highest at the paths that name none, /v1/NAME included.
+  std::string version = "1";
+  std::string platform = "sluice";  ///< what runs it, for v2 metadata: "onnxruntime_onnx"
+  std::vector<field> inputs{};      ///< in the order that `run` gets them
+  std::vector<field> outputs{};     ///< as many as are answered; "result" is the name for a single one
   /// Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`, or with what
   /// `prepare` made of them. Results may be on any device. A sluice::error becomes an answer by status_of(); any other
   /// exception is a 500 without its text.
@@ -133,10 +140,6 @@ struct endpoint {
   /// What a client may set beside the inputs; `run` finds the values in its context.
   std::vector<call_parameter> parameters{};
   gather_rule gather{};  ///< whether calls may run as one
-  /// A whole number from 1. Rows of one name differ in it: each is served at /v2/models/NAME/versions/VERSION, and the
-  /// highest at the paths that name none, /v1/NAME included.
-  std::string version = "1";
-  std::string platform = "sluice";  ///< what runs it, for v2 metadata: "onnxruntime_onnx"
 };
 
 }  // namespace SLUICE_ABI

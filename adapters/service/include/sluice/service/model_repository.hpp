@@ -46,15 +46,16 @@ class model_repository {
   };
 
   /// Loads a model, or loads it again from what is there now, and returns when it is served. While it loads, and where it
-  /// fails, what was served before is served. Throws sluice::error: not_found for a model that is not there.
+  /// fails, what was served before is served. What it throws, a sluice::error, is answered with its text: 404 for a model
+  /// that index() has not, 503 for unavailable, out_of_memory and device_lost, else 400.
   virtual void load(std::string_view name) = 0;
-  /// Ends that a model is served, and wanted. Throws sluice::error: not_found for a model that is not there.
+  /// Ends that a model is served, and wanted. Throws likewise.
   virtual void unload(std::string_view name) = 0;
   /// All models, those that are not loaded included. Does not wait for a load() under way.
   [[nodiscard]] virtual std::vector<state> index() const = 0;
   [[nodiscard]] virtual engine engine_info() const = 0;  ///< does not wait for a load() under way
-  /// Whether clients may load and unload. Else they are refused, with 403.
-  [[nodiscard]] virtual bool explicit_control() const { return true; }
+  /// Whether clients may load and unload, which is the operator's to allow. Else they are refused, with 403.
+  [[nodiscard]] virtual bool explicit_control() const { return false; }
 };
 
 }  // namespace SLUICE_ABI
