@@ -89,6 +89,7 @@
 #include "sluice/service/access.hpp"
 #include "sluice/service/endpoint.hpp"
 #include "sluice/service/message.hpp"
+#include "sluice/service/model_repository.hpp"
 
 namespace sluice {
 namespace serving {
@@ -183,10 +184,18 @@ class SLUICE_API service {
   service(const service&) = delete;             ///< servers point at it
   service& operator=(const service&) = delete;  ///< likewise
 
-  /// Adds an endpoint; served from now on. Throws invalid_argument for a name that is taken, reserved or has other
-  /// characters, and for a row without inputs, outputs or `run`.
+  /// Adds an endpoint; served from now on. Throws invalid_argument for a name that is reserved or has other characters, a
+  /// version that is no whole number or is there, and for a row without inputs, outputs or `run`.
   void add(endpoint row);
-  /// The catalogue, in the order of adding.
+  /// Adds an endpoint, or puts it in the place of the one of its name and version, between two calls: each call that came
+  /// before is computed by the old one, which is released with the last of them. Throws as add() does.
+  void replace(endpoint row);
+  /// Removes an endpoint: one version of it, or all. Calls under way are computed. Its metrics and statistics go, too.
+  /// Returns whether there was one.
+  bool remove(std::string_view name, std::string_view version = {});
+  /// What loads and unloads models for clients, and tells which are wanted: see model_repository.hpp. Null: nothing does.
+  void set_model_repository(std::shared_ptr<model_repository> repository);
+  /// The catalogue, every version, in the order of adding.
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> endpoints() const;
   /// Ops that this build does not offer, with the reason: "canny: built without sluice::image, ..."; their paths answer 501.
   [[nodiscard]] std::vector<std::string> not_offered() const;

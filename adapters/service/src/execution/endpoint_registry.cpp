@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -98,19 +100,19 @@ void check_parameters(const endpoint& row, std::set<std::string_view> taken) {
   }
 }
 
-// The options for the values of a call, or for the usual ones.
-op_options options_of(const op_descriptor& op, std::span<const double> values, option_storage& to) {
-  if (values.size() == op.parameters.size()) return op.options_of(values, to);
-  std::vector<double> usual;
-  for (const auto& p : op.parameters) usual.push_back(p.usual);
-  return op.options_of(usual, to);
+void check_version(const endpoint& row) {
+  constexpr std::size_t longest = 18;
+  const std::string_view v = row.version;
+  const bool digits = v.find_first_not_of("0123456789") == v.npos;
+  if (v.empty() || v.size() > longest || !digits || v.front() == '0')
+    fail(row,
+         fmt::format("the version {} must be a whole number from 1, of {} digits at most", json_string(shown(v)), longest));
 }
 
-}  // namespace
-
-void endpoint_registry::add(endpoint row) {
+void check_row(endpoint& row) {
   check_name(row, row.name, "-", 64);
   if (row.name == "devices" || row.name == "jobs" || row.name == "placement") fail(row, "the name is reserved");
+  check_version(row);
   std::set<std::string_view> inputs{"dtype"}, outputs{"shape", "dtype", "device"};
   if (!row.precisions.empty()) inputs.insert(precision_key), outputs.insert(precision_key);
   if (takes_pictures(row)) inputs.insert(channels_key);
@@ -124,21 +126,95 @@ void endpoint_registry::add(endpoint row) {
   for (const auto& f : row.inputs) inputs.insert(f.name);
   check_parameters(row, inputs);
   if (!row.run) fail(row, "it has no run");
+}
+
+// By version: of whole numbers without leading zeros.
+bool is_lower(const endpoint_registry::row_pointer& a, const endpoint_registry::row_pointer& b) {
+  return std::pair(a->version.size(), std::string_view(a->version)) <
+         std::pair(b->version.size(), std::string_view(b->version));
+}
+
+// The options for the values of a call, or for the usual ones.
+op_options options_of(const op_descriptor& op, std::span<const double> values, option_storage& to) {
+  if (values.size() == op.parameters.size()) return op.options_of(values, to);
+  std::vector<double> usual;
+  for (const auto& p : op.parameters) usual.push_back(p.usual);
+  return op.options_of(usual, to);
+}
+
+}  // namespace
+
+void endpoint_registry::add(endpoint row) { put(std::move(row), false); }
+
+void endpoint_registry::replace(endpoint row) { put(std::move(row), true); }
+
+endpoint_registry::row_pointer endpoint_registry::put(endpoint row, bool may_replace) {
+  check_row(row);
   auto shared = std::make_shared<const endpoint>(std::move(row));
   const std::unique_lock lock(mutex_);
-  if (!by_name_.emplace(shared->name, shared).second) fail(*shared, "the name is taken");
-  rows_.push_back(std::move(shared));
+  rows_.reserve(rows_.size() + 1);
+  const auto [it, is_new] = by_name_.try_emplace(shared->name, 1, shared);
+  auto& versions = it->second;
+  const auto at = std::lower_bound(versions.begin(), versions.end(), shared, is_lower);
+  if (is_new || at == versions.end() || (*at)->version != shared->version) {
+    if (!is_new) versions.insert(at, shared);
+    rows_.push_back(std::move(shared));
+    ++changes_;
+    return nullptr;
+  }
+  if (!may_replace) fail(*shared, fmt::format("the name is taken, by version {}", shared->version));
+  *std::find(rows_.begin(), rows_.end(), *at) = shared;
+  ++changes_;
+  return std::exchange(*at, std::move(shared));
 }
 
-std::shared_ptr<const endpoint> endpoint_registry::find(std::string_view name) const {
+bool endpoint_registry::remove(std::string_view name, std::string_view version) {
+  std::vector<row_pointer> gone;  // released after the lock
+  const std::unique_lock lock(mutex_);
+  const auto it = by_name_.find(name);
+  if (it == by_name_.end()) return false;
+  auto& versions = it->second;
+  const auto goes = [&](const row_pointer& row) { return version.empty() || row->version == version; };
+  std::copy_if(versions.begin(), versions.end(), std::back_inserter(gone), goes);
+  std::erase_if(versions, goes);
+  if (versions.empty()) by_name_.erase(it);
+  ++changes_;
+  std::erase_if(rows_, [&](const auto& row) { return std::find(gone.begin(), gone.end(), row) != gone.end(); });
+  return !gone.empty();
+}
+
+endpoint_registry::row_pointer endpoint_registry::find(std::string_view name, std::string_view version) const {
   const std::shared_lock lock(mutex_);
   const auto it = by_name_.find(name);
-  return it == by_name_.end() ? nullptr : it->second;
+  if (it == by_name_.end()) return nullptr;
+  if (version.empty()) return it->second.back();
+  for (const auto& row : it->second)
+    if (row->version == version) return row;
+  return nullptr;
 }
 
-std::vector<std::shared_ptr<const endpoint>> endpoint_registry::rows() const {
+std::vector<endpoint_registry::row_pointer> endpoint_registry::versions(std::string_view name) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? std::vector<row_pointer>{} : it->second;
+}
+
+std::vector<endpoint_registry::row_pointer> endpoint_registry::rows() const {
+  const std::shared_lock lock(mutex_);
+  std::vector<row_pointer> all;
+  for (const auto& row : rows_)
+    if (by_name_.find(row->name)->second.back() == row) all.push_back(row);
+  return all;
+}
+
+std::vector<endpoint_registry::row_pointer> endpoint_registry::all_rows() const {
   const std::shared_lock lock(mutex_);
   return rows_;
+}
+
+std::uint64_t endpoint_registry::changes() const {
+  const std::shared_lock lock(mutex_);
+  return changes_;
 }
 
 std::vector<std::string> endpoint_registry::left_out() const {

@@ -57,7 +57,14 @@ class executor {
   // answer takes more memory than it may, or than is left.
   call_result submit(call& c);
 
-  // The devices now, after on_device_lost was called for those newly lost.
+  void set_repository(std::shared_ptr<model_repository> repository);
+  [[nodiscard]] std::shared_ptr<model_repository> repository() const;  // null: none
+
+  // Ends the figures of endpoints that were removed. Calls that were under way then bring theirs back: again for each
+  // reader.
+  void forget_removed();
+
+  // The devices and the wanted models now, after on_device_lost was called for devices newly lost.
   health look();
 
  private:
@@ -66,8 +73,9 @@ class executor {
 
   admission admission_;
   const std::unique_ptr<scheduler> scheduler_;
-  std::mutex mutex_;                // of the next
+  mutable std::mutex mutex_;        // of the next
   std::set<std::string> reported_;  // devices that on_device_lost has been called for
+  std::shared_ptr<model_repository> repository_;
 };
 
 }  // namespace sluice::serving

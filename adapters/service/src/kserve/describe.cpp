@@ -50,7 +50,7 @@ json_value or_text(std::string_view numbers) {
 }
 
 bool have_labels(const endpoint_registry& rows) {
-  const auto all = rows.rows();
+  const auto all = rows.all_rows();
   return std::any_of(all.begin(), all.end(), [](const auto& row) {
     return std::any_of(row->outputs.begin(), row->outputs.end(), [](const field& f) { return f.labels != nullptr; });
   });
@@ -179,7 +179,7 @@ json_value request_schema(const model& m, int deepest) {
   return object_schema(
       {"inputs"}, {{"id", or_null(type_of("string"))},
                    {"model_name", or_null(type_of("string"))},
-                   {"model_version", json_object({{"enum", json_array({model_version, json_value("")})}})},
+                   {"model_version", json_object({{"enum", json_array({json_value(m.row->version), json_value("")})}})},
                    {"parameters", inference_parameters(m)},
                    {"inputs", json_object({{"type", "array"},
                                            {"minItems", inputs.size()},
@@ -253,9 +253,43 @@ route_description infer(std::string path, std::string summary, std::string schem
   return route;
 }
 
+// `entry` is the schema of a model in the index.
+void describe_repository(document& d, bool loads, const json_value& entry) {
+  d.add({.method = "POST",
+         .path = "/v2/repository/index",
+         .tag = "models",
+         .summary = "All models, as Triton lists them",
+         .takes = {{.schema = json_object(
+                        {{"type", "object"},
+                         {"properties",
+                          json_object({{"ready", or_null(described("boolean", "Those that are ready alone"))}})}})}},
+         .needs_body = false,
+         .gives = {{200, "As it is now", {{.schema = array_of(entry)}}}},
+         .refusals = {411, 413, 415},
+         .refusal = "InferenceError"});
+  for (const std::string what : {"load", "unload"}) {
+    route_description route{.method = "POST",
+                            .path = "/v2/repository/models/{model}/" + what,
+                            .tag = "models",
+                            .summary = "Not served: models are the application's",
+                            .parameters = {{.name = "model", .summary = "A model of the repository", .in = "path"}},
+                            .refusals = {404, 411, 413, 415, 501},
+                            .refusal = "InferenceError"};
+    if (loads) {
+      route.summary = what == "load" ? "Loads a model, or loads it again" : "Ends that a model is served";
+      route.takes = {{.schema = json_object({{"type", "object"}})}};
+      route.needs_body = false;
+      route.gives = {
+          {200, "Done", {{.schema = object_of({"name", what}, {{"name", type_of("string")}, {what, type_of("boolean")}})}}}};
+      route.refusals = {403, 404, 411, 413, 415};
+    }
+    d.add(std::move(route));
+  }
+}
+
 }  // namespace
 
-void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits) {
+void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits, bool loads) {
   d.tag("models", "The same by the Open Inference Protocol (KServe v2)");
   const auto precisions = all_precisions(rows);
   describe_schemas(d, rows, precisions);
@@ -288,17 +322,21 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     d.add(infer("/v2/models/" + row->name + "/infer", row->summary, schema_ref(schema), request_example(m, limits.rank),
                 choices_of(*row), row->precisions, row.get()));
   }
-  for (const auto& m : all_models(rows)) names.push_back(m.name());
+  std::vector<std::string> versions;
+  const auto add_once = [](std::vector<std::string>& all, const std::string& one) {
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
+  };
+  for (const auto& m : all_models(rows)) add_once(names, m.name()), add_once(versions, m.row->version);
   const parameter model_name{.name = "model",
                              .summary = "An endpoint's name, or with a dtype that it takes: matmul_fp64",
                              .in = "path",
                              .schema = enum_of(names),
-                             .example = json_value(names.front())};
+                             .example = names.empty() ? "" : json_value(names.front())};
   const parameter version{.name = "version",
-                          .summary = "There is one",
+                          .summary = "One that the model's metadata list",
                           .in = "path",
-                          .schema = json_object({{"const", model_version}}),
-                          .example = json_value(model_version)};
+                          .schema = enum_of(versions),
+                          .example = versions.empty() ? "" : json_value(versions.front())};
   std::vector<dtype> choices;
   for (const auto& row : rows.rows())
     for (const auto t : choices_of(*row))
@@ -315,7 +353,7 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     add("GET", path + "/stats", "How often a model was asked, and where its time went", ok(schema_ref("ModelStatistics")),
         parameters);
   }
-  const auto state_names = enum_of({"READY", "UNAVAILABLE"});
+  const auto state_names = enum_of({"READY", "LOADING", "UNAVAILABLE"});
   add("GET", "/v2/models", "All models",
       ok(object_of(
           {"models"},
@@ -327,17 +365,13 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
       ok(object_of({"name", "version", "extensions"}, {{"name", text}, {"version", text}, {"extensions", array_of(text)}})));
   add("GET", "/v2/health/live", "Whether the process answers",
       ok(object_of({"live"}, {{"live", json_object({{"const", true}})}})), {}, true);
-  add("GET", "/v2/health/ready", "Whether the devices are healthy",
-      state(object_of({"ready"}, {{"ready", type_of("boolean")}})), {}, true);
-  add("POST", "/v2/repository/index", "All models, as Triton lists them",
-      ok(array_of(object_of({"name", "version", "state", "reason"},
-                            {{"name", text}, {"version", text}, {"state", state_names}, {"reason", text}}))),
-      {}, false, {411, 413, 415});
-  // Clients of Triton's ask for these; no model is loaded by them, and no memory shared.
+  add("GET", "/v2/health/ready", "Whether the devices are healthy, and all models that are wanted are served",
+      state(object_of({"ready"}, {{"ready", type_of("boolean")}, {"reason", text}})), {}, true);
+  describe_repository(d, loads,
+                      object_of({"name", "version", "state", "reason"},
+                                {{"name", text}, {"version", text}, {"state", state_names}, {"reason", text}}));
+  // Clients of Triton's ask for these; no memory is shared.
   const parameter region{.name = "region", .summary = "Its name", .in = "path"};
-  for (const std::string what : {"load", "unload"})
-    add("POST", "/v2/repository/models/{model}/" + what, "Not served: models are the application's", {}, {model_name}, false,
-        {501});
   for (const std::string kind : {"/v2/systemsharedmemory", "/v2/cudasharedmemory"}) {
     add("GET", kind + "/status", "The regions of shared memory: none",
         ok(json_object({{"type", "array"}, {"maxItems", 0}})));

@@ -28,7 +28,7 @@ body_piece file_element(const model& m, const infer_request& asked, const call_r
 response encode_inference(const model& m, const infer_request& asked, const call_result& done, const encode_context& c) {
   std::vector<body_piece> text, binary;
   json_writer w;
-  w.begin_object().member("model_name", m.name()).member("model_version", model_version);
+  w.begin_object().member("model_name", m.name()).member("model_version", m.row->version);
   if (asked.id) w.member("id", *asked.id);
   w.key("parameters").raw(done.where.json()).key("outputs").begin_array();
   for (const auto& wanted : asked.outputs) {

@@ -42,6 +42,12 @@ json_value variable_shape(const field& f) {
 // The place of the first dtype that makes a model of its own.
 std::size_t first_own(const endpoint& row) { return model{{}, {}}.takes_files(row.inputs[0]) ? 0 : 1; }
 
+// Whether inputs of this dtype make a model of their own.
+bool makes_model(const endpoint& row, dtype t) {
+  const auto& types = row.inputs[0].dtypes;
+  return has(types, t) && (first_own(row) == 0 || types.front() != t);
+}
+
 // Of an input; a file is one element.
 json_value variable_shape(const field& f, std::string_view datatype) {
   return datatype == bytes_datatype ? json_array({1}) : variable_shape(f);
@@ -103,21 +109,32 @@ std::vector<std::string_view> model::datatypes_of(const field& input) const {
   return all;
 }
 
-std::optional<model> find_model(const endpoint_registry& rows, std::string_view name) {
-  if (auto row = rows.find(name)) return model{std::move(row)};
+std::optional<model> find_model(const endpoint_registry& rows, std::string_view name, std::string_view version) {
+  if (auto row = rows.find(name, version)) return model{std::move(row)};
+  if (rows.find(name)) return std::nullopt;  // a row of this very name, of other versions
   for (const auto& d : datatypes) {
     if (!name.ends_with(d.suffix)) continue;
-    auto row = rows.find(name.substr(0, name.size() - d.suffix.size()));
-    if (!row) continue;
-    const auto& types = row->inputs[0].dtypes;
-    if ((first_own(*row) == 0 || types.front() != d.type) && has(types, d.type)) return model{std::move(row), d.type};
+    auto versions = rows.versions(name.substr(0, name.size() - d.suffix.size()));
+    while (!versions.empty()) {
+      auto& highest = versions.back();
+      if (makes_model(*highest, d.type) && (version.empty() || version == highest->version))
+        return model{std::move(highest), d.type};
+      versions.pop_back();
+    }
   }
   return std::nullopt;
 }
 
+std::vector<std::string> versions_of(const endpoint_registry& rows, const model& m) {
+  std::vector<std::string> all;
+  for (const auto& row : rows.versions(m.row->name))
+    if (!m.only || makes_model(*row, *m.only)) all.push_back(row->version);
+  return all;
+}
+
 std::vector<model> all_models(const endpoint_registry& rows) {
   std::vector<model> all;
-  for (const auto& row : rows.rows()) {
+  for (const auto& row : rows.all_rows()) {
     all.push_back({row});
     const auto& types = row->inputs[0].dtypes;
     for (std::size_t i = first_own(*row); i < types.size(); ++i)
@@ -126,7 +143,7 @@ std::vector<model> all_models(const endpoint_registry& rows) {
   return all;
 }
 
-std::string metadata_json(const model& m) {
+std::string metadata_json(const model& m, const std::vector<std::string>& versions) {
   const auto tensor_json = [](const field& f, std::string_view datatype, const json_value& shape) {
     return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", shape}});
   };
@@ -137,8 +154,8 @@ std::string metadata_json(const model& m) {
     return tensor_json(f, datatype, variable_shape(f));
   };
   return json_object({{"name", m.name()},
-                      {"versions", json_array({model_version})},
-                      {"platform", "sluice"},
+                      {"versions", json_array(versions)},
+                      {"platform", m.row->platform},
                       {"inputs", inputs_json(m, input_json)},
                       {"outputs", outputs_json(m, output_json)}});
 }
@@ -155,7 +172,7 @@ std::string config_json(const model& m) {
     return json_object({{"name", f.name}, {"data_type", type_name(datatype)}, {"dims", variable_shape(f)}});
   };
   return json_object({{"name", m.name()},
-                      {"platform", "sluice"},
+                      {"platform", m.row->platform},
                       {"backend", "sluice"},
                       {"version_policy", json_object({{"latest", json_object({{"num_versions", 1}})}})},
                       {"max_batch_size", 0},
@@ -167,10 +184,10 @@ std::string config_json(const model& m) {
 std::string statistics_json(const std::vector<model>& models, const statistics& from) {
   std::vector<json_value> all;
   for (const auto& m : models) {
-    const auto s = from.of(m.name());
+    const auto s = from.of(m.name(), m.row->version);
     const auto at = [&](stage which) { return duration_json(s.stages[static_cast<std::size_t>(which)]); };
     all.push_back(json_object({{"name", m.name()},
-                               {"version", model_version},
+                               {"version", m.row->version},
                                {"last_inference", s.last_ms},
                                {"inference_count", s.success.count},
                                {"execution_count", s.success.count},

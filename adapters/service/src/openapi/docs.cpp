@@ -1,6 +1,8 @@
 // /openapi.json, and the page /docs, which is built from it and loads nothing from other origins.
 #include <algorithm>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -65,9 +67,10 @@ class docs_protocol final : public protocol {
     check_method(r, "GET, HEAD");
     auto out = kept(r, type_of(name), {file->bytes, nullptr});
     // Nothing but files of this origin: no scripts or styles in the page itself, no frames around it.
-    out.headers.emplace_back("Content-Security-Policy",
-                             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-                             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    out.headers.emplace_back(
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     out.headers.emplace_back("X-Content-Type-Options", "nosniff");
     out.headers.emplace_back("Referrer-Policy", "no-referrer");
     return out;
@@ -106,15 +109,15 @@ class docs_protocol final : public protocol {
   }
 
  private:
-  // Rebuilt when endpoints were added.
+  // Rebuilt when endpoints came or went, or a repository did.
   body_piece text() {
-    const std::size_t rows = executor_.endpoints.rows().size();
+    const std::pair now(executor_.endpoints.changes(), executor_.repository() != nullptr);
     const std::lock_guard lock(mutex_);
-    if (rows != described_) {
+    if (now != described_) {
       document d(!executor_.options.tokens.empty());
       describe_all_(d);
       text_ = body_piece::of(d.text());
-      described_ = rows;
+      described_ = now;
     }
     return text_;
   }
@@ -123,7 +126,7 @@ class docs_protocol final : public protocol {
   const std::function<void(document&)> describe_all_;
   std::mutex mutex_;  // of the next
   body_piece text_{};
-  std::size_t described_ = static_cast<std::size_t>(-1);
+  std::optional<std::pair<std::uint64_t, bool>> described_{};
 };
 
 }  // namespace

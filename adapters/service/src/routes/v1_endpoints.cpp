@@ -2,6 +2,7 @@
 #include "codec/codec_registry.hpp"
 #include "codec/json_schema.hpp"
 #include "execution/executor.hpp"
+#include "execution/model_states.hpp"
 #include "execution/result_dtype.hpp"
 #include "http/protocol.hpp"
 #include "openapi/describe_endpoints.hpp"
@@ -22,8 +23,10 @@ class v1_protocol final : public protocol {
     const auto name = std::string_view(r.path).substr(root.size());
     const auto row = executor_.endpoints.find(name);
     if (!row) executor_.endpoints.check_offered(name);
+    if (!row) check_missing(executor_.repository().get(), name);
     if (!row) fail_not_found(r);
     record.route = row->name;
+    record.row = row;
     check_method(r, "POST");
     record.model = row->name;
     return respond(r, *row_for(row, r.query), record);
