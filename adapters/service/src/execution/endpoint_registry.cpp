@@ -49,6 +49,36 @@ void check_fields(const endpoint& row, const std::vector<field>& fields, const c
   }
 }
 
+// Extents tell the rank, too.
+void check_extents(const endpoint& row, std::vector<field>& fields) {
+  for (auto& f : fields) {
+    if (f.extents.empty()) continue;
+    const bool right = std::all_of(f.extents.begin(), f.extents.end(), [](std::int64_t n) { return n >= -1; });
+    if (!right || f.extents.size() > max_rank)
+      fail(row, fmt::format("{} has the extents {}: they are {} at most, of -1 for any or at least 0", f.name,
+                            extents_text(f), max_rank));
+    f.min_rank = f.max_rank = f.usual_rank = static_cast<int>(f.extents.size());
+  }
+}
+
+void check_labels(const endpoint& row) {
+  for (const auto& f : row.inputs)
+    if (f.labels) fail(row, fmt::format("the input {} has labels: outputs have them", f.name));
+  for (const auto& f : row.outputs) {
+    if (!f.labels) continue;
+    for (const auto t : f.dtypes)
+      if (is_floating(t))
+        fail(row, fmt::format("the output {} has labels and is of {}: labels are of integers", f.name, name_of(t)));
+    if (f.kind != field_kind::numbers) fail(row, fmt::format("the output {} is a picture: it has no labels", f.name));
+  }
+}
+
+void check_records(const endpoint& row, const std::set<std::string_view>& taken) {
+  if (row.records.empty()) return;
+  check_name(row, row.records, "", 64);
+  if (taken.contains(row.records)) fail(row, fmt::format("the name of records {} is reserved", json_string(row.records)));
+}
+
 void check_precisions(const endpoint& row) {
   std::set<std::string_view> taken;
   for (const auto& p : row.precisions) {
@@ -79,13 +109,17 @@ void check_version(const endpoint& row) {
          fmt::format("the version {} must be a whole number from 1, of {} digits at most", json_string(shown(v)), longest));
 }
 
-void check_row(const endpoint& row) {
+void check_row(endpoint& row) {
   check_name(row, row.name, "-", 64);
   if (row.name == "devices" || row.name == "jobs" || row.name == "placement") fail(row, "the name is reserved");
   check_version(row);
   std::set<std::string_view> inputs{"dtype"}, outputs{"shape", "dtype", "device"};
   if (!row.precisions.empty()) inputs.insert(precision_key), outputs.insert(precision_key);
   if (takes_pictures(row)) inputs.insert(channels_key);
+  check_extents(row, row.inputs);
+  check_extents(row, row.outputs);
+  check_labels(row);
+  check_records(row, outputs);
   check_fields(row, row.inputs, "input", inputs);
   check_fields(row, row.outputs, "output", outputs);
   check_precisions(row);
@@ -240,11 +274,17 @@ endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
   return row;
 }
 
+std::string extents_text(const field& f) { return fmt::format("({})", fmt::join(f.extents, ", ")); }
+
 void check_inputs(const endpoint& row, std::span<const tensor> inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& f = row.inputs[i];
     const auto& t = inputs[i];
-    if (t.rank() < f.min_rank || t.rank() > f.max_rank)
+    const auto fits = [](std::int64_t has, std::int64_t wanted) { return wanted < 0 || has == wanted; };
+    if (!f.extents.empty() && !std::equal(t.shape().begin(), t.shape().end(), f.extents.begin(), f.extents.end(), fits))
+      throw error(error_code::invalid_argument, fmt::format("[{}] {} is {}: {} is taken, -1 for any extent", row.name,
+                                                            f.name, t.shape().str(), extents_text(f)));
+    if (f.extents.empty() && (t.rank() < f.min_rank || t.rank() > f.max_rank))
       throw error(error_code::invalid_argument,
                   fmt::format("[{}] {} is {}, of rank {}: {} taken", row.name, f.name, t.shape().str(), t.rank(),
                               f.min_rank == f.max_rank ? fmt::format("rank {} is", f.min_rank)

@@ -47,7 +47,10 @@ class endpoint_registry {
 // What an op is served as. The options stay valid.
 endpoint endpoint_of(const op_descriptor& op, const op_options& options = {});
 
-// Throws invalid_argument unless every input has a dtype and a rank that `row` takes.
+// "(-1, 3, 224, 224)"
+std::string extents_text(const field& f);
+
+// Throws invalid_argument unless every input has a dtype and a rank, or extents, that `row` takes.
 void check_inputs(const endpoint& row, std::span<const tensor> inputs);
 
 }  // namespace sluice::serving

@@ -26,11 +26,34 @@ json_value object_of(const std::vector<std::string>& required, const json_member
 
 json_value or_null(const json_value& schema) { return json_object({{"anyOf", json_array({schema, type_of("null")})}}); }
 
+// The shape of an input.
+json_value shape_schema(const model& m, const field& f, int deepest) {
+  json_members members{
+      {"type", "array"}, {"items", at_least(0)}, {"minItems", f.min_rank}, {"maxItems", std::min(f.max_rank, deepest)}};
+  std::vector<json_value> extents;
+  for (const auto n : f.extents) extents.push_back(n < 0 ? at_least(0) : json_object({{"const", n}}));
+  if (!extents.empty()) members.emplace_back("prefixItems", json_array(extents));
+  if (!m.takes_files(f)) return json_object(members);
+  return json_object({{"anyOf", json_array({json_object({{"const", json_array({1})}}), json_object(members)})}});
+}
+
 // Numbers, or an image file: a list of one string.
 json_value or_file(std::string_view numbers) {
   const json_value text = json_object({{"type", "string"}, {"contentEncoding", "base64"}});
   const json_value file = json_object({{"type", "array"}, {"minItems", 1}, {"maxItems", 1}, {"items", text}});
   return json_object({{"anyOf", json_array({reference(numbers), file})}});
+}
+
+// Numbers, labels or an image file.
+json_value or_text(std::string_view numbers) {
+  return json_object({{"anyOf", json_array({reference(numbers), array_of(type_of("string"))})}});
+}
+
+bool have_labels(const endpoint_registry& rows) {
+  const auto all = rows.rows();
+  return std::any_of(all.begin(), all.end(), [](const auto& row) {
+    return std::any_of(row->outputs.begin(), row->outputs.end(), [](const field& f) { return f.labels != nullptr; });
+  });
 }
 
 // "parameters": those that are known, a client's own beside them, and none that would need another answer.
@@ -72,27 +95,31 @@ json_value inference_parameters(const model& m) {
 }
 
 // Requests to any model, and what all models answer.
-void describe_schemas(document& d, const std::vector<precision_choice>& precisions) {
+void describe_schemas(document& d, const endpoint_registry& rows, const std::vector<precision_choice>& precisions) {
   const json_value text = type_of("string");
   d.schema("InferenceError", object_of({"error"}, {{"error", described("string", "What was wrong, with its numbers")}}));
   d.schema("InferenceParameters", inference_parameters(precisions));
-  const auto tensors = [&](std::string_view numbers) {
+  const auto tensors = [&](std::string_view numbers, bool labels) {
     return array_of(
         object_of({"name", "datatype", "shape"},
                   {{"name", text},
                    {"datatype", text},
                    {"shape", reference("Extents")},
-                   {"data", has_image_codecs() ? or_file(numbers) : reference(numbers)},
+                   {"data", labels               ? or_text(numbers)
+                            : has_image_codecs() ? or_file(numbers)
+                                                 : reference(numbers)},
                    {"parameters",
                     json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
   };
-  d.schema("InferenceResult",
-           object_of({"model_name", "model_version", "outputs"},
-                     {{"model_name", text}, {"model_version", text}, {"id", text}, {"outputs", tensors("AnswerNumbers")}}));
+  d.schema("InferenceResult", object_of({"model_name", "model_version", "outputs"},
+                                        {{"model_name", text},
+                                         {"model_version", text},
+                                         {"id", text},
+                                         {"outputs", tensors("AnswerNumbers", have_labels(rows))}}));
   d.schema("InferenceRequest", object_of({"inputs"}, {{"id", or_null(text)},
                                                       {"model_name", text},
                                                       {"parameters", reference("InferenceParameters")},
-                                                      {"inputs", tensors("Numbers")},
+                                                      {"inputs", tensors("Numbers", false)},
                                                       {"outputs", array_of(object_of({"name"}, {{"name", text}}))}}));
   const json_value fields = array_of(reference("TensorMetadata"));
   d.schema("ModelMetadata",
@@ -135,10 +162,7 @@ json_value input_schema(const model& m, const field& f, int deepest) {
                       {"additionalProperties", false},
                       {"properties", json_object({{"name", json_object({{"const", f.name}})},
                                                   {"datatype", json_object({{"enum", json_array(m.datatypes_of(f))}})},
-                                                  {"shape", json_object({{"type", "array"},
-                                                                         {"items", at_least(0)},
-                                                                         {"minItems", f.min_rank},
-                                                                         {"maxItems", std::min(f.max_rank, deepest)}})},
+                                                  {"shape", shape_schema(m, f, deepest)},
                                                   {"data", or_null(data)},
                                                   {"parameters", parameters_schema({{"binary_data_size", at_least(0)}})}})},
                       {"oneOf", json_array({with_data, with_binary})}});
@@ -169,11 +193,12 @@ std::string request_example(const model& m, int deepest) {
   std::vector<json_value> inputs;
   for (const auto& f : m.row->inputs) {
     const dtype type = m.dtypes_of(f).front();
-    if (!has_json(type)) return {};
+    const auto data = numbers_example(f, deepest);
+    if (!has_json(type) || !data) return {};
     inputs.push_back(json_object({{"name", f.name},
-                                  {"shape", json_array(std::vector(static_cast<std::size_t>(usual_rank(f, deepest)), 2))},
+                                  {"shape", json_array(example_shape(f, deepest))},
                                   {"datatype", datatype_of(type)},
-                                  {"data", numbers_example(f, deepest)}}));
+                                  {"data", *data}}));
   }
   return json_object({{"inputs", json_array(inputs)}});
 }
@@ -267,7 +292,7 @@ void describe_repository(document& d, bool loads, const json_value& entry) {
 void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits, bool loads) {
   d.tag("models", "The same by the Open Inference Protocol (KServe v2)");
   const auto precisions = all_precisions(rows);
-  describe_schemas(d, precisions);
+  describe_schemas(d, rows, precisions);
   const auto add = [&](std::string method, std::string path, std::string summary, std::vector<reply> gives,
                        std::vector<parameter> parameters = {}, bool open = false, std::vector<int> refusals = {}) {
     if (path.find('{') != path.npos) refusals.push_back(404);

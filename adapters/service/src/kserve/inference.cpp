@@ -184,7 +184,7 @@ class v2_protocol final : public protocol {
     const decode_context decoding{m.row->name, limits, memory, codecs_, options, as_text};
     infer_request asked;
     call c(*m.row, record, executor_.options);
-    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(asked, results, limits); };
+    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(m, asked, results, limits); };
     const auto take_inputs = [&] {
       asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, decoding);
       if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)

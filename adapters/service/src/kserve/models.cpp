@@ -33,8 +33,8 @@ dtype dtype_of_output(const model& m, const field& output) {
 }
 
 // [-1,-1]: every extent may vary.
-json_value variable_shape(const field& f, std::string_view datatype) {
-  if (datatype == bytes_datatype) return json_array({1});
+json_value variable_shape(const field& f) {
+  if (!f.extents.empty()) return json_array(f.extents);
   const int rank = f.usual_rank != 0 ? f.usual_rank : std::clamp(f.min_rank, std::min(1, f.max_rank), f.max_rank);
   return json_array(std::vector(static_cast<std::size_t>(rank), -1));
 }
@@ -48,6 +48,11 @@ bool makes_model(const endpoint& row, dtype t) {
   return has(types, t) && (first_own(row) == 0 || types.front() != t);
 }
 
+// Of an input; a file is one element.
+json_value variable_shape(const field& f, std::string_view datatype) {
+  return datatype == bytes_datatype ? json_array({1}) : variable_shape(f);
+}
+
 // print(field, datatype) for every input, and every output.
 template <class F>
 json_value inputs_json(const model& m, F print) {
@@ -58,7 +63,7 @@ json_value inputs_json(const model& m, F print) {
 template <class F>
 json_value outputs_json(const model& m, F print) {
   std::vector<json_value> all;
-  for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(dtype_of_output(m, f))));
+  for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(f, dtype_of_output(m, f))));
   return json_array(all);
 }
 
@@ -72,6 +77,10 @@ json_value duration_json(const statistics::duration& d) { return json_object({{"
 }  // namespace
 
 std::string_view datatype_of(dtype t) noexcept { return entry_of(t).name; }
+
+std::string_view datatype_of(const field& output, dtype t) noexcept {
+  return output.labels ? bytes_datatype : datatype_of(t);
+}
 
 std::optional<dtype> dtype_named(std::string_view name) {
   for (const auto& d : datatypes)
@@ -135,14 +144,20 @@ std::vector<model> all_models(const endpoint_registry& rows) {
 }
 
 std::string metadata_json(const model& m, const std::vector<std::string>& versions) {
-  const auto tensor_json = [](const field& f, std::string_view datatype) {
-    return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", variable_shape(f, datatype)}});
+  const auto tensor_json = [](const field& f, std::string_view datatype, const json_value& shape) {
+    return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", shape}});
+  };
+  const auto input_json = [&](const field& f, std::string_view datatype) {
+    return tensor_json(f, datatype, variable_shape(f, datatype));
+  };
+  const auto output_json = [&](const field& f, std::string_view datatype) {
+    return tensor_json(f, datatype, variable_shape(f));
   };
   return json_object({{"name", m.name()},
                       {"versions", json_array(versions)},
                       {"platform", m.row->platform},
-                      {"inputs", inputs_json(m, tensor_json)},
-                      {"outputs", outputs_json(m, tensor_json)}});
+                      {"inputs", inputs_json(m, input_json)},
+                      {"outputs", outputs_json(m, output_json)}});
 }
 
 std::string config_json(const model& m) {
@@ -154,7 +169,7 @@ std::string config_json(const model& m) {
                         {"optional", false}});
   };
   const auto output_json = [](const field& f, std::string_view datatype) {
-    return json_object({{"name", f.name}, {"data_type", type_name(datatype)}, {"dims", variable_shape(f, datatype)}});
+    return json_object({{"name", f.name}, {"data_type", type_name(datatype)}, {"dims", variable_shape(f)}});
   };
   return json_object({{"name", m.name()},
                       {"platform", m.row->platform},

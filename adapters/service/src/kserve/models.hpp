@@ -11,6 +11,8 @@ namespace sluice::serving {
 
 std::string_view datatype_of(dtype t) noexcept;               // "FP32"
 std::optional<dtype> dtype_named(std::string_view datatype);  // nothing for BOOL, BYTES and others that tensors lack
+// BYTES for one with labels.
+std::string_view datatype_of(const field& output, dtype t) noexcept;
 
 struct model {
   std::shared_ptr<const endpoint> row;

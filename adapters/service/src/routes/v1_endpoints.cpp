@@ -51,7 +51,9 @@ class v1_protocol final : public protocol {
     const auto body = executor_.read_body(r, record, from.uses_body_memory() ? memory : host_allocator(device::cpu));
     const decode_context decoding{row.name, executor_.options.limits, memory, codecs_, options, as_text};
     call c(row, record, executor_.options);
-    c.encoded_bytes = [&](std::span<const operand_spec> results) { return to.size_of(results, executor_.options.limits); };
+    c.encoded_bytes = [&](std::span<const operand_spec> results) {
+      return to.size_of(row, results, executor_.options.limits);
+    };
     const auto take_inputs = [&] {
       auto inputs = from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding);
       c.context.precision = options.precision();

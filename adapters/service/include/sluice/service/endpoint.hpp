@@ -12,6 +12,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -36,6 +37,13 @@ struct field {
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
   /// What its elements are: pictures come and go as image files, too, where sluice::image was built.
   field_kind kind = field_kind::numbers;
+  /// Where not empty, the shape that it has, -1 for an extent that may be any: its rank is the shape's, min_rank and
+  /// max_rank aside. An input of another shape is refused with both shapes (422, under /v2 400) before `prepare`. Metadata
+  /// of v2 and the documents show it; of an output it is shown and not checked.
+  std::vector<std::int64_t> extents{};
+  /// Of an output of integers, names of its values: JSON holds labels[i] in the place of i, and under /v2 it is BYTES. Files
+  /// (.npy) hold the numbers. UTF-8. A value that is none of 0 ... size - 1 is an internal error. Null: numbers.
+  std::shared_ptr<const std::vector<std::string>> labels{};
 };
 
 /// One of the precisions that a client may ask for: ?precision=NAME.
@@ -124,6 +132,11 @@ struct endpoint {
   std::function<std::vector<tensor>(std::vector<tensor>, const call_context&)> finish{};
   /// Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;
+  /// Where not empty, JSON answers under /v1 list the outputs as records under this name, one for each place, with a member
+  /// for each output: {"predictions": [{"label": "tabby", "probability": 0.83}, ...], "device": "cpu"}, without "shape" and
+  /// "dtype". The outputs then have equal shapes of rank 1, or of rank 2: a list of such lists. Other forms of answers are
+  /// not affected.
+  std::string records{};
   /// What a call would cost, for placement and admission. May be null: not known. Its result_bytes are held against
   /// service_limits::result_bytes before `run` is called.
   std::function<sluice::work(std::span<const tensor>)> estimate{};
