@@ -63,6 +63,36 @@ class Prefixed(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Recording(Prefixed):
+    """The same with a call whose answers hold records, which no endpoint of the example server does."""
+
+    answer = {"predictions": [[{"label": "<tabby>", "index": 281, "probability": 0.83125}, {"label": "lynx", "index": 287, "probability": 0.1}]],
+              "device": "cpu"}
+
+    def do_GET(self, body=None):
+        if self.path == "/below/here/v1/cats":
+            return self.tell(self.answer)
+        if self.path != "/below/here/openapi.json":
+            return super().do_GET(body)
+        with urllib.request.urlopen(self.target + "/openapi.json") as answer:
+            document = json.load(answer)
+        list_of = lambda items: {"type": "array", "items": items}
+        document["components"]["schemas"]["cats.record"] = {"type": "object"}
+        predictions = list_of(list_of({"$ref": "#/components/schemas/cats.record"}))
+        document["components"]["schemas"]["cats.result"] = {"type": "object", "properties": {"predictions": predictions}}
+        given = {"application/json": {"schema": {"$ref": "#/components/schemas/cats.result"}}}
+        document["paths"]["/v1/cats"] = {"post": {"tags": ["calls"], "summary": "Names of cats", "responses": {"200": {"content": given}},
+                                                  "requestBody": {"content": {"image/png": {}}}}}
+        self.tell(document)
+
+    def tell(self, value):
+        text = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(text)
+
+
 def png_of(rows, columns):
     """A white square on grey, by hand: the test needs no library for it."""
     def chunk(name, data):
@@ -297,20 +327,43 @@ class TestPage(unittest.TestCase):
             self.assertEqual(self.sent(self.opened("POST", "/v1/rowsum")), "200 OK")
         self.silent()
 
+    def test_records_are_a_table_beside_the_picture(self):
+        self.open_below(Recording)
+        call = self.opened("POST", "/v1/cats")
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            file.write(png_of(90, 120))
+            file.flush()
+            call.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(file.name)
+            self.assertEqual(self.shown(call, "form .picture img"), [[120, 90]])
+            self.assertEqual(self.sent(call), "200 OK")
+        rows = [[c.text for c in row.find_elements(By.CSS_SELECTOR, "th,td")] for row in call.find_elements(By.CSS_SELECTOR, ".told tr")]
+        self.assertEqual(rows, [["label", "index", "probability"], ["<tabby>", "281", "0.831"], ["lynx", "287", "0.1"]])
+        self.assertEqual(json.loads(call.find_element(By.CSS_SELECTOR, ".told pre").text), Recording.answer)
+        self.browser.execute_script("arguments[0].scrollIntoView()", call)
+        self.shoot("records")
+        # Lists of objects that are no records stay as they are.
+        devices = self.opened("GET", "/v1/devices")
+        self.assertEqual(self.sent(devices), "200 OK")
+        self.assertEqual(devices.find_elements(By.TAG_NAME, "table"), [])
+        self.silent()
+
     def test_below_a_prefix(self):
+        self.open_below(Prefixed)
+        self.until(lambda: "GiB" in self.text("#devices"))
+        self.assertEqual(self.sent(self.opened("GET", "/v1/devices")), "200 OK")
+        self.silent()
+
+    def open_below(self, handler):
         server = Server(SERVER)
         self.addCleanup(server.stop)
         Prefixed.target = server.url
-        proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Prefixed)
+        proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         self.addCleanup(proxy.server_close)
         self.addCleanup(proxy.shutdown)
         self.browser.get_log("browser")
         self.browser.get(f"http://127.0.0.1:{proxy.server_port}/below/here/docs")
         self.until(lambda: self.all(".route"))
-        self.until(lambda: "GiB" in self.text("#devices"))
-        self.assertEqual(self.sent(self.opened("GET", "/v1/devices")), "200 OK")
-        self.silent()
 
 
 if __name__ == "__main__":

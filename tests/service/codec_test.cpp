@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "execution/executor.hpp"
+#include "execution/result_limits.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "service_testing.hpp"
@@ -171,6 +172,28 @@ TEST_CASE("a part ends at its delimiter, whatever its bytes look like and whatev
       CHECK(b->name == "b");
       CHECK(parts.bytes_of(*b, 0) == "y");
       CHECK(!parts.next());
+    }
+}
+
+TEST_CASE("labels and records take at most the memory that is told") {
+  const auto labels = std::make_shared<const std::vector<std::string>>(3, std::string(40, '\x01'));
+  endpoint row{
+      .name = "cats",
+      .outputs = {{.name = "label", .dtypes = {dtype::i64}, .labels = labels}, {.name = "p", .dtypes = {dtype::f64}}}};
+  const auto codecs = standard_codecs();
+  codec& json = *codecs.all().front();
+  for (const char* records : {"", "predictions"})
+    for (const auto& extents : {shape{0}, shape{1}, shape{7}, shape{5, 0}, shape{200, 3}}) {
+      CAPTURE(records);
+      CAPTURE(extents.str());
+      row.records = records;
+      const std::vector results{tensor::zeros(extents, dtype::i64),
+                                tensor::full(extents, -1.2345678901234567e-300, dtype::f64)};
+      std::int64_t printed = 0;
+      for (const auto& piece : json.encode(row, results, {"cpu", {}, nonfinite::refuse, codecs}))
+        printed += static_cast<std::int64_t>(piece.bytes.size());
+      const std::int64_t around = 200;  // names and what is said of the call
+      CHECK(printed <= json.size_of(row, specs_of(results), {}).text + around);
     }
 }
 

@@ -135,6 +135,56 @@ TEST_CASE("each row of the catalogue is in the document, an application's own to
   CHECK(document.has("/paths/~1v1~1rowsum/post/responses/200/content/application~1x-npy"));
 }
 
+TEST_CASE("extents, labels and records are in the document") {
+  using sluice::dtype;
+  const auto labels = std::make_shared<const std::vector<std::string>>(2, "x");
+  sluice::service s;
+  const auto add = [&](std::string name, std::vector<std::int64_t> extents, int rank, std::string records) {
+    s.add({.name = std::move(name),
+           .inputs = {{.name = "a", .extents = std::move(extents)}},
+           .outputs = {{.name = "label", .dtypes = {dtype::i64}, .min_rank = rank, .max_rank = rank, .labels = labels},
+                       {.name = "p", .min_rank = rank, .max_rank = rank}},
+           .run =
+               [](std::span<const sluice::tensor> in, const sluice::call_context&) {
+                 return std::vector{sluice::tensor::zeros({1}, dtype::i64), in[0].reshape({in[0].count()}).slice(0, 0, 1)};
+               },
+           .records = std::move(records)});
+  };
+  add("flat", {-1, 2, 3}, 1, "found");
+  add("nested", {1, 3, 224, 224}, 2, "found");
+  add("plain", {2}, 1, "");
+  const opened document(s);
+  const auto at = [&](std::string_view pointer) { return simdjson::minify(document[pointer]); };
+  const std::string schemas = "/components/schemas/";
+  CHECK(at(schemas + "flat.call/properties/a") ==
+        R"({"type":"array","minItems":1,"items":{"type":"array","minItems":2,"maxItems":2,"items":)"
+        R"({"type":"array","minItems":3,"maxItems":3,"items":{"type":"number"}}},)"
+        R"("description":"Rows equally long, (-1, 2, 3), -1 for any extent"})");
+  CHECK(at(schemas + "flat.result/required") == R"(["found","device"])");
+  const std::string list = R"({"type":"array","items":{"$ref":"#/components/schemas/)";
+  CHECK(at(schemas + "flat.result/properties/found") == cat(list, R"(flat.record"}})"));
+  CHECK(at(schemas + "nested.result/properties/found") == cat(R"({"type":"array","items":)", list, R"(nested.record"}}})"));
+  CHECK(at(schemas + "flat.record/properties/label") == R"({"type":"string"})");
+  CHECK(at(schemas + "flat.record/properties/p/anyOf/0") == R"({"type":"number"})");
+  CHECK(at(schemas + "plain.result/properties/label/properties/data") == R"({"$ref":"#/components/schemas/AnswerLabels"})");
+  CHECK(at(schemas + "flat.infer/properties/inputs/items/oneOf/0/properties/shape/prefixItems") ==
+        R"([{"type":"integer","minimum":0},{"const":2},{"const":3}])");
+  CHECK(at(schemas + "InferenceResult/properties/outputs/items/properties/data/anyOf/1/items") == R"({"type":"string"})");
+  // An example has the extents, and is left out where they make it a large one.
+  const auto body = [](std::string_view path) {
+    return cat("/paths/", path, "/post/requestBody/content/application~1json/");
+  };
+  CHECK(at(body("~1v1~1flat") + "example") == R"({"a":[[[1,2,3],[4,5,6]]]})");
+  CHECK(post(s, "flat", at(body("~1v1~1flat") + "example")).text() == R"({"found":[{"label":"x","p":1}],"device":"cpu"})");
+  const auto inference = at(body("~1v2~1models~1flat~1infer") + "example");
+  CHECK(send(s, "POST", "/v2/models/flat/infer", inference).status == 200);
+  for (const char* path : {"~1v1~1nested", "~1v2~1models~1nested~1infer"}) {
+    CHECK(document.has(body(path) + "schema"));
+    CHECK(!document.has(body(path) + "example"));
+  }
+  each_ref(document.root, [&](const std::string& to) { CHECK_MESSAGE(document.has(to.substr(1)), to); });
+}
+
 TEST_CASE("what is documented is answered, and what is answered is documented") {
   sluice::service s;
   check_both_ways(s);

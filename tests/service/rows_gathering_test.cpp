@@ -154,8 +154,9 @@ TEST_CASE("calls of different rows that wait run as one, and each gets its own")
   CHECK(d.scheduler->waiting() == 0);
   CHECK(d.e->compute.now().free == workers);
   const auto text = d.e->metrics->text(d.e->compute, workers, {});
-  CHECK(text.find(cat("sluice_batch_rows_sum{op=\"twice\",device=\"", where, "\"} 7\n")) != std::string::npos);
-  CHECK(text.find(cat("sluice_batch_rows_count{op=\"twice\",device=\"", where, "\"} 3\n")) != std::string::npos);
+  CHECK(text.find(cat("sluice_batch_rows_sum{op=\"twice\",version=\"1\",device=\"", where, "\"} 7\n")) != std::string::npos);
+  CHECK(text.find(cat("sluice_batch_rows_count{op=\"twice\",version=\"1\",device=\"", where, "\"} 3\n")) !=
+        std::string::npos);
 }
 
 TEST_CASE("on the CPU a call that finds a worker free waits for nobody") {

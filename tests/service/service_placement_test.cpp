@@ -58,9 +58,9 @@ TEST_CASE("an answer tells where it was computed, what that was to take, and why
   CHECK(holds(r.text(), R"("reason":"cpu: )"));
 
   const std::string text = send(s, "GET", "/metrics").text();
-  CHECK(line_of(text, "sluice_placement_decisions_total{op=\"rowsum\",device=\"paced:0\"") ==
-        "sluice_placement_decisions_total{op=\"rowsum\",device=\"paced:0\",why=\"soonest\"} 1");
-  const std::string of_large = "{op=\"rowsum\",device=\"paced:0\"} ";
+  CHECK(line_of(text, "sluice_placement_decisions_total{op=\"rowsum\",version=\"1\",device=\"paced:0\"") ==
+        "sluice_placement_decisions_total{op=\"rowsum\",version=\"1\",device=\"paced:0\",why=\"soonest\"} 1");
+  const std::string of_large = "{op=\"rowsum\",version=\"1\",device=\"paced:0\"} ";
   CHECK(line_of(text, cat("sluice_placement_predicted_calls_total", of_large)).ends_with(" 1"));
   for (const char* name : {"sluice_placement_predicted_seconds_total", "sluice_placement_observed_seconds_total"}) {
     const std::string line = line_of(text, cat(name, of_large));

@@ -148,20 +148,21 @@ TEST_CASE("metrics count what was answered") {
   const auto text = r.text();
   CHECK(r.header("Content-Type").starts_with("text/plain; version=0.0.4"));
   for (const char* line :
-       {"\nsluice_requests_total{route=\"matmul\",code=\"200\"} 2\n",
-        "\nsluice_requests_total{route=\"matmul\",code=\"400\"} 1\n",
-        "\nsluice_requests_total{route=\"none\",code=\"404\"} 1\n", "\nsluice_request_seconds_count{route=\"matmul\"} 3\n",
-        "\nsluice_request_seconds_bucket{route=\"matmul\",le=\"+Inf\"} 3\n", "\nsluice_compute_queue_length 0\n",
-        "\nsluice_device_healthy{device=\"cpu\"} 1\n", "\nsluice_rejections_total{reason=\"malformed\"} 1\n",
-        "\nsluice_rejections_total{reason=\"not_found\"} 1\n",
-        "\nsluice_placement_decisions_total{op=\"matmul\",device=\"cpu\",why=\"operands_there\"} 2\n",
-        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"read\"} 2\n",
-        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"queue\"} 2\n",
-        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"decode\"} 2\n",
-        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"compute\"} 2\n",
-        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"encode\"} 2\n",
-        "\nsluice_stage_seconds_count{route=\"matmul\",stage=\"write\"} 2\n",
-        "\nsluice_request_bytes_total{route=\"matmul\"} 74\n"})
+       {"\nsluice_requests_total{route=\"matmul\",version=\"1\",code=\"200\"} 2\n",
+        "\nsluice_requests_total{route=\"matmul\",version=\"1\",code=\"400\"} 1\n",
+        "\nsluice_requests_total{route=\"none\",code=\"404\"} 1\n",
+        "\nsluice_request_seconds_count{route=\"matmul\",version=\"1\"} 3\n",
+        "\nsluice_request_seconds_bucket{route=\"matmul\",version=\"1\",le=\"+Inf\"} 3\n",
+        "\nsluice_compute_queue_length 0\n", "\nsluice_device_healthy{device=\"cpu\"} 1\n",
+        "\nsluice_rejections_total{reason=\"malformed\"} 1\n", "\nsluice_rejections_total{reason=\"not_found\"} 1\n",
+        "\nsluice_placement_decisions_total{op=\"matmul\",version=\"1\",device=\"cpu\",why=\"operands_there\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",version=\"1\",stage=\"read\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",version=\"1\",stage=\"queue\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",version=\"1\",stage=\"decode\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",version=\"1\",stage=\"compute\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",version=\"1\",stage=\"encode\"} 2\n",
+        "\nsluice_stage_seconds_count{route=\"matmul\",version=\"1\",stage=\"write\"} 2\n",
+        "\nsluice_request_bytes_total{route=\"matmul\",version=\"1\"} 74\n"})
     CHECK_MESSAGE(text.find(line) != text.npos, line);
   CHECK(text.find("thing") == text.npos);
   CHECK(text.back() == '\n');

@@ -40,7 +40,7 @@ TEST_CASE("requests that are refused: 400, with what is wrong") {
     refuse(request(square, cat(R"(,"parameters":{"sequence_id":)", id, "}")), R"(parameters has \"sequence_id\", )",
            "rowsum");
   refuse(request(square, R"(,"parameters":{"sequence_id":7})"), "7: requests are not parts of a sequence");
-  refuse(request(square, R"(,"model_version":"2")"), R"(model_version is \"2\": echo has version 1)");
+  refuse(request(square, R"(,"model_version":"2")"), R"(model_version is \"2\": the path is of echo, version 1)");
   refuse(request(square, R"(,"model_version":1)"), "model_version is 1: a string is needed");
   refuse(request(square, R"(,"parameters":{"timeout":-1})"), "timeout is -1: a whole number from 0");
   refuse(request(square, R"(,"parameters":{"priority":1.5})"), "priority is 1.5");

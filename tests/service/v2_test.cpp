@@ -256,9 +256,9 @@ TEST_CASE("one place measures the calls of every protocol") {
   CHECK(all.find(R"({"name":"echo_fp64","version":"1","last_inference":1)") != all.npos);
   CHECK(all.find(R"({"name":"echo","version":"1","last_inference":0,"inference_count":0)") != all.npos);
   const auto metrics = send(s, "GET", "/metrics").text();
-  for (const char* line : {"\nsluice_requests_total{route=\"matmul\",code=\"200\"} 2\n",
-                           "\nsluice_requests_total{route=\"matmul\",code=\"400\"} 1\n",
-                           "\nsluice_requests_total{route=\"echo_fp64\",code=\"200\"} 1\n",
+  for (const char* line : {"\nsluice_requests_total{route=\"matmul\",version=\"1\",code=\"200\"} 2\n",
+                           "\nsluice_requests_total{route=\"matmul\",version=\"1\",code=\"400\"} 1\n",
+                           "\nsluice_requests_total{route=\"echo_fp64\",version=\"1\",code=\"200\"} 1\n",
                            "\nsluice_requests_total{route=\"v2\",code=\"200\"} 2\n"})
     CHECK_MESSAGE(metrics.find(line) != metrics.npos, line);
 }

@@ -125,9 +125,7 @@ service::service(service_options options) : state_(std::make_unique<state>(std::
       add(std::move(row));
   }
 }
-service::~service() { set_model_repository(nullptr); }  // which may still change rows
-
-model_repository::~model_repository() = default;
+service::~service() = default;
 
 void service::add_protocol(std::unique_ptr<serving::protocol> p) {
   state_->protocols.insert(state_->protocols.begin(), std::move(p));
@@ -135,11 +133,15 @@ void service::add_protocol(std::unique_ptr<serving::protocol> p) {
 
 void service::add(endpoint row) { state_->executor.endpoints.add(std::move(row)); }
 void service::replace(endpoint row) { state_->executor.endpoints.replace(std::move(row)); }
-bool service::remove(std::string_view name, std::string_view version) { return state_->executor.remove(name, version); }
-void service::set_model_repository(std::shared_ptr<model_repository> models) {
-  state_->executor.set_models(std::move(models));
+bool service::remove(std::string_view name, std::string_view version) {
+  const bool was_there = state_->executor.endpoints.remove(name, version);
+  state_->executor.forget_removed();
+  return was_there;
 }
-std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.rows(); }
+void service::set_model_repository(std::shared_ptr<model_repository> repository) {
+  state_->executor.set_repository(std::move(repository));
+}
+std::vector<std::shared_ptr<const endpoint>> service::endpoints() const { return state_->executor.endpoints.all_rows(); }
 std::vector<std::string> service::not_offered() const { return state_->executor.endpoints.left_out(); }
 const service_options& service::options() const noexcept { return state_->executor.options; }
 
@@ -197,7 +199,7 @@ response service::handle(const request& r) noexcept try {
   state_->executor.metrics->record(record, out.status, out.size());
   state_->executor.statistics.record(record, out.status == 200, taken);
   if (out.status == 200 && (!record.model.empty() || record.streamed))
-    out.sending = serving::until_sent(state_->executor.metrics, record.route, std::move(record.answer));
+    out.sending = serving::until_sent(state_->executor.metrics, record);
   state_->log(r, record, arrived, trace, out);
   return out;
 } catch (...) {  // no memory even for a refusal

@@ -184,20 +184,18 @@ class SLUICE_API service {
   service(const service&) = delete;             ///< servers point at it
   service& operator=(const service&) = delete;  ///< likewise
 
-  /// Adds an endpoint; served from now on. Throws invalid_argument for a name that is taken in that version, reserved or has
-  /// other characters, and for a row without inputs, outputs or `run`.
+  /// Adds an endpoint; served from now on. Throws invalid_argument for a name that is reserved or has other characters, a
+  /// version that is no whole number or is there, and for a row without inputs, outputs or `run`.
   void add(endpoint row);
-  /// The same, or swaps the row of that name and version: calls that come from now on get the new one, and those under way
-  /// keep the old one, which is destroyed after the last of them.
+  /// Adds an endpoint, or puts it in the place of the one of its name and version, between two calls: each call that came
+  /// before is computed by the old one, which is released with the last of them. Throws as add() does.
   void replace(endpoint row);
-  /// Takes a row away, or those of all versions where `version` is empty; calls under way keep it. Returns whether any was
-  /// there.
+  /// Removes an endpoint: one version of it, or all. Calls under way are computed. Its metrics and statistics go, too.
+  /// Returns whether there was one.
   bool remove(std::string_view name, std::string_view version = {});
-  /// What loads and unloads models by the repository routes of /v2, and decides readiness with the devices. The service
-  /// keeps it until another is set, or null, or the service ends; it may call add(), replace() and remove() until it is
-  /// destroyed.
-  void set_model_repository(std::shared_ptr<model_repository> models);
-  /// The catalogue, in the order of adding.
+  /// What loads and unloads models for clients, and tells which are wanted: see model_repository.hpp. Null: nothing does.
+  void set_model_repository(std::shared_ptr<model_repository> repository);
+  /// The catalogue, every version, in the order of adding.
   [[nodiscard]] std::vector<std::shared_ptr<const endpoint>> endpoints() const;
   /// Ops that this build does not offer, with the reason: "canny: built without sluice::image, ..."; their paths answer 501.
   [[nodiscard]] std::vector<std::string> not_offered() const;

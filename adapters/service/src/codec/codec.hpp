@@ -98,9 +98,10 @@ class codec {
   virtual std::vector<tensor> decode(const encoded& from, std::span<const field> inputs, const decode_context& c) = 0;
   // `results`, on the CPU, as `row` names them. Throws http_error: 422 for values, 406 for types, that it cannot express.
   virtual std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, const encode_context& c);
-  // What encode() of such results gives holds in memory. Throws error (limit_exceeded) where their form is too large
-  // whatever their elements.
-  [[nodiscard]] virtual encoded_size size_of(std::span<const operand_spec> results, const service_limits& limits) const;
+  // What encode() of such results of `row` gives holds in memory. Throws error (limit_exceeded) where their form is too
+  // large whatever their elements.
+  [[nodiscard]] virtual encoded_size size_of(const endpoint& row, std::span<const operand_spec> results,
+                                             const service_limits& limits) const;
 
   // Bodies of requests to `row` and of its answers, for the service's document; nothing where there are none in this form.
   [[nodiscard]] virtual std::optional<content> describe_request(document& d, const endpoint& row,

@@ -96,6 +96,7 @@ codec& codec_registry::for_answer(std::string_view accept, codec& of_request, co
   std::vector<codec*> codecs;
   std::size_t usual = 0;
   // Parts have no answer of their kind: what they hold by default has, and pictures have one that keeps them as they are.
+  // Records are JSON's.
   const bool own = of_request.gives(row) && of_request.answers_in_kind(row);
   if (accept.empty() && own) return of_request;
   bool found = false, of_pictures = false;
@@ -103,7 +104,7 @@ codec& codec_registry::for_answer(std::string_view accept, codec& of_request, co
     if (!c->gives(row)) continue;
     const bool better =
         own ? c.get() == &of_request : c->carries() == payload::one_tensor && c->is_of_pictures() > of_pictures;
-    if (better || (!own && !found && c->carries() == payload::one_tensor)) {
+    if (better || (!own && !found && row.records.empty() && c->carries() == payload::one_tensor)) {
       found = true;
       of_pictures = c->is_of_pictures();
       usual = types.size();
@@ -125,7 +126,7 @@ std::vector<body_piece> codec::encode(const endpoint& row, const std::vector<ten
   throw error(error_code::internal, fmt::format("[{}] {} has no encoder", row.name, media_type()));
 }
 
-encoded_size codec::size_of(std::span<const operand_spec> results, const service_limits&) const {
+encoded_size codec::size_of(const endpoint&, std::span<const operand_spec> results, const service_limits&) const {
   return {.results = bytes_of(results)};
 }
 

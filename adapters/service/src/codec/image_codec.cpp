@@ -57,7 +57,7 @@ class image_files : public codec {
     return {{std::string_view(reinterpret_cast<const char*>(held->data()), held->size()), held}};
   }
 
-  encoded_size size_of(std::span<const operand_spec> results, const service_limits&) const override {
+  encoded_size size_of(const endpoint&, std::span<const operand_spec> results, const service_limits&) const override {
     constexpr std::int64_t head = 4096;
     return {.text = head + 2 * results[0].shape.count(), .exact = true};
   }

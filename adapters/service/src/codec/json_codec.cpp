@@ -8,8 +8,10 @@
 #include "codec/json_decoder.hpp"
 #include "codec/json_schema.hpp"
 #include "codec/json_writer.hpp"
+#include "codec/labels.hpp"
 #include "codec/picture_text.hpp"
 #include "codec/print_lists.hpp"
+#include "codec/records.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -46,30 +48,37 @@ class json_bodies final : public codec {
   }
 
   std::vector<body_piece> encode(const endpoint& row, const std::vector<tensor>& results, const encode_context& c) override {
+    const auto otherwise = results.size() == 1 ? "ask for application/x-npy" : "ask /v2 for binary_data";
     if (c.as_text && row.outputs.size() == 1 && row.outputs[0].kind != field_kind::numbers) return as_text(row, results, c);
     std::vector<body_piece> body;
     json_writer w;
     w.begin_object();
+    if (!row.records.empty()) {
+      body.push_back(body_piece::of(w.key(row.records).raw({}).take()));
+      body.push_back(print_records(row, results, c.numbers, otherwise));
+      return ended(w, row, c, std::move(body));
+    }
     for (std::size_t i = 0; i < results.size(); ++i) {
       const tensor t = results[i].contiguous();
       const bool wrapped = row.described && results.size() > 1;
       w.key(row.outputs[i].name);
       if (wrapped) w.begin_object().key("data");
       body.push_back(body_piece::of(w.raw({}).take()));
-      for (auto& p : print_lists(t, c.numbers, "ask for application/x-npy")) body.push_back(std::move(p));
+      if (row.outputs[i].labels)
+        body.push_back(print_labels(row, row.outputs[i], t));
+      else
+        for (auto& p : print_lists(t, c.numbers, otherwise)) body.push_back(std::move(p));
       if (row.described) w.member("shape", json_array(t.shape())).member("dtype", name_of(t.dtype()));
       if (wrapped) w.end_object();
     }
-    if (row.described) w.member("device", c.device);
-    if (row.described && !c.precision.empty()) w.member(precision_key, c.precision);
-    body.push_back(body_piece::of(w.end_object().take()));
-    join_small(body);
-    return body;
+    return ended(w, row, c, std::move(body));
   }
 
-  encoded_size size_of(std::span<const operand_spec> results, const service_limits& limits) const override {
+  encoded_size size_of(const endpoint& row, std::span<const operand_spec> results,
+                       const service_limits& limits) const override {
+    if (!row.records.empty()) return {.text = records_bytes(row, results, limits)};
     encoded_size size;
-    for (const auto& r : results) size.text += lists_bytes(r, limits);
+    for (std::size_t i = 0; i < results.size(); ++i) size.text += output_bytes(row.outputs[i], results[i], limits);
     return size;
   }
 
@@ -80,6 +89,16 @@ class json_bodies final : public codec {
   std::optional<content> describe_answer(document& d, const endpoint& row) const override { return json_answer(d, row); }
 
  private:
+  // The body, with what is said of the call at its end.
+  static std::vector<body_piece> ended(json_writer& w, const endpoint& row, const encode_context& c,
+                                       std::vector<body_piece> body) {
+    if (row.described) w.member("device", c.device);
+    if (row.described && !c.precision.empty()) w.member(precision_key, c.precision);
+    body.push_back(body_piece::of(w.end_object().take()));
+    join_small(body);
+    return body;
+  }
+
   // {"result":"iVBORw0...","media_type":"image/png","shape":[2,3],"dtype":"u8","device":"cpu"}
   static std::vector<body_piece> as_text(const endpoint& row, const std::vector<tensor>& results, const encode_context& c) {
     std::string_view type;

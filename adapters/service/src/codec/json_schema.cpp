@@ -6,9 +6,12 @@
 
 #include "codec/codec.hpp"
 #include "codec/json_number.hpp"
+#include "execution/endpoint_registry.hpp"
 
 namespace sluice::serving {
 namespace {
+
+constexpr const char* nonfinite_enum = R"({"enum":["NaN","Infinity","-Infinity",null]})";
 
 bool has_json_form(const field& f) { return std::any_of(f.dtypes.begin(), f.dtypes.end(), has_json); }
 
@@ -46,6 +49,50 @@ std::vector<dtype> shared_dtypes(const endpoint& row) {
   return shared;
 }
 
+int usual_rank(const field& f, int deepest) {
+  const int rank = f.usual_rank != 0 ? f.usual_rank : std::clamp(f.min_rank, std::min(1, f.max_rank), f.max_rank);
+  return std::min(rank, deepest);
+}
+
+// Nested lists of these extents.
+json_members lists_of(std::span<const std::int64_t> extents) {
+  if (extents.empty()) return {{"type", "number"}};
+  const auto n = extents.front();
+  json_members list{{"type", "array"}, {"minItems", n < 0 ? 1 : n}};
+  if (n >= 0) list.emplace_back("maxItems", n);
+  list.emplace_back("items", json_object(lists_of(extents.subspan(1))));
+  return list;
+}
+
+// One value of an output, in a record.
+json_value element_schema(const field& f) {
+  if (f.labels) return json_object({{"type", "string"}});
+  if (std::none_of(f.dtypes.begin(), f.dtypes.end(), is_floating)) return json_object({{"type", "integer"}});
+  return json_object({{"anyOf", json_array({json_object({{"type", "number"}}), json_value::raw(nonfinite_enum)})}});
+}
+
+// All of an output: nested lists.
+json_value elements_schema(document& d, const field& f) {
+  if (!f.labels) return reference("AnswerNumbers");
+  d.schema("AnswerLabels",
+           json_object({{"description", "A label, or nested lists of them"},
+                        {"anyOf", json_array({json_object({{"type", "string"}}),
+                                              json_object({{"type", "array"}, {"items", reference("AnswerLabels")}})})}}));
+  return reference("AnswerLabels");
+}
+
+// Under the name of records: a list of them, or a list of such.
+json_value records_schema(document& d, const endpoint& row) {
+  json_members properties;
+  for (const auto& f : row.outputs) properties.emplace_back(f.name, element_schema(f));
+  d.schema(row.name + ".record", object_schema(names_of(row.outputs), properties));
+  const auto list = [](const json_value& items) { return json_object({{"type", "array"}, {"items", items}}); };
+  const json_value one = list(reference(row.name + ".record"));
+  const field& f = row.outputs[0];
+  if (f.max_rank == 1) return one;
+  return f.min_rank == 2 ? list(one) : json_object({{"anyOf", json_array({one, list(one)})}});
+}
+
 }  // namespace
 
 std::vector<std::string> names_of(const std::vector<field>& fields) {
@@ -61,26 +108,38 @@ json_value object_schema(const std::vector<std::string>& required, const json_me
                       {"properties", json_object(properties)}});
 }
 
-int usual_rank(const field& f, int deepest) {
-  const int rank = f.usual_rank != 0 ? f.usual_rank : std::clamp(f.min_rank, std::min(1, f.max_rank), f.max_rank);
-  return std::min(rank, deepest);
-}
-
 json_value numbers_schema(const field& f, int deepest) {
+  const std::string about = f.summary.empty() ? "Rows equally long" : f.summary + ", rows equally long";
+  if (!f.extents.empty()) {
+    json_members lists = lists_of(f.extents);
+    lists.emplace_back("description", fmt::format("{}, {}, -1 for any extent", about, extents_text(f)));
+    return json_object(lists);
+  }
   std::vector<json_value> ranks;
   for (int rank = f.min_rank; rank <= std::min(f.max_rank, deepest); ++rank)
     ranks.push_back(reference(fmt::format("Rank{}", rank)));
-  return json_object({{"description", f.summary.empty() ? "Rows equally long" : f.summary + ", rows equally long"},
-                      {"anyOf", json_array(ranks)}});
+  return json_object({{"description", about}, {"anyOf", json_array(ranks)}});
 }
 
-json_value numbers_example(const field& f, int deepest) {
-  const int rank = usual_rank(f, deepest);
+std::vector<std::int64_t> example_shape(const field& f, int deepest) {
+  if (f.extents.empty()) return std::vector<std::int64_t>(static_cast<std::size_t>(usual_rank(f, deepest)), 2);
+  auto extents = f.extents;
+  std::replace(extents.begin(), extents.end(), std::int64_t{-1}, std::int64_t{1});
+  return extents;
+}
+
+std::optional<json_value> numbers_example(const field& f, int deepest) {
+  constexpr double most = 64;
+  const auto extents = example_shape(f, deepest);
+  double count = 1;
+  for (const auto n : extents) count *= static_cast<double>(std::max<std::int64_t>(n, 1));
+  if (count > most) return std::nullopt;
   int next = 0;
-  const auto print = [&](const auto& self, int depth) -> json_value {
-    if (depth == rank) return ++next;
-    const json_value first = self(self, depth + 1);
-    return json_array({first, self(self, depth + 1)});
+  const auto print = [&](const auto& self, std::size_t depth) -> json_value {
+    if (depth == extents.size()) return ++next;
+    std::vector<json_value> list;
+    for (std::int64_t i = 0; i < extents[depth]; ++i) list.push_back(self(self, depth + 1));
+    return json_array(list);
   };
   return print(print, 0);
 }
@@ -95,7 +154,7 @@ void describe_numbers(document& d) {
       "AnswerNumbers",
       json_object({{"description", "The same; null and strings only where `nonfinite` asks for them"},
                    {"anyOf", json_array({number, json_object({{"type", "array"}, {"items", reference("AnswerNumbers")}}),
-                                         json_value::raw(R"({"enum":["NaN","Infinity","-Infinity",null]})")})}}));
+                                         json_value::raw(nonfinite_enum)})}}));
   d.schema("Extents", json_object({{"type", "array"}, {"items", json_object({{"type", "integer"}, {"minimum", 0}})}}));
   d.schema("Rank0", number);
   for (int rank = 1; rank <= max_rank; ++rank)
@@ -108,27 +167,34 @@ std::optional<content> json_request(document& d, const endpoint& row, int deepes
   json_members properties, example;
   for (const auto& f : row.inputs) {
     properties.emplace_back(f.name, or_file(f, numbers_schema(f, deepest)));
-    example.emplace_back(f.name, is_file(f) ? json_value(example_file) : numbers_example(f, deepest));
+    if (const auto value = is_file(f) ? json_value(example_file) : numbers_example(f, deepest))
+      example.emplace_back(f.name, *value);
   }
   if (const auto shared = shared_dtypes(row); !shared.empty())
     properties.emplace_back("dtype",
                             json_object({{"enum", enum_of(shared)}, {"description", "What the numbers are read as"}}));
   for (auto& option : option_members(row)) properties.push_back(std::move(option));
   d.schema(row.name + ".call", object_schema(names_of(row.inputs), properties));
-  return content{.schema = schema_ref(row.name + ".call"), .example = json_object(example)};
+  const bool complete = example.size() == row.inputs.size();
+  return content{.schema = schema_ref(row.name + ".call"), .example = complete ? json_object(example).text() : ""};
 }
 
 content json_answer(document& d, const endpoint& row) {
-  const bool single = row.outputs.size() == 1;
-  const json_value numbers = reference("AnswerNumbers"), extents = reference("Extents");
+  const bool listed = !row.records.empty(), single = row.outputs.size() == 1 && !listed;
+  const json_value extents = reference("Extents");
   const auto types = [](const field& f) { return json_object({{"enum", enum_of(f.dtypes)}}); };
-  auto required = names_of(row.outputs);
+  auto required = listed ? std::vector{row.records} : names_of(row.outputs);
   json_members properties;
-  for (const auto& f : row.outputs)
-    properties.emplace_back(f.name, !row.described || single
-                                        ? (single ? or_file(f, numbers) : numbers)
+  if (listed) properties.emplace_back(row.records, records_schema(d, row));
+  for (const auto& f : row.outputs) {
+    if (listed) break;
+    const json_value elements = elements_schema(d, f);
+    properties.emplace_back(f.name, single ? or_file(f, elements)
+                                    : !row.described
+                                        ? elements
                                         : object_schema({"data", "shape", "dtype"},
-                                                        {{"data", numbers}, {"shape", extents}, {"dtype", types(f)}}));
+                                                        {{"data", elements}, {"shape", extents}, {"dtype", types(f)}}));
+  }
   if (single && is_file(row.outputs[0]))
     properties.emplace_back("media_type", json_object({{"type", "string"}, {"description", "Of an image file"}}));
   if (row.described && single) {

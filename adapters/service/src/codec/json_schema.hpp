@@ -12,10 +12,11 @@ namespace sluice::serving {
 // The schemas that those below refer to.
 void describe_numbers(document& d);
 
-// Nested lists of numbers of the ranks that `f` takes, `deepest` at most, and a small example: [[1,2],[3,4]].
+// Nested lists of numbers of the ranks or extents that `f` takes, `deepest` levels at most.
 json_value numbers_schema(const field& f, int deepest);
-json_value numbers_example(const field& f, int deepest);
-int usual_rank(const field& f, int deepest);
+// A small example, [[1,2],[3,4]], and its shape; nothing where the extents make it a large one.
+std::optional<json_value> numbers_example(const field& f, int deepest);
+std::vector<std::int64_t> example_shape(const field& f, int deepest);
 
 // An object with `properties`, of which those in `required` are always there; it has no others.
 json_value object_schema(const std::vector<std::string>& required, const json_members& properties);

@@ -24,6 +24,40 @@ std::int64_t block_bytes(int rank, std::int64_t columns, std::int64_t elements) 
   return elements * (print_width<T>() + 1) + 2 * rank * (elements / columns + 3) + print_slack;
 }
 
+// `numbers` is not refuse.
+template <class T>
+char* print_any(char* out, T x, nonfinite numbers) {
+  if constexpr (!std::is_integral_v<T>)
+    if (!is_finite(x)) {
+      const auto value = static_cast<std::conditional_t<std::is_floating_point_v<T>, T, float>>(x);
+      const std::string_view text = numbers == nonfinite::null ? "null"
+                                    : std::isnan(value)        ? R"("NaN")"
+                                    : value > 0                ? R"("Infinity")"
+                                                               : R"("-Infinity")";
+      static_assert(print_width<T>() >= 11);
+      std::memcpy(out, text.data(), text.size());
+      return out + text.size();
+    }
+  return print_number(out, x);
+}
+
+template <class T>
+void check_finite(const T* data, const shape& extents, std::string_view otherwise) {
+  const std::int64_t count = extents.count();
+  std::int64_t bad = 0;
+  for (std::int64_t i = 0; i < count; ++i) bad += is_finite(data[i]) ? 0 : 1;
+  if (bad == 0) return;
+  std::int64_t first = 0;
+  while (is_finite(data[first])) ++first;
+  std::string where;
+  const strides steps = row_major(extents);
+  for (int d = 0; d < extents.rank(); ++d) where += fmt::format("[{}]", first / steps[d] % extents[d]);
+  throw http_error{422, "not_finite",
+                   fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
+                               "such numbers; {}, or for ?nonfinite=null or ?nonfinite=string",
+                               bad, count, where, otherwise)};
+}
+
 // A row-major tensor as nested lists. What precedes element i depends on i alone, so blocks print in parallel.
 template <class T>
 class list_printer {
@@ -45,7 +79,7 @@ class list_printer {
       append_empty(text, 0);
       return {body_piece::of(std::move(text))};
     }
-    if (numbers_ == nonfinite::refuse) check_finite(count);
+    if (numbers_ == nonfinite::refuse) check_finite(data_, shape_, otherwise_);
     std::vector<body_piece> pieces(static_cast<std::size_t>((count + block_elements - 1) / block_elements));
     const auto block = [&](std::int64_t b) {
       pieces[static_cast<std::size_t>(b)] = print_block(b * block_elements, std::min(count, (b + 1) * block_elements));
@@ -60,7 +94,7 @@ class list_printer {
   body_piece print_block(std::int64_t begin, std::int64_t end) const {
     return numbers_ == nonfinite::refuse || std::is_integral_v<T>
                ? print_block(begin, end, [](char* out, T x) { return print_number(out, x); })
-               : print_block(begin, end, [this](char* out, T x) { return print_any(out, x); });
+               : print_block(begin, end, [this](char* out, T x) { return print_any(out, x, numbers_); });
   }
 
  private:
@@ -81,21 +115,6 @@ class list_printer {
     }
     if (end == shape_.count()) out = print_many(out, ']', rank_);
     return {std::string_view(first, static_cast<std::size_t>(out - first)), std::move(memory)};
-  }
-
-  char* print_any(char* out, T x) const {
-    if constexpr (!std::is_integral_v<T>)
-      if (!is_finite(x)) {
-        const auto value = static_cast<std::conditional_t<std::is_floating_point_v<T>, T, float>>(x);
-        const std::string_view text = numbers_ == nonfinite::null ? "null"
-                                      : std::isnan(value)         ? R"("NaN")"
-                                      : value > 0                 ? R"("Infinity")"
-                                                                  : R"("-Infinity")";
-        static_assert(print_width<T>() >= 11);
-        std::memcpy(out, text.data(), text.size());
-        return out + text.size();
-      }
-    return print_number(out, x);
   }
 
   char* print_before(char* out, std::int64_t i) const {
@@ -120,21 +139,6 @@ class list_printer {
         append_empty(out, d + 1);
       }
     out += ']';
-  }
-
-  void check_finite(std::int64_t count) const {
-    std::int64_t bad = 0;
-    for (std::int64_t i = 0; i < count; ++i) bad += is_finite(data_[i]) ? 0 : 1;
-    if (bad == 0) return;
-    std::int64_t first = 0;
-    while (is_finite(data_[first])) ++first;
-    std::string where;
-    const strides steps = row_major(shape_);
-    for (int d = 0; d < rank_; ++d) where += fmt::format("[{}]", first / steps[d] % shape_[d]);
-    throw http_error{422, "not_finite",
-                     fmt::format("[json] {} of the result's {} numbers are NaN or infinite, the first at {}: JSON has no "
-                                 "such numbers; {}, or for ?nonfinite=null or ?nonfinite=string",
-                                 bad, count, where, otherwise_)};
   }
 
   nonfinite numbers_;
@@ -193,6 +197,19 @@ parameter nonfinite_parameter() {
 std::vector<body_piece> print_lists(const tensor& t, nonfinite numbers, std::string_view otherwise) {
   return visit(t.dtype(),
                [&](auto tag) { return list_printer<typename decltype(tag)::type>(t, numbers, otherwise).print(); });
+}
+
+void append_element(std::string& to, dtype type, const void* data, std::int64_t i, nonfinite numbers) {
+  visit(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    char text[print_width<T>() + print_slack];
+    to.append(text, static_cast<std::size_t>(print_any(text, static_cast<const T*>(data)[i], numbers) - text));
+  });
+}
+
+void check_finite(const tensor& t, std::string_view otherwise) {
+  visit(t.dtype(),
+        [&](auto tag) { check_finite(static_cast<const typename decltype(tag)::type*>(t.data()), t.shape(), otherwise); });
 }
 
 std::vector<body_piece> print_flat(const tensor& t, nonfinite numbers, const std::string& name) {

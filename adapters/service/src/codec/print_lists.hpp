@@ -41,6 +41,11 @@ std::int64_t lists_bytes(const operand_spec& of, const service_limits& limits);
 // The same for print_flat.
 std::int64_t flat_bytes(const operand_spec& of);
 
+// One element of a contiguous tensor, as print_lists prints it; where numbers are refused, check_finite comes before.
+void append_element(std::string& to, dtype type, const void* data, std::int64_t i, nonfinite numbers);
+// Throws http_error (422) for a contiguous tensor with NaN or infinities, as print_lists does.
+void check_finite(const tensor& t, std::string_view otherwise);
+
 // The same as one flat list. Throws http_error (422) for half-precision floats as well.
 std::vector<body_piece> print_flat(const tensor& t, nonfinite numbers, const std::string& name);
 

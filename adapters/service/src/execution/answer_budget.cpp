@@ -20,10 +20,11 @@ void answer_share::resize(std::int64_t bytes) {
   if (try_resize(bytes)) return;
   const auto most = budget_->most();
   if (bytes > most / 2)
-    throw http_error{413, "limit_exceeded",
-                     fmt::format("[http] the answer takes up to {} bytes of memory in the form that is asked for: at most {} "
-                                 "are given to one",
-                                 bytes, most / 2)};
+    throw http_error{
+        413, "limit_exceeded",
+        fmt::format("[http] the answer takes up to {} bytes of memory in the form that is asked for: at most {} "
+                    "are given to one",
+                    bytes, most / 2)};
   throw http_error{503,
                    "unavailable",
                    fmt::format("[http] the answer takes up to {} bytes of memory, and answers under way hold {} of {}, of "

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
+#include <mutex>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -29,13 +32,6 @@ void check_name(const endpoint& row, std::string_view name, std::string_view mor
                           more_letters.empty() ? "" : fmt::format(" or any of {}", json_string(more_letters))));
 }
 
-void check_extents(const endpoint& row, const field& f) {
-  if (std::any_of(f.extents.begin(), f.extents.end(), [](std::int64_t n) { return n < -1; }) ||
-      f.extents.size() > static_cast<std::size_t>(max_rank))
-    fail(row, fmt::format("{} has the extents {}: at most {} are taken, each from 0, or -1 for any", f.name,
-                          extents_text(f.extents), max_rank));
-}
-
 void check_fields(const endpoint& row, const std::vector<field>& fields, const char* kind,
                   std::set<std::string_view> taken) {
   if (fields.empty()) fail(row, fmt::format("it has no {}s", kind));
@@ -44,7 +40,6 @@ void check_fields(const endpoint& row, const std::vector<field>& fields, const c
     if (!taken.insert(f.name).second)
       fail(row, fmt::format("the {} name {} is taken or reserved", kind, json_string(f.name)));
     if (f.dtypes.empty()) fail(row, fmt::format("{} {} takes no dtype", kind, f.name));
-    check_extents(row, f);
     if (f.min_rank < 0 || f.max_rank > max_rank || f.min_rank > f.max_rank)
       fail(row,
            fmt::format("{} {} has ranks {} to {}: they lie in 0 to {}", kind, f.name, f.min_rank, f.max_rank, max_rank));
@@ -52,6 +47,36 @@ void check_fields(const endpoint& row, const std::vector<field>& fields, const c
       fail(row, fmt::format("{} {} has the usual rank {}, and ranks {} to {}", kind, f.name, f.usual_rank, f.min_rank,
                             f.max_rank));
   }
+}
+
+// Extents tell the rank, too.
+void check_extents(const endpoint& row, std::vector<field>& fields) {
+  for (auto& f : fields) {
+    if (f.extents.empty()) continue;
+    const bool right = std::all_of(f.extents.begin(), f.extents.end(), [](std::int64_t n) { return n >= -1; });
+    if (!right || f.extents.size() > max_rank)
+      fail(row, fmt::format("{} has the extents {}: they are {} at most, of -1 for any or at least 0", f.name,
+                            extents_text(f), max_rank));
+    f.min_rank = f.max_rank = f.usual_rank = static_cast<int>(f.extents.size());
+  }
+}
+
+void check_labels(const endpoint& row) {
+  for (const auto& f : row.inputs)
+    if (f.labels) fail(row, fmt::format("the input {} has labels: outputs have them", f.name));
+  for (const auto& f : row.outputs) {
+    if (!f.labels) continue;
+    for (const auto t : f.dtypes)
+      if (is_floating(t))
+        fail(row, fmt::format("the output {} has labels and is of {}: labels are of integers", f.name, name_of(t)));
+    if (f.kind != field_kind::numbers) fail(row, fmt::format("the output {} is a picture: it has no labels", f.name));
+  }
+}
+
+void check_records(const endpoint& row, const std::set<std::string_view>& taken) {
+  if (row.records.empty()) return;
+  check_name(row, row.records, "", 64);
+  if (taken.contains(row.records)) fail(row, fmt::format("the name of records {} is reserved", json_string(row.records)));
 }
 
 void check_precisions(const endpoint& row) {
@@ -76,51 +101,37 @@ void check_parameters(const endpoint& row, std::set<std::string_view> taken) {
 }
 
 void check_version(const endpoint& row) {
-  const auto& v = row.version;
-  const bool right = !v.empty() && v.size() <= 18 && v.front() != '0' && v.find_first_not_of("0123456789") == v.npos;
-  if (!right)
-    fail(row, fmt::format("the version is {}: it must be a whole number from 1, of at most 18 digits", json_string(v)));
+  constexpr std::size_t longest = 18;
+  const std::string_view v = row.version;
+  const bool digits = v.find_first_not_of("0123456789") == v.npos;
+  if (v.empty() || v.size() > longest || !digits || v.front() == '0')
+    fail(row,
+         fmt::format("the version {} must be a whole number from 1, of {} digits at most", json_string(shown(v)), longest));
 }
 
-// Of whole numbers without leading zeros.
-bool is_higher(std::string_view a, std::string_view b) { return a.size() != b.size() ? a.size() > b.size() : a > b; }
-
-void check_labels(const endpoint& row) {
-  for (const auto& f : row.inputs)
-    if (f.labels) fail(row, fmt::format("the input {} has labels: outputs have them", f.name));
-  for (const auto& f : row.outputs)
-    if (f.labels && !std::all_of(f.dtypes.begin(), f.dtypes.end(), [](dtype t) { return !is_floating(t); }))
-      fail(row, fmt::format("the output {} has labels, and is not of integers alone", f.name));
-}
-
-// Extents decide the ranks.
-void complete(endpoint& row) {
-  for (auto* fields : {&row.inputs, &row.outputs})
-    for (auto& f : *fields) {
-      if (f.extents.empty() || f.extents.size() > static_cast<std::size_t>(max_rank)) continue;
-      f.min_rank = f.max_rank = static_cast<int>(f.extents.size());
-      f.usual_rank = 0;
-    }
-}
-
-void check(const endpoint& row) {
+void check_row(endpoint& row) {
   check_name(row, row.name, "-", 64);
   if (row.name == "devices" || row.name == "jobs" || row.name == "placement") fail(row, "the name is reserved");
   check_version(row);
   std::set<std::string_view> inputs{"dtype"}, outputs{"shape", "dtype", "device"};
   if (!row.precisions.empty()) inputs.insert(precision_key), outputs.insert(precision_key);
   if (takes_pictures(row)) inputs.insert(channels_key);
-  if (!row.records.empty()) {
-    check_name(row, row.records, "", 64);
-    if (outputs.contains(row.records)) fail(row, fmt::format("the name of records, {}, is reserved", row.records));
-  }
+  check_extents(row, row.inputs);
+  check_extents(row, row.outputs);
+  check_labels(row);
+  check_records(row, outputs);
   check_fields(row, row.inputs, "input", inputs);
   check_fields(row, row.outputs, "output", outputs);
-  check_labels(row);
   check_precisions(row);
   for (const auto& f : row.inputs) inputs.insert(f.name);
   check_parameters(row, inputs);
   if (!row.run) fail(row, "it has no run");
+}
+
+// By version: of whole numbers without leading zeros.
+bool is_lower(const endpoint_registry::row_pointer& a, const endpoint_registry::row_pointer& b) {
+  return std::pair(a->version.size(), std::string_view(a->version)) <
+         std::pair(b->version.size(), std::string_view(b->version));
 }
 
 // The options for the values of a call, or for the usual ones.
@@ -133,81 +144,77 @@ op_options options_of(const op_descriptor& op, std::span<const double> values, o
 
 }  // namespace
 
-void endpoint_registry::put(endpoint row, bool may_replace) {
-  complete(row);
-  check(row);
-  const auto shared = std::make_shared<const endpoint>(std::move(row));
-  shared_endpoint old;  // destroyed without the mutex
-  const std::lock_guard lock(mutex_);
-  auto& versions = by_name_[shared->name];
-  const auto at =
-      std::find_if(versions.begin(), versions.end(), [&](const auto& r) { return !is_higher(r->version, shared->version); });
-  if (at != versions.end() && (*at)->version == shared->version) {
-    if (!may_replace) fail(*shared, fmt::format("the name is taken, in version {}", shared->version));
-    *std::find(rows_.begin(), rows_.end(), *at) = shared;
-    old = std::exchange(*at, shared);
-  } else {
-    versions.insert(at, shared);
-    rows_.push_back(shared);
-  }
-  ++changes_;
-}
-
 void endpoint_registry::add(endpoint row) { put(std::move(row), false); }
+
 void endpoint_registry::replace(endpoint row) { put(std::move(row), true); }
 
-std::vector<shared_endpoint> endpoint_registry::remove(std::string_view name, std::string_view version) {
-  std::vector<shared_endpoint> gone;
-  const std::lock_guard lock(mutex_);
-  const auto it = by_name_.find(name);
-  if (it == by_name_.end()) return gone;
-  for (const auto& r : it->second)
-    if (version.empty() || r->version == version) gone.push_back(r);
-  for (const auto& r : gone) {
-    std::erase(it->second, r);
-    std::erase(rows_, r);
+endpoint_registry::row_pointer endpoint_registry::put(endpoint row, bool may_replace) {
+  check_row(row);
+  auto shared = std::make_shared<const endpoint>(std::move(row));
+  const std::unique_lock lock(mutex_);
+  rows_.reserve(rows_.size() + 1);
+  const auto [it, is_new] = by_name_.try_emplace(shared->name, 1, shared);
+  auto& versions = it->second;
+  const auto at = std::lower_bound(versions.begin(), versions.end(), shared, is_lower);
+  if (is_new || at == versions.end() || (*at)->version != shared->version) {
+    if (!is_new) versions.insert(at, shared);
+    rows_.push_back(std::move(shared));
+    ++changes_;
+    return nullptr;
   }
-  if (it->second.empty()) by_name_.erase(it);
-  changes_ += gone.empty() ? 0 : 1;
-  return gone;
+  if (!may_replace) fail(*shared, fmt::format("the name is taken, by version {}", shared->version));
+  *std::find(rows_.begin(), rows_.end(), *at) = shared;
+  ++changes_;
+  return std::exchange(*at, std::move(shared));
 }
 
-shared_endpoint endpoint_registry::find(std::string_view name, std::string_view version) const {
-  const std::lock_guard lock(mutex_);
+bool endpoint_registry::remove(std::string_view name, std::string_view version) {
+  std::vector<row_pointer> gone;  // released after the lock
+  const std::unique_lock lock(mutex_);
+  const auto it = by_name_.find(name);
+  if (it == by_name_.end()) return false;
+  auto& versions = it->second;
+  const auto goes = [&](const row_pointer& row) { return version.empty() || row->version == version; };
+  std::copy_if(versions.begin(), versions.end(), std::back_inserter(gone), goes);
+  std::erase_if(versions, goes);
+  if (versions.empty()) by_name_.erase(it);
+  ++changes_;
+  std::erase_if(rows_, [&](const auto& row) { return std::find(gone.begin(), gone.end(), row) != gone.end(); });
+  return !gone.empty();
+}
+
+endpoint_registry::row_pointer endpoint_registry::find(std::string_view name, std::string_view version) const {
+  const std::shared_lock lock(mutex_);
   const auto it = by_name_.find(name);
   if (it == by_name_.end()) return nullptr;
-  if (version.empty()) return it->second.front();
-  const auto at = std::find_if(it->second.begin(), it->second.end(), [&](const auto& r) { return r->version == version; });
-  return at == it->second.end() ? nullptr : *at;
+  if (version.empty()) return it->second.back();
+  for (const auto& row : it->second)
+    if (row->version == version) return row;
+  return nullptr;
 }
 
-std::vector<shared_endpoint> endpoint_registry::versions(std::string_view name) const {
-  const std::lock_guard lock(mutex_);
+std::vector<endpoint_registry::row_pointer> endpoint_registry::versions(std::string_view name) const {
+  const std::shared_lock lock(mutex_);
   const auto it = by_name_.find(name);
-  return it == by_name_.end() ? std::vector<shared_endpoint>() : it->second;
+  return it == by_name_.end() ? std::vector<row_pointer>{} : it->second;
 }
 
-std::vector<shared_endpoint> endpoint_registry::rows() const {
-  const std::lock_guard lock(mutex_);
-  return rows_;
-}
-
-std::vector<shared_endpoint> endpoint_registry::highest() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<shared_endpoint> all;
-  for (const auto& r : rows_)
-    if (by_name_.find(r->name)->second.front() == r) all.push_back(r);
+std::vector<endpoint_registry::row_pointer> endpoint_registry::rows() const {
+  const std::shared_lock lock(mutex_);
+  std::vector<row_pointer> all;
+  for (const auto& row : rows_)
+    if (by_name_.find(row->name)->second.back() == row) all.push_back(row);
   return all;
 }
 
-std::uint64_t endpoint_registry::changes() const {
-  const std::lock_guard lock(mutex_);
-  return changes_;
+std::vector<endpoint_registry::row_pointer> endpoint_registry::all_rows() const {
+  const std::shared_lock lock(mutex_);
+  return rows_;
 }
 
-void endpoint_registry::changed() {
-  const std::lock_guard lock(mutex_);
-  ++changes_;
+std::uint64_t endpoint_registry::changes() const {
+  const std::shared_lock lock(mutex_);
+  return changes_;
 }
 
 std::vector<std::string> endpoint_registry::left_out() const {
@@ -267,33 +274,17 @@ endpoint endpoint_of(const op_descriptor& op, const op_options& options) {
   return row;
 }
 
-std::string extents_text(std::span<const std::int64_t> extents) {
-  return fmt::format("({}{})", fmt::join(extents, ", "), extents.size() == 1 ? "," : "");
-}
-
-namespace {
-
-void check_shape(const endpoint& row, const field& f, const shape& s) {
-  if (f.extents.empty()) return;
-  bool same = s.rank() == static_cast<int>(f.extents.size());
-  for (int i = 0; same && i < s.rank(); ++i) {
-    const auto wanted = f.extents[static_cast<std::size_t>(i)];
-    same = wanted == -1 || s[i] == wanted;
-  }
-  if (!same)
-    throw error(error_code::invalid_argument,
-                fmt::format("[{}] {} is {}: {} is taken{}", row.name, f.name, s.str(), extents_text(f.extents),
-                            std::find(f.extents.begin(), f.extents.end(), -1) != f.extents.end() ? ", -1 for any" : ""));
-}
-
-}  // namespace
+std::string extents_text(const field& f) { return fmt::format("({})", fmt::join(f.extents, ", ")); }
 
 void check_inputs(const endpoint& row, std::span<const tensor> inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& f = row.inputs[i];
     const auto& t = inputs[i];
-    check_shape(row, f, t.shape());
-    if (t.rank() < f.min_rank || t.rank() > f.max_rank)
+    const auto fits = [](std::int64_t has, std::int64_t wanted) { return wanted < 0 || has == wanted; };
+    if (!f.extents.empty() && !std::equal(t.shape().begin(), t.shape().end(), f.extents.begin(), f.extents.end(), fits))
+      throw error(error_code::invalid_argument, fmt::format("[{}] {} is {}: {} is taken, -1 for any extent", row.name,
+                                                            f.name, t.shape().str(), extents_text(f)));
+    if (f.extents.empty() && (t.rank() < f.min_rank || t.rank() > f.max_rank))
       throw error(error_code::invalid_argument,
                   fmt::format("[{}] {} is {}, of rank {}: {} taken", row.name, f.name, t.shape().str(), t.rank(),
                               f.min_rank == f.max_rank ? fmt::format("rank {} is", f.min_rank)

@@ -1,33 +1,33 @@
-// The endpoints of a service, by name and version, and in the order of adding.
+// The endpoints of a service, by name and version, and in the order of adding. A call holds its row, which outlives its
+// place here.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
+#include <shared_mutex>
 #include <string_view>
+#include <vector>
 
 #include "sluice/service.hpp"
 
 namespace sluice::serving {
 
-using shared_endpoint = std::shared_ptr<const endpoint>;
-
 class endpoint_registry {
  public:
-  void add(endpoint row);      // throws invalid_argument
-  void replace(endpoint row);  // likewise
-  // The rows that were there: of all versions where `version` is empty.
-  std::vector<shared_endpoint> remove(std::string_view name, std::string_view version);
+  using row_pointer = std::shared_ptr<const endpoint>;
 
-  // The highest version where `version` is empty. Null: none.
-  [[nodiscard]] shared_endpoint find(std::string_view name, std::string_view version = {}) const;
-  [[nodiscard]] std::vector<shared_endpoint> versions(std::string_view name) const;  // the highest first
-  [[nodiscard]] std::vector<shared_endpoint> rows() const;                           // in the order of adding
-  [[nodiscard]] std::vector<shared_endpoint> highest() const;  // the same, the highest of each name alone
-  // Grows with every change, for what is derived from the rows.
-  [[nodiscard]] std::uint64_t changes() const;
-  void changed();  // something else that is described beside the rows
+  void add(endpoint row);                                        // throws invalid_argument
+  void replace(endpoint row);                                    // likewise; the row of that name and version goes
+  bool remove(std::string_view name, std::string_view version);  // an empty version: all
+  // Null: none. An empty version is the highest.
+  [[nodiscard]] row_pointer find(std::string_view name, std::string_view version = {}) const;
+  [[nodiscard]] std::vector<row_pointer> versions(std::string_view name) const;  // growing
+  // The highest version of each name, or all rows; in the order of adding.
+  [[nodiscard]] std::vector<row_pointer> rows() const;
+  [[nodiscard]] std::vector<row_pointer> all_rows() const;
+
+  [[nodiscard]] std::uint64_t changes() const;  // grows when a row comes or goes
 
   // Endpoints that this build does not have. `why` stays valid. Before the first request.
   void leave_out(std::string name, std::string_view why) { left_out_.emplace(std::move(name), why); }
@@ -35,12 +35,12 @@ class endpoint_registry {
   void check_offered(std::string_view name) const;          // throws http_error (501) for one of them
 
  private:
-  void put(endpoint row, bool may_replace);
+  row_pointer put(endpoint row, bool may_replace);  // returns the row that went
 
-  mutable std::mutex mutex_;  // held for a look-up or a change alone: readers never keep a writer waiting
-  std::vector<shared_endpoint> rows_;
-  std::map<std::string, std::vector<shared_endpoint>, std::less<>> by_name_;  // the highest version first
+  mutable std::shared_mutex mutex_;
+  std::vector<row_pointer> rows_;
   std::uint64_t changes_ = 0;
+  std::map<std::string, std::vector<row_pointer>, std::less<>> by_name_;  // versions, growing; none is empty
   std::map<std::string, std::string_view, std::less<>> left_out_;
 };
 
@@ -48,9 +48,9 @@ class endpoint_registry {
 endpoint endpoint_of(const op_descriptor& op, const op_options& options = {});
 
 // "(-1, 3, 224, 224)"
-std::string extents_text(std::span<const std::int64_t> extents);
+std::string extents_text(const field& f);
 
-// Throws invalid_argument unless every input has a dtype and a shape that `row` takes.
+// Throws invalid_argument unless every input has a dtype and a rank, or extents, that `row` takes.
 void check_inputs(const endpoint& row, std::span<const tensor> inputs);
 
 }  // namespace sluice::serving

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "execution/batch.hpp"
+#include "execution/model_states.hpp"
 #include "http/http_error.hpp"
 #include "rowsum_stream/spool.hpp"
 #include "sluice/parallel.hpp"
@@ -45,8 +46,8 @@ executor::executor(service_options o, std::unique_ptr<scheduler> runs)
       compute(options.compute_workers, options.queue_length, options.compute_nice),
       admission_(compute, options.limits.all_bodies_bytes),
       scheduler_(std::move(runs)) {
-  scheduler_->on_batch = [to = metrics](const std::string& operation, const device& where, std::int64_t rows) {
-    to->batch(operation, where, rows);
+  scheduler_->on_batch = [to = metrics](const endpoint& row, const device& where, std::int64_t rows) {
+    to->batch(row, where, rows);
   };
   if (options.compute_nice > 0) parallel_nice(options.compute_nice);
 }
@@ -122,7 +123,7 @@ call_result executor::submit(call& c) {
   c.reserve(done.results);
   c.ends(stage::infer);
   c.check_deadline();
-  metrics->placed(c.row.name, done.where, seconds_of(c.request.time_of(stage::infer)));
+  metrics->placed(c.row, done.where, seconds_of(c.request.time_of(stage::infer)));
   return done;
 }
 
@@ -139,24 +140,25 @@ body_buffer executor::read_body(const request& r, request_context& record, const
   return body;
 }
 
-bool executor::remove(std::string_view name, std::string_view version) { return !endpoints.remove(name, version).empty(); }
-
-void executor::set_models(std::shared_ptr<model_repository> models) {
-  {
-    const std::lock_guard lock(mutex_);
-    models_.swap(models);
-  }
-  endpoints.changed();
+void executor::set_repository(std::shared_ptr<model_repository> repository) {
+  const std::lock_guard lock(mutex_);
+  repository_.swap(repository);
 }
 
-std::shared_ptr<model_repository> executor::models() const {
+std::shared_ptr<model_repository> executor::repository() const {
   const std::lock_guard lock(mutex_);
-  return models_;
+  return repository_;
+}
+
+void executor::forget_removed() {
+  metrics->keep(endpoints);
+  statistics.keep(endpoints);
 }
 
 health executor::look() {
   auto now = health::now(options.ready);
-  now.ready = now.ready && !draining;
+  now.computes = now.computes && !draining;
+  if (const auto models = repository()) now.models = missing_models(*models);
   for (const auto& d : now.devices) {
     if (!d.lost || !options.on_device_lost) continue;
     {

@@ -57,14 +57,14 @@ class executor {
   // answer takes more memory than it may, or than is left.
   call_result submit(call& c);
 
-  // Takes rows away, and their figures.
-  bool remove(std::string_view name, std::string_view version);
+  void set_repository(std::shared_ptr<model_repository> repository);
+  [[nodiscard]] std::shared_ptr<model_repository> repository() const;  // null: none
 
-  // What loads and unloads models; null: nothing does.
-  void set_models(std::shared_ptr<model_repository> models);
-  [[nodiscard]] std::shared_ptr<model_repository> models() const;
+  // Ends the figures of endpoints that were removed. Calls that were under way then bring theirs back: again for each
+  // reader.
+  void forget_removed();
 
-  // The devices now, after on_device_lost was called for those newly lost.
+  // The devices and the wanted models now, after on_device_lost was called for devices newly lost.
   health look();
 
  private:
@@ -75,7 +75,7 @@ class executor {
   const std::unique_ptr<scheduler> scheduler_;
   mutable std::mutex mutex_;        // of the next
   std::set<std::string> reported_;  // devices that on_device_lost has been called for
-  std::shared_ptr<model_repository> models_;
+  std::shared_ptr<model_repository> repository_;
 };
 
 }  // namespace sluice::serving

@@ -269,7 +269,7 @@ call_result gathering_scheduler::result_of(member& m) {
 void gathering_scheduler::report(const call& c, const device& where, std::int64_t rows) const {
   if (!on_batch) return;
   const auto most = is_split(c.row, rows) ? c.row.gather.limit : rows;
-  for (std::int64_t at = 0; at < rows; at += most) on_batch(c.row.name, where, std::min(most, rows - at));
+  for (std::int64_t at = 0; at < rows; at += most) on_batch(c.row, where, std::min(most, rows - at));
 }
 
 std::vector<waiting_part> gathering_scheduler::parts_of(const group& g) const {

@@ -11,6 +11,7 @@
 
 #include "execution/admission.hpp"
 #include "execution/answer_budget.hpp"
+#include "sluice/service/endpoint.hpp"
 
 namespace sluice::serving {
 
@@ -26,8 +27,9 @@ constexpr double seconds_of(std::chrono::nanoseconds t) { return std::chrono::du
 struct request_context {
   using clock = std::chrono::steady_clock;
 
-  std::string route = "none";  // an endpoint's name or a fixed route's: a client cannot make new ones
-  std::string model{};         // of a call; empty for everything else
+  std::string route = "none";             // an endpoint's name or a fixed route's: a client cannot make new ones
+  std::string model{};                    // of a call; empty for everything else
+  std::shared_ptr<const endpoint> row{};  // where the route is an endpoint's: it stays until the request is counted
   clock::time_point begin = clock::now();
   std::array<std::chrono::nanoseconds, stage_count> stages{};
   std::int64_t body_bytes = 0;   // of the request, decompressed

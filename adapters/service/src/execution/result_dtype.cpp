@@ -18,7 +18,11 @@ std::shared_ptr<const endpoint> row_for(const std::shared_ptr<const endpoint>& r
     throw error(
         error_code::invalid_argument,
         fmt::format("[{}] result_dtype is {}: the dtype of these results cannot be chosen", row->name, name_of(*asked)));
-  return row->with_result_dtype(*asked);
+  auto other = row->with_result_dtype(*asked);
+  if (other->version == row->version) return other;
+  auto same_version = std::make_shared<endpoint>(*other);
+  same_version->version = row->version;
+  return same_version;
 }
 
 }  // namespace sluice::serving

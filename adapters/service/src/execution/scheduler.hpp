@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 
 #include "execution/call.hpp"
 
@@ -26,8 +25,8 @@ class scheduler {
   virtual void comes(call&) {}
   virtual void left(call&) noexcept {}
 
-  // Told of every run of an endpoint that gathers calls: its name, the device, and the calls or rows that ran as one.
-  std::function<void(const std::string&, const device&, std::int64_t)> on_batch{};
+  // Told of every run of an endpoint that gathers calls: of one of these, the device, and the calls or rows that ran as one.
+  std::function<void(const endpoint&, const device&, std::int64_t)> on_batch{};
 };
 
 }  // namespace sluice::serving

@@ -29,21 +29,21 @@ std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono:
   return begin + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route, std::shared_ptr<answer_share> memory) {
+std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, const request_context& call) {
   struct sending {
     std::shared_ptr<metrics> to;
-    std::string route;
+    series_of call;
     std::shared_ptr<answer_share> memory;
     std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 
     ~sending() {
       try {
-        to->sent(route, seconds_of(std::chrono::steady_clock::now() - begin));
+        to->sent(call, seconds_of(std::chrono::steady_clock::now() - begin));
       } catch (...) {  // no memory to count it
       }
     }
   };
-  return std::shared_ptr<void>(new sending{std::move(to), std::move(route), std::move(memory)},
+  return std::shared_ptr<void>(new sending{std::move(to), series_of(call), call.answer},
                                [](void* p) { delete static_cast<sending*>(p); });
 }
 

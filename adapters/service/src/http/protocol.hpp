@@ -64,8 +64,9 @@ inline std::string_view header(const request& r, std::string_view name) {
 // decimal number.
 std::chrono::steady_clock::time_point deadline_of(const request& r, std::chrono::steady_clock::time_point begin);
 
-// What a transport holds while it sends an answer: its destructor records the time in the metrics, and gives back `memory`.
-std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, std::string route, std::shared_ptr<answer_share> memory);
+// What a transport holds while it sends an answer: its destructor records the time in the metrics, and gives back the
+// answer's memory.
+std::shared_ptr<void> until_sent(std::shared_ptr<metrics> to, const request_context& call);
 
 SLUICE_API response text_response(std::string_view type, std::string text, int status = 200);
 

@@ -26,11 +26,34 @@ json_value object_of(const std::vector<std::string>& required, const json_member
 
 json_value or_null(const json_value& schema) { return json_object({{"anyOf", json_array({schema, type_of("null")})}}); }
 
+// The shape of an input.
+json_value shape_schema(const model& m, const field& f, int deepest) {
+  json_members members{
+      {"type", "array"}, {"items", at_least(0)}, {"minItems", f.min_rank}, {"maxItems", std::min(f.max_rank, deepest)}};
+  std::vector<json_value> extents;
+  for (const auto n : f.extents) extents.push_back(n < 0 ? at_least(0) : json_object({{"const", n}}));
+  if (!extents.empty()) members.emplace_back("prefixItems", json_array(extents));
+  if (!m.takes_files(f)) return json_object(members);
+  return json_object({{"anyOf", json_array({json_object({{"const", json_array({1})}}), json_object(members)})}});
+}
+
 // Numbers, or an image file: a list of one string.
 json_value or_file(std::string_view numbers) {
   const json_value text = json_object({{"type", "string"}, {"contentEncoding", "base64"}});
   const json_value file = json_object({{"type", "array"}, {"minItems", 1}, {"maxItems", 1}, {"items", text}});
   return json_object({{"anyOf", json_array({reference(numbers), file})}});
+}
+
+// Numbers, labels or an image file.
+json_value or_text(std::string_view numbers) {
+  return json_object({{"anyOf", json_array({reference(numbers), array_of(type_of("string"))})}});
+}
+
+bool have_labels(const endpoint_registry& rows) {
+  const auto all = rows.all_rows();
+  return std::any_of(all.begin(), all.end(), [](const auto& row) {
+    return std::any_of(row->outputs.begin(), row->outputs.end(), [](const field& f) { return f.labels != nullptr; });
+  });
 }
 
 // "parameters": those that are known, a client's own beside them, and none that would need another answer.
@@ -72,27 +95,31 @@ json_value inference_parameters(const model& m) {
 }
 
 // Requests to any model, and what all models answer.
-void describe_schemas(document& d, const std::vector<precision_choice>& precisions) {
+void describe_schemas(document& d, const endpoint_registry& rows, const std::vector<precision_choice>& precisions) {
   const json_value text = type_of("string");
   d.schema("InferenceError", object_of({"error"}, {{"error", described("string", "What was wrong, with its numbers")}}));
   d.schema("InferenceParameters", inference_parameters(precisions));
-  const auto tensors = [&](std::string_view numbers) {
+  const auto tensors = [&](std::string_view numbers, bool labels) {
     return array_of(
         object_of({"name", "datatype", "shape"},
                   {{"name", text},
                    {"datatype", text},
                    {"shape", reference("Extents")},
-                   {"data", has_image_codecs() ? or_file(numbers) : reference(numbers)},
+                   {"data", labels               ? or_text(numbers)
+                            : has_image_codecs() ? or_file(numbers)
+                                                 : reference(numbers)},
                    {"parameters",
                     json_object({{"type", "object"}, {"properties", json_object({{"binary_data_size", at_least(0)}})}})}}));
   };
-  d.schema("InferenceResult",
-           object_of({"model_name", "model_version", "outputs"},
-                     {{"model_name", text}, {"model_version", text}, {"id", text}, {"outputs", tensors("AnswerNumbers")}}));
+  d.schema("InferenceResult", object_of({"model_name", "model_version", "outputs"},
+                                        {{"model_name", text},
+                                         {"model_version", text},
+                                         {"id", text},
+                                         {"outputs", tensors("AnswerNumbers", have_labels(rows))}}));
   d.schema("InferenceRequest", object_of({"inputs"}, {{"id", or_null(text)},
                                                       {"model_name", text},
                                                       {"parameters", reference("InferenceParameters")},
-                                                      {"inputs", tensors("Numbers")},
+                                                      {"inputs", tensors("Numbers", false)},
                                                       {"outputs", array_of(object_of({"name"}, {{"name", text}}))}}));
   const json_value fields = array_of(reference("TensorMetadata"));
   d.schema("ModelMetadata",
@@ -135,10 +162,7 @@ json_value input_schema(const model& m, const field& f, int deepest) {
                       {"additionalProperties", false},
                       {"properties", json_object({{"name", json_object({{"const", f.name}})},
                                                   {"datatype", json_object({{"enum", json_array(m.datatypes_of(f))}})},
-                                                  {"shape", json_object({{"type", "array"},
-                                                                         {"items", at_least(0)},
-                                                                         {"minItems", f.min_rank},
-                                                                         {"maxItems", std::min(f.max_rank, deepest)}})},
+                                                  {"shape", shape_schema(m, f, deepest)},
                                                   {"data", or_null(data)},
                                                   {"parameters", parameters_schema({{"binary_data_size", at_least(0)}})}})},
                       {"oneOf", json_array({with_data, with_binary})}});
@@ -155,7 +179,7 @@ json_value request_schema(const model& m, int deepest) {
   return object_schema(
       {"inputs"}, {{"id", or_null(type_of("string"))},
                    {"model_name", or_null(type_of("string"))},
-                   {"model_version", json_object({{"enum", json_array({model_version, json_value("")})}})},
+                   {"model_version", json_object({{"enum", json_array({json_value(m.row->version), json_value("")})}})},
                    {"parameters", inference_parameters(m)},
                    {"inputs", json_object({{"type", "array"},
                                            {"minItems", inputs.size()},
@@ -169,11 +193,12 @@ std::string request_example(const model& m, int deepest) {
   std::vector<json_value> inputs;
   for (const auto& f : m.row->inputs) {
     const dtype type = m.dtypes_of(f).front();
-    if (!has_json(type)) return {};
+    const auto data = numbers_example(f, deepest);
+    if (!has_json(type) || !data) return {};
     inputs.push_back(json_object({{"name", f.name},
-                                  {"shape", json_array(std::vector(static_cast<std::size_t>(usual_rank(f, deepest)), 2))},
+                                  {"shape", json_array(example_shape(f, deepest))},
                                   {"datatype", datatype_of(type)},
-                                  {"data", numbers_example(f, deepest)}}));
+                                  {"data", *data}}));
   }
   return json_object({{"inputs", json_array(inputs)}});
 }
@@ -228,12 +253,46 @@ route_description infer(std::string path, std::string summary, std::string schem
   return route;
 }
 
+// `entry` is the schema of a model in the index.
+void describe_repository(document& d, bool loads, const json_value& entry) {
+  d.add({.method = "POST",
+         .path = "/v2/repository/index",
+         .tag = "models",
+         .summary = "All models, as Triton lists them",
+         .takes = {{.schema = json_object(
+                        {{"type", "object"},
+                         {"properties",
+                          json_object({{"ready", or_null(described("boolean", "Those that are ready alone"))}})}})}},
+         .needs_body = false,
+         .gives = {{200, "As it is now", {{.schema = array_of(entry)}}}},
+         .refusals = {411, 413, 415},
+         .refusal = "InferenceError"});
+  for (const std::string what : {"load", "unload"}) {
+    route_description route{.method = "POST",
+                            .path = "/v2/repository/models/{model}/" + what,
+                            .tag = "models",
+                            .summary = "Not served: models are the application's",
+                            .parameters = {{.name = "model", .summary = "A model of the repository", .in = "path"}},
+                            .refusals = {404, 411, 413, 415, 501},
+                            .refusal = "InferenceError"};
+    if (loads) {
+      route.summary = what == "load" ? "Loads a model, or loads it again" : "Ends that a model is served";
+      route.takes = {{.schema = json_object({{"type", "object"}})}};
+      route.needs_body = false;
+      route.gives = {
+          {200, "Done", {{.schema = object_of({"name", what}, {{"name", type_of("string")}, {what, type_of("boolean")}})}}}};
+      route.refusals = {403, 404, 411, 413, 415};
+    }
+    d.add(std::move(route));
+  }
+}
+
 }  // namespace
 
-void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits) {
+void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits, bool loads) {
   d.tag("models", "The same by the Open Inference Protocol (KServe v2)");
   const auto precisions = all_precisions(rows);
-  describe_schemas(d, precisions);
+  describe_schemas(d, rows, precisions);
   const auto add = [&](std::string method, std::string path, std::string summary, std::vector<reply> gives,
                        std::vector<parameter> parameters = {}, bool open = false, std::vector<int> refusals = {}) {
     if (path.find('{') != path.npos) refusals.push_back(404);
@@ -263,17 +322,21 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     d.add(infer("/v2/models/" + row->name + "/infer", row->summary, schema_ref(schema), request_example(m, limits.rank),
                 choices_of(*row), row->precisions, row.get()));
   }
-  for (const auto& m : all_models(rows)) names.push_back(m.name());
+  std::vector<std::string> versions;
+  const auto add_once = [](std::vector<std::string>& all, const std::string& one) {
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
+  };
+  for (const auto& m : all_models(rows)) add_once(names, m.name()), add_once(versions, m.row->version);
   const parameter model_name{.name = "model",
                              .summary = "An endpoint's name, or with a dtype that it takes: matmul_fp64",
                              .in = "path",
                              .schema = enum_of(names),
-                             .example = json_value(names.front())};
+                             .example = names.empty() ? "" : json_value(names.front())};
   const parameter version{.name = "version",
-                          .summary = "There is one",
+                          .summary = "One that the model's metadata list",
                           .in = "path",
-                          .schema = json_object({{"const", model_version}}),
-                          .example = json_value(model_version)};
+                          .schema = enum_of(versions),
+                          .example = versions.empty() ? "" : json_value(versions.front())};
   std::vector<dtype> choices;
   for (const auto& row : rows.rows())
     for (const auto t : choices_of(*row))
@@ -290,7 +353,7 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
     add("GET", path + "/stats", "How often a model was asked, and where its time went", ok(schema_ref("ModelStatistics")),
         parameters);
   }
-  const auto state_names = enum_of({"READY", "UNAVAILABLE"});
+  const auto state_names = enum_of({"READY", "LOADING", "UNAVAILABLE"});
   add("GET", "/v2/models", "All models",
       ok(object_of(
           {"models"},
@@ -302,17 +365,13 @@ void describe_v2(document& d, const endpoint_registry& rows, const service_limit
       ok(object_of({"name", "version", "extensions"}, {{"name", text}, {"version", text}, {"extensions", array_of(text)}})));
   add("GET", "/v2/health/live", "Whether the process answers",
       ok(object_of({"live"}, {{"live", json_object({{"const", true}})}})), {}, true);
-  add("GET", "/v2/health/ready", "Whether the devices are healthy",
-      state(object_of({"ready"}, {{"ready", type_of("boolean")}})), {}, true);
-  add("POST", "/v2/repository/index", "All models, as Triton lists them",
-      ok(array_of(object_of({"name", "version", "state", "reason"},
-                            {{"name", text}, {"version", text}, {"state", state_names}, {"reason", text}}))),
-      {}, false, {411, 413, 415});
-  // Clients of Triton's ask for these; no model is loaded by them, and no memory shared.
+  add("GET", "/v2/health/ready", "Whether the devices are healthy, and all models that are wanted are served",
+      state(object_of({"ready"}, {{"ready", type_of("boolean")}, {"reason", text}})), {}, true);
+  describe_repository(d, loads,
+                      object_of({"name", "version", "state", "reason"},
+                                {{"name", text}, {"version", text}, {"state", state_names}, {"reason", text}}));
+  // Clients of Triton's ask for these; no memory is shared.
   const parameter region{.name = "region", .summary = "Its name", .in = "path"};
-  for (const std::string what : {"load", "unload"})
-    add("POST", "/v2/repository/models/{model}/" + what, "Not served: models are the application's", {}, {model_name}, false,
-        {501});
   for (const std::string kind : {"/v2/systemsharedmemory", "/v2/cudasharedmemory"}) {
     add("GET", kind + "/status", "The regions of shared memory: none",
         ok(json_object({{"type", "array"}, {"maxItems", 0}})));

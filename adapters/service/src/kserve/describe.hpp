@@ -6,6 +6,7 @@
 
 namespace sluice::serving {
 
-void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits);
+// `loads`: clients may load and unload models.
+void describe_v2(document& d, const endpoint_registry& rows, const service_limits& limits, bool loads);
 
 }  // namespace sluice::serving

@@ -112,9 +112,9 @@ class request_reader {
   };
 
   void check_version(const std::string& version) const {
-    if (!version.empty() && version != model_version)
-      fail_v2(
-          fmt::format("model_version is {}: {} has version {}", json_string(shown(version)), model_.name(), model_version));
+    if (!version.empty() && version != model_.row->version)
+      fail_v2(fmt::format("model_version is {}: the path is of {}, version {}", json_string(shown(version)), model_.name(),
+                          model_.row->version));
   }
 
   void read_parameters(od::value parameters) {

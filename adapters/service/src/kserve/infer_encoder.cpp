@@ -4,6 +4,7 @@
 
 #include "codec/base64.hpp"
 #include "codec/json_writer.hpp"
+#include "codec/labels.hpp"
 #include "execution/result_limits.hpp"
 #include "http/coding.hpp"
 #include "http/protocol.hpp"
@@ -27,11 +28,12 @@ body_piece file_element(const model& m, const infer_request& asked, const call_r
 response encode_inference(const model& m, const infer_request& asked, const call_result& done, const encode_context& c) {
   std::vector<body_piece> text, binary;
   json_writer w;
-  w.begin_object().member("model_name", m.name()).member("model_version", model_version);
+  w.begin_object().member("model_name", m.name()).member("model_version", m.row->version);
   if (asked.id) w.member("id", *asked.id);
   w.key("parameters").raw(done.where.json()).key("outputs").begin_array();
   for (const auto& wanted : asked.outputs) {
-    const std::string& name = m.row->outputs[wanted.index].name;
+    const field& output = m.row->outputs[wanted.index];
+    const std::string& name = output.name;
     if (asked.files != nullptr) {
       auto file = file_element(m, asked, done, c);
       w.begin_object().member("name", name).member("datatype", bytes_datatype).member("shape", json_array({1}));
@@ -47,15 +49,19 @@ response encode_inference(const model& m, const infer_request& asked, const call
       continue;
     }
     const auto t = std::make_shared<const tensor>(done.results[wanted.index].contiguous());
-    w.begin_object().member("name", name).member("datatype", datatype_of(t->dtype())).key("shape").begin_array();
+    w.begin_object().member("name", name).member("datatype", datatype_of(output, t->dtype())).key("shape").begin_array();
     for (const auto extent : t->shape()) w.value(extent);
     w.end_array();
     if (wanted.binary) {
-      w.key("parameters").begin_object().member("binary_data_size", t->bytes()).end_object();
-      binary.push_back({std::string_view(static_cast<const char*>(t->data()), t->bytes()), t});
+      binary.push_back(output.labels ? pack_labels(*m.row, output, *t)
+                                     : body_piece{std::string_view(static_cast<const char*>(t->data()), t->bytes()), t});
+      w.key("parameters").begin_object().member("binary_data_size", binary.back().bytes.size()).end_object();
     } else {
       text.push_back(body_piece::of(w.key("data").raw({}).take()));
-      for (auto& piece : print_flat(*t, c.numbers, name)) text.push_back(std::move(piece));
+      if (output.labels)
+        text.push_back(print_labels(*m.row, output, t->reshape(shape{t->count()})));
+      else
+        for (auto& piece : print_flat(*t, c.numbers, name)) text.push_back(std::move(piece));
     }
     w.end_object();
   }
@@ -69,17 +75,22 @@ response encode_inference(const model& m, const infer_request& asked, const call
   return out;
 }
 
-encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results,
+encoded_size inference_size(const model& m, const infer_request& asked, std::span<const operand_spec> results,
                             const service_limits& limits) {
   if (asked.files != nullptr) {
-    auto size = asked.files->size_of(results, limits);
+    auto size = asked.files->size_of(*m.row, results, limits);
     size.text *= 4;  // the file, its base64, and the answer that holds it
     return size;
   }
   encoded_size size;
   for (const auto& wanted : asked.outputs) {
     const auto& r = results[wanted.index];
-    wanted.binary ? size.results += bytes_of({&r, 1}) : size.text += flat_bytes(r);
+    const auto& f = m.row->outputs[wanted.index];
+    if (f.labels)
+      size.text +=
+          wanted.binary ? packed_bytes(f, r) : output_bytes(f, {.dtype = r.dtype, .shape = {r.shape.count()}}, limits);
+    else
+      wanted.binary ? size.results += bytes_of({&r, 1}) : size.text += flat_bytes(r);
   }
   return size;
 }

@@ -13,7 +13,8 @@ namespace sluice::serving {
 response encode_inference(const model& m, const infer_request& asked, const call_result& done, const encode_context& c);
 
 // What such an answer holds in memory.
-encoded_size inference_size(const infer_request& asked, std::span<const operand_spec> results, const service_limits& limits);
+encoded_size inference_size(const model& m, const infer_request& asked, std::span<const operand_spec> results,
+                            const service_limits& limits);
 
 // `answer` in the coding that the request asks for, if its transport has one and `memory` can grow by as much. For a client
 // that lists others too, text alone: numbers in binary gain little, and zlib would delay them much.

@@ -8,12 +8,14 @@
 #include "codec/decoder_pool.hpp"
 #include "codec/json_writer.hpp"
 #include "execution/executor.hpp"
+#include "execution/model_states.hpp"
 #include "execution/result_dtype.hpp"
 #include "http/http_error.hpp"
 #include "http/protocol.hpp"
 #include "http/text.hpp"
 #include "kserve/describe.hpp"
 #include "kserve/infer_encoder.hpp"
+#include "kserve/repository.hpp"
 
 namespace sluice::serving {
 namespace {
@@ -65,7 +67,7 @@ class v2_protocol final : public protocol {
     const auto at = segments_of(r.path);
     if (at.empty()) return get(r, server_json());
     if (at[0] == "health" && at.size() == 2) return health(r, at[1]);
-    if (at[0] == "models") return at.size() > 1 ? models(r, at, record) : list(r);
+    if (at[0] == "models") return at.size() > 1 ? models(r, at, record) : get(r, model_list_json(executor_));
     if (at[0] == "repository" && at.size() > 1) return repository(r, at);
     if (at[0] == "systemsharedmemory" || at[0] == "cudasharedmemory") return shared_memory(r, at);
     fail_not_found(r);
@@ -76,7 +78,9 @@ class v2_protocol final : public protocol {
     return json_response(json_object({{"error", detail}}), status == 422 || status == 406 ? 400 : status);
   }
 
-  void describe(document& d) const override { describe_v2(d, executor_.endpoints, executor_.options.limits); }
+  void describe(document& d) const override {
+    describe_v2(d, executor_.endpoints, executor_.options.limits, executor_.repository() != nullptr);
+  }
 
  private:
   static response get(const request& r, std::string text, int status = 200) {
@@ -84,65 +88,80 @@ class v2_protocol final : public protocol {
     return json_response(std::move(text), status);
   }
 
-  static std::string server_json() {
-    return json_object({{"name", "sluice"},
-                        {"version", SLUICE_VERSION_STRING},
-                        {"extensions", json_array({"binary_tensor_data", "model_configuration", "statistics"})}});
+  std::string server_json() const {
+    std::vector<std::string> extensions{"binary_tensor_data", "model_configuration", "statistics"};
+    if (executor_.repository()) extensions.emplace_back("model_repository");
+    return json_object({{"name", "sluice"}, {"version", SLUICE_VERSION_STRING}, {"extensions", json_array(extensions)}});
+  }
+
+  // Of the server, or of a model.
+  static std::string ready_json(bool ready, const std::string& reason, std::string_view name = {}) {
+    json_writer w;
+    w.begin_object();
+    if (!name.empty()) w.member("name", name);
+    w.member("ready", ready);
+    if (!reason.empty()) w.member("reason", reason);
+    return w.end_object().take();
   }
 
   response health(const request& r, std::string_view what) {
     if (what == "live") return get(r, json_object({{"live", true}}));
     if (what != "ready") fail_not_found(r);
-    const bool ready = executor_.look().ready;
-    return get(r, json_object({{"ready", ready}}), ready ? 200 : 503);
-  }
-
-  // What all models share: they answer as the server does.
-  struct model_state {
-    std::string_view name, reason;
-  };
-  model_state state() {
     const auto now = executor_.look();
-    if (now.ready) return {"READY", ""};
-    return {"UNAVAILABLE", now.degraded ? "a device is not healthy" : "the server is shutting down"};
+    std::string reason;
+    for (const auto& m : now.models)
+      reason +=
+          fmt::format("{}{} is {}{}{}", reason.empty() ? "" : "; ", m.name, m.state, m.reason.empty() ? "" : ": ", m.reason);
+    return get(r, ready_json(now.ready(), reason), now.ready() ? 200 : 503);
   }
 
-  // /v2/models
-  response list(const request& r) {
-    const auto now = state();
-    std::vector<json_value> all;
-    for (const auto& m : all_models(executor_.endpoints))
-      all.push_back(json_object(
-          {{"name", m.name()}, {"versions", json_array({model_version})}, {"state", now.name}, {"reason", now.reason}}));
-    return get(r, json_object({{"models", json_array(all)}}));
-  }
-
-  // /v2/models/stats and /v2/models/NAME[/versions/1][/WHAT]
+  // /v2/models/stats and /v2/models/NAME[/versions/V][/WHAT]
   response models(const request& r, std::vector<std::string_view> at, request_context& record) {
     if (at.size() == 2 && at[1] == "stats")
       return get(r, statistics_json(all_models(executor_.endpoints), executor_.statistics));
-    const auto m = find_model(executor_.endpoints, at[1]);
-    if (!m) executor_.endpoints.check_offered(at[1]);
-    if (!m) throw http_error{404, "not_found", fmt::format("[v2] there is no model {}", json_string(shown(at[1], 80)))};
+    const std::string_view name = at[1];
+    std::string_view version;
     if (at.size() > 3 && at[2] == "versions") {
-      if (at[3] != model_version)
-        throw http_error{404, "not_found",
-                         fmt::format("[v2] {} has version {}, not {}", m->name(), model_version, json_string(shown(at[3])))};
+      version = at[3].empty() ? "-" : at[3];  // which none is called
       at.erase(at.begin() + 2, at.begin() + 4);
     }
-    if (at.size() == 2) return get(r, metadata_json(*m));
-    if (at.size() != 3) fail_not_found(r);
-    if (at[2] == "config") return get(r, config_json(*m));
-    if (at[2] == "stats") return get(r, statistics_json({*m}, executor_.statistics));
-    if (at[2] == "ready") {
-      const bool ready = executor_.look().ready;
-      return get(r, json_object({{"name", m->name()}, {"ready", ready}}), ready ? 200 : 503);
-    }
-    if (at[2] != "infer") fail_not_found(r);
+    const auto m = find_model(executor_.endpoints, name, version);
+    const std::string_view what = at.size() == 3 ? at[2] : "";
+    if (what == "ready") return ready(r, name, version, m.has_value());
+    if (!m) fail_no_model(name, version);
+    if (at.size() == 2) return get(r, metadata_json(*m, versions_of(executor_.endpoints, *m)));
+    if (what == "config") return get(r, config_json(*m));
+    if (what == "stats") return get(r, statistics_json({*m}, executor_.statistics));
+    if (what != "infer") fail_not_found(r);
     record.route = m->name();
+    record.row = m->row;
     check_method(r, "POST");
     record.model = m->name();
     return infer(r, {row_for(m->row, r.query), m->only}, record);
+  }
+
+  // A model that is not served is not ready where it is wanted, and else not there.
+  response ready(const request& r, std::string_view name, std::string_view version, bool is_served) {
+    std::string reason;
+    try {
+      if (!is_served) fail_no_model(name, version);
+    } catch (const http_error& e) {
+      if (e.status != 503) throw;
+      reason = e.detail;
+    }
+    const bool is_ready = is_served && executor_.look().computes;
+    return get(r, ready_json(is_ready, reason, name), is_ready ? 200 : 503);
+  }
+
+  [[noreturn]] void fail_no_model(std::string_view name, std::string_view version) const {
+    executor_.endpoints.check_offered(name);
+    const auto repository = executor_.repository();
+    check_missing(repository.get(), name, version);
+    const auto other = find_model(executor_.endpoints, name);
+    if (!other) throw http_error{404, "not_found", fmt::format("[v2] there is no model {}", json_string(shown(name, 80)))};
+    throw http_error{404, "not_found",
+                     fmt::format("[v2] {} has version {}, not {}", name,
+                                 fmt::join(versions_of(executor_.endpoints, *other), " and "), json_string(shown(version)))};
   }
 
   response infer(const request& r, const model& m, request_context& record) {
@@ -165,7 +184,7 @@ class v2_protocol final : public protocol {
     const decode_context decoding{m.row->name, limits, memory, codecs_, options, as_text};
     infer_request asked;
     call c(*m.row, record, executor_.options);
-    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(asked, results, limits); };
+    c.encoded_bytes = [&](std::span<const operand_spec> results) { return inference_size(m, asked, results, limits); };
     const auto take_inputs = [&] {
       asked = pool<infer_decoder>::lease(decoders_)->decode(body, json_bytes, m, decoding);
       if (asked.timeout_us != 0 && asked.timeout_us < longest_timeout_us)
@@ -186,19 +205,15 @@ class v2_protocol final : public protocol {
     });
   }
 
-  // The list of models; only the application loads and unloads them.
   response repository(const request& r, const std::vector<std::string_view>& at) {
     check_method(r, "POST");
-    if (at.size() == 4 && at[1] == "models" && (at[3] == "load" || at[3] == "unload"))
-      fail_unsupported(fmt::format("models are not to be {}ed by a client", at[3]));
-    if (at.size() != 2 || at[1] != "index") fail_not_found(r);
-    body_buffer::read(r, executor_.options.limits.body_bytes, host_allocator(device::cpu));
-    const auto now = state();
-    std::vector<json_value> all;
-    for (const auto& m : all_models(executor_.endpoints))
-      all.push_back(
-          json_object({{"name", m.name()}, {"version", model_version}, {"state", now.name}, {"reason", now.reason}}));
-    return json_response(json_array(all));
+    const bool changes = at.size() == 4 && at[1] == "models" && (at[3] == "load" || at[3] == "unload");
+    if (!changes && (at.size() != 2 || at[1] != "index")) fail_not_found(r);
+    const auto body = body_buffer::read(r, executor_.options.limits.body_bytes, host_allocator(device::cpu));
+    if (!changes) return json_response(model_index_json(executor_, body));
+    const auto waits = r.begin_wait ? r.begin_wait() : nullptr;
+    if (r.begin_wait && !waits) throw busy(executor_.compute);
+    return json_response(change_model(executor_, at[2], at[3] == "load", body));
   }
 
   // Shared memory is not supported: there are no regions.

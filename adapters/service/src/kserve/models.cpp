@@ -33,14 +33,25 @@ dtype dtype_of_output(const model& m, const field& output) {
 }
 
 // [-1,-1]: every extent may vary.
-json_value variable_shape(const field& f, std::string_view datatype) {
-  if (datatype == bytes_datatype) return json_array({1});
+json_value variable_shape(const field& f) {
+  if (!f.extents.empty()) return json_array(f.extents);
   const int rank = f.usual_rank != 0 ? f.usual_rank : std::clamp(f.min_rank, std::min(1, f.max_rank), f.max_rank);
   return json_array(std::vector(static_cast<std::size_t>(rank), -1));
 }
 
 // The place of the first dtype that makes a model of its own.
 std::size_t first_own(const endpoint& row) { return model{{}, {}}.takes_files(row.inputs[0]) ? 0 : 1; }
+
+// Whether inputs of this dtype make a model of their own.
+bool makes_model(const endpoint& row, dtype t) {
+  const auto& types = row.inputs[0].dtypes;
+  return has(types, t) && (first_own(row) == 0 || types.front() != t);
+}
+
+// Of an input; a file is one element.
+json_value variable_shape(const field& f, std::string_view datatype) {
+  return datatype == bytes_datatype ? json_array({1}) : variable_shape(f);
+}
 
 // print(field, datatype) for every input, and every output.
 template <class F>
@@ -52,7 +63,7 @@ json_value inputs_json(const model& m, F print) {
 template <class F>
 json_value outputs_json(const model& m, F print) {
   std::vector<json_value> all;
-  for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(dtype_of_output(m, f))));
+  for (const auto& f : m.row->outputs) all.push_back(print(f, datatype_of(f, dtype_of_output(m, f))));
   return json_array(all);
 }
 
@@ -66,6 +77,10 @@ json_value duration_json(const statistics::duration& d) { return json_object({{"
 }  // namespace
 
 std::string_view datatype_of(dtype t) noexcept { return entry_of(t).name; }
+
+std::string_view datatype_of(const field& output, dtype t) noexcept {
+  return output.labels ? bytes_datatype : datatype_of(t);
+}
 
 std::optional<dtype> dtype_named(std::string_view name) {
   for (const auto& d : datatypes)
@@ -94,21 +109,32 @@ std::vector<std::string_view> model::datatypes_of(const field& input) const {
   return all;
 }
 
-std::optional<model> find_model(const endpoint_registry& rows, std::string_view name) {
-  if (auto row = rows.find(name)) return model{std::move(row)};
+std::optional<model> find_model(const endpoint_registry& rows, std::string_view name, std::string_view version) {
+  if (auto row = rows.find(name, version)) return model{std::move(row)};
+  if (rows.find(name)) return std::nullopt;  // a row of this very name, of other versions
   for (const auto& d : datatypes) {
     if (!name.ends_with(d.suffix)) continue;
-    auto row = rows.find(name.substr(0, name.size() - d.suffix.size()));
-    if (!row) continue;
-    const auto& types = row->inputs[0].dtypes;
-    if ((first_own(*row) == 0 || types.front() != d.type) && has(types, d.type)) return model{std::move(row), d.type};
+    auto versions = rows.versions(name.substr(0, name.size() - d.suffix.size()));
+    while (!versions.empty()) {
+      auto& highest = versions.back();
+      if (makes_model(*highest, d.type) && (version.empty() || version == highest->version))
+        return model{std::move(highest), d.type};
+      versions.pop_back();
+    }
   }
   return std::nullopt;
 }
 
+std::vector<std::string> versions_of(const endpoint_registry& rows, const model& m) {
+  std::vector<std::string> all;
+  for (const auto& row : rows.versions(m.row->name))
+    if (!m.only || makes_model(*row, *m.only)) all.push_back(row->version);
+  return all;
+}
+
 std::vector<model> all_models(const endpoint_registry& rows) {
   std::vector<model> all;
-  for (const auto& row : rows.rows()) {
+  for (const auto& row : rows.all_rows()) {
     all.push_back({row});
     const auto& types = row->inputs[0].dtypes;
     for (std::size_t i = first_own(*row); i < types.size(); ++i)
@@ -117,15 +143,21 @@ std::vector<model> all_models(const endpoint_registry& rows) {
   return all;
 }
 
-std::string metadata_json(const model& m) {
-  const auto tensor_json = [](const field& f, std::string_view datatype) {
-    return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", variable_shape(f, datatype)}});
+std::string metadata_json(const model& m, const std::vector<std::string>& versions) {
+  const auto tensor_json = [](const field& f, std::string_view datatype, const json_value& shape) {
+    return json_object({{"name", f.name}, {"datatype", datatype}, {"shape", shape}});
+  };
+  const auto input_json = [&](const field& f, std::string_view datatype) {
+    return tensor_json(f, datatype, variable_shape(f, datatype));
+  };
+  const auto output_json = [&](const field& f, std::string_view datatype) {
+    return tensor_json(f, datatype, variable_shape(f));
   };
   return json_object({{"name", m.name()},
-                      {"versions", json_array({model_version})},
-                      {"platform", "sluice"},
-                      {"inputs", inputs_json(m, tensor_json)},
-                      {"outputs", outputs_json(m, tensor_json)}});
+                      {"versions", json_array(versions)},
+                      {"platform", m.row->platform},
+                      {"inputs", inputs_json(m, input_json)},
+                      {"outputs", outputs_json(m, output_json)}});
 }
 
 std::string config_json(const model& m) {
@@ -137,10 +169,10 @@ std::string config_json(const model& m) {
                         {"optional", false}});
   };
   const auto output_json = [](const field& f, std::string_view datatype) {
-    return json_object({{"name", f.name}, {"data_type", type_name(datatype)}, {"dims", variable_shape(f, datatype)}});
+    return json_object({{"name", f.name}, {"data_type", type_name(datatype)}, {"dims", variable_shape(f)}});
   };
   return json_object({{"name", m.name()},
-                      {"platform", "sluice"},
+                      {"platform", m.row->platform},
                       {"backend", "sluice"},
                       {"version_policy", json_object({{"latest", json_object({{"num_versions", 1}})}})},
                       {"max_batch_size", 0},
@@ -152,10 +184,10 @@ std::string config_json(const model& m) {
 std::string statistics_json(const std::vector<model>& models, const statistics& from) {
   std::vector<json_value> all;
   for (const auto& m : models) {
-    const auto s = from.of(m.name());
+    const auto s = from.of(m.name(), m.row->version);
     const auto at = [&](stage which) { return duration_json(s.stages[static_cast<std::size_t>(which)]); };
     all.push_back(json_object({{"name", m.name()},
-                               {"version", model_version},
+                               {"version", m.row->version},
                                {"last_inference", s.last_ms},
                                {"inference_count", s.success.count},
                                {"execution_count", s.success.count},

@@ -1,15 +1,15 @@
-// Calls of each model since the start: how many succeeded and failed, and the time of each stage.
+// Calls of each version of each model since it was added: how many succeeded and failed, and the time of each stage.
 #pragma once
 
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
-#include <string_view>
+#include <utility>
 
+#include "execution/endpoint_registry.hpp"
 #include "execution/request_context.hpp"
 
 namespace sluice::serving {
@@ -26,11 +26,16 @@ class statistics {
   };
 
   void record(const request_context& call, bool succeeded, std::chrono::nanoseconds taken);
-  [[nodiscard]] model of(std::string_view name) const;
+  [[nodiscard]] model of(const std::string& name, const std::string& version) const;
+  void keep(const endpoint_registry& served);  // see metrics::keep
 
  private:
   mutable std::mutex mutex_;
-  std::map<std::string, model, std::less<>> models_;
+  struct entry {
+    std::string endpoint{};  // whose model it is
+    model figures{};
+  };
+  std::map<std::pair<std::string, std::string>, entry> models_;  // by name and version
 };
 
 }  // namespace sluice::serving

@@ -1,6 +1,8 @@
 // /openapi.json, and the page /docs, which is built from it and loads nothing from other origins.
 #include <algorithm>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -107,15 +109,15 @@ class docs_protocol final : public protocol {
   }
 
  private:
-  // Rebuilt when endpoints have come or gone.
+  // Rebuilt when endpoints came or went, or a repository did.
   body_piece text() {
-    const auto changes = executor_.endpoints.changes();
+    const std::pair now(executor_.endpoints.changes(), executor_.repository() != nullptr);
     const std::lock_guard lock(mutex_);
-    if (changes != described_) {
+    if (now != described_) {
       document d(!executor_.options.tokens.empty());
       describe_all_(d);
       text_ = body_piece::of(d.text());
-      described_ = changes;
+      described_ = now;
     }
     return text_;
   }
@@ -124,7 +126,7 @@ class docs_protocol final : public protocol {
   const std::function<void(document&)> describe_all_;
   std::mutex mutex_;  // of the next
   body_piece text_{};
-  std::uint64_t described_ = static_cast<std::uint64_t>(-1);
+  std::optional<std::pair<std::uint64_t, bool>> described_{};
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace sluice::serving {
 namespace {
 
-std::string devices_json(const health& now) {
+std::string devices_json(const health& now, const model_repository* repository) {
   json_writer w;
   w.begin_object().key("devices").begin_array();
   for (const auto& d : now.devices)
@@ -25,6 +25,16 @@ std::string devices_json(const health& now) {
         .end_object();
   w.end_array().key("refusals").begin_array();
   for (const auto& r : refusals()) w.begin_object().member("backend", r.backend).member("reason", r.reason).end_object();
+  w.end_array().key("engines").begin_array();
+  if (repository != nullptr) {
+    const auto engine = repository->engine_info();
+    w.begin_object()
+        .member("name", engine.name)
+        .member("version", engine.version)
+        .member("path", engine.path)
+        .member("refused", engine.refused)
+        .end_object();
+  }
   return w.end_array().end_object().take();
 }
 
@@ -38,17 +48,28 @@ constexpr std::string_view health_schema =
     R"({"type":"object","required":["ready","degraded","devices"],"properties":{"ready":{"type":"boolean"},)"
     R"("degraded":{"type":"boolean","description":"A device is not healthy"},"devices":{"type":"object",)"
     R"("additionalProperties":{"type":"object","required":["healthy"],"properties":{"healthy":{"type":"boolean"},)"
-    R"("state":{"type":"string"}}}}}})";
+    R"("state":{"type":"string"}}}},"models":{"type":"array","description":"Models that are to be served, and are not",)"
+    R"("items":{"type":"object","required":["name","version","state","reason"],"properties":{"name":{"type":"string"},)"
+    R"("version":{"type":"string"},"state":{"enum":["LOADING","UNAVAILABLE"]},"reason":{"type":"string"}}}}}})";
 
 std::string devices_schema() {
   const auto list_of = [](json_value items) { return json_object({{"type", "array"}, {"items", std::move(items)}}); };
   const auto text = json_object({{"type", "string"}});
   return json_object(
       {{"type", "object"},
-       {"required", json_array({"devices", "refusals"})},
+       {"required", json_array({"devices", "refusals", "engines"})},
        {"properties",
         json_object(
-            {{"devices", list_of(json_value::raw(schema_ref("Device")))},
+            {{"engines",
+              list_of(json_object(
+                  {{"type", "object"},
+                   {"required", json_array({"name", "version", "path", "refused"})},
+                   {"properties",
+                    json_object({{"name", text},
+                                 {"version", text},
+                                 {"path", text},
+                                 {"refused", json_object({{"type", "string"}, {"description", "Why there is none"}})}})}}))},
+             {"devices", list_of(json_value::raw(schema_ref("Device")))},
              {"refusals", list_of(json_object({{"type", "object"},
                                                {"required", json_array({"backend", "reason"})},
                                                {"properties", json_object({{"backend", text}, {"reason", text}})}}))}})}});
@@ -87,12 +108,12 @@ class operations_protocol final : public protocol {
     };
     const content look{.schema = schema_ref("Health"),
                        .example = R"({"ready":true,"degraded":false,"devices":{"cpu":{"healthy":true}}})"};
-    get("/v1/devices", "The devices, and why others were refused",
+    get("/v1/devices", "The devices, and why others were refused; and what runs models",
         {{200, "The devices as they are now", {{.schema = devices_schema()}}}}, false);
     get("/health/live", "Whether the process answers",
         {{200, "It does", {{.schema = R"({"type":"object","required":["live"],"properties":{"live":{"const":true}}})"}}}},
         true);
-    get("/health/ready", "Whether the devices are healthy",
+    get("/health/ready", "Whether the devices are healthy, and all models that are wanted are served",
         {{200, "They are", {look}}, {503, "They are not, or the server is shutting down", {look}}}, true);
     get("/metrics", "Figures as Prometheus reads them, in seconds and bytes",
         {{200, "Text, version 0.0.4", {{.type = "text/plain", .schema = R"({"type":"string"})"}}}}, false);
@@ -110,13 +131,16 @@ class operations_protocol final : public protocol {
     return it == routes.end() ? nullptr : &*it;
   }
 
-  response devices() { return text_response("application/json", devices_json(executor_.look())); }
+  response devices() {
+    return text_response("application/json", devices_json(executor_.look(), executor_.repository().get()));
+  }
   response live() { return text_response("application/json", R"({"live":true})"); }
   response ready() {
     const auto now = executor_.look();
-    return text_response("application/json", now.json(), now.ready ? 200 : 503);
+    return text_response("application/json", now.json(), now.ready() ? 200 : 503);
   }
   response metrics() {
+    executor_.forget_removed();
     auto text = executor_.metrics->text(executor_.compute, executor_.options.compute_workers, executor_.look());
     text += fmt::format(
         "# HELP sluice_answer_memory_bytes Memory of results and answers, from the call until they are sent.\n"

@@ -2,6 +2,7 @@
 #include "codec/codec_registry.hpp"
 #include "codec/json_schema.hpp"
 #include "execution/executor.hpp"
+#include "execution/model_states.hpp"
 #include "execution/result_dtype.hpp"
 #include "http/protocol.hpp"
 #include "openapi/describe_endpoints.hpp"
@@ -22,8 +23,10 @@ class v1_protocol final : public protocol {
     const auto name = std::string_view(r.path).substr(root.size());
     const auto row = executor_.endpoints.find(name);
     if (!row) executor_.endpoints.check_offered(name);
+    if (!row) check_missing(executor_.repository().get(), name);
     if (!row) fail_not_found(r);
     record.route = row->name;
+    record.row = row;
     check_method(r, "POST");
     record.model = row->name;
     return respond(r, *row_for(row, r.query), record);
@@ -32,7 +35,7 @@ class v1_protocol final : public protocol {
   void describe(document& d) const override {
     d.tag("calls", "The catalogue: JSON or .npy in, JSON or .npy out");
     describe_numbers(d);
-    for (const auto& row : executor_.endpoints.highest()) d.add(describe_call(d, *row, executor_.options.limits, codecs_));
+    for (const auto& row : executor_.endpoints.rows()) d.add(describe_call(d, *row, executor_.options.limits, codecs_));
   }
 
  private:
@@ -48,7 +51,9 @@ class v1_protocol final : public protocol {
     const auto body = executor_.read_body(r, record, from.uses_body_memory() ? memory : host_allocator(device::cpu));
     const decode_context decoding{row.name, executor_.options.limits, memory, codecs_, options, as_text};
     call c(row, record, executor_.options);
-    c.encoded_bytes = [&](std::span<const operand_spec> results) { return to.size_of(results, executor_.options.limits); };
+    c.encoded_bytes = [&](std::span<const operand_spec> results) {
+      return to.size_of(row, results, executor_.options.limits);
+    };
     const auto take_inputs = [&] {
       auto inputs = from.decode({body, {body.data(), body.size()}, type}, row.inputs, decoding);
       c.context.precision = options.precision();

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,14 +35,14 @@ struct field {
   /// Of an output: its dtype for a given dtype of the first input. Null: the same if it is among `dtypes`, else the first of
   /// them.
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
-  /// What its elements are: pictures come and go as image files, too, where sluice::image was built. Where the last of three
-  /// `extents` is 1 or 3, files are decoded to as many channels, and `channels` is not a parameter.
+  /// What its elements are: pictures come and go as image files, too, where sluice::image was built.
   field_kind kind = field_kind::numbers;
-  /// Of an input: where it is not empty, the shape that a tensor must have; -1: any extent. It then decides the ranks.
-  /// Metadata and documents show it, of outputs too.
+  /// Where not empty, its shape, -1 for any extent, in the place of min_rank and max_rank. An input of another shape is
+  /// refused with both shapes (422, under /v2 400) before `prepare`; an output's is not checked. Metadata of v2 and the
+  /// documents show it. Image files are decoded to the 1 or 3 channels that are the last of a picture's 3 extents.
   std::vector<std::int64_t> extents{};
-  /// Of an output of integers: what they stand for. JSON has labels[i] in place of i, and so have models of /v2, as BYTES;
-  /// .npy has the numbers. Null: numbers.
+  /// Of an output of integers, names of its values: JSON holds labels[i] in the place of i, and under /v2 it is BYTES. Files
+  /// (.npy) hold the numbers. UTF-8. A value that is none of 0 ... size - 1 is an internal error. Null: numbers.
   std::shared_ptr<const std::vector<std::string>> labels{};
 };
 
@@ -112,10 +113,10 @@ struct gather_rule {
 struct endpoint {
   std::string name{};     ///< letters, digits, '_' and '-', at most 64: served at /v1/NAME and /v2/models/NAME
   std::string summary{};  ///< one line
-  /// A whole number from 1, of at most 18 digits. Rows of one name differ in it: each is /v2/models/NAME/versions/VERSION,
-  /// and the highest is served at /v1/NAME and /v2/models/NAME, too.
+  /// A whole number from 1. Rows of one name differ in it: each is served at /v2/models/NAME/versions/VERSION, and the
+  /// highest at the paths that name none, /v1/NAME included.
   std::string version = "1";
-  std::string platform = "sluice";  ///< in v2 metadata: what computes it
+  std::string platform = "sluice";  ///< what runs it, for v2 metadata: "onnxruntime_onnx"
   std::vector<field> inputs{};      ///< in the order that `run` gets them
   std::vector<field> outputs{};     ///< as many as are answered; "result" is the name for a single one
   /// Called from any number of threads at once, with inputs on the CPU whose dtype and rank fit `inputs`, or with what
@@ -131,8 +132,10 @@ struct endpoint {
   std::function<std::vector<tensor>(std::vector<tensor>, const call_context&)> finish{};
   /// Whether JSON answers hold "shape", "dtype" and "device" beside the outputs.
   bool described = true;
-  /// Where it is not empty, JSON answers list the outputs, whose first extents are equal, as records under this name:
-  /// {"predictions": [{"label": "tabby", "probability": 0.83}, ...], "device": "cpu"}.
+  /// Where not empty, JSON answers under /v1 list the outputs as records under this name, one for each place, with a member
+  /// for each output: {"predictions": [{"label": "tabby", "probability": 0.83}, ...], "device": "cpu"}, without "shape" and
+  /// "dtype". The outputs then have equal shapes of rank 1, or of rank 2: a list of such lists. Other forms of answers are
+  /// not affected.
   std::string records{};
   /// What a call would cost, for placement and admission. May be null: not known. Its result_bytes are held against
   /// service_limits::result_bytes before `run` is called.

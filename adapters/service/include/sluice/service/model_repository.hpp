@@ -1,8 +1,14 @@
 /// @file
-/// Models that come and go while a service runs: what POST /v2/repository/models/NAME/load and unload, POST
-/// /v2/repository/index and readiness ask. It adds and removes the rows of the catalogue itself.
+/// What loads and unloads models while the service runs. The service asks it for the repository routes of /v2, for readiness
+/// and for GET /v1/devices; it adds and removes endpoints by service::replace() and service::remove():
 ///
-///     class folder : public sluice::model_repository { ... };       // sluice::models is one, on ONNX files
+///     class folder final : public sluice::model_repository {
+///       void load(std::string_view name) override { service.replace(endpoint_of(name)); }
+///       void unload(std::string_view name) override { service.remove(name); }
+///       std::vector<state> index() const override;
+///       engine engine_info() const override;
+///       sluice::service& service;
+///     };
 ///     service.set_model_repository(std::make_shared<folder>(service));
 #pragma once
 
@@ -10,46 +16,45 @@
 #include <string_view>
 #include <vector>
 
-#include "sluice/error.hpp"
+#include "sluice/config.hpp"
 
 namespace sluice {
 inline namespace SLUICE_ABI {
 
-/// Called from any number of threads at once.
-class SLUICE_API model_repository {
+/// Called by any number of threads at once, those that answer requests.
+class model_repository {
  public:
-  /// A model that is known, loaded or not.
+  model_repository() = default;
+  virtual ~model_repository() = default;
+  model_repository(const model_repository&) = delete;             ///< the service holds it
+  model_repository& operator=(const model_repository&) = delete;  ///< likewise
+
+  /// One version of a model that there is, or that is wanted.
   struct state {
-    std::string name{};           ///< of its endpoint
-    std::string version{};        ///< endpoint::version
-    std::string state = "READY";  ///< or "LOADING", "UNAVAILABLE"
-    std::string reason{};         ///< one sentence, for clients: why it is not ready
-    bool wanted = true;           ///< the service is not ready while it is not
+    std::string name{};
+    std::string version{};              ///< empty: of a model of which no version is known
+    std::string state = "UNAVAILABLE";  ///< READY: it is served; LOADING or UNAVAILABLE: it is not
+    std::string reason{};               ///< why it is not, or why a newer copy of it is not
+    /// It is to be served: while it is not READY, the server is not ready, and a request for it is answered 503 rather than
+    /// 404.
+    bool wanted = false;
   };
   /// What runs the models.
   struct engine {
-    std::string name{};     ///< "onnxruntime"
-    std::string version{};  ///< empty: there is none
-    std::string path{};     ///< of its shared library
-    std::string refused{};  ///< why there is none
+    std::string name{}, version{}, path{};
+    std::string refused{};  ///< why there is none; empty: there is one
   };
 
-  model_repository() = default;
-  virtual ~model_repository();
-  model_repository(const model_repository&) = delete;             ///< services hold it
-  model_repository& operator=(const model_repository&) = delete;  ///< likewise
-
-  /// Loads a model, or loads it anew, and returns when it is served. Throws error; where the model is not among those of
-  /// index(), the answer is 404, else 400, or 503 for unavailable, out_of_memory and device_lost, each with its text.
+  /// Loads a model, or loads it again from what is there now, and returns when it is served. While it loads, and where it
+  /// fails, what was served before is served. What it throws, a sluice::error, is answered with its text: 404 for a model
+  /// that index() has not, 503 for unavailable, out_of_memory and device_lost, else 400.
   virtual void load(std::string_view name) = 0;
-  /// Takes a model away, and returns when no new call gets it. Throws likewise.
+  /// Ends that a model is served, and wanted. Throws likewise.
   virtual void unload(std::string_view name) = 0;
-  /// All models as they are now. Called at each look at readiness, so it must be quick.
+  /// All models, those that are not loaded included. Does not wait for a load() under way.
   [[nodiscard]] virtual std::vector<state> index() const = 0;
-  /// Shown by GET /v1/devices.
-  [[nodiscard]] virtual engine engine_info() const = 0;
-  /// Whether clients may load and unload (Triton's --model-control-mode=explicit); else these routes answer 403. Where
-  /// service_options::tokens are set, they need one.
+  [[nodiscard]] virtual engine engine_info() const = 0;  ///< does not wait for a load() under way
+  /// Whether clients may load and unload, which is the operator's to allow. Else they are refused, with 403.
   [[nodiscard]] virtual bool explicit_control() const { return false; }
 };
 

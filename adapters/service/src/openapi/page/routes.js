@@ -83,6 +83,13 @@ function acceptField(api, route) {
   return parameterField(api, {name: 'Accept', in: 'header', schema: {enum: ['*/*', ...types]}, description: 'The form of the answer'});
 }
 
+// The name under which JSON answers list records.
+function recordsName(api, route) {
+  const json = resolved(api, route.responses['200'])?.content?.['application/json'];
+  const member = Object.entries(resolved(api, json?.schema).properties ?? {}).find(([, schema]) => /\.record"/.test(JSON.stringify(schema)));
+  return member?.[0];
+}
+
 function form(api, path, method, route) {
   const parameters = (route.parameters ?? []).map((p) => parameterField(api, p));
   const needed = parameters.filter((p) => p.needed), optional = parameters.filter((p) => !p.needed);
@@ -101,7 +108,7 @@ function form(api, path, method, route) {
       else if (p.value() !== '*/*') headers[p.name] = p.value();
     }
     if (body.type() && body.type() !== 'multipart/form-data') headers['Content-Type'] = body.type();  // the browser adds a boundary
-    return {method: method.toUpperCase(), path: url + (query.size > 0 ? `?${query}` : ''), headers, body: body.body()};
+    return {method: method.toUpperCase(), path: url + (query.size > 0 ? `?${query}` : ''), headers, body: body.body(), records: recordsName(api, route)};
   };
   const submit = (event) => {
     event.preventDefault();

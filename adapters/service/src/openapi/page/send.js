@@ -1,5 +1,5 @@
 // A request that somebody has filled in, and its answer.
-import {bytes, element, picture, seconds} from './dom.js';
+import {bytes, digits, element, picture, seconds} from './dom.js';
 
 const longest = 100_000;  // characters of an answer that are shown
 
@@ -32,18 +32,30 @@ const answered = (file) => picture(file, `answer.${file.type.split('/')[1]}`, 'T
 // The image file that JSON holds as base64.
 const fileIn = (answer) => new Blob([Uint8Array.from(atob(Object.values(answer)[0]), (c) => c.charCodeAt(0))], {type: answer.media_type});
 
-function bodyNode(type, buffer) {
+// A list of records, or a list of such, as a table each.
+function recordTables(listed) {
+  const isRecord = (v) => typeof v === 'object' && v !== null && !Array.isArray(v);
+  const isList = (v) => Array.isArray(v) && v.length > 0 && v.every(isRecord);
+  const lists = isList(listed) ? [listed] : listed.filter(isList);
+  const cell = (v) => element('td', {class: typeof v === 'number' && 'number'}, typeof v === 'number' && !Number.isInteger(v) ? digits(v) : String(v));
+  return lists.slice(0, 8).map((records) => element('table', {class: 'records'},
+    element('thead', {}, element('tr', {}, Object.keys(records[0]).map((key) => element('th', {scope: 'col'}, key)))),
+    element('tbody', {}, records.slice(0, 20).map((record) => element('tr', {}, Object.values(record).map(cell))))));
+}
+
+function bodyNode(type, buffer, records) {
   if (buffer.byteLength === 0) return element('p', {class: 'note'}, 'No body.');
   if (/^image\/(png|jpeg)/.test(type)) return answered(new Blob([buffer], {type}));
   if (!/json|text|javascript|svg/.test(type)) {
     const link = element('a', {href: URL.createObjectURL(new Blob([buffer], {type})), download: type.includes('npy') ? 'answer.npy' : 'answer.bin'}, 'Keep it as a file');
     return element('p', {class: 'note'}, `${bytes(buffer.byteLength)} of ${type}. `, link);
   }
-  let text = new TextDecoder().decode(buffer), shown = null;
+  let text = new TextDecoder().decode(buffer), shown = [];
   if (type.includes('json')) try {
     const value = JSON.parse(text);
     text = compact(value);
-    if (/^image\//.test(value.media_type)) shown = answered(fileIn(value));
+    if (/^image\//.test(value.media_type)) shown = [answered(fileIn(value))];
+    else if (value[records]) shown = recordTables(value[records]);
   } catch {  // shown as it came
   }
   const cut = text.length > longest ? `${text.slice(0, longest)}\n… ${text.length - longest} more characters` : text;
@@ -62,7 +74,7 @@ async function read(response, show) {
   return new Blob(parts).arrayBuffer();
 }
 
-// Sends `asked`, {method, path, headers, body}, and shows what comes in `told`; meanwhile the button stops it.
+// Sends `asked`, {method, path, headers, body}, and `records` where its answers list some by this name, and shows what comes in `told`; meanwhile the button stops it.
 export async function send(api, asked, button, told) {
   if (button.stop) return button.stop();
   const stopping = new AbortController();
@@ -80,7 +92,7 @@ export async function send(api, asked, button, told) {
       element('p', {class: 'line'}, element('span', {class: `status ${response.ok ? 'good' : 'bad'}`}, `${response.status} ${response.statusText}`),
               element('span', {}, took()), element('span', {class: 'soft'}, bytes(buffer.byteLength)),
               response.headers.has('X-Sluice-Device') ? element('span', {class: 'soft'}, `on ${response.headers.get('X-Sluice-Device')}`) : null),
-      bodyNode(type, buffer),
+      bodyNode(type, buffer, asked.records),
       element('details', {}, element('summary', {}, 'Headers'), element('pre', {class: 'plain', tabindex: '0'}, headers)), command);
     show(await read(response, show));
   } catch (error) {
