@@ -14,13 +14,17 @@ namespace ort {
 
 namespace {
 
-// Options of the CUDA provider by their names. SLUICE_MODEL_CUDA ("prefer_nhwc=1;fuse_conv_bias=1") sets others.
-std::map<std::string, std::string> provider_options(const model_options& options, bool graphs) {
+// Options of the CUDA provider by their names. SLUICE_MODEL_CUDA ("prefer_nhwc=0;fuse_conv_bias=1") sets others. Those of
+// convolutions are ResNet-18's best on an H200 (bench/results/model.md): of f32 in TF32, a batch of 64 takes 1.6 times as
+// long in NCHW and 1.3 without the fusion; of f16 the fusion searches for 4 s and is slower. NCHW with the fusion gives NaN.
+std::map<std::string, std::string> provider_options(const model_options& options, bool halves, bool graphs) {
   std::map<std::string, std::string> all{
       {"device_id", std::to_string(options.where.index())},
       {"use_tf32", options.precision == precision::strict ? "0" : "1"},
       {"enable_cuda_graph", graphs ? "1" : "0"},
-      {"cudnn_conv_algo_search", "EXHAUSTIVE"},
+      {"prefer_nhwc", "1"},
+      {"fuse_conv_bias", halves ? "0" : "1"},
+      {"cudnn_conv_algo_search", halves ? "EXHAUSTIVE" : "HEURISTIC"},
       {"cudnn_conv_use_max_workspace", "1"},
       {"arena_extend_strategy", "kSameAsRequested"},
   };
@@ -42,7 +46,7 @@ session_handle open_on(const opener& opened, const model_options& options, bool 
   cuda_options_handle made;
   if (const auto failed = used.attempt(create_cuda_options, made.out())) refuse(*failed);
   std::vector<const char*> keys, values;
-  const auto all = provider_options(options, graphs);
+  const auto all = provider_options(options, opened.has_halves(), graphs);
   for (const auto& [key, value] : all) {
     keys.push_back(key.c_str());
     values.push_back(value.c_str());

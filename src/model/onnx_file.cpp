@@ -65,7 +65,8 @@ constexpr child children[] = {
 
 constexpr std::uint32_t model_ir_version = 1, model_graph = 7, model_opset = 8;
 constexpr std::uint32_t graph_input = 11, graph_output = 12;
-constexpr std::uint32_t tensor_name = 8;
+constexpr std::uint32_t tensor_type = 2, tensor_name = 8;
+constexpr std::uint64_t type_f16 = 10;
 constexpr int deepest = 100;  // as protobuf's own parsers
 
 // Data of a tensor in another file.
@@ -109,6 +110,7 @@ class walker {
     external_data data;
     std::string name;
     for (field f; fields.next(f);) {
+      if (kind == message::tensor && f.number == tensor_type && f.value == type_f16) file_.has_halves = true;
       if (!f.has_bytes) continue;
       if (kind == message::tensor && f.number == tensor_name) name = f.text();
       for (const auto& c : children) {

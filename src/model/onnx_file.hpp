@@ -15,6 +15,7 @@ namespace ort {
 struct onnx_file {
   std::vector<std::byte> bytes;
   std::vector<std::string> without_shape;  // inputs and outputs of which it does not give even the rank
+  bool has_halves = false;                 // weights of f16
   bool has_external_data = false;          // in files of `folder` or below it, which were checked
   std::filesystem::path folder;
 };

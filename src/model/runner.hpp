@@ -31,6 +31,7 @@ class opener {
   // On the CPU, or with these options on a CUDA device.
   [[nodiscard]] session_handle open(const cuda_options* cuda = nullptr) const;
   [[nodiscard]] signature read_signature(session* of) const { return signature_of(used_, of, file_, name_); }
+  [[nodiscard]] bool has_halves() const noexcept { return file_.has_halves; }
   [[nodiscard]] const engine& used() const noexcept { return used_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }  // "[model] resnet.onnx", opens errors
 
