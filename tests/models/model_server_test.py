@@ -233,7 +233,7 @@ class TestTensors(Case):
 
     def test_wrong_shapes_and_dtypes_are_422(self):
         for body, words in (({"x": [[1, 2, 3]]}, "4"), ({"x": [1, 2, 3, 4]}, "(-1, 4)"), ({"x": [[[1, 2, 3, 4]]]}, "(-1, 4)"),
-                            ({"x": [[1, 2, 3, 4]], "dtype": "i64"}, "f32"), ({"y": [[1, 2, 3, 4]]}, "x"), ({"x": [["a", 2, 3, 4]]}, "")):
+                            ({"x": [[1, 2, 3, 4]], "dtype": "i64"}, "f32"), ({"y": [[1, 2, 3, 4]]}, "y"), ({"x": [["a", 2, 3, 4]]}, "")):
             status, answer = self.ask("/v1/mlp", body)
             self.assertEqual(status // 100, 4, answer)
             self.assertIn(words, answer["detail"])
