@@ -35,7 +35,8 @@ class Server:
                 if self.get(hello) == 200:
                     return
             except OSError:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         self.process.kill()
         raise RuntimeError("it did not answer within a minute")
 
