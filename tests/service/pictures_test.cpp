@@ -77,6 +77,44 @@ TEST_CASE("thresholds, the norm and the channels are options of the query") {
   check_problem(canny_of(s, jpeg, jpeg_type, "precision=fast"), 422, "gives no choice");
 }
 
+TEST_CASE("a row whose picture has 3 channels by its extents gets files in them, and has no such parameter") {
+  service s;
+  const auto add = [&](std::string name, std::int64_t channels) {
+    s.add({.name = std::move(name),
+           .inputs = {{.name = "image",
+                       .dtypes = {dtype::u8},
+                       .min_rank = 3,
+                       .max_rank = 3,
+                       .kind = field_kind::picture,
+                       .extents = {-1, -1, channels}}},
+           .outputs = {{.name = "result", .dtypes = {dtype::u8}}},
+           .run = [](std::span<const tensor> in, const call_context&) { return std::vector{in[0]}; }});
+  };
+  add("colours", 3);
+  add("greys", 1);
+  add("either", -1);
+  const auto pixels_of = [&](const char* name, std::string query) {
+    const auto r = ask(s, cat("/v1/", name), std::move(query), jpeg, accepting(jpeg_type, "application/x-npy"));
+    REQUIRE_MESSAGE(r.status == 200, r.text());
+    const std::string file = r.text();
+    return decode_npy(std::as_bytes(std::span(file)));
+  };
+  for (const char* query : {"", "channels=1", "channels=3"}) {
+    CHECK(same_pixels(pixels_of("colours", query), picture_of(jpeg, 3)));
+    CHECK(same_pixels(pixels_of("greys", query), picture_of(jpeg, 1)));
+  }
+  CHECK(same_pixels(pixels_of("either", ""), picture_of(jpeg, 1)));
+  CHECK(same_pixels(pixels_of("either", "channels=3"), picture_of(jpeg, 3)));
+  check_problem(post(s, "colours", R"({"image":[[[1],[2]]]})"), 422, "image is (1, 2, 1)");
+  const auto documents = send(s, "GET", "/openapi.json").text();
+  const auto route = [&](std::string name) {
+    const auto at = documents.find(cat("\"/v1/", name, "\":"));
+    return documents.substr(at, documents.find("\"responses\"", at) - at);
+  };
+  CHECK(route("colours").find("channels\"") == std::string::npos);
+  CHECK(route("either").find("channels\"") != std::string::npos);
+}
+
 TEST_CASE("a form has the picture as a part, with its type or without, and the options before or behind it") {
   service s;
   const auto form = [&](std::string_view parts) { return ask(s, "/v1/canny", "", cat(parts, "--cut--"), multipart_type); };

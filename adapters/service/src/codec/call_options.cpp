@@ -26,6 +26,8 @@ std::vector<double> usual_values(const endpoint& row) {
   return all;
 }
 
+bool chooses_channels(const endpoint& row) { return takes_pictures(row) && fixed_channels(row) == 0; }
+
 // The value that `text` stands for. Throws http_error (400), error (invalid_argument).
 double value_of(const endpoint& row, const call_parameter& p, std::string_view text) {
   const auto sentence = [&](const std::string& rule) {
@@ -51,10 +53,17 @@ bool takes_pictures(const endpoint& row) noexcept {
   return std::any_of(row.inputs.begin(), row.inputs.end(), [](const field& f) { return f.kind != field_kind::numbers; });
 }
 
+int fixed_channels(const endpoint& row) noexcept {
+  for (const auto& f : row.inputs)
+    if (f.kind != field_kind::numbers && f.extents.size() == 3 && (f.extents[2] == 1 || f.extents[2] == 3))
+      return static_cast<int>(f.extents[2]);
+  return 0;
+}
+
 std::vector<const call_parameter*> parameters_of(const endpoint& row) {
   std::vector<const call_parameter*> all;
   for (const auto& p : row.parameters) all.push_back(&p);
-  if (takes_pictures(row)) all.push_back(&channels_parameter());
+  if (chooses_channels(row)) all.push_back(&channels_parameter());
   return all;
 }
 
@@ -66,13 +75,13 @@ asked_options::asked_options(const endpoint& row, std::string_view query) : row_
 
 bool asked_options::knows(std::string_view name) const noexcept {
   if (name == precision_key) return has_precisions();
-  return (name == channels_key && takes_pictures(row_)) ||
+  return (name == channels_key && chooses_channels(row_)) ||
          std::any_of(row_.parameters.begin(), row_.parameters.end(), [&](const auto& p) { return p.name == name; });
 }
 
 void asked_options::ask(std::string_view name, std::string_view value) {
   if (name == precision_key) return ask_precision(value);
-  if (name == channels_key) return set(channels_parameter(), value, channels_);
+  if (name == channels_key && chooses_channels(row_)) return set(channels_parameter(), value, channels_);
   const auto p = std::find_if(row_.parameters.begin(), row_.parameters.end(), [&](const auto& o) { return o.name == name; });
   if (p != row_.parameters.end()) set(*p, value, values_[static_cast<std::size_t>(p - row_.parameters.begin())]);
 }
@@ -106,6 +115,11 @@ void asked_options::ask_precision(std::string_view name) {
 std::string_view asked_options::precision() const noexcept {
   if (!has_precisions()) return {};
   return precision_ != nullptr ? precision_->name : row_.precisions.front().name;
+}
+
+int asked_options::channels() const noexcept {
+  if (const int fixed = fixed_channels(row_); fixed != 0) return fixed;
+  return channels_ == 0 ? 1 : 3;
 }
 
 std::vector<std::string_view> names_of(const std::vector<precision_choice>& all) {

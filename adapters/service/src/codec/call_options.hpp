@@ -33,7 +33,7 @@ class asked_options {
   // The values of the row's parameters, in their order. Valid as long as this.
   [[nodiscard]] std::span<const double> values() const noexcept { return values_; }
   // Of pictures that come as image files: 1 or 3.
-  [[nodiscard]] int channels() const noexcept { return channels_ == 0 ? 1 : 3; }
+  [[nodiscard]] int channels() const noexcept;
 
  private:
   void ask_precision(std::string_view name);
@@ -46,9 +46,11 @@ class asked_options {
   std::vector<std::string_view> set_;  // names of those that were asked for
 };
 
-// All that a request may set, but for the precision: the row's own, and `channels` where it takes pictures.
+// All that a request may set, but for the precision: the row's own, and `channels` where it takes pictures of any.
 std::vector<const call_parameter*> parameters_of(const endpoint& row);
 bool takes_pictures(const endpoint& row) noexcept;
+// What image files are decoded to by the extents of a picture: 1 or 3; 0: `channels` chooses.
+int fixed_channels(const endpoint& row) noexcept;
 
 std::vector<std::string_view> names_of(const std::vector<precision_choice>& all);
 

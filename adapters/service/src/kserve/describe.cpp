@@ -50,7 +50,7 @@ json_value or_text(std::string_view numbers) {
 }
 
 bool have_labels(const endpoint_registry& rows) {
-  const auto all = rows.rows();
+  const auto all = rows.all_rows();
   return std::any_of(all.begin(), all.end(), [](const auto& row) {
     return std::any_of(row->outputs.begin(), row->outputs.end(), [](const field& f) { return f.labels != nullptr; });
   });

@@ -37,9 +37,9 @@ struct field {
   std::function<sluice::dtype(sluice::dtype)> dtype_for{};
   /// What its elements are: pictures come and go as image files, too, where sluice::image was built.
   field_kind kind = field_kind::numbers;
-  /// Where not empty, the shape that it has, -1 for an extent that may be any: its rank is the shape's, min_rank and
-  /// max_rank aside. An input of another shape is refused with both shapes (422, under /v2 400) before `prepare`. Metadata
-  /// of v2 and the documents show it; of an output it is shown and not checked.
+  /// Where not empty, its shape, -1 for any extent, in the place of min_rank and max_rank. An input of another shape is
+  /// refused with both shapes (422, under /v2 400) before `prepare`; an output's is not checked. Metadata of v2 and the
+  /// documents show it. Image files are decoded to the 1 or 3 channels that are the last of a picture's 3 extents.
   std::vector<std::int64_t> extents{};
   /// Of an output of integers, names of its values: JSON holds labels[i] in the place of i, and under /v2 it is BYTES. Files
   /// (.npy) hold the numbers. UTF-8. A value that is none of 0 ... size - 1 is an internal error. Null: numbers.
