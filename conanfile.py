@@ -11,8 +11,8 @@ required_conan_version = ">=2.0"
 
 
 class Sluice(ConanFile):
-    """The libraries: sluice::sluice, sluice::header_only, sluice::image, sluice::service, sluice::jobs, sluice::httplib. conan create . makes and
-    tries the package."""
+    """The libraries: sluice::sluice, sluice::header_only, sluice::image, sluice::model, sluice::service, sluice::jobs, sluice::httplib.
+    conan create . makes and tries the package."""
 
     name = "sluice"
     description = "Numeric work on whatever device will do it soonest, and over HTTP from inside any application"
@@ -24,10 +24,11 @@ class Sluice(ConanFile):
         "shared": [True, False],
         "fPIC": [True, False],
         "image": [True, False],  # sluice::image
+        "model": [True, False],  # sluice::model, which finds ONNX Runtime at run time
         "service": [True, False],  # sluice::service, sluice::jobs and sluice::httplib
         "cuda": [True, False],  # the backend for NVIDIA's GPUs; the toolkit is the machine's own
     }
-    default_options = {"shared": False, "fPIC": True, "image": True, "service": True, "cuda": False}
+    default_options = {"shared": False, "fPIC": True, "image": True, "model": True, "service": True, "cuda": False}
     implements = ["auto_shared_fpic"]
     exports_sources = "CMakeLists.txt", "LICENSE", "CHANGELOG.md", "cmake/*", "include/*", "src/*", "adapters/*", "docs/*"
     test_package_folder = "examples/consumer"
@@ -61,6 +62,7 @@ class Sluice(ConanFile):
             {
                 "SLUICE_SERVICE": bool(self.options.service),
                 "SLUICE_IMAGE": "ON" if self.options.image else "OFF",
+                "SLUICE_MODEL": bool(self.options.model),
                 "SLUICE_JOBS": "ON" if self.options.service else "OFF",
                 "SLUICE_CUDA": "ON" if self.options.cuda else "OFF",
                 "SLUICE_FETCH": "OFF",
@@ -113,6 +115,13 @@ class Sluice(ConanFile):
             image.set_property("pkg_config_name", "sluice-image")
             image.libs = ["sluice_image" + debug]
             image.requires = ["sluice", "libjpeg-turbo::libjpeg-turbo", "libpng::libpng"]
+
+        if self.options.model:
+            model = self.cpp_info.components["model"]
+            model.set_property("cmake_target_name", "sluice::model")
+            model.set_property("pkg_config_name", "sluice-model")
+            model.libs = ["sluice_model" + debug]
+            model.requires = ["sluice"]
 
         if self.options.service:
             service = self.cpp_info.components["service"]

@@ -1,4 +1,4 @@
-# What `cmake --install` puts where, and the package files. Components: sluice, sluice_image, sluice_service (shared libraries), sluice_dev
+# What `cmake --install` puts where, and the package files. Components: sluice, sluice_image, sluice_model, sluice_service (shared libraries), sluice_dev
 # (headers, static libraries, CMake and pkg-config files), sluice_NAME (backends). Static and shared libraries, Debug and Release
 # of each lie in one prefix: each kind has target files of its own, each configuration its own file behind them.
 
@@ -157,6 +157,11 @@ function(sluice_install_package)
     install(EXPORT sluice_image-targets FILE sluice-image-${SLUICE_KIND}-targets.cmake NAMESPACE sluice::
             DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)
     sluice_install_pkg_config(sluice-image)
+  endif()
+  if(TARGET sluice_model)
+    install(EXPORT sluice_model-targets FILE sluice-model-${SLUICE_KIND}-targets.cmake NAMESPACE sluice::
+            DESTINATION "${SLUICE_CMAKE_DIR}" COMPONENT sluice_dev)
+    sluice_install_pkg_config(sluice-model)
   endif()
   if(SLUICE_SERVICE)
     list(APPEND files "${PROJECT_SOURCE_DIR}/cmake/SluiceHttplib.cmake")

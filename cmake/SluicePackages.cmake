@@ -3,7 +3,7 @@
 #     cmake -S . -B build -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_INSTALL_RPATH=ON -DSLUICE_FETCH=OFF
 #     cmake --build build && cd build && cpack
 #
-# libsluice0.2, libsluice-image0.2, libsluice-service0.2, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was
+# libsluice0.2, libsluice-image0.2, libsluice-model0.2, libsluice-service0.2, libsluice-dev, sluice-server, sluice-tools, and libsluice-cuda where the CUDA backend was
 # built. What they depend on is asked of dpkg-shlibdeps, and of each other they want the same version. tests/packages tries them.
 
 set(CPACK_PACKAGE_NAME sluice)
@@ -80,6 +80,13 @@ if(BUILD_SHARED_LIBS)
                    "This package has the library that reads and writes JPEG and PNG." NEEDS sluice)
     list(APPEND libraries sluice_image)
   endif()
+  if(TARGET sluice_model)
+    sluice_package(sluice_model libsluice-model${soversion} libs "model library"
+                   "This package has the library that runs trained models from ONNX files, by the\nONNX Runtime that it finds at run time."
+                   NEEDS sluice)
+    set(CPACK_DEBIAN_SLUICE_MODEL_PACKAGE_SUGGESTS libonnxruntime1.21)
+    list(APPEND libraries sluice_model)
+  endif()
   if(SLUICE_SERVICE)
     sluice_package(sluice_service libsluice-service${soversion} libs "HTTP service library"
                    "This package has the library that answers requests, without a transport, and\nthe one for jobs on files." NEEDS ${libraries})
@@ -100,7 +107,7 @@ if(TARGET sluice-server)
   set(scripts "${PROJECT_SOURCE_DIR}/examples/server/deploy/debian")
   set(CPACK_DEBIAN_SLUICE_SERVER_PACKAGE_CONTROL_EXTRA "${scripts}/postinst;${scripts}/prerm;${scripts}/postrm")
 endif()
-list(REMOVE_ITEM libraries sluice_service)
+list(REMOVE_ITEM libraries sluice_service sluice_model)
 if(TARGET sluice-rowsum)
   set(canny "")
   if(TARGET sluice-canny)

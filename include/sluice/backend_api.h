@@ -130,6 +130,20 @@ typedef struct sluice_canny_options {
   int32_t norm; /**< of a gradient: 1 for |dx| + |dy|, 2 for sqrt(dx^2 + dy^2) */
 } sluice_canny_options;
 
+/** Options of the op "resize". The result holds rows [top, top + rows) and columns [left, left + columns) of the image of
+ * `height` x `width`. One of both may be 0: it is in proportion to the other, rounded down, 1 at least; both 0: the shorter
+ * side is 256. */
+typedef struct sluice_resize_options {
+  int64_t height;  /**< of the resized image */
+  int64_t width;   /**< likewise */
+  int64_t top;     /**< the first row of the result */
+  int64_t left;    /**< the first column of the result */
+  int64_t rows;    /**< of the result; 0: all below `top` */
+  int64_t columns; /**< of the result; 0: all to the right of `left` */
+  int32_t filter;  /**< 0 or 1: bilinear */
+  int32_t order;   /**< 0: the height first where it shrinks by more than twice as many pixels as the width; 1: the width */
+} sluice_resize_options;
+
 /** An op that core calls by name. `inputs` and `outputs` are contiguous, on the device, and do not overlap; core has checked
  * them against the op's descriptor. `options` are `options_size` bytes of the op's own type; null: the defaults. */
 typedef sluice_status (*sluice_op)(int32_t device, sluice_queue* queue, const sluice_array* inputs, int32_t input_count,

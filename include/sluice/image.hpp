@@ -1,11 +1,12 @@
 /// @file
-/// JPEG and PNG to u8 tensors and back, for untrusted input.
+/// JPEG and PNG to u8 tensors and back, for untrusted input, and what a model takes of them.
 ///
 ///     const std::vector<std::byte> bytes = ...;                             // a file, or the body of a request
 ///     const auto about = sluice::image::describe(bytes);                    // of the header alone
 ///     const sluice::tensor grey = sluice::image::decode(bytes, {.channels = 1});  // u8 (H, W, 1), upright
 ///     const auto edges = sluice::canny(grey, 100, 200);
 ///     const auto png = sluice::image::encode(edges, sluice::image::format::png, {.bilevel = true});
+///     const auto input = sluice::image::prepare(sluice::image::decode(bytes, {.channels = 3}));  // f32 (1, 3, 224, 224)
 ///
 /// The target is sluice::image, an optional component of the package: it links libjpeg-turbo and libpng, and the compiled
 /// form of the library.
@@ -29,6 +30,7 @@
 /// colour that is decoded to grey, and 2 bytes a coefficient for a JPEG of several scans.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -123,6 +125,45 @@ struct encode_options {
 ///   quality outside 1 to 100, and for bilevel of a JPEG or of colours;
 /// - out_of_memory; what the tensor's pending work failed with.
 SLUICE_API std::vector<std::byte> encode(const tensor& image, format kind, const encode_options& options = {});
+
+/// In which order the elements of a prepared picture lie.
+enum class layout : std::uint8_t {
+  nchw,  ///< (1, C, H, W): a plane of each channel, as PyTorch has them
+  nhwc,  ///< (1, H, W, C): the channels of a pixel together, as TensorFlow has them
+};
+
+/// What a model was trained to take of a picture. The defaults are those of torchvision's ResNet: Resize(256),
+/// CenterCrop(224), ToTensor and Normalize.
+struct preparation {
+  /// Pixels that the shorter side becomes; the longer one is resize_short * longer / shorter, rounded down. Smaller pictures
+  /// are enlarged. 0: the picture is not resized.
+  std::int64_t resize_short = 256;
+  /// Height and width of the part that is taken from the centre: its first row is (height - crop) / 2, rounded half to even,
+  /// its first column likewise. Where the resized picture is smaller, black pixels surround it, one more below and to the
+  /// right where they are odd. 0: all of it, which may have any extents.
+  std::int64_t crop = 224;
+  /// What samples of 0 to 255 are multiplied by, in double, and rounded to f32. By 1/255 that is x / 255 in f32, for all.
+  double scale = 1.0 / 255;
+  std::array<float, 3> mean = {0.485f, 0.456f, 0.406f};  ///< then subtracted, in f32: of each channel of the result
+  std::array<float, 3> std = {0.229f, 0.224f, 0.225f};   ///< then divided by, in f32: likewise; of 1 channel, the first
+  image::layout layout = image::layout::nchw;            ///< order of the result's elements
+  int channels = 3;                                      ///< of the result: 3, to which grey is repeated, or 1
+  bool bgr = false;                                      ///< the channels are blue, green, red
+};
+
+/// A picture as a model takes it: u8 (H, W), (H, W, 1) or (H, W, 3), on any device, becomes f32 (1, C, crop, crop) on the
+/// CPU, with the bits of torchvision's transforms on Pillow's images. Only the pixels of the crop are computed, by
+/// resize(). Throws
+/// - invalid_argument for another dtype or shape, for an extent of 0, for colours where channels is 1, and for values of
+///   `how` outside their meaning: channels other than 1 and 3, negative or too large extents, a std of 0, scale, mean or std
+///   that are not finite;
+/// - out_of_memory; what the tensor's pending work failed with.
+SLUICE_API tensor prepare(const tensor& picture, const preparation& how = {});
+
+/// The same into a part of a batch: `out` is f32 (C, H, W) or (1, C, H, W), contiguous host memory, as batch[i] is of a
+/// batch (N, C, H, W); by the layout nhwc (H, W, C) or (1, H, W, C). Throws what prepare() throws, and invalid_argument for
+/// another `out`, which is then as it was.
+SLUICE_API void prepare_into(tensor& out, const tensor& picture, const preparation& how = {});
 
 }  // namespace image
 }  // namespace SLUICE_ABI

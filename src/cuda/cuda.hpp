@@ -76,7 +76,8 @@ device& device_at(std::int32_t index);
 // True in a child that fork made of a process that had started CUDA.
 bool forked();
 
-// Makes the device the calling thread's current one for the duration of a slot, if it is usable.
+// Makes the device the calling thread's current one for the duration of a slot, if it is usable. Meanwhile calls such as an
+// allocation or a query of an event do not fail because another thread captures a graph.
 class device_scope {
  public:
   explicit device_scope(const device& d, sluice_message* message = nullptr);
@@ -89,7 +90,8 @@ class device_scope {
 
  private:
   sluice_status status_ = SLUICE_OK;
-  int before_ = -1;  // the device to restore; -1: none
+  int before_ = -1;                                               // the device to restore; -1: none
+  cudaStreamCaptureMode capture_ = cudaStreamCaptureModeRelaxed;  // after the exchange: the thread's own, to restore
 };
 
 // The pool of pinned host memory, one for all devices, and whether all bytes of [data, data + bytes) are pinned, by this

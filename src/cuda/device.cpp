@@ -219,6 +219,7 @@ sluice_status device::usable(sluice_message* message) const {
 
 device_scope::device_scope(const device& d, sluice_message* message) : status_(d.usable(message)) {
   if (refused()) return;
+  cudaThreadExchangeStreamCaptureMode(&capture_);
   int current = -1;
   if (cudaGetDevice(&current) == cudaSuccess && current == d.index) return;
   if (cudaSetDevice(d.index) != cudaSuccess) static_cast<void>(cudaGetLastError());  // the slot's own calls will say why
@@ -226,6 +227,8 @@ device_scope::device_scope(const device& d, sluice_message* message) : status_(d
 }
 
 device_scope::~device_scope() {
+  if (refused()) return;
+  cudaThreadExchangeStreamCaptureMode(&capture_);
   if (before_ >= 0 && has_context(before_)) cudaSetDevice(before_);
 }
 

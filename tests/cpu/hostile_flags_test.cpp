@@ -1,6 +1,7 @@
-// The bits of sums and products do not depend on the options of the including program: this one, compiled header-only with
-// options that allow a compiler to change floating-point arithmetic, uses the CPU's table alone and knows what must come
-// out: for sums the digest of rowsum_digest.cpp, for products that of reference::chained_matmul on the same operands.
+// The bits of sums, products and pictures do not depend on the options of the including program: this one, compiled
+// header-only with options that allow a compiler to change floating-point arithmetic, uses the CPU's table alone and knows
+// what must come out: for sums the digest of rowsum_digest.cpp, for products that of reference::chained_matmul on the same
+// operands, for pictures that of the same program without these options.
 //
 //   SLUICE_SIMD=plain|avx2   less than the widest instructions
 #if !defined(SLUICE_HEADER_ONLY)
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::uint64_t expected_sums = 0x3f7d2f0aae94250u;
 constexpr std::uint64_t expected_products = 0x355869dd4b26ad13u;
+constexpr std::uint64_t expected_pictures = 0xdbdcd9a0574a0dc1u;
 
 const sluice_host host{SLUICE_BACKEND_API_VERSION,
                        sizeof(sluice_host),
@@ -194,10 +196,31 @@ digest digest_of_products() {
   return products;
 }
 
+// Pictures of many extents, whose weights are computed in f64.
+digest digest_of_pictures() {
+  digest pictures;
+  random_bits random(3);
+  const auto below = [&](std::uint64_t n) { return static_cast<std::int64_t>(random.next() % n); };
+  for (int i = 0; i < 200; ++i) {
+    const std::int64_t height = 1 + below(90), width = 1 + below(i % 9 == 0 ? 2000 : 90), channels = i % 3 == 0 ? 1 : 3;
+    const sluice_resize_options options{1 + below(90), 1 + below(90), 0, 0, 0, 0, 1, 0};
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(height * width * channels));
+    for (std::uint8_t& sample : pixels) sample = static_cast<std::uint8_t>(random.next());
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(options.height * options.width * channels));
+    const sluice_array in = array_of(pixels.data(), SLUICE_U8, {height, width, channels});
+    const sluice_array out = array_of(bytes.data(), SLUICE_U8, {options.height, options.width, channels});
+    sluice_message message{};
+    check(cpu().find_op("resize")(0, nullptr, &in, 1, &out, 1, &options, sizeof options, &message), message);
+    pictures.add(bytes);
+  }
+  return pictures;
+}
+
 }  // namespace
 
 int main() {
   const bool sums = digest_of_sums().is(expected_sums, "sums");
   const bool products = digest_of_products().is(expected_products, "products");
-  return sums && products ? 0 : 1;
+  const bool pictures = digest_of_pictures().is(expected_pictures, "pictures of another size");
+  return sums && products && pictures ? 0 : 1;
 }

@@ -3,6 +3,7 @@
 //   describe IN                               width height channels orientation progressive
 //   decode CHANNELS ORIENT IN OUT.npy         ok
 //   encode FORMAT QUALITY BILEVEL IN.npy OUT  ok
+//   prepare SHORT CROP SCALE MEAN STD CHANNELS BGR NHWC IN.npy OUT.npy  ok; of channel c (c + 1) MEAN and (c + 1) STD
 // or the reason and the sentence of a refusal.
 #include <cstdio>
 #include <fstream>
@@ -46,6 +47,21 @@ std::string answer(const std::vector<std::string>& words) {
     o.channels = std::stoi(words.at(1));
     o.orient = words.at(2) == "1";
     write(words.at(4), sluice::encode_npy(image::decode(std::as_bytes(std::span(bytes)), o)));
+    return "ok";
+  }
+  if (what == "prepare") {
+    image::preparation p;
+    p.resize_short = std::stoll(words.at(1));
+    p.crop = std::stoll(words.at(2));
+    p.scale = std::stod(words.at(3));
+    for (std::size_t c = 0; c < 3; ++c) {
+      p.mean[c] = std::stof(words.at(4)) * static_cast<float>(c + 1);
+      p.std[c] = std::stof(words.at(5)) * static_cast<float>(c + 1);
+    }
+    p.channels = std::stoi(words.at(6));
+    p.bgr = words.at(7) == "1";
+    p.layout = words.at(8) == "1" ? image::layout::nhwc : image::layout::nchw;
+    write(words.at(10), sluice::encode_npy(image::prepare(sluice::read_npy(words.at(9)), p)));
     return "ok";
   }
   image::encode_options o;

@@ -17,6 +17,7 @@ COPY, FOLDER = sys.argv[1:3]
 environment.enter(FOLDER, "PIL.Image", ["Pillow", "numpy"])
 
 import numpy as np
+import PIL
 from PIL import Image, ImageFile, ImageOps
 
 ImageFile.MAXBLOCK = 1 << 20  # for its encoder, which gives up on small noisy images else
@@ -248,6 +249,73 @@ class TestPng(Case):
                 image = Image.open(io.BytesIO(self.encode(edges, "png", bilevel=1)))
                 self.assertEqual(image.mode, "1")
                 self.same(np.asarray(image).reshape(height, width, 1), (edges != 0).reshape(height, width, 1))
+
+
+def transformed(pixels, short, crop, scale, mean, std):
+    """What torchvision's Resize, CenterCrop, ToTensor and Normalize do to a picture of Pillow's, in their words: (C, H, W)."""
+    image = Image.fromarray(pixels)
+    if short:
+        w, h = image.size
+        low, high = (w, h) if w <= h else (h, w)
+        new_low, new_high = short, int(short * high / low)
+        image = image.resize((new_low, new_high) if w <= h else (new_high, new_low), Image.BILINEAR)
+    if crop:
+        w, h = image.size
+        if crop > w or crop > h:
+            left, top = (crop - w) // 2 if crop > w else 0, (crop - h) // 2 if crop > h else 0
+            right, bottom = (crop - w + 1) // 2 if crop > w else 0, (crop - h + 1) // 2 if crop > h else 0
+            image = ImageOps.expand(image, (left, top, right, bottom), 0)
+            w, h = image.size
+        top, left = int(round((h - crop) / 2.0)), int(round((w - crop) / 2.0))
+        image = image.crop((left, top, left + crop, top + crop))
+    x = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1).astype(np.float32)
+    x = x / np.float32(255) if scale == 1 / 255 else (x.astype(np.float64) * scale).astype(np.float32)
+    return (x - mean[: len(x), None, None]) / std[: len(x), None, None]
+
+
+class TestPrepare(Case):
+    def check(self, pixels, short, crop, scale=1 / 255, mean=0.485, std=0.229, bgr=0, nhwc=0, channels=None):
+        h, w = pixels.shape[:2]
+        if short and h > w and int(PIL.__version__.split(".")[0]) < 13:
+            if h - int(short * h / w) > 2 * (w - short):
+                return  # it resizes the width first
+        grey = pixels.ndim == 2
+        channels = channels or (1 if grey else 3)
+        np.save(self.copy.path("in.npy"), pixels)
+        said = self.copy.ask("prepare", short, crop, repr(scale), mean, std, channels, bgr, nhwc, self.copy.path("in.npy"), self.copy.path("out.npy"))
+        self.assertEqual(said, "ok")
+        got = np.load(self.copy.path("out.npy"))
+        c = np.arange(1, 4).astype(np.float32)
+        shown = pixels if not grey or channels == 1 else np.repeat(pixels[..., None], 3, axis=2)
+        wanted = transformed(shown[..., ::-1] if bgr and not grey else shown, short, crop, scale, np.float32(mean) * c, np.float32(std) * c)
+        wanted = wanted.transpose(1, 2, 0)[None] if nhwc else wanted[None]
+        self.assertEqual(got.dtype, np.float32)
+        self.assertEqual(wanted.dtype, np.float32)
+        self.assertEqual(got.shape, wanted.shape)
+        self.assertEqual(int((got.view(np.uint32) != np.ascontiguousarray(wanted).view(np.uint32)).sum()), 0, f"of {got.size}")
+
+    def test_it_has_the_bits_of_torchvisions_transforms(self):
+        r = np.random.default_rng(8)
+        for i in range(400):
+            h, w = (int(x) for x in r.integers(1 if i % 4 == 0 else 30, 120 if i % 3 else 600, 2))
+            pixels = picture(h, w, 3, i)
+            short = int(r.integers(0 if i % 5 == 0 else 1, 90))
+            with self.subTest(h=h, w=w, short=short, i=i):
+                self.check(pixels if i % 4 else grey_of(pixels), short, int(r.integers(0 if i % 7 == 0 else 1, 100)),
+                           [1 / 255, 1.0, 1 / 127.5][i % 3], [0.485, 0.0, 103.94][i % 3], [0.229, 1.0, 57.0][i // 3 % 3],
+                           bgr=i // 2 % 2, nhwc=i // 4 % 2, channels=3 if i % 8 == 0 else None)
+
+    def test_resnets(self):
+        for h, w in [(1080, 1920), (1920, 1080), (500, 375), (256, 256), (224, 300), (2000, 300), (300, 2000), (60, 41)]:
+            with self.subTest(h=h, w=w):
+                self.check(picture(h, w), 256, 224)
+                self.check(picture(h, w), 232, 224)
+
+    def test_every_sample_is_divided_in_f32(self):
+        every = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        for mean, std in [(0.485, 0.229), (0.0, 1.0), (0.5, 0.5)]:
+            self.check(every, 0, 0, mean=mean, std=std)
+            self.check(np.stack([every, every[::-1], every.T], axis=2), 0, 0, mean=mean, std=std)
 
 
 if __name__ == "__main__":

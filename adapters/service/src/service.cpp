@@ -117,6 +117,7 @@ struct service::state {
 
 service::service(service_options options) : state_(std::make_unique<state>(std::move(options))) {
   for (const auto* op : all_ops()) {
+    if (!op->has_endpoint) continue;
     auto row = serving::endpoint_of(*op);
     if (serving::takes_pictures(row) && !serving::has_image_codecs())
       state_->executor.endpoints.leave_out(row.name, serving::no_image_codecs);

@@ -5,6 +5,7 @@
 
 #include "sluice/ops/canny.hpp"
 #include "sluice/ops/matmul.hpp"
+#include "sluice/ops/resize.hpp"
 #include "sluice/ops/rowsum.hpp"
 
 namespace sluice {
@@ -16,6 +17,7 @@ inline std::span<const op_descriptor* const> all_ops() noexcept {
       &matmul_op(),
       &rowsum_op(),
       &canny_op(),
+      &resize_op(),
   };
   return all;
 }

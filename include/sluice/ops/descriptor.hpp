@@ -134,7 +134,7 @@ struct op_precision {
 
 /// Everything that the library knows of an op. Null functions stand for those of an elementwise op.
 struct op_descriptor {
-  std::string_view name;             ///< a string literal; /v1/NAME and /v2/models/NAME of a service
+  std::string_view name;             ///< a string literal; with has_endpoint /v1/NAME and /v2/models/NAME of a service
   std::string_view summary;          ///< one line
   std::span<const op_field> inputs;  ///< at most max_operands
   op_field result;                   ///< the result
@@ -172,6 +172,9 @@ struct op_descriptor {
   /// Operands of at least this rank may be stacked along a new first dimension, and so is the result: a batch in one call.
   /// 0: not.
   int stacks_from_rank = 0;
+  /// Whether a service offers it as /v1/NAME. Not where options that a client would set decide the extents of the result:
+  /// endpoint::results, by which limits hold, is asked without them.
+  bool has_endpoint = true;
 };
 
 /// The precision of `op` of that name; null: it has none.

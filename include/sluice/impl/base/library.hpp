@@ -20,6 +20,9 @@ std::string own_folder();
 void* open_module(const std::string& path, std::string& reason);
 void* find_symbol(void* module, const char* name) noexcept;
 
+// The file of the library that holds `symbol`; `otherwise` where the system does not tell.
+std::string path_of(const void* symbol, const std::string& otherwise);
+
 // A function of a library that the process has loaded; null otherwise. `library`: its file name.
 void* find_loaded(const char* library, const char* name) noexcept;
 

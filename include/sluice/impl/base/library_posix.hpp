@@ -56,6 +56,11 @@ inline void* open_module(const std::string& path, std::string& reason) {
 
 inline void* find_symbol(void* module, const char* name) noexcept { return ::dlsym(module, name); }
 
+inline std::string path_of(const void* symbol, const std::string& otherwise) {
+  Dl_info info{};
+  return ::dladdr(symbol, &info) != 0 && info.dli_fname != nullptr ? info.dli_fname : otherwise;
+}
+
 inline void* find_loaded(const char* library, const char* name) noexcept {
   void* const module = ::dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
   return module != nullptr ? ::dlsym(module, name) : nullptr;

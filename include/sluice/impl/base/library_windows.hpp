@@ -14,13 +14,17 @@ namespace base {
 
 inline const char* module_suffix() noexcept { return ".dll"; }
 
-inline std::string own_folder() {
-  HMODULE own = nullptr;
+inline std::string path_of(const void* symbol, const std::string& otherwise) {
+  HMODULE module = nullptr;
   constexpr DWORD by_address = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
-  if (!::GetModuleHandleExW(by_address, reinterpret_cast<LPCWSTR>(&own_folder), &own)) return {};
+  if (!::GetModuleHandleExW(by_address, static_cast<LPCWSTR>(symbol), &module)) return otherwise;
   std::wstring path(32768, L'\0');
-  path.resize(::GetModuleFileNameW(own, path.data(), static_cast<DWORD>(path.size())));
-  return std::filesystem::path(path).parent_path().string();
+  path.resize(::GetModuleFileNameW(module, path.data(), static_cast<DWORD>(path.size())));
+  return std::filesystem::path(path).string();
+}
+
+inline std::string own_folder() {
+  return std::filesystem::path(path_of(reinterpret_cast<const void*>(&own_folder), "")).parent_path().string();
 }
 
 inline void* open_module(const std::string& path, std::string& reason) {

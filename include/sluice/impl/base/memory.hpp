@@ -12,6 +12,9 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/mman.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #elif defined(__APPLE__)
 #include <mach/mach.h>
 #include <sys/sysctl.h>
@@ -25,6 +28,13 @@ inline namespace SLUICE_ABI {
 namespace base {
 
 inline constexpr std::size_t huge_page = 2 << 20;
+
+// Returns what the allocator keeps of freed memory to the system, where it does not by itself: after much was freed at once.
+inline void return_freed_memory() noexcept {
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#endif
+}
 
 #if defined(__linux__)
 // A mapping of its own at a multiple of huge_page, on huge pages where the system has them.

@@ -12,6 +12,7 @@
 #include "sluice/impl/cpu/host.hpp"
 #include "sluice/impl/cpu/matmul.hpp"
 #include "sluice/impl/cpu/memory.hpp"
+#include "sluice/impl/cpu/resize.hpp"
 #include "sluice/impl/cpu/rowsum.hpp"
 #include "sluice/impl/cpu/table.hpp"
 
@@ -57,6 +58,7 @@ struct named_op {
 // The ops that core finds by name.
 inline constexpr named_op named_ops[] = {
     {"canny", cpu_canny},
+    {"resize", cpu_resize},
     {nullptr, nullptr},  // the end
 };
 
