@@ -11,8 +11,8 @@ required_conan_version = ">=2.0"
 
 
 class Sluice(ConanFile):
-    """The libraries: sluice::sluice, sluice::header_only, sluice::image, sluice::model, sluice::service, sluice::jobs, sluice::httplib.
-    conan create . makes and tries the package."""
+    """The libraries: sluice::sluice, sluice::header_only, sluice::image, sluice::model, sluice::service, sluice::jobs, sluice::models,
+    sluice::httplib. conan create . makes and tries the package."""
 
     name = "sluice"
     description = "Numeric work on whatever device will do it soonest, and over HTTP from inside any application"
@@ -25,7 +25,7 @@ class Sluice(ConanFile):
         "fPIC": [True, False],
         "image": [True, False],  # sluice::image
         "model": [True, False],  # sluice::model, which finds ONNX Runtime at run time
-        "service": [True, False],  # sluice::service, sluice::jobs and sluice::httplib
+        "service": [True, False],  # sluice::service, sluice::jobs and sluice::httplib; sluice::models with image and model
         "cuda": [True, False],  # the backend for NVIDIA's GPUs; the toolkit is the machine's own
     }
     default_options = {"shared": False, "fPIC": True, "image": True, "model": True, "service": True, "cuda": False}
@@ -135,6 +135,13 @@ class Sluice(ConanFile):
             jobs.set_property("pkg_config_name", "sluice-jobs")
             jobs.libs = ["sluice_jobs" + debug]
             jobs.requires = ["service", "simdjson::simdjson", "sqlite3::sqlite3"]
+
+            if self.options.model and self.options.image:
+                models = self.cpp_info.components["models"]
+                models.set_property("cmake_target_name", "sluice::models")
+                models.set_property("pkg_config_name", "sluice-models")
+                models.libs = ["sluice_models" + debug]
+                models.requires = ["service", "model", "image", "simdjson::simdjson"]
 
             httplib = self.cpp_info.components["httplib"]
             httplib.set_property("cmake_target_name", "sluice::httplib")

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import zipfile
 
-PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson", "opencv-python-headless"]
+PACKAGES = ["numpy", "matplotlib", "fastapi", "uvicorn[standard]", "orjson", "opencv-python-headless", "onnxruntime", "onnx", "pillow"]
 FILES_ALONE = ["scikit-image"]  # photographs: none of its code is run
 
 
@@ -56,7 +56,8 @@ def fetch_wheels(folder, python_version):
         os.replace(path + ".stored", path)
 
 
-def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson", "opencv-python-headless")):
+def versions(python, env, names=("numpy", "torch", "cupy", "fastapi", "uvicorn", "orjson", "opencv-python-headless", "onnxruntime",
+                               "pillow")):
     code = f"""
 import importlib.metadata as m, json
 found = {{}}

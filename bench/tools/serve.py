@@ -181,3 +181,51 @@ def run_pictures(bin_folder, python, gpu, cores, run, skip, env, python_env, fol
         except (RuntimeError, OSError) as why:
             skip(f"{by} ({where}), pictures", str(why))
     return rows
+
+
+def run_models(bin_folder, python, cores, run, skip, env, python_env, folder):
+    """Rows of sluice-server --models, and of FastAPI with ONNX Runtime and Pillow: a ResNet-18 of f32 that classifies a JPEG, or a tensor.
+    Every server has as many workers as there are cores; one is up at a time. Both run the library of the same wheel."""
+    if python is None:
+        return skip("models", "no Python with onnxruntime") or []
+    tool = os.path.join(HERE, "models.py")
+
+    def told(*arguments):
+        done = subprocess.run([python, tool, *arguments], capture_output=True, text=True, env=python_env)
+        if done.returncode != 0:
+            raise RuntimeError((done.stderr.strip() or "no word").splitlines()[-1])
+        return done.stdout.strip()
+
+    folder = os.path.join(folder, "resnet18")
+    try:
+        if not os.path.exists(os.path.join(folder, "tensor.npy")):
+            told("make", folder)
+        ours = {**env, "SLUICE_ONNXRUNTIME": told("engine")}
+    except RuntimeError as why:
+        return skip("models", str(why)) or []
+    model = os.path.join(folder, "models", "resnet18", "1", "model.onnx")
+    found = [("sluice", ours, {"command": [f"{bin_folder}/sluice-server", "--port", "PORT", "--data-dir", "FOLDER", "--device", "cpu", "--models",
+                                           os.path.join(folder, "models"), "--model", "resnet18"], "hello": "/health/ready"}, "/v1/resnet18",
+              "/v1/resnet18_raw")]
+    for threads in (1, 0):  # of ONNX Runtime in each worker: either may be the quicker way
+        how = {"command": [python, "-m", "uvicorn", "models_fastapi:app", "--port", "PORT", "--workers", str(cores), "--log-level", "critical"],
+               "cwd": os.path.join(os.path.dirname(HERE), "peers")}
+        its = {**python_env, "MODEL": model, "ORT_THREADS": str(threads)}
+        found.append((f"FastAPI, ONNX Runtime {'of 1 thread' if threads else 'as it comes'}", its, how, "/predict", "/raw"))
+    seconds = {"tiny": 0.1, "quick": 2, "full": 4}[run]
+    rows = []
+    for by, its, how, pictures, tensors in found:
+        try:
+            with Server(how["command"], its, how.get("cwd"), how.get("hello", "/hello")) as server:
+                told("check", folder, f"http://127.0.0.1:{server.port}{pictures}")
+                for what, path, file, kind, accept in (("JPEG", pictures, "photo.jpg", "image/jpeg", "application/json"),
+                                                       ("tensor", tensors, "tensor.npy", "application/x-npy", "application/x-npy")):
+                    for clients in (1, 8, 32):
+                        asked = ["--path", path, "--file", os.path.join(folder, file), "--type", kind, "--accept", accept]
+                        rate, p50, p99 = asked_of(bin_folder, server, clients, seconds, asked)
+                        rows.append({"op": f"HTTP ResNet-18, {what}", "by": by, "where": "cpu", "dtype": "f32",
+                                     "size": f"{clients} client{'s' * (clients > 1)}", "seconds": [p50 * 1e-3], "rates": [rate], "unit": "1/s",
+                                     "more": {"p99_ms": p99}})
+        except (RuntimeError, OSError) as why:
+            skip(f"{by}, models", str(why))
+    return rows

@@ -15,6 +15,7 @@
 
 #include "../common/platform.hpp"
 #include "access_log.hpp"
+#include "models.hpp"
 #include "routes.hpp"
 #if defined(__linux__)
 #include "sluice/hardened_server.hpp"
@@ -41,6 +42,7 @@ struct settings {
   std::int64_t pixels = sluice::service_limits{}.pixels;
   std::string access_log{}, token_file{}, cert{}, key{};
   std::vector<std::string> origins{}, hosts{};
+  model_settings models{};
 #if SLUICE_SERVER_JOBS
   std::vector<std::string> data{};  // NAME=DIR
   sluice::job_options jobs{};
@@ -80,6 +82,7 @@ void print_start(const settings& s, const sluice::service& service, int port) {
   for (const auto& d : sluice::devices()) std::printf("  %s: %s\n", d.where.str().c_str(), d.description.c_str());
   for (const auto& r : sluice::refusals()) std::printf("  %s\n", r.str().c_str());
   for (const auto& o : service.not_offered()) std::printf("  not offered: %s\n", o.c_str());
+  print_model_engine(s.models);
   for (const auto& p : sluice::profiles())
     std::printf("  placement on %s goes by %s\n", p.where.str().c_str(),
                 p.measured ? p.source.c_str() : ("defaults; " + p.source).c_str());
@@ -171,6 +174,7 @@ int serve(const settings& s, Server& server) {
   };
   sluice::service service(std::move(options));
   add_jobs(service, s);
+  add_models(service, s.models);
   stopper stopping(server, service);
   end = [&] { stopping.stop(); };
   note_store notes((std::filesystem::path(s.data_dir) / "notes.db").string());
@@ -306,6 +310,7 @@ int main(int argc, char** argv) {
                "ask the server that runs on this host and port (and --cert, --key) whether it lives; end with 0 if it does");
   add_access_options(app, s);
   add_job_options(app, s);
+  add_model_options(app, s.models);
   CLI11_PARSE(app, argc, argv);
   try {
     return s.probe ? probe(s) : serve(s);

@@ -12,13 +12,14 @@ A comment before a block tells its test what the reader need not see:
     <!-- test: server NAME -->             console: asks the program of that name, not the example server
     <!-- test: server --OPTION ... -->     console: asks an example server with these options
     <!-- test: until stopped -->           console: a command that runs until it is stopped
+    <!-- test: with models -->             needs ONNX Runtime, and models, which are in the folder $MODELS; skipped without
     <!-- test: untested, REASON -->        nothing can be done; the test prints it
 """
 import os
 import re
 
 FENCE = re.compile(r"^( *)(`{3,})\s*([\w+-]*)\s*$")
-KEYS = ("given", "then", "name", "after", "at namespace scope", "serves", "compile only", "server", "until stopped", "untested")
+KEYS = ("given", "then", "name", "after", "at namespace scope", "serves", "compile only", "server", "until stopped", "with models", "untested")
 WITH_TEXT = {"given", "then", "name", "after", "compile only", "server", "untested"}
 
 

@@ -20,6 +20,8 @@ from blocks import blocks_of, named
 
 ROOT, BUILD, BIN, PROGRAM, PAGES = *sys.argv[1:5], sys.argv[5:]
 ADDRESS = "127.0.0.1:8080"
+MODELS = BUILD + "/onnxruntime"  # of tests/model/set_up
+HAS_MODELS = os.path.exists(MODELS + "/ready")
 MARK = "docs-block-ends-with:"
 
 
@@ -105,6 +107,8 @@ class Page:
         own = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
         self.env = dict(own, PATH=BIN + os.pathsep + own["PATH"], XDG_CACHE_HOME=self.folder + "/.cache", CUDA_VISIBLE_DEVICES="",
                         LC_ALL="C", TERM="dumb")
+        if HAS_MODELS:
+            self.env.update(SLUICE_ONNXRUNTIME=MODELS + "/engine", MODELS=MODELS + "/models")
         self.servers = {}
 
     def close(self):
@@ -266,6 +270,9 @@ def main():
             for block in page.blocks:
                 if "untested" in block.says:
                     left_out.append(f"{block}: untested, {block.one('untested')}")
+                    continue
+                if "with models" in block.says and not HAS_MODELS:
+                    left_out.append(f"{block}: skipped: the test model_setup has no ONNX Runtime")
                     continue
                 if block.language not in ("cpp", "console", "python", "json", "yaml", "cmake"):
                     failures.append(f"{block}: there is no way to test it: choose another language, or say why it is untested")

@@ -26,11 +26,12 @@ BACKEND_MAY = {"sluice/backend_api.h", "sluice/config.hpp"}
 ADAPTERS = {
     "service": (re.compile(r"^(httplib|sqlite3|cuda|cublas)"), re.compile(r"^sluice/service(/|\.hpp)")),
     "jobs": (re.compile(r"^(httplib|cuda|cublas)"), re.compile(r"^sluice/(service(/|\.hpp)|jobs\.hpp)")),
+    "models": (re.compile(r"^(httplib|sqlite3|cuda|cublas|onnxruntime)"), re.compile(r"^sluice/(service(/|\.hpp)|models\.hpp)")),
     "hardened": (re.compile(r"^(sqlite3|simdjson|cuda|cublas)"),
                  re.compile(r"^sluice/(hardened(/|_server\.hpp)|httplib/server_extensions\.hpp)")),
     "httplib": (re.compile(r"^(sqlite3|simdjson|cuda|cublas)"), re.compile(r"^sluice/(service(/|\.hpp)|httplib(/|\.hpp))")),
 }
-ADAPTER_HEADER = re.compile(r"^sluice/(service|jobs|hardened|httplib)(/|\.hpp|_server\.hpp)")
+ADAPTER_HEADER = re.compile(r"^sluice/(service|jobs|models|hardened|httplib)(/|\.hpp|_server\.hpp)")
 NO_VARIABLE = re.compile(r"^(using|struct|class|enum|template|typedef|friend|static_assert|namespace|inline namespace|constexpr|inline constexpr|\}|#|return|SLUICE)")
 
 
@@ -200,6 +201,7 @@ PLANTED = {
     "src/cuda/rowsum.cu": ('#include "sluice/tensor.hpp"\n', "a backend includes more"),
     "adapters/service/src/a.cpp": ("#include <httplib.h>\n", "not its own"),
     "adapters/hardened/include/sluice/hardened/b.hpp": ('#include "sluice/service.hpp"\n', "another adapter"),
+    "adapters/models/src/d.cpp": ("#include <onnxruntime_c_api.h>\n", "not its own"),
     "adapters/jobs/src/c.cpp": ('#include "sluice/impl/core/registry.hpp"\n', "other than base"),
     "include/sluice/impl/files/x.hpp": ('#include "sluice/impl/files/y.hpp"\n', "a circle"),
     "include/sluice/impl/files/y.hpp": ('#include "sluice/impl/files/x.hpp"\n', "a circle"),

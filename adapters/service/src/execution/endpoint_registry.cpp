@@ -29,14 +29,14 @@ void check_name(const endpoint& row, std::string_view name, std::string_view mor
   });
   if (!right || name.empty() || name.size() > longest)
     fail(row, fmt::format("the name {} must have 1 to {} letters, digits, '_'{}", json_string(name), longest,
-                          more_letters.empty() ? "" : " or '-'"));
+                          more_letters.empty() ? "" : fmt::format(" or any of {}", json_string(more_letters))));
 }
 
 void check_fields(const endpoint& row, const std::vector<field>& fields, const char* kind,
                   std::set<std::string_view> taken) {
   if (fields.empty()) fail(row, fmt::format("it has no {}s", kind));
   for (const auto& f : fields) {
-    check_name(row, f.name, "", 64);
+    check_name(row, f.name, "-.:/", 256);
     if (!taken.insert(f.name).second)
       fail(row, fmt::format("the {} name {} is taken or reserved", kind, json_string(f.name)));
     if (f.dtypes.empty()) fail(row, fmt::format("{} {} takes no dtype", kind, f.name));

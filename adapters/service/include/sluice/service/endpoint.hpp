@@ -25,7 +25,7 @@ inline namespace SLUICE_ABI {
 
 /// One tensor that goes in or comes out.
 struct field {
-  std::string name{};                             ///< letters, digits and '_'
+  std::string name{};                             ///< letters, digits and any of "_-.:/"
   std::vector<sluice::dtype> dtypes{dtype::f32};  ///< that are taken; the first is what JSON without a "dtype" is read as
   int min_rank = 0;                               ///< dimensions at least
   int max_rank = sluice::max_rank;                ///< dimensions at most
