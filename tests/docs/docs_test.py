@@ -169,8 +169,10 @@ class TestPage(unittest.TestCase):
         return node
 
     def sent(self, node):
-        node.find_element(By.CSS_SELECTOR, "button.go").click()
-        return self.until(lambda: node.find_elements(By.CSS_SELECTOR, ".told .status"))[0].text
+        button = node.find_element(By.CSS_SELECTOR, "button.go")
+        button.click()
+        self.until(lambda: button.text == "Send")  # until the answer is there, and the one before is gone
+        return node.find_element(By.CSS_SELECTOR, ".told .status").text
 
     def test_it_lists_every_route(self):
         server = self.open()

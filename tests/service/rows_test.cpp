@@ -1,8 +1,6 @@
 // Rows of the catalogue that come and go, in several versions, while calls are under way.
 #include "v2_testing.hpp"
 
-#include <set>
-
 using namespace testing;
 
 namespace {
@@ -161,9 +159,20 @@ TEST_CASE("the document follows rows that are replaced and removed") {
 }
 
 TEST_CASE("no call fails while its row is replaced a thousand times, and old rows are released") {
+  bool gathers = false;
+  SUBCASE("alone") {}
+  SUBCASE("that join others") { gathers = true; }
   sluice::service s({.compute_workers = 2});
-  const auto next = [](int n) {
+  const auto next = [gathers](int n) {
     auto row = plus(static_cast<float>(n));
+    if (gathers) {  // calls wait for others in batches of their row's
+      row.gather = {.limit = 8, .by = sluice::joining::rows, .on_cpu = true};
+      row.estimate = [](auto) {
+        sluice::work cost;
+        cost.flops = 1e9;  // more than what the connection's thread computes
+        return cost;
+      };
+    }
     row.run = [run = row.run, life = std::make_shared<counted>()](auto in, const auto& c) { return run(in, c); };
     return row;
   };

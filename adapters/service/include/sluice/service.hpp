@@ -12,10 +12,11 @@
 ///     POST /v1/rowsum/stream      rows from a body of any length, below
 ///          /v1/jobs               durable jobs on the server's files, where add_jobs() was called (sluice/jobs.hpp)
 ///          /v2/...                the same endpoints by the Open Inference Protocol (KServe v2), below
-///     GET  /v1/devices            the devices, and why others were refused
+///     GET  /v1/devices            the devices, and why others were refused; the engine that runs models
 ///     POST /v1/placement          where an op would run, and how long it would take: nothing is run
 ///     GET  /health/live           200 while the process answers
-///     GET  /health/ready          200 while the devices are healthy, by ready_when, else 503, with the reasons
+///     GET  /health/ready          200 while the devices are healthy, by ready_when, and all models that are wanted are
+///                                 served (model_repository::state::wanted); else 503, with the reasons
 ///     GET  /metrics               Prometheus text, in seconds and bytes
 ///     GET  /openapi.json          all of this for programs (OpenAPI 3.1), the application's endpoints included
 ///     GET  /docs                  a page to try each endpoint, with charts of the metrics
@@ -58,19 +59,23 @@
 /// JSON, and are held until then within stream_options::quota_bytes: 413 beyond, and the rest of the body is not read; 507
 /// when the disk is full.
 ///
-/// Under /v2 an endpoint NAME is a model of version 1, and so is NAME_fp64 and so on for every dtype that its first input
-/// takes after the first. GET /v2/models lists all: {"models": [{"name": "matmul", "versions": ["1"], "state": "READY",
-/// "reason": ""}, ...]}; the state is UNAVAILABLE, with the reason, where /v2/health/ready is 503. Health, metadata, config,
-/// statistics, the repository's index (the same list as Triton has it), and POST /v2/models/NAME/infer with JSON or binary
-/// tensors (Inference-Header-Content-Length), in and out, mixed; f16 and bf16 come in binary alone. `timeout`, in
-/// microseconds from the request's arrival, `priority` and `precision` reach the endpoint; a call whose timeout has passed
-/// before it is computed is refused with 504. A picture is an array of UINT8, or one element of BYTES, a file (base64 in
-/// JSON, the whole body where Inference-Header-Content-Length is 0); metadata show the latter, and NAME_uint8 takes arrays
-/// alone. Its result is UINT8 unless the parameter `accept`, of the request or of an output, asks for image/png or
-/// image/jpeg: then it is one element of BYTES. An endpoint's parameters are parameters here. Other parameters are passed
-/// over, and null is as if it were not there; but `sequence_id`, `classification` and shared memory are refused, as the
-/// answer would not be what is asked for. Answers in JSON of 1 KiB or more are compressed as Accept-Encoding says, and all
-/// of them where it lists gzip or deflate alone. Errors there are {"error": "..."}; what is 422 and 406 below is 400.
+/// Under /v2 an endpoint NAME is a model, and so is NAME_fp64 and so on for every dtype that its first input takes after the
+/// first; /v2/models/NAME/versions/V is a version, /v2/models/NAME the highest. GET /v2/models lists all: {"models":
+/// [{"name": "matmul", "versions": ["1"], "state": "READY", "reason": ""}, ...]}; the state is UNAVAILABLE, with the reason,
+/// where the devices are not ready, and that of the model_repository, where there is one, for models that are not served. A
+/// model that is wanted and not served is 503, also under /v1; other models answer meanwhile. POST
+/// /v2/repository/models/NAME/load and unload return when it is done; without a repository they are 501. Health, metadata,
+/// config, statistics, the repository's index (the same list as Triton has it; {"ready": true} asks for those that are
+/// ready), and POST /v2/models/NAME/infer with JSON or binary tensors (Inference-Header-Content-Length), in and out, mixed;
+/// f16 and bf16 come in binary alone. `timeout`, in microseconds from the request's arrival, `priority` and `precision`
+/// reach the endpoint; a call whose timeout has passed before it is computed is refused with 504. A picture is an array of
+/// UINT8, or one element of BYTES, a file (base64 in JSON, the whole body where Inference-Header-Content-Length is 0);
+/// metadata show the latter, and NAME_uint8 takes arrays alone. Its result is UINT8 unless the parameter `accept`, of the
+/// request or of an output, asks for image/png or image/jpeg: then it is one element of BYTES. An endpoint's parameters are
+/// parameters here. Other parameters are passed over, and null is as if it were not there; but `sequence_id`,
+/// `classification` and shared memory are refused, as the answer would not be what is asked for. Answers in JSON of 1 KiB or
+/// more are compressed as Accept-Encoding says, and all of them where it lists gzip or deflate alone. Errors there are
+/// {"error": "..."}; what is 422 and 406 below is 400.
 ///
 /// Documents, metrics and other text of 1 KiB or more are compressed likewise; answers of calls under /v1 are not.
 ///
