@@ -59,8 +59,10 @@ struct batch_time {
 
 /// How a model is loaded.
 struct model_options {
-  device where = device::cpu;                       ///< the CPU or a CUDA device
-  sluice::precision precision = precision::strict;  ///< on a GPU: tensor_core and fast let f32 products round to TF32
+  device where = device::cpu;  ///< the CPU or a CUDA device
+  /// On a GPU: tensor_core and fast let f32 products round to TF32, and so does a file with weights of f16, whatever this
+  /// is.
+  sluice::precision precision = precision::strict;
   /// Rows of one batch at most; more are split. 0: 32 on the CPU, 64 on a GPU. A model that is not batched has 1.
   std::int64_t largest_batch = 0;
 };

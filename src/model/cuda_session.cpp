@@ -20,7 +20,8 @@ namespace {
 std::map<std::string, std::string> provider_options(const model_options& options, bool halves, bool graphs) {
   std::map<std::string, std::string> all{
       {"device_id", std::to_string(options.where.index())},
-      {"use_tf32", options.precision == precision::strict ? "0" : "1"},
+      {"use_tf32",
+       options.precision == precision::strict && !halves ? "0" : "1"},  // off, f16's products use no tensor cores
       {"enable_cuda_graph", graphs ? "1" : "0"},
       {"prefer_nhwc", "1"},
       {"fuse_conv_bias", halves ? "0" : "1"},

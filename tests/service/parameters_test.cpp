@@ -2,6 +2,7 @@
 // parameters.
 #include "v2_testing.hpp"
 
+#include <algorithm>
 #include <limits>
 
 using namespace sluice;
@@ -85,7 +86,9 @@ TEST_CASE("they are in the document") {
 
 TEST_CASE("ops that this build does not have are named, with the reason, where they would be") {
   sluice::service s;
-  CHECK(s.endpoints().size() + s.not_offered().size() == sluice::all_ops().size());
+  const auto ops = sluice::all_ops();
+  CHECK(s.endpoints().size() + s.not_offered().size() ==
+        static_cast<std::size_t>(std::count_if(ops.begin(), ops.end(), [](const auto* op) { return op->has_endpoint; })));
   for (const auto& sentence : s.not_offered()) {
     const auto name = sentence.substr(0, sentence.find(':'));
     check_problem(post(s, name, "{}"), 501, sentence.substr(name.size() + 2));

@@ -46,9 +46,9 @@ class scanner {
 
   std::optional<found_model> model(const std::string& name) {
     const auto folder = root_ / name;
+    if (!has(folder, fs::file_type::directory, "a folder with versions in it")) return std::nullopt;
     if (!is_name(name))
       return ignore(folder, fmt::format("a model's name has 1 to {} letters, digits, '_' and '-'", longest_name));
-    if (!has(folder, fs::file_type::directory, "a folder with versions in it")) return std::nullopt;
     found_model found{.name = name, .versions = {}};
     const auto image_json = optional_file(folder, "image.json"), labels = optional_file(folder, "labels.txt");
     for (const auto& entry : entries(folder)) {

@@ -38,7 +38,8 @@ double session::seconds(std::int64_t rows) const {
     return rows % last.rows == 0 ? whole : whole + seconds(rows % last.rows);
   }
   const auto above = std::find_if(times.begin(), times.end(), [&](const batch_time& t) { return t.rows >= rows; });
-  if (above == times.begin() || above->rows == rows) return above->seconds;
+  // On a GPU a batch is padded to the next size that was captured.
+  if (above == times.begin() || above->rows == rows || !runs.where().is_cpu()) return above->seconds;
   const auto& below = *(above - 1);
   const double part = static_cast<double>(rows - below.rows) / static_cast<double>(above->rows - below.rows);
   return below.seconds + part * (above->seconds - below.seconds);

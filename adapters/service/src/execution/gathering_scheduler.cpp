@@ -15,6 +15,16 @@ std::int64_t rows_joining(const call& c, const placed_call& where) {
   return rows_to_join(c);
 }
 
+// Inputs of a call that may wait for a GPU: they travel while the batch before is computed, not when their own begins.
+void upload(call& c) {
+  if (is_on_cpu(c)) return;
+  try {
+    for (auto& in : c.inputs) in = in.to(c.context.where);
+  } catch (const error& e) {
+    if (e.code() != error_code::out_of_memory) throw;  // it has room for a batch, which begins in its turn
+  }
+}
+
 int turn_of(const call& c) { return compute_queue::turn_of(c.priority()); }
 
 }  // namespace
@@ -26,6 +36,7 @@ call_result gathering_scheduler::submit(call& c) {
     left(c);
     return alone(c, std::move(where));
   }
+  upload(c);
   member m{.own = c, .where = std::move(where), .rows = rows};
   held_lock lock(mutex_);
   queue_ = &c.permit->queue();

@@ -85,9 +85,9 @@ enum class joining {
 };
 
 /// How calls that wait run as one batch. They join where device, precision, parameters, dtypes and shapes are equal, of
-/// joining::rows but for the number of rows. `run` then gets inputs on the device that placement chose, and the context of
-/// one of the calls; the first extent of each of its results counts calls, or rows. Where it throws, each call is computed
-/// alone, so that an error stays with its call. For endpoints with an estimate.
+/// joining::rows but for the number of rows. `run` then gets the context of one of the calls, and inputs on the device that
+/// placement chose, where inputs of a call alone are, too; the first extent of each of its results counts calls, or rows.
+/// Where it throws, each call is computed alone, so that an error stays with its call. For endpoints with an estimate.
 ///
 /// What waits when a device is free runs at once, the higher priority first; a call that finds its device, or a worker, free
 /// runs at once, alone. There are no timers: nothing waits for calls that might come. On the CPU, where the calls that wait

@@ -24,14 +24,14 @@ inline namespace SLUICE_ABI {
 /// Called by any number of threads at once, those that answer requests.
 class model_repository {
  public:
-  model_repository() = default;
-  virtual ~model_repository() = default;
-  model_repository(const model_repository&) = delete;             ///< the service holds it
+  model_repository() = default;                        ///< for what derives from it
+  virtual ~model_repository() = default;               ///< by the service, once it is destroyed, or by its last owner
+  model_repository(const model_repository&) = delete;  ///< the service holds it
   model_repository& operator=(const model_repository&) = delete;  ///< likewise
 
   /// One version of a model that there is, or that is wanted.
   struct state {
-    std::string name{};
+    std::string name{};                 ///< as in /v2/models/NAME
     std::string version{};              ///< empty: of a model of which no version is known
     std::string state = "UNAVAILABLE";  ///< READY: it is served; LOADING or UNAVAILABLE: it is not
     std::string reason{};               ///< why it is not, or why a newer copy of it is not
@@ -41,7 +41,9 @@ class model_repository {
   };
   /// What runs the models.
   struct engine {
-    std::string name{}, version{}, path{};
+    std::string name{};     ///< "onnxruntime"
+    std::string version{};  ///< "1.32.0"
+    std::string path{};     ///< of its shared library
     std::string refused{};  ///< why there is none; empty: there is one
   };
 
