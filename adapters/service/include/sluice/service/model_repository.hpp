@@ -31,7 +31,7 @@ class model_repository {
 
   /// One version of a model that there is, or that is wanted.
   struct state {
-    std::string name{};
+    std::string name{};                 ///< of its endpoint
     std::string version{};              ///< empty: of a model of which no version is known
     std::string state = "UNAVAILABLE";  ///< READY: it is served; LOADING or UNAVAILABLE: it is not
     std::string reason{};               ///< why it is not, or why a newer copy of it is not
@@ -41,7 +41,9 @@ class model_repository {
   };
   /// What runs the models.
   struct engine {
-    std::string name{}, version{}, path{};
+    std::string name{};     ///< "onnxruntime"
+    std::string version{};  ///< empty: there is none
+    std::string path{};     ///< of its shared library
     std::string refused{};  ///< why there is none; empty: there is one
   };
 
