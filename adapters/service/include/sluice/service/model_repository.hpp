@@ -24,8 +24,8 @@ inline namespace SLUICE_ABI {
 /// Called by any number of threads at once, those that answer requests.
 class model_repository {
  public:
-  model_repository() = default;
-  virtual ~model_repository() = default;
+  model_repository() = default;                                   ///< knows no model
+  virtual ~model_repository() = default;                          ///< when no service holds it
   model_repository(const model_repository&) = delete;             ///< the service holds it
   model_repository& operator=(const model_repository&) = delete;  ///< likewise
 
