@@ -179,6 +179,24 @@ TEST_CASE("on the CPU nothing waits where the measured times say that it does no
   CHECK(d.runs == std::vector<floats>{{0}, {1}, {2}, {3}});
 }
 
+TEST_CASE("a second measured batch of half of the rows begins while the first of a device is computed, and no third") {
+  doubling d("fake:0", 4, 16);
+  d.row.gather.seconds = [](const device&, std::int64_t rows) { return 1e-3 * (10 + 0.1 * static_cast<double>(rows)); };
+  auto all = d.begin_behind_one({});
+  all.push_back(d.begin({1, 2, 3}));  // 3 of 4 rows
+  REQUIRE(eventually([&] { return d.entrance.entered == 2; }));
+  for (const float i : {4.0F, 5.0F, 6.0F}) {
+    all.push_back(d.begin({i}));
+    REQUIRE(d.wait_for(static_cast<int>(all.size()) - 2));
+  }
+  CHECK(d.entrance.entered == 2);
+  d.entrance.open();
+  for (auto& one : all) CHECK(one.get().status == 200);
+  REQUIRE(d.runs.size() == 3);
+  CHECK(d.runs[1] == floats{1, 2, 3});
+  CHECK(d.runs[2] == floats{4, 5, 6});
+}
+
 TEST_CASE("a call of more rows than a batch may have is split; its parts join others in order") {
   doubling d;
   auto all = d.begin_behind_one({{1, 2}, {3, 4, 5, 6, 7, 8, 9}, {10}, {11}});

@@ -15,16 +15,6 @@ std::int64_t rows_joining(const call& c, const placed_call& where) {
   return rows_to_join(c);
 }
 
-// Inputs of a call that may wait for a GPU: they travel while the batch before is computed, not when their own begins.
-void upload(call& c) {
-  if (is_on_cpu(c)) return;
-  try {
-    for (auto& in : c.inputs) in = in.to(c.context.where);
-  } catch (const error& e) {
-    if (e.code() != error_code::out_of_memory) throw;  // it has room for a batch, which begins in its turn
-  }
-}
-
 int turn_of(const call& c) { return compute_queue::turn_of(c.priority()); }
 
 }  // namespace
@@ -36,7 +26,6 @@ call_result gathering_scheduler::submit(call& c) {
     left(c);
     return alone(c, std::move(where));
   }
-  upload(c);
   member m{.own = c, .where = std::move(where), .rows = rows};
   held_lock lock(mutex_);
   queue_ = &c.permit->queue();
@@ -315,11 +304,21 @@ int gathering_scheduler::share_of(const group& g, int coming) const {
 }
 
 bool gathering_scheduler::may_begin(const group& g) const {
-  if (!is_on_cpu(g.like())) return g.running == 0;
+  if (!is_on_cpu(g.like())) return g.running == 0 || may_overlap(g);
   const int more = coming(g);
   if (more == 0) return true;
   const int wanted = share_of(g, more) - static_cast<int>(g.waiting.size());
   return wanted <= 0 || !is_worth_waiting(parts_of(g), wanted, terms_of(g));
+}
+
+// A second batch of half of all there is: its inputs travel, and its caller wakes up, while the first is computed. Measured
+// batches alone: their endpoint expects that.
+bool gathering_scheduler::may_overlap(const group& g) const {
+  if (g.running != 1 || !g.like().row.gather.seconds) return false;
+  std::int64_t all = 0, waiting = 0;
+  for (const auto* m : g.members) all += m->rows - m->done;
+  for (const auto* m : g.waiting) waiting += m->rows - m->begun;
+  return 2 * waiting >= all;
 }
 
 void gathering_scheduler::wake_one(group& g) {

@@ -15,7 +15,7 @@ namespace sluice::serving {
 
 // A call whose group may begin a batch does so at once, for those at the front of the group; any other releases its permit
 // and waits until it is in a batch or is woken to begin one. A group may begin a batch
-// - of a device, when none is under way;
+// - of a device, when none is under way; where batches are measured, also a second one of half of the rows that there are;
 // - of the CPU, unless calls of its kind are still being decoded, or are the next to be, and would make the batch so much
 //   better that it pays to wait for them. They are shared out to the workers that compute nothing: a call that finds a
 //   worker free waits for nobody.
@@ -90,6 +90,7 @@ class gathering_scheduler final : public scheduler {
   [[nodiscard]] int coming(const group& g) const;
   [[nodiscard]] int share_of(const group& g, int coming) const;
   [[nodiscard]] bool may_begin(const group& g) const;
+  [[nodiscard]] bool may_overlap(const group& g) const;
   void has_come(call& c);
   void wake_one(group& g);
   void wake_others(const group* but = nullptr);

@@ -85,9 +85,9 @@ enum class joining {
 };
 
 /// How calls that wait run as one batch. They join where device, precision, parameters, dtypes and shapes are equal, of
-/// joining::rows but for the number of rows. `run` then gets the context of one of the calls, and inputs on the device that
-/// placement chose, where inputs of a call alone are, too; the first extent of each of its results counts calls, or rows.
-/// Where it throws, each call is computed alone, so that an error stays with its call. For endpoints with an estimate.
+/// joining::rows but for the number of rows. `run` then gets inputs on the device that placement chose, and the context of
+/// one of the calls; the first extent of each of its results counts calls, or rows. Where it throws, each call is computed
+/// alone, so that an error stays with its call. For endpoints with an estimate.
 ///
 /// What waits when a device is free runs at once, the higher priority first; a call that finds its device, or a worker, free
 /// runs at once, alone. There are no timers: nothing waits for calls that might come. On the CPU, where the calls that wait
@@ -105,7 +105,8 @@ struct gather_rule {
   std::shared_ptr<const void> same{};
   /// Seconds that `run` takes for so many calls or rows on a device, as measured. Of what waits, a batch takes as much as
   /// gives the most rows a second, half of that where it gives 95% of them, and less where a call would else miss its
-  /// deadline. Null: all that waits.
+  /// deadline; and on a GPU a second batch, of half of all rows under way or more, begins while the first is computed, so
+  /// that its inputs travel meanwhile. Null: all that waits, one batch at a time.
   std::function<double(const device&, std::int64_t)> seconds{};
 };
 
