@@ -1,6 +1,5 @@
 // Batches on a device: inputs and outputs pass through buffers that never move, so that a batch size is one captured graph.
 #include <algorithm>
-#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -38,19 +37,18 @@ class bound_runner final : public runner {
   bound_runner& operator=(const bound_runner&) = delete;
 
   void run(std::span<const tensor> inputs, std::span<tensor> outputs) const override {
-    std::unique_lock turn(turn_, std::try_to_lock);
     std::vector<tensor> uploaded;
-    if (!turn.owns_lock()) {  // these travel while another batch is computed
+    if (owner_.is_busy()) {  // these travel while another batch is computed
       for (const auto& t : inputs) uploaded.push_back(t.to(at_.where));
       inputs = uploaded;
-      turn.lock();
     }
     const std::int64_t rows = about_.batched ? inputs.front().extent(0) : 1;
-    for (std::size_t i = 0; i < inputs.size(); ++i) rows_of(inputs_[i], rows).assign(inputs[i]);
-    // Rows beyond these are those of an earlier batch: whatever they give is not read.
-    const auto next = std::find_if(batches_.begin(), batches_.end(), [&](const batch& b) { return b.rows >= rows; });
-    owner_.call([&] { run_batch(*next); });
-    for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i].assign(rows_of(outputs_[i], rows));
+    owner_.call([&] {
+      for (std::size_t i = 0; i < inputs.size(); ++i) rows_of(inputs_[i], rows).assign(inputs[i]);
+      // Rows beyond these are those of an earlier batch: whatever they give is not read.
+      run_batch(*std::find_if(batches_.begin(), batches_.end(), [&](const batch& b) { return b.rows >= rows; }));
+      for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i].assign(rows_of(outputs_[i], rows));
+    });
   }
 
  private:
@@ -120,7 +118,7 @@ class bound_runner final : public runner {
   const place at_;
   const std::string name_;
   memory_info_handle memory_;
-  mutable std::mutex turn_;  // for what follows
+  // Used on the owner's thread alone, once made:
   mutable std::vector<tensor> inputs_, outputs_;
   mutable std::vector<batch> batches_;  // by rows
 };

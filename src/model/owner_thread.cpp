@@ -40,43 +40,49 @@ owner_thread::owner_thread() {
 }
 
 owner_thread::~owner_thread() {
-  state_.store(state::ending);
-  state_.notify_all();
+  enqueue(nullptr);
   thread_.join();
 }
 
-void owner_thread::call(const std::function<void()>& work) {
-  const std::lock_guard turn(turn_);
-  work_ = &work;
-  state_.store(state::called, std::memory_order_release);
-  state_.notify_all();
-  state_.wait(state::called, std::memory_order_acquire);
-  state_.store(state::idle, std::memory_order_relaxed);
-  if (failed_) std::rethrow_exception(std::exchange(failed_, nullptr));
+void owner_thread::enqueue(job* j) {
+  const std::lock_guard lock(mutex_);
+  queue_.push_back(j);
+  pending_.fetch_add(1, std::memory_order_release);
+  pending_.notify_one();
 }
 
-void owner_thread::wait_while(state now) const noexcept {
+void owner_thread::call(const std::function<void()>& work) {
+  job own{.work = work};
+  enqueue(&own);
+  own.done.wait(false, std::memory_order_acquire);
+  if (own.failed) std::rethrow_exception(own.failed);
+}
+
+owner_thread::job* owner_thread::next() {
   const auto until = std::chrono::steady_clock::now() + awake;
-  while (state_.load(std::memory_order_acquire) == now) {
-    if (std::chrono::steady_clock::now() > until) return state_.wait(now, std::memory_order_acquire);
-    std::this_thread::yield();
+  while (pending_.load(std::memory_order_acquire) == 0) {
+    if (std::chrono::steady_clock::now() > until)
+      pending_.wait(0, std::memory_order_acquire);
+    else
+      std::this_thread::yield();
   }
+  const std::lock_guard lock(mutex_);
+  job* const first = queue_.front();
+  queue_.pop_front();
+  return first;
 }
 
 void owner_thread::serve() {
-  for (state seen = state::idle; seen != state::ending; seen = state_.load(std::memory_order_acquire)) {
-    if (seen == state::called) {
-      try {
-        const beside_capture relaxed_here;
-        (*work_)();
-      } catch (...) {
-        failed_ = std::current_exception();
-      }
-      state_.store(state::done, std::memory_order_release);
-      state_.notify_all();
-      seen = state::done;
+  while (job* const now = next()) {
+    try {
+      const beside_capture relaxed_here;
+      now->work();
+    } catch (...) {
+      now->failed = std::current_exception();
     }
-    wait_while(seen);
+    pending_.fetch_sub(1, std::memory_order_relaxed);
+    now->done.store(true, std::memory_order_release);
+    now->done.notify_one();
   }
 }
 

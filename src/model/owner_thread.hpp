@@ -2,11 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
-#include <utility>
 
 #include "sluice/config.hpp"
 
@@ -21,19 +21,25 @@ class owner_thread {
   owner_thread(const owner_thread&) = delete;
   owner_thread& operator=(const owner_thread&) = delete;
 
-  // Runs `work` there and waits for it; throws what it throws. Calls of several threads take turns.
+  // Runs `work` there and waits for it; throws what it throws. Calls of several threads run in their order, the next begins
+  // without waiting for the caller of the one before.
   void call(const std::function<void()>& work);
+  [[nodiscard]] bool is_busy() const noexcept { return pending_.load(std::memory_order_relaxed) > 0; }
 
  private:
-  enum class state { idle, called, done, ending };
+  struct job {
+    const std::function<void()>& work;
+    std::exception_ptr failed{};
+    std::atomic<bool> done{false};
+  };
 
+  void enqueue(job* j);
+  job* next();
   void serve();
-  void wait_while(state now) const noexcept;
 
-  std::mutex turn_;
-  const std::function<void()>* work_ = nullptr;
-  std::exception_ptr failed_;
-  std::atomic<state> state_{state::idle};
+  std::mutex mutex_;
+  std::deque<job*> queue_;  // null: the thread ends
+  std::atomic<int> pending_{0};
   std::thread thread_;
 };
 

@@ -87,16 +87,13 @@ call_result gathering_scheduler::alone(call& c) { return alone(c, choose_device(
 call_result gathering_scheduler::alone(call& c, placed_call where) {
   struct scope {
     gathering_scheduler& s;
-    const bool counts;
+    const bool has_permit;
     ~scope() {
-      if (!counts) return;
-      --s.computing_;
-      if (s.blocked_ == 0) return;
+      if (!has_permit || s.blocked_ == 0) return;
       const held_lock lock(s.mutex_);
       s.wake_others();
     }
-  } const counted{*this, c.permit != nullptr};
-  if (counted.counts) ++computing_;
+  } const end{*this, c.permit != nullptr};
   auto done = serving::compute(c, std::move(where));
   if (c.row.gather.limit > 1) report(c, c.context.where, std::max<std::int64_t>(1, rows_to_join(c)));
   return done;
@@ -177,13 +174,11 @@ void gathering_scheduler::run_batch(group& g, member& leader, held_lock& lock) {
   batch b = take(g, leader);
   if (b.parts.empty()) return;
   ++g.running;
-  ++computing_;
   wake_one(g);
   lock.unlock();
   compute_batch(b, leader);
   lock.lock();
   --g.running;
-  --computing_;
   settle(g, b);
   wake_one(g);
   if (blocked_ > 0) wake_others(&g);
@@ -297,9 +292,10 @@ int gathering_scheduler::coming(const group& g) const {
   return (it == coming_.end() ? 0 : it->second) + queue_->next_of(kind);
 }
 
-// What each worker that computes nothing would have of them and of those that wait.
+// What each worker would have of them and of those that wait: those that compute are free soon, and a batch that left them
+// nothing would take longer than all of them together.
 int gathering_scheduler::share_of(const group& g, int coming) const {
-  const int workers = std::max(1, queue_->workers() - computing_);
+  const int workers = queue_->workers();
   return (static_cast<int>(g.waiting.size()) + coming + workers - 1) / workers;
 }
 
@@ -311,10 +307,12 @@ bool gathering_scheduler::may_begin(const group& g) const {
   return wanted <= 0 || !is_worth_waiting(parts_of(g), wanted, terms_of(g));
 }
 
-// A second batch of half of all there is: its inputs travel, and its caller wakes up, while the first is computed. Measured
-// batches alone: their endpoint expects that.
+// A second batch of half of all there is: its inputs travel, and its caller wakes up, while the first is computed. Not while
+// others wait for a worker, which it would keep from them: they could join. Measured batches alone: their endpoint expects
+// that.
 bool gathering_scheduler::may_overlap(const group& g) const {
-  if (g.running != 1 || !g.like().row.gather.seconds) return false;
+  const endpoint& row = g.like().row;
+  if (g.running != 1 || !row.gather.seconds || queue_->next_of(kind_of(row)) > 0) return false;
   std::int64_t all = 0, waiting = 0;
   for (const auto* m : g.members) all += m->rows - m->done;
   for (const auto* m : g.waiting) waiting += m->rows - m->begun;

@@ -17,8 +17,8 @@ namespace sluice::serving {
 // and waits until it is in a batch or is woken to begin one. A group may begin a batch
 // - of a device, when none is under way; where batches are measured, also a second one of half of the rows that there are;
 // - of the CPU, unless calls of its kind are still being decoded, or are the next to be, and would make the batch so much
-//   better that it pays to wait for them. They are shared out to the workers that compute nothing: a call that finds a
-//   worker free waits for nobody.
+//   better that it pays to wait for them. They are shared out to all workers: a call that finds a worker free waits for
+//   nobody.
 // Without a rule or an estimate, and on a connection's thread, calls compute alone; so do those with which the results of
 // all that wait would be beyond limits.result_bytes: more calls than there are permits hold decoded inputs here.
 class gathering_scheduler final : public scheduler {
@@ -100,8 +100,7 @@ class gathering_scheduler final : public scheduler {
   std::map<const void*, int> coming_;  // calls that are being decoded, by kind
   std::int64_t waiting_bytes_ = 0;     // of the results of calls that wait for others
   const compute_queue* queue_ = nullptr;
-  std::atomic<int> computing_{0};  // batches and calls, each with a permit
-  std::atomic<int> blocked_{0};    // calls that wait for others
+  std::atomic<int> blocked_{0};  // calls that wait for others
 };
 
 }  // namespace sluice::serving
