@@ -15,7 +15,7 @@ namespace ort {
 namespace {
 
 // Options of the CUDA provider by their names. SLUICE_MODEL_CUDA ("prefer_nhwc=0;fuse_conv_bias=1") sets others. Those of
-// convolutions are ResNet-18's best on an H200 (bench/results/model.md): of f32 in TF32, a batch of 64 takes 1.6 times as
+// convolutions are ResNet-18's best on an H200 (bench/results/models.md): of f32 in TF32, a batch of 64 takes 1.6 times as
 // long in NCHW and 1.3 without the fusion; of f16 the fusion searches for 4 s and is slower. NCHW with the fusion gives NaN.
 std::map<std::string, std::string> provider_options(const model_options& options, bool halves, bool graphs) {
   std::map<std::string, std::string> all{
