@@ -105,7 +105,7 @@ class model {
   /// split, and their results joined. May be called from several threads at once; on a GPU they take turns. Throws
   /// - invalid_argument for another number of inputs, and for a dtype, rank or extents that are not those of inputs(), with
   ///   both; also where ONNX Runtime refuses the shapes, in its words;
-  /// - unsupported where a split batch has an output whose first extent does not count rows;
+  /// - unsupported where an output is not what outputs() says, or one of a split batch does not have its rows;
   /// - out_of_memory; device_lost; what the inputs' pending work failed with.
   [[nodiscard]] SLUICE_API std::vector<tensor> run(std::span<const tensor> inputs) const;
   /// Likewise: model.run({image}).

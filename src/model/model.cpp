@@ -60,6 +60,7 @@ class model::session {
       runner_->run(inputs, outputs);
     else
       run_parts(inputs, outputs, rows);
+    check_outputs(outputs);
     return outputs;
   }
 
@@ -108,6 +109,15 @@ class model::session {
                                                          name_, inputs[0].name, rows, inputs[i].name, given[i].extent(0)));
     if (rows < 1) refuse(error_code::invalid_argument, fmt::format("{}: there are 0 rows: at least 1", name_));
     return rows;
+  }
+
+  // The engine gives shapes that the file does not state as they come.
+  void check_outputs(std::span<const tensor> outputs) const {
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      if (!about_.known[i] && !fits(outputs[i], about_.outputs[i]))
+        refuse(error_code::unsupported,
+               fmt::format("{}: output \"{}\" is {} {}: its file says {}", name_, about_.outputs[i].name,
+                           sluice::name_of(outputs[i].dtype()), outputs[i].shape().str(), ort::text_of(about_.outputs[i])));
   }
 
   // More rows than one batch: outputs of known shapes are written in place, the others joined.

@@ -128,7 +128,11 @@ class walker {
   void read_entry(std::span<const std::byte> bytes, external_data& data) const {
     std::string_view key, value;
     message_reader fields(bytes);
-    for (field f; fields.next(f);) (f.number == 1 ? key : value) = f.text();
+    for (field f; fields.next(f);) {
+      if (!f.has_bytes) continue;  // the engine passes over it, as over fields of other numbers
+      if (f.number == 1) key = f.text();
+      if (f.number == 2) value = f.text();
+    }
     if (fields.failed()) refuse("it is corrupt: external data");
     const auto number = [&](std::uint64_t& out) {
       const auto read = std::from_chars(value.data(), value.data() + value.size(), out);

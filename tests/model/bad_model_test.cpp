@@ -92,6 +92,8 @@ TEST_CASE("no change of a byte ends the process") {
 TEST_CASE("data outside the model's folder is not read") {
   const std::string_view rule = "a path relative to the model's folder, and not leave that";
   CHECK_NOT_LOADED("external/parent.onnx", malformed, "tensor \"w1\"", "\"../outside.bin\"", rule);
+  CHECK_NOT_LOADED("external/another_field.onnx", malformed, "tensor \"w1\"", "\"../outside.bin\"", rule);
+  CHECK_NOT_LOADED("external/another_type.onnx", malformed, "tensor \"w1\"", "\"../outside.bin\"", rule);
   CHECK_NOT_LOADED("external/parent_within.onnx", malformed, "\"below/../data.bin\"", rule);
   CHECK_NOT_LOADED("external/absolute.onnx", malformed, "/outside.bin\"", rule);
   CHECK_NOT_LOADED("external/memory.onnx", malformed, "\"*/_ORT_MEM_ADDR_/*\"", rule);
@@ -132,6 +134,13 @@ TEST_CASE("inputs that a model does not take") {
   CHECK_REFUSED(two.run({tensor::zeros({0, 3}), tensor::zeros({0, 3}, dtype::i64)}), invalid_argument, "0 rows: at least 1");
   CHECK_REFUSED(model::load(model_file("fixed.onnx")).run({tensor::zeros({3, 4})}), invalid_argument,
                 "input \"x\" is f32 (3, 4): it takes f32 (2, 4)");
+}
+
+TEST_CASE("an output that is not what the file says") {
+  const auto m = model::load(model_file("bad/output.onnx"));
+  CHECK_REFUSED(m.run({tensor::zeros({2, 3})}), unsupported, "output.onnx: output \"y\" is f32 (2, 1): its file says f32",
+                "3)");
+  CHECK_REFUSED(m.warm(), unsupported, "output \"y\" is f32 (1, 1)");
 }
 
 TEST_CASE("values that the engine refuses are the caller's") {

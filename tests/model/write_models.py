@@ -91,6 +91,9 @@ def bad():
     save("bad/circle.onnx", circle)
     short = mlp(weights=[array("w1", 4, 8), array("b1", 8), array("w2", 9, 3), array("b2", 3)])
     save("bad/shapes.onnx", short)
+    # Gives one column, and says three.
+    save("bad/output.onnx", model([helper.make_node("Compress", ["x", "which"], ["y"], axis=1)], [value("x", ["batch", 3])],
+                                  [value("y", ["m", 3])], [numpy_helper.from_array(np.array([True, False, False]), "which")]))
 
 
 def external_data():
@@ -115,6 +118,11 @@ def external_data():
     with_data("good_below", "below/data.bin", offset=0)
     with_data("good_link", "link_within.bin")
     with_data("parent", "../outside.bin")
+    # Fields that the format does not have, or has as another type, hide nothing: readers pass over them.
+    hiding = mlp(weights=[external("w1", "../outside.bin##", 4, 8, length=w1.nbytes), *others]).SerializeToString()
+    for name, field in (("another_field", b"\x1a\x00"), ("another_type", b"\x10\x01")):
+        with open(os.path.join(folder, name + ".onnx"), "wb") as file:
+            file.write(hiding.replace(b"\x12\x10../outside.bin##", b"\x12\x0e../outside.bin" + field))
     with_data("parent_within", "below/../data.bin")
     with_data("absolute", os.path.join(os.path.abspath(FOLDER), "outside.bin"))
     with_data("link", "link.bin")

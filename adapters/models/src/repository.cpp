@@ -70,13 +70,21 @@ void repository::load_all() {
   for (const auto& name : names) {
     if (stopping_) return;
     try {
-      load(name);
-    } catch (...) {  // its state has the reason
+      const std::lock_guard lock(loading_);
+      usable();
+      if (is_wanted(name)) load_now(name);  // a client may have unloaded it meanwhile
+    } catch (...) {                         // its state has the reason
       if (!options_.names.empty()) continue;
       const std::lock_guard lock(mutex_);
       models_[name].wanted = false;
     }
   }
+}
+
+bool repository::is_wanted(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = models_.find(name);
+  return it != models_.end() && it->second.wanted;
 }
 
 void repository::load(std::string_view name) {

@@ -43,6 +43,7 @@ class repository final : public model_repository {
   };
 
   void load_all();
+  [[nodiscard]] bool is_wanted(const std::string& name) const;
   void load_now(const std::string& name);
   // Whether the version is served now; else `why` is set.
   bool load_version(const found_model& m, const found_version& v, std::exception_ptr& why);

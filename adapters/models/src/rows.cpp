@@ -117,6 +117,9 @@ struct classifier {
   }
 
   [[nodiscard]] std::vector<tensor> finish(const tensor& scores, const call_context& c) const {
+    if (scores.count() != classes)
+      throw error(error_code::unsupported, fmt::format("[{}] the model gave {} for a picture: its file says {} classes",
+                                                       name, scores.shape().str(), classes));
     const auto top =
         models::top_of(scores.dtype() == dtype::f32 ? scores : scores.as(dtype::f32), top_of_call(c), settings.softmax);
     return {top.indices, top.indices, top.probabilities};

@@ -229,7 +229,7 @@ void gathering_scheduler::compute_batch(batch& b, const member& leader) const {
     report(c, c.context.where, rows);
   } catch (...) {
     b.results.clear();
-    if (b.parts.size() == 1 && &first == &leader && first.pieces.empty()) first.error = std::current_exception();
+    if (b.parts.size() == 1 && &first == &leader && rows == first.rows) first.error = std::current_exception();
   }
 }
 
