@@ -63,7 +63,8 @@ struct model_options {
   /// On a GPU: tensor_core and fast let f32 products round to TF32, and so does a file with weights of f16, whatever this
   /// is.
   sluice::precision precision = precision::strict;
-  /// Rows of one batch at most; more are split. 0: 32 on the CPU, 64 on a GPU. A model that is not batched has 1.
+  /// Rows of one batch at most; more are split. 0: 32 on the CPU, 64 on a GPU. Fewer where the inputs and outputs of
+  /// so many take more than 256 MiB. A model that is not batched has 1.
   std::int64_t largest_batch = 0;
 };
 
@@ -83,6 +84,7 @@ class model {
   /// - unsupported for an operator or a version that ONNX Runtime does not know, for inputs or outputs that are no tensors
   /// of
   ///   a dtype of ours, and for a model of which a CUDA device would leave a part to the CPU;
+  /// - limit_exceeded for a file of 2 GiB or more, and for inputs and outputs of more than 1 GiB a row;
   /// - unavailable where there is no engine, no such device, or no CUDA provider beside the engine, with the reason;
   /// - invalid_argument for a device that is neither the CPU nor CUDA, for device::automatic, and for a negative
   ///   largest_batch; out_of_memory.
@@ -92,8 +94,8 @@ class model {
   [[nodiscard]] SLUICE_API const std::vector<model_field>& inputs() const noexcept;
   /// In the order in which run() returns them.
   [[nodiscard]] SLUICE_API const std::vector<model_field>& outputs() const noexcept;
-  /// Whether the first extent of every input and output is free: then it counts the rows of a batch, each of which is a
-  /// case of its own.
+  /// Whether the first extent of every input and output is free, and counts the rows of a batch, each of which is a case of
+  /// its own: load() runs two rows together and each alone, and compares. Else rows are neither split nor joined.
   [[nodiscard]] SLUICE_API bool is_batched() const noexcept;
   /// Rows that run as one batch at most; 1 for a model that is not batched.
   [[nodiscard]] SLUICE_API std::int64_t largest_batch() const noexcept;
@@ -104,7 +106,7 @@ class model {
   /// the device of another. The inputs of a batched model have equally many rows, at least 1; more than largest_batch() are
   /// split, and their results joined. May be called from several threads at once; on a GPU they take turns. Throws
   /// - invalid_argument for another number of inputs, and for a dtype, rank or extents that are not those of inputs(), with
-  ///   both; also where ONNX Runtime refuses the shapes, in its words;
+  ///   both; of a batched model, for one without elements; also where ONNX Runtime refuses the shapes, in its words;
   /// - unsupported where an output is not what outputs() says, or one of a split batch does not have its rows;
   /// - out_of_memory; device_lost; what the inputs' pending work failed with.
   [[nodiscard]] SLUICE_API std::vector<tensor> run(std::span<const tensor> inputs) const;

@@ -111,12 +111,12 @@ class cuda_runner final : public runner {
       about = opened.read_signature(session->get());
       if (!about.is_static() && at.graphs) *session = open_on(opened, options, false);
     });
-    largest = !about.batched ? 1 : largest > 0 ? largest : 64;
+    largest = about.largest_batch(largest, 64, opened.name());
     if (about.is_static())
-      runner_ = make_bound_runner(opened.used(), owner_, std::move(session), about, largest, at, opened.name());
+      runner_ = make_bound_runner(opened.used(), owner_, std::move(session), about, largest, at, opened.called());
     else
       runner_ = std::make_unique<owned_host_runner>(
-          owner_, make_host_runner(opened.used(), std::move(session), about, opened.name()), about, at.where);
+          owner_, make_host_runner(opened.used(), std::move(session), about, opened.called(), false), about, at.where);
   }
 
   void run(std::span<const tensor> inputs, std::span<tensor> outputs) const override { runner_->run(inputs, outputs); }

@@ -15,11 +15,15 @@ namespace {
 
 class host_runner final : public runner {
  public:
-  host_runner(const engine& used, std::shared_ptr<const session_handle> of, const signature& about, std::string name)
+  host_runner(const engine& used, std::shared_ptr<const session_handle> of, const signature& about, std::string name,
+              bool on_cpu)
       : used_(used), session_(std::move(of)), about_(about), name_(std::move(name)) {
     used_(create_cpu_memory_info, allocation::device, memory_type::normal, memory_.out());
     used_(create_run_options, options_.out());
     used_(set_run_severity, options_.get(), static_cast<int>(logging::fatal));
+    // What an input sizes may be large once, and the engine would keep as much for ever.
+    if (on_cpu && !about_.is_static())
+      used_(set_run_option, options_.get(), "memory.enable_memory_arena_shrinkage", "cpu:0");
   }
 
   void run(std::span<const tensor> inputs, std::span<tensor> outputs) const override {
@@ -104,8 +108,8 @@ class host_runner final : public runner {
 }  // namespace
 
 std::unique_ptr<runner> make_host_runner(const engine& used, std::shared_ptr<const session_handle> of,
-                                         const signature& about, std::string name) {
-  return std::make_unique<host_runner>(used, std::move(of), about, std::move(name));
+                                         const signature& about, std::string name, bool on_cpu) {
+  return std::make_unique<host_runner>(used, std::move(of), about, std::move(name), on_cpu);
 }
 
 }  // namespace ort

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,6 +40,9 @@ class model::session {
              fmt::format("{}: largest_batch is {}: at least 1, or 0 for the default", file.string(), options.largest_batch));
     ort::find_engine();  // before the file is read: without it, that is why
     open(ort::opener(file, ort::read_onnx_file(file)), options);
+    batched_ = about_.batched && rows_are_alone();
+    capacity_ = largest_;
+    if (!batched_) largest_ = 1;
     base::return_freed_memory();  // loading takes three times the file
   }
   ~session() {
@@ -48,6 +53,7 @@ class model::session {
   session& operator=(const session&) = delete;
 
   [[nodiscard]] const ort::signature& about() const noexcept { return about_; }
+  [[nodiscard]] bool is_batched() const noexcept { return batched_; }
   [[nodiscard]] std::int64_t largest() const noexcept { return largest_; }
   [[nodiscard]] const device& where() const noexcept { return where_; }
 
@@ -56,7 +62,7 @@ class model::session {
     std::vector<tensor> outputs(about_.outputs.size());
     for (std::size_t i = 0; i < outputs.size(); ++i)
       if (about_.known[i]) outputs[i] = tensor(about_.shape_of_output(i, rows), about_.outputs[i].dtype, where_);
-    if (!about_.batched || rows <= largest_)
+    if (!batched_ || rows <= largest_)
       runner_->run(inputs, outputs);
     else
       run_parts(inputs, outputs, rows);
@@ -73,7 +79,7 @@ class model::session {
 
  private:
   void open(const ort::opener& opened, const model_options& options) {
-    name_ = opened.name();
+    name_ = opened.called();
     largest_ = options.largest_batch;
     if (!where_.is_cpu()) {
       runner_ = ort::make_cuda_runner(opened, options, about_, largest_);
@@ -81,8 +87,8 @@ class model::session {
     }
     auto made = std::make_shared<const ort::session_handle>(opened.open());
     about_ = opened.read_signature(made->get());
-    largest_ = !about_.batched ? 1 : largest_ > 0 ? largest_ : 32;
-    runner_ = ort::make_host_runner(opened.used(), std::move(made), about_, name_);
+    largest_ = about_.largest_batch(largest_, 32, name_);
+    runner_ = ort::make_host_runner(opened.used(), std::move(made), about_, name_, true);
   }
 
   [[noreturn]] static void refuse(error_code code, const std::string& why) {
@@ -108,7 +114,78 @@ class model::session {
         refuse(error_code::invalid_argument, fmt::format("{}: input \"{}\" has {} rows, input \"{}\" {}: each needs as many",
                                                          name_, inputs[0].name, rows, inputs[i].name, given[i].extent(0)));
     if (rows < 1) refuse(error_code::invalid_argument, fmt::format("{}: there are 0 rows: at least 1", name_));
+    for (std::size_t i = 0; i < given.size(); ++i)
+      if (given[i].count() == 0)
+        refuse(error_code::invalid_argument,
+               fmt::format("{}: input \"{}\" is {}, and has no elements", name_, inputs[i].name, given[i].shape().str()));
+    if (!batched_ && !where_.is_cpu() && rows > capacity_)
+      refuse(error_code::invalid_argument,
+             fmt::format("{}: {} rows: its rows depend on each other, so they are not split, and {} are the most on a GPU",
+                         name_, rows, capacity_));
     return rows;
+  }
+
+  // Small numbers, other ones in each row.
+  [[nodiscard]] tensor sample(std::size_t input, std::int64_t rows) const {
+    const auto& f = about_.inputs[input];
+    tensor t(about_.shape_of_input(input, rows), dtype::f32);
+    auto* values = static_cast<float*>(t.data());
+    for (std::int64_t i = 0; i < t.count(); ++i) {
+      const auto hash = (static_cast<std::uint64_t>(i) + 1) * 0x9E3779B97F4A7C15U;
+      values[i] = is_floating(f.dtype) ? static_cast<float>(hash >> 40) * 0x1p-23F - 1 : static_cast<float>(hash >> 63);
+    }
+    return t.as(f.dtype);
+  }
+
+  // Whether two rows together give what each gives alone, but for rounding: the file does not say so. Where their names tell
+  // nothing, the shapes must hold with three rows, too.
+  [[nodiscard]] bool rows_are_alone() const try {
+    constexpr std::int64_t rows = 2;
+    std::vector<tensor> both;
+    for (std::size_t i = 0; i < about_.inputs.size(); ++i) both.push_back(sample(i, rows));
+    const auto together = run_once(both);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      std::vector<tensor> one;
+      for (const auto& t : both) one.push_back(t.slice(0, row, row + 1));
+      const auto alone = run_once(one);
+      for (std::size_t i = 0; i < alone.size(); ++i)
+        if (together[i].rank() == 0 || together[i].extent(0) != rows || alone[i].extent(0) != 1 ||
+            !is_close(together[i].slice(0, row, row + 1), alone[i]))
+          return false;
+    }
+    if (about_.by_name) return true;
+    std::vector<tensor> three;
+    for (std::size_t i = 0; i < about_.inputs.size(); ++i) three.push_back(sample(i, rows + 1));
+    const auto given = largest_ > rows ? run_once(three) : together;
+    return std::all_of(given.begin(), given.end(),
+                       [&](const tensor& t) { return t.extent(0) == std::min(largest_, rows + 1); });
+  } catch (const error& e) {
+    if (e.code() != error_code::invalid_argument && e.code() != error_code::unsupported) throw;
+    return false;
+  }
+
+  [[nodiscard]] std::vector<tensor> run_once(std::span<const tensor> inputs) const {
+    std::vector<tensor> outputs(about_.outputs.size());
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      if (about_.known[i])
+        outputs[i] = tensor(about_.shape_of_output(i, inputs.front().extent(0)), about_.outputs[i].dtype, where_);
+    runner_->run(inputs, outputs);
+    return outputs;
+  }
+
+  // Within what rounding in another order makes of f16.
+  static bool is_close(const tensor& a, const tensor& b) {
+    if (a.shape() != b.shape()) return false;
+    const auto x = a.to(device::cpu).as(dtype::f64).contiguous(), y = b.to(device::cpu).as(dtype::f64).contiguous();
+    const auto* p = static_cast<const double*>(x.data());
+    const auto* q = static_cast<const double*>(y.data());
+    double largest = 0;
+    for (std::int64_t i = 0; i < y.count(); ++i)
+      if (std::isfinite(q[i])) largest = std::max(largest, std::abs(q[i]));
+    for (std::int64_t i = 0; i < x.count(); ++i)
+      if (std::isfinite(p[i]) != std::isfinite(q[i]) || (std::isfinite(p[i]) && std::abs(p[i] - q[i]) > 1e-2 * largest))
+        return false;
+    return true;
   }
 
   // The engine gives shapes that the file does not state as they come.
@@ -189,7 +266,8 @@ class model::session {
   device where_;
   std::string name_;
   ort::signature about_;
-  std::int64_t largest_ = 1;
+  std::int64_t largest_ = 1, capacity_ = 1;
+  bool batched_ = false;
   std::unique_ptr<ort::runner> runner_;
 };
 
@@ -201,7 +279,7 @@ model model::load(const std::filesystem::path& file, const model_options& option
 
 const std::vector<model_field>& model::inputs() const noexcept { return session_->about().inputs; }
 const std::vector<model_field>& model::outputs() const noexcept { return session_->about().outputs; }
-bool model::is_batched() const noexcept { return session_->about().batched; }
+bool model::is_batched() const noexcept { return session_->is_batched(); }
 std::int64_t model::largest_batch() const noexcept { return session_->largest(); }
 const device& model::where() const noexcept { return session_->where(); }
 std::vector<tensor> model::run(std::span<const tensor> inputs) const { return session_->run(inputs); }

@@ -100,7 +100,9 @@ class walker {
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& why) const {
+  [[noreturn]] void refuse(std::string why) const {  // which may quote the file
+    std::replace_if(
+        why.begin(), why.end(), [](char c) { return c >= 0 && (c < ' ' || c == 127); }, '?');
     throw error(error_code::malformed, fmt::format("[model] {} ({} bytes): {}", path_.string(), file_.bytes.size(), why));
   }
 

@@ -33,12 +33,13 @@ class opener {
   [[nodiscard]] signature read_signature(session* of) const { return signature_of(used_, of, file_, name_); }
   [[nodiscard]] bool has_halves() const noexcept { return file_.has_halves; }
   [[nodiscard]] const engine& used() const noexcept { return used_; }
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }  // "[model] resnet.onnx", opens errors
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }      // "[model] /srv/resnet/1/model.onnx"
+  [[nodiscard]] const std::string& called() const noexcept { return called_; }  // "[model] resnet/1/model.onnx", for clients
 
  private:
   const engine& used_;
   onnx_file file_;
-  std::string name_;
+  std::string name_, called_;
 };
 
 // Throws the engine's failure to run a batch of a model.
@@ -46,7 +47,7 @@ class opener {
 
 // Runs on host memory in the calling thread. A session on a CUDA device copies what it needs to.
 std::unique_ptr<runner> make_host_runner(const engine& used, std::shared_ptr<const session_handle> of,
-                                         const signature& about, std::string name);
+                                         const signature& about, std::string name, bool on_cpu);
 
 // Where a session's buffers are, as sluice and the engine call it.
 struct place {

@@ -29,7 +29,12 @@ error_code code_of_load(const failure& what) {
 }  // namespace
 
 opener::opener(const std::filesystem::path& path, onnx_file file)
-    : used_(find_engine()), file_(std::move(file)), name_("[model] " + path.string()) {}
+    : used_(find_engine()), file_(std::move(file)), name_("[model] " + path.string()) {
+  std::filesystem::path end;
+  int count = 0;
+  for (auto it = path.end(); it != path.begin() && count < 3; ++count) end = end.empty() ? *--it : *--it / end;
+  called_ = "[model] " + end.relative_path().string();
+}
 
 session_handle opener::open(const cuda_options* cuda) const {
   session_options_handle options;

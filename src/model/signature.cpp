@@ -1,7 +1,9 @@
 #include "signature.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -124,6 +126,8 @@ signature signature_of(const engine& used, session* of, const onnx_file& file, c
   s.batched = !in.empty() && std::all_of(in.begin(), in.end(), [&](const described& d) {
     return has_rows(d) && d.rows == in.front().rows;
   }) && std::all_of(out.begin(), out.end(), has_rows);
+  s.by_name = s.batched && std::all_of(out.begin(), out.end(),
+                                       [&](const described& d) { return !d.rows.empty() && d.rows == in.front().rows; });
   for (const auto& d : out) {
     const std::span extents = d.field.extents;
     // A first extent of another name may be another number.
@@ -135,6 +139,31 @@ signature signature_of(const engine& used, session* of, const onnx_file& file, c
   for (const auto& f : s.inputs) s.input_names.push_back(f.name.c_str());
   for (const auto& f : s.outputs) s.output_names.push_back(f.name.c_str());
   return s;
+}
+
+std::int64_t signature::bytes_of(std::int64_t rows) const {
+  std::int64_t bytes = 0;
+  const auto add = [&](const model_field& f) {
+    std::int64_t one = static_cast<std::int64_t>(size_of(f.dtype));
+    std::int64_t left = rows;
+    for (const auto e : f.extents)
+      if (__builtin_mul_overflow(one, e < 0 ? std::exchange(left, 1) : e, &one))
+        one = std::numeric_limits<std::int64_t>::max();
+    if (__builtin_add_overflow(bytes, one, &bytes)) bytes = std::numeric_limits<std::int64_t>::max();
+  };
+  for (const auto& f : inputs) add(f);
+  for (const auto& f : outputs) add(f);
+  return bytes;
+}
+
+std::int64_t signature::largest_batch(std::int64_t asked, std::int64_t usual, const std::string& name) const {
+  constexpr std::int64_t one = std::int64_t{1} << 30, all = std::int64_t{256} << 20;
+  if (bytes_of(1) > one)
+    throw error(error_code::limit_exceeded,
+                fmt::format("{}: its inputs and outputs take {} bytes a row, and {} are the most", name, bytes_of(1), one));
+  std::int64_t rows = !batched ? 1 : asked > 0 ? asked : usual;
+  while (rows > 1 && bytes_of(rows) > all) rows /= 2;
+  return rows;
 }
 
 std::string text_of(const model_field& field) {

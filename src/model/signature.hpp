@@ -22,11 +22,17 @@ struct signature {
   std::vector<const char*> input_names, output_names;  // of these
   std::vector<bool> known;                             // outputs whose shape follows from the number of rows
   bool batched = false;
+  bool by_name = false;  // the first extents of all inputs and outputs have one name
 
   // The shape of a known output.
   [[nodiscard]] shape shape_of_output(std::size_t i, std::int64_t rows) const;
   // Of an input whose free extents are `rows` and 1.
   [[nodiscard]] shape shape_of_input(std::size_t i, std::int64_t rows) const;
+  // Of all inputs and outputs of so many rows, where their free extents beside these are 1.
+  [[nodiscard]] std::int64_t bytes_of(std::int64_t rows) const;
+  // Rows of a batch: what is asked for, or the usual, and fewer where these are more than 256 MiB. Throws limit_exceeded
+  // where one row is more than 1 GiB.
+  [[nodiscard]] std::int64_t largest_batch(std::int64_t asked, std::int64_t usual, const std::string& name) const;
   // Whether shapes of inputs and outputs follow from the number of rows, or are fixed.
   [[nodiscard]] bool is_static() const;
 };

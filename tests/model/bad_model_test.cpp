@@ -136,6 +136,27 @@ TEST_CASE("inputs that a model does not take") {
                 "input \"x\" is f32 (3, 4): it takes f32 (2, 4)");
 }
 
+TEST_CASE("rows that depend on each other are neither split nor joined") {
+  for (const char* name : {"bad/transposed.onnx", "bad/mixing.onnx"}) {
+    CAPTURE(name);
+    const auto m = model::load(model_file(name));
+    CHECK_FALSE(m.is_batched());
+    CHECK(m.largest_batch() == 1);
+  }
+  const auto m = model::load(model_file("bad/transposed.onnx"));
+  CHECK(m.run({tensor::zeros({64, 32})}).front().shape() == shape{32, 64});
+  CHECK(model::load(model_file("bad/free.onnx")).is_batched());
+}
+
+TEST_CASE("memory of a batch is bounded, and rows without elements are refused") {
+  CHECK(model::load(model_file("bad/wide.onnx")).largest_batch() == 32);
+  CHECK(model::load(model_file("bad/wide.onnx"), {.largest_batch = 1000}).largest_batch() == 31);
+  CHECK_NOT_LOADED("bad/too_wide.onnx", limit_exceeded, "2147483648 bytes a row, and 1073741824 are the most");
+  const auto m = model::load(model_file("bad/free.onnx"));
+  CHECK_REFUSED(m.run({tensor::zeros({std::int64_t{1} << 40, 0})}), invalid_argument,
+                "(1099511627776, 0), and has no elements");
+}
+
 TEST_CASE("an output that is not what the file says") {
   const auto m = model::load(model_file("bad/output.onnx"));
   CHECK_REFUSED(m.run({tensor::zeros({2, 3})}), unsupported, "output.onnx: output \"y\" is f32 (2, 1): its file says f32",

@@ -91,6 +91,13 @@ def bad():
     save("bad/circle.onnx", circle)
     short = mlp(weights=[array("w1", 4, 8), array("b1", 8), array("w2", 9, 3), array("b2", 3)])
     save("bad/shapes.onnx", short)
+    # Rows that are no cases of their own: a transposed matrix, and the mean of all rows subtracted.
+    save("bad/transposed.onnx", model([helper.make_node("Transpose", ["x"], ["y"])], [value("x", ["n", "m"])], [value("y", ["m", "n"])]))
+    save("bad/mixing.onnx", model([helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0]), helper.make_node("Sub", ["x", "mean"], ["y"])],
+                                  [value("x", ["n", 3])], [value("y", ["n", 3])]))
+    for name, columns in (("wide", 1 << 20), ("too_wide", 1 << 28)):
+        save(f"bad/{name}.onnx", model([helper.make_node("Relu", ["x"], ["y"])], [value("x", ["n", columns])], [value("y", ["n", columns])]))
+    save("bad/free.onnx", model([helper.make_node("Relu", ["x"], ["y"])], [value("x", ["n", "m"])], [value("y", ["n", "m"])]))
     # Gives one column, and says three.
     save("bad/output.onnx", model([helper.make_node("Compress", ["x", "which"], ["y"], axis=1)], [value("x", ["batch", 3])],
                                   [value("y", ["m", 3])], [numpy_helper.from_array(np.array([True, False, False]), "which")]))
