@@ -1,5 +1,6 @@
 // The pixels of a PNG, by libpng. It reports an error by longjmp: the functions that it jumps over hold no object with a
 // destructor, and what they use belongs to their callers.
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
@@ -71,7 +72,8 @@ class reader {
     png_set_benign_errors(png_, 0);  // a wrong Adler-32 is one
     png_set_user_limits(png_, static_cast<png_uint_32>(about_.width), static_cast<png_uint_32>(about_.height));
     png_set_chunk_cache_max(png_, 16);
-    png_set_chunk_malloc_max(png_, 65536);
+    // Not 65,536 alone: rows that do not compress, in small blocks, are longer than libpng expects.
+    png_set_chunk_malloc_max(png_, std::max<std::size_t>(65536, rest_.size()));
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, 0);
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, reinterpret_cast<png_const_bytep>(passed_over),
                                 sizeof passed_over / 5);

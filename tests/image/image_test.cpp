@@ -27,6 +27,24 @@ TEST_CASE("a PNG of known pixels is decoded to them, as grey and as RGB") {
   CHECK(bytes_of(rgb) == std::vector<std::uint8_t>{1, 1, 1, 2, 2, 2, 255, 255, 255, 16, 16, 16, 32, 32, 32, 48, 48, 48});
 }
 
+TEST_CASE("a PNG of one long row whose data is stored, in blocks of 1,000 bytes, is decoded") {
+  constexpr std::uint32_t width = 100'000;
+  std::string raw(1 + width, '\0'), data = "\x78\x01";
+  for (std::uint32_t i = 1; i <= width; ++i) raw[i] = static_cast<char>(i * 2654435761U >> 24);
+  for (std::size_t at = 0; at < raw.size(); at += 1000) {
+    const auto n = std::min<std::size_t>(1000, raw.size() - at);
+    const auto low = static_cast<char>(n & 255), high = static_cast<char>(n >> 8);
+    data += std::string{at + n == raw.size() ? '\1' : '\0', low, high, static_cast<char>(~low), static_cast<char>(~high)};
+    data.append(raw, at, n);
+  }
+  data += big32(
+      static_cast<std::uint32_t>(::adler32(1, reinterpret_cast<const Bytef*>(raw.data()), static_cast<uInt>(raw.size()))));
+  const auto bytes = std::string(png_signature) + ihdr(width, 1) + chunk("IDAT", data) + chunk("IEND", "");
+  const auto pixels = bytes_of(decode(bytes_of(bytes)));
+  CHECK(std::equal(pixels.begin(), pixels.end(), raw.begin() + 1,
+                   [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); }));
+}
+
 TEST_CASE("what is encoded as PNG is decoded to the same pixels, from any strides") {
   for (const auto& extents : {shape{5, 7}, shape{5, 7, 1}, shape{5, 7, 3}, shape{1, 1}, shape{1, 9}, shape{9, 1, 3}}) {
     const auto pixels = random(extents, dtype::u8);
