@@ -66,11 +66,11 @@ struct kernels {
   std::int64_t line;
   void (*sum)(const sum_arguments&);
   void (*sum_columns)(const columns_arguments&);
-  // Columns of `rows` rows, at most `line`, to lines, of which there is room for `line` at least. What is behind `rows` in a
-  // line is unspecified.
+  // Transposes the columns of `rows` rows, `line` at most, to lines; the buffer holds at least `line` lines. Samples of a line
+  // after the first `rows` are unspecified.
   void (*to_lines)(const std::uint8_t* first, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                    std::uint8_t* lines);
-  // And back.
+  // Transposes lines back to rows.
   void (*to_rows)(const std::uint8_t* lines, std::int64_t columns, std::uint8_t* first, std::int64_t stride,
                   std::int64_t rows);
 };
