@@ -66,8 +66,8 @@ struct kernels {
   std::int64_t line;
   void (*sum)(const sum_arguments&);
   void (*sum_columns)(const columns_arguments&);
-  // Transposes the columns of `rows` rows, `line` at most, to lines; the buffer holds at least `line` lines. Samples of a line
-  // after the first `rows` are unspecified.
+  // Transposes the columns of `rows` rows, `line` at most, to lines; the buffer holds at least `line` lines. Samples of a
+  // line after the first `rows` are unspecified.
   void (*to_lines)(const std::uint8_t* first, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                    std::uint8_t* lines);
   // Transposes lines back to rows.
