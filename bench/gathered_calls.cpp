@@ -14,10 +14,10 @@
 #include <thread>
 
 #include "execution/executor.hpp"
+#include "latencies.hpp"
 
 namespace {
 
-using clock_type = std::chrono::steady_clock;
 using sluice::tensor;
 
 constexpr double first = 1e-3, each = 1e-4;
@@ -77,58 +77,33 @@ struct server {
   std::atomic<std::int64_t> batches{0};
 };
 
-// Latencies in seconds, ascending, of `callers` that call for a while.
-std::vector<double> latencies(server& s, int callers, double seconds) {
-  std::vector<double> all;
-  std::mutex mutex;
-  std::vector<std::thread> threads;
-  const auto end = clock_type::now() + std::chrono::duration<double>(seconds);
-  for (int t = 0; t < callers; ++t)
-    threads.emplace_back([&] {
-      std::vector<double> own;
-      const auto a = tensor::zeros({1, columns});
-      for (auto at = clock_type::now(); at < end;) {
-        s.call(a);
-        const auto now = clock_type::now();
-        own.push_back(std::chrono::duration<double>(now - at).count());
-        at = now;
-      }
-      const std::lock_guard lock(mutex);
-      all.insert(all.end(), own.begin(), own.end());
-    });
-  for (auto& t : threads) t.join();
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-double at(const std::vector<double>& sorted, double share) {
-  return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
-}
-
 void print_throughput(const std::string& where, int workers) {
   constexpr double seconds = 2;
   std::printf("%-8s %8s %8s %12s %12s %12s\n", "device", "callers", "", "calls/s", "median ms", "p99 ms");
   for (const int callers : {1, 8, 32})
     for (const bool gathers : {false, true}) {
       server s(where, workers, kind::sleeps, gathers);
-      const auto all = latencies(s, callers, seconds);
+      const auto a = tensor::zeros({1, columns});
+      const auto all = latencies(callers, 0, seconds, [&] { s.call(a); });
       std::printf("%-8s %8d %8s %12.0f %12.2f %12.2f\n", where.c_str(), callers, gathers ? "gathered" : "alone",
-                  static_cast<double>(all.size()) / seconds, at(all, 0.5) * 1e3, at(all, 0.99) * 1e3);
+                  static_cast<double>(all.size()) / seconds, quantile(all, 0.5) * 1e3, quantile(all, 0.99) * 1e3);
     }
 }
 
 void print_cost(const std::string& where, int workers) {
   server alone(where, workers, kind::returns, false), gathers(where, workers, kind::returns, true);
+  const auto row = tensor::zeros({1, columns});
   std::vector<double> differences, usual;
   for (int i = 0; i < 21; ++i) {
-    const double a = at(latencies(alone, 1, 0.05), 0.5), g = at(latencies(gathers, 1, 0.05), 0.5);
+    const double a = quantile(latencies(1, 0, 0.05, [&] { alone.call(row); }), 0.5);
+    const double g = quantile(latencies(1, 0, 0.05, [&] { gathers.call(row); }), 0.5);
     differences.push_back(g - a);
     usual.push_back(a);
   }
   std::sort(differences.begin(), differences.end());
   std::sort(usual.begin(), usual.end());
-  std::printf("one caller of a run that takes nothing: %.1f us, gathering adds %.1f us (medians of 21)\n", at(usual, 0.5) * 1e6,
-              at(differences, 0.5) * 1e6);
+  std::printf("one caller of a run that takes nothing: %.1f us, gathering adds %.1f us (medians of 21)\n",
+              quantile(usual, 0.5) * 1e6, quantile(differences, 0.5) * 1e6);
 }
 
 int print_bits(const std::string& where, int workers) {

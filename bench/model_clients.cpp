@@ -6,20 +6,16 @@
 //
 // MODELS has NAME/1/model.onnx, of one input whose rows are fixed; PRECISION is strict or tensor_core.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <string>
-#include <thread>
 
+#include "latencies.hpp"
 #include "sluice/models.hpp"
 #include "sluice/npy.hpp"
 
 namespace {
-
-using steady = std::chrono::steady_clock;
 
 struct settings {
   std::string folder, name, where;
@@ -68,34 +64,6 @@ struct server {
   std::string path;
 };
 
-// Latencies in seconds, ascending.
-std::vector<double> latencies(server& s, const std::string& body, int clients, double seconds) {
-  std::vector<double> all;
-  std::mutex mutex;
-  std::vector<std::thread> threads;
-  const auto begin = steady::now() + std::chrono::milliseconds(200);
-  const auto end = begin + std::chrono::duration_cast<steady::duration>(std::chrono::duration<double>(seconds));
-  for (int i = 0; i < clients; ++i)
-    threads.emplace_back([&] {
-      std::vector<double> own;
-      for (auto at = steady::now(); at < end;) {
-        s.call(body);
-        const auto now = steady::now();
-        if (at >= begin) own.push_back(std::chrono::duration<double>(now - at).count());
-        at = now;
-      }
-      const std::lock_guard lock(mutex);
-      all.insert(all.end(), own.begin(), own.end());
-    });
-  for (auto& t : threads) t.join();
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-double at(const std::vector<double>& sorted, double share) {
-  return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
-}
-
 std::string npy_of_row(const sluice::model& m) {
   const auto& in = m.inputs().front();
   auto extents = in.extents;
@@ -122,12 +90,13 @@ int run(const settings& s) {
   for (const bool gathers : {false, true}) {
     server own(s, gathers ? 0 : 1);
     for (const int clients : {1, 8, 32}) {
-      const auto all = latencies(own, body, clients, s.seconds);
+      const auto all = latencies(clients, 0.2, s.seconds, [&] { own.call(body); });
       const double rate = static_cast<double>(all.size()) / s.seconds;
       const auto bound =
           std::find_if(times.begin(), times.end(), [&](const auto& t) { return t.rows >= (gathers ? clients : 1); });
       std::printf("%8d %10s %12.0f %12.0f %12.0f %14.2f\n", clients, gathers ? "gathered" : "alone", rate,
-                  at(all, 0.5) * 1e6, at(all, 0.99) * 1e6, rate * bound->seconds / static_cast<double>(bound->rows));
+                  quantile(all, 0.5) * 1e6, quantile(all, 0.99) * 1e6,
+                  rate * bound->seconds / static_cast<double>(bound->rows));
     }
   }
   return 0;

@@ -40,8 +40,8 @@ class model::session {
              fmt::format("{}: largest_batch is {}: at least 1, or 0 for the default", file.string(), options.largest_batch));
     ort::find_engine();  // before the file is read: without it, that is why
     open(ort::opener(file, ort::read_onnx_file(file)), options);
-    batched_ = about_.batched && rows_are_alone();
     capacity_ = largest_;
+    batched_ = about_.batched && rows_are_alone();
     if (!batched_) largest_ = 1;
     base::return_freed_memory();  // loading takes three times the file
   }
@@ -143,11 +143,11 @@ class model::session {
     constexpr std::int64_t rows = 2;
     std::vector<tensor> both;
     for (std::size_t i = 0; i < about_.inputs.size(); ++i) both.push_back(sample(i, rows));
-    const auto together = run_once(both);
+    const auto together = run(both);
     for (std::int64_t row = 0; row < rows; ++row) {
       std::vector<tensor> one;
       for (const auto& t : both) one.push_back(t.slice(0, row, row + 1));
-      const auto alone = run_once(one);
+      const auto alone = run(one);
       for (std::size_t i = 0; i < alone.size(); ++i)
         if (together[i].rank() == 0 || together[i].extent(0) != rows || alone[i].extent(0) != 1 ||
             !is_close(together[i].slice(0, row, row + 1), alone[i]))
@@ -156,21 +156,12 @@ class model::session {
     if (about_.by_name) return true;
     std::vector<tensor> three;
     for (std::size_t i = 0; i < about_.inputs.size(); ++i) three.push_back(sample(i, rows + 1));
-    const auto given = largest_ > rows ? run_once(three) : together;
+    const auto given = largest_ > rows ? run(three) : together;
     return std::all_of(given.begin(), given.end(),
                        [&](const tensor& t) { return t.extent(0) == std::min(largest_, rows + 1); });
   } catch (const error& e) {
     if (e.code() != error_code::invalid_argument && e.code() != error_code::unsupported) throw;
     return false;
-  }
-
-  [[nodiscard]] std::vector<tensor> run_once(std::span<const tensor> inputs) const {
-    std::vector<tensor> outputs(about_.outputs.size());
-    for (std::size_t i = 0; i < outputs.size(); ++i)
-      if (about_.known[i])
-        outputs[i] = tensor(about_.shape_of_output(i, inputs.front().extent(0)), about_.outputs[i].dtype, where_);
-    runner_->run(inputs, outputs);
-    return outputs;
   }
 
   // Within what rounding in another order makes of f16.

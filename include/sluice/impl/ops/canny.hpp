@@ -8,6 +8,7 @@
 #include "sluice/backend_api.h"
 #include "sluice/impl/base/canny.hpp"
 #include "sluice/impl/base/nan.hpp"
+#include "sluice/impl/ops/image.hpp"
 #include "sluice/impl/ops/run.hpp"
 #include "sluice/ops/canny.hpp"
 
@@ -25,14 +26,8 @@ inline constexpr auto usual_canny = base::usual_canny_options<sluice_canny_optio
 
 inline operand_spec check_canny(std::span<const operand_spec> in, const op_options& options) {
   const shape& s = in[0].shape;
-  const auto refuse = [&](const std::string& rule) {
-    return error(error_code::invalid_argument,
-                 fmt::format("[canny] image is {} {}: {}", name_of(in[0].dtype), s.str(), rule));
-  };
-  if (in[0].dtype != dtype::u8) throw refuse("the dtype must be u8");
-  if (s.rank() < 2) throw refuse("it must be (height, width) or (..., height, width, channels)");
-  if (s.rank() > 2 && s.back() != 1 && s.back() != 3)
-    throw refuse(fmt::format("extent({}), the channels, must be 1 or 3", s.rank() - 1));
+  check_image("canny", in[0]);
+  const auto refuse = [&](const std::string& rule) { return bad_image("canny", in[0], rule); };
   const auto o = options.value_or(usual_canny);
   if (!is_finite(o.low) || !is_finite(o.high))
     throw refuse(fmt::format("the thresholds are {} and {}, and must be finite", o.low, o.high));
@@ -59,13 +54,6 @@ SLUICE_FUNC tensor canny(const tensor& image, double low, double high, canny_opt
 }
 
 SLUICE_FUNC const op_descriptor& canny_op() noexcept {
-  static constexpr dtype bytes[] = {dtype::u8};
-  static constexpr op_field inputs[] = {{.name = "image",
-                                         .dtypes = bytes,
-                                         .min_rank = 2,
-                                         .summary = "(height, width) or (..., height, width, channels)",
-                                         .usual_rank = 2,
-                                         .kind = field_kind::picture}};
   static constexpr std::string_view norms[] = {"l1", "l2"};
   static constexpr op_parameter parameters[] = {
       {.name = "low",
@@ -75,9 +63,9 @@ SLUICE_FUNC const op_descriptor& canny_op() noexcept {
       {.name = "norm", .summary = "Of a gradient: l1 is |dx| + |dy|, l2 is sqrt(dx^2 + dy^2)", .choices = norms}};
   static constexpr op_descriptor op{.name = "canny",
                                     .summary = "The edges of images by Canny's method, 255 on edges, else 0",
-                                    .inputs = inputs,
+                                    .inputs = ops::image_inputs,
                                     .result = {.name = "result",
-                                               .dtypes = bytes,
+                                               .dtypes = ops::image_dtypes,
                                                .min_rank = 2,
                                                .summary = "(..., height, width)",
                                                .kind = field_kind::mask},

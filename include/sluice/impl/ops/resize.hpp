@@ -7,6 +7,7 @@
 
 #include "sluice/backend_api.h"
 #include "sluice/impl/base/resize.hpp"
+#include "sluice/impl/ops/image.hpp"
 #include "sluice/impl/ops/run.hpp"
 #include "sluice/ops/resize.hpp"
 
@@ -24,14 +25,8 @@ inline base::resize_extents extents_of_resize(const shape& image, const op_optio
 
 inline operand_spec check_resize(std::span<const operand_spec> in, const op_options& options) {
   const shape& s = in[0].shape;
-  const auto refuse = [&](const std::string& rule) {
-    return error(error_code::invalid_argument,
-                 fmt::format("[resize] image is {} {}: {}", name_of(in[0].dtype), s.str(), rule));
-  };
-  if (in[0].dtype != dtype::u8) throw refuse("the dtype must be u8");
-  if (s.rank() < 2) throw refuse("it must be (height, width) or (..., height, width, channels)");
-  if (s.rank() > 2 && s.back() != 1 && s.back() != 3)
-    throw refuse(fmt::format("extent({}), the channels, must be 1 or 3", s.rank() - 1));
+  check_image("resize", in[0]);
+  const auto refuse = [&](const std::string& rule) { return bad_image("resize", in[0], rule); };
   constexpr std::int64_t most = base::most_resize_extent;
   const int at = height_dimension(s);
   if (s[at] < 1 || s[at + 1] < 1 || s[at] > most || s[at + 1] > most)
@@ -93,19 +88,12 @@ SLUICE_FUNC tensor resize(const tensor& image, std::int64_t height, std::int64_t
 }
 
 SLUICE_FUNC const op_descriptor& resize_op() noexcept {
-  static constexpr dtype bytes[] = {dtype::u8};
-  static constexpr op_field inputs[] = {{.name = "image",
-                                         .dtypes = bytes,
-                                         .min_rank = 2,
-                                         .summary = "(height, width) or (..., height, width, channels)",
-                                         .usual_rank = 2,
-                                         .kind = field_kind::picture}};
   static constexpr std::int64_t sizes[] = {64 << 10, 512 << 10, 4 << 20, 24 << 20};
   static constexpr op_descriptor op{.name = "resize",
                                     .summary = "Images of another size, antialiased bilinear as Pillow resizes them",
-                                    .inputs = inputs,
+                                    .inputs = ops::image_inputs,
                                     .result = {.name = "result",
-                                               .dtypes = bytes,
+                                               .dtypes = ops::image_dtypes,
                                                .min_rank = 2,
                                                .summary = "(height, width) or (..., height, width, channels)",
                                                .usual_rank = 2,
